@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/applier.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/exec.h"
+#include "engine/keys.h"
+#include "engine/results.h"
+
+struct applier {
+    struct env *env;
+    uint64_t region;
+    struct marker marker;
+    struct results *results;
+    struct kv_batch *batch; /* reused */
+};
+
+static int load_marker(struct applier *applier)
+{
+    struct key key = key_marker(applier->region);
+    struct kv_value value = {0};
+    int rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc;
+    rc =
+        marker_decode(&applier->marker, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc;
+}
+
+int applier_open(struct applier **ret, struct env *env, uint64_t region)
+{
+    struct applier *applier = mem_zalloc(sizeof *applier);
+    int rc;
+
+    applier->env = env;
+    applier->region = region;
+    applier->batch = kv_batch_new(env->state);
+    rc = applier_reload(applier);
+    if (rc != 0) {
+        applier_free(applier);
+        return rc;
+    }
+    *ret = applier;
+    return 0;
+}
+
+void applier_free(struct applier *applier)
+{
+    if (applier == NULL)
+        return;
+    results_free(applier->results);
+    kv_batch_free(applier->batch);
+    free(applier);
+}
+
+int applier_reload(struct applier *applier)
+{
+    int rc = load_marker(applier);
+
+    if (rc != 0)
+        return rc;
+    results_free(applier->results);
+    applier->results = NULL;
+    return results_open(&applier->results, applier->env->state,
+                        applier->region);
+}
+
+const struct marker *applier_marker(const struct applier *applier)
+{
+    return &applier->marker;
+}
+
+/* ---- one entry ---- */
+
+static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
+{
+    char reason[128];
+
+    (void)snprintf(reason, sizeof reason,
+                   "region %" PRIu64 ": cannot apply entry %" PRIu64 ": %s",
+                   applier->region, entry->index, err_text(rc));
+    env_fatal(applier->env, reason);
+    return rc;
+}
+
+/* Writes the batch with the marker in it: rule 1. */
+static int finish(struct applier *applier, const struct raft_entry *entry,
+                  uint64_t version)
+{
+    struct key key = key_marker(applier->region);
+    struct marker marker = {
+        .index = entry->index, .term = entry->term, .version = version};
+    uint8_t bytes[MARKER_SIZE_MAX];
+    size_t size = marker_encode(&marker, bytes);
+    int rc;
+
+    assert(entry->index == applier->marker.index + 1);
+    kv_batch_put(applier->batch, key_slice(&key), (struct slice){bytes, size});
+    rc = kv_write(applier->env->state, applier->batch, KV_RELAXED, NULL);
+    kv_batch_clear(applier->batch);
+    if (rc != 0)
+        return fail(applier, entry, rc);
+    applier->marker = marker;
+    return 0;
+}
+
+static uint64_t next_version(const struct applier *applier,
+                             const struct command *command)
+{
+    uint64_t next = applier->marker.version + 1;
+
+    return command->stamp > next ? command->stamp : next;
+}
+
+static bool is_fatal(int rc)
+{
+    return rc == ERR_CORRUPT || rc == ERR_IO || rc == ERR_NO_MEMORY;
+}
+
+/* Executes a command that was not answered before. */
+static int execute(struct applier *applier, const struct command *command,
+                   uint64_t version, struct buf **ret_result)
+{
+    struct result result = {0};
+    struct exec x = {
+        .state = applier->env->state,
+        .command = command,
+        .batch = applier->batch,
+        .result = &result,
+        .version = version,
+    };
+    int rc = exec_command(&x);
+
+    if (rc != 0 && !x.keep)
+        kv_batch_clear(applier->batch);
+    if (!is_fatal(rc)) {
+        *ret_result = result_encode(&result);
+        assert(*ret_result != NULL);
+        if ((rc == 0 || x.keep) && command->node != 0)
+            results_add(applier->results, command, *ret_result, applier->batch);
+        rc = 0;
+    }
+    result_release(&result);
+    return rc;
+}
+
+static int answer_canceled(struct buf **ret_result)
+{
+    struct result result = {.status = ERR_CANCELED};
+
+    *ret_result = result_encode(&result);
+    return 0;
+}
+
+static int apply_command(struct applier *applier, const struct command *command,
+                         uint64_t *version, struct buf **ret_result)
+{
+    int rc = ERR_NOT_FOUND;
+
+    if (command->node != 0)
+        rc = results_find(applier->results, command, ret_result);
+    if (rc == ERR_CANCELED)
+        return answer_canceled(ret_result);
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    *version = next_version(applier, command);
+    return execute(applier, command, *version, ret_result);
+}
+
+int applier_apply(struct applier *applier, const struct raft_entry *entry,
+                  struct buf **ret_result)
+{
+    struct command command = {0};
+    uint64_t version = applier->marker.version;
+    struct buf *result = NULL;
+    int rc = 0;
+
+    if (entry->data != NULL) {
+        rc = command_decode(
+            &command, (struct slice){entry->data->data, entry->data->size});
+        if (rc == 0)
+            rc = apply_command(applier, &command, &version, &result);
+        command_release(&command);
+    }
+    if (rc != 0) {
+        buf_unref(result);
+        return fail(applier, entry, rc);
+    }
+    rc = finish(applier, entry, version);
+    if (rc != 0) {
+        buf_unref(result);
+        return rc;
+    }
+    *ret_result = result;
+    return 0;
+}
+
+int applier_apply_region(struct applier *applier,
+                         const struct raft_entry *entry,
+                         const struct region *region)
+{
+    struct key key = key_region(applier->region);
+    struct buf *bytes;
+
+    if (region != NULL) {
+        bytes = region_encode(region);
+        kv_batch_put(applier->batch, key_slice(&key),
+                     (struct slice){bytes->data, bytes->size});
+        buf_unref(bytes);
+    }
+    return finish(applier, entry, applier->marker.version);
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Applies a region's committed entries to state/.
+ *
+ * 1. Each entry is one batch of state/: its changes, the remembered result,
+ *    and the region's marker. So a durable marker implies durable data.
+ * 2. Entries are applied once each, in the order of the log; after a restart
+ *    from the marker on.
+ * 3. The same entries give the same state on every replica: see exec.h.
+ *
+ * Belongs to ENV_APPLY, apart from applier_open() before it is first used. */
+
+#ifndef GROVEFS_ENGINE_APPLIER_H
+#define GROVEFS_ENGINE_APPLIER_H
+
+#include "engine/command.h"
+#include "engine/env.h"
+#include "engine/record.h"
+#include "raft/raft.h"
+
+struct applier;
+
+/* Reads marker and remembered results. ERR_NOT_FOUND: no such region here;
+ * ERR_CORRUPT, ERR_IO. */
+int applier_open(struct applier **ret, struct env *env, uint64_t region);
+void applier_free(struct applier *applier); /* Takes NULL. */
+
+/* How far it is applied. */
+const struct marker *applier_marker(const struct applier *applier);
+
+/* Applies the next normal entry. `*ret_result` is the encoded result, for
+ * whoever waits, or NULL for an entry without a command. A failing store or
+ * an undecodable entry ends the node (env_fatal) and returns the code. */
+int applier_apply(struct applier *applier, const struct raft_entry *entry,
+                  struct buf **ret_result);
+
+/* Applies a membership entry: stores the region's new descriptor with the
+ * marker. `region` NULL stores only the marker. */
+int applier_apply_region(struct applier *applier,
+                         const struct raft_entry *entry,
+                         const struct region *region);
+
+/* Reads everything anew after state/ was replaced by a snapshot. */
+int applier_reload(struct applier *applier);
+
+#endif

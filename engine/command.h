@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Commands and their results: what is proposed to a region's log, or asked of
+ * its leader, and what comes back.
+ *
+ * A command's bytes are: format (1 byte), size of the message (4 bytes, big
+ * endian), the message, and then the raw data (the value that a write
+ * carries). A result's likewise. Reads are commands too, that are executed
+ * without being logged. Ownership and errors as in record.h. */
+
+#ifndef GROVEFS_ENGINE_COMMAND_H
+#define GROVEFS_ENGINE_COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "engine/kv.h"
+#include "engine/record.h"
+
+enum { COMMAND_FORMAT = 1, CATALOG_CHANGES_MAX = 2 };
+
+/* Numbers are part of the format: append only. */
+enum command_op {
+    COMMAND_NOOP = 0,
+    /* On files, in the region of (dir, name). Arguments as in engine.h. */
+    COMMAND_CREATE = 1,
+    COMMAND_WRITE = 2,
+    COMMAND_SETATTR = 3,
+    COMMAND_UNLINK = 4,
+    COMMAND_RENAME = 5, /* ERR_IS_DIR: needs a transaction */
+    COMMAND_SETXATTR = 6,
+    COMMAND_REMOVEXATTR = 7,
+    /* Directory transactions: see txn.h. */
+    COMMAND_TXN_PREPARE = 8,  /* data region; gives `changes` */
+    COMMAND_TXN_DECIDE = 9,   /* region 0; takes `changes` */
+    COMMAND_TXN_RESOLVE = 10, /* data region */
+    COMMAND_TXN_ABORT = 11,   /* region 0: decides against an undecided one */
+    COMMAND_TXN_FORGET = 12,  /* region 0: its intents are gone */
+    /* On directories, in region 0. `ino` is the directory's. */
+    COMMAND_DIR_SETATTR = 13,
+    COMMAND_DIR_SETXATTR = 14,
+    COMMAND_DIR_REMOVEXATTR = 15,
+    COMMAND_LEASE_IDS = 16,   /* `size` namespace ids → first_id */
+    COMMAND_NODE_UPDATE = 17, /* `node` has `address` */
+    /* Reads; all but the last in the data region. */
+    COMMAND_LOOKUP = 32,
+    COMMAND_GETATTR = 33,
+    COMMAND_READ = 34,
+    COMMAND_READDIR = 35,
+    COMMAND_GETXATTR = 36,
+    COMMAND_LISTXATTR = 37,
+    COMMAND_DECISION = 38 /* of a transaction → decided, committed */
+};
+
+static inline bool command_is_read(enum command_op op)
+{
+    return op >= COMMAND_LOOKUP;
+}
+
+enum txn_kind { TXN_MKDIR = 1, TXN_RMDIR = 2, TXN_RENAME = 3 };
+
+/* One change of the catalog that a decision makes. */
+enum catalog_change_kind {
+    CATALOG_ADD = 1,  /* nsid, parent, name, attr */
+    CATALOG_MOVE = 2, /* nsid, parent, name */
+    CATALOG_REMOVE = 3
+};
+
+struct catalog_change {
+    enum catalog_change_kind kind;
+    uint64_t nsid;
+    uint64_t parent;
+    struct slice name;
+    struct attr attr;
+};
+
+struct command {
+    enum command_op op;
+    /* Who asks: node 0 for commands that are idempotent by nature. */
+    uint64_t node;
+    uint64_t boot;
+    uint64_t sequence;
+    uint64_t lowest; /* the sender waits for no sequence below */
+    uint64_t stamp;  /* HLC of the accepting node */
+    int64_t now_ns;  /* its wall clock */
+    unsigned flags;  /* enum request_flags */
+    unsigned set_mask;
+    uint64_t dir;
+    uint64_t to_dir;
+    uint64_t ino;
+    struct slice name;
+    struct slice to_name;
+    struct slice xattr;
+    uint64_t offset;
+    uint64_t size;
+    struct attr set;
+    uint64_t value_size_max;
+    struct slice address;
+    struct txn_ref txn;
+    enum txn_kind txn_kind;
+    bool commit; /* RESOLVE: how it was decided */
+    struct catalog_change changes[CATALOG_CHANGES_MAX];
+    size_t change_count;
+    struct slice data; /* raw; borrowed from the bytes that were decoded */
+
+    void *held; /* private */
+};
+
+/* NULL when memory is out: the data's size comes from a user. */
+struct buf *command_encode(const struct command *command);
+int command_decode(struct command *ret, struct slice bytes);
+void command_release(struct command *command);
+
+struct result {
+    int status;
+    struct attr attr;
+    uint64_t offset;
+    bool created;
+    bool at_end;
+    bool decided;
+    bool committed;
+    uint64_t first_id;
+    struct txn_ref holder; /* ERR_LOCKED: by whom */
+    struct catalog_change changes[CATALOG_CHANGES_MAX];
+    size_t change_count;
+    struct slice data;    /* raw; borrowed as above, or from data_buf */
+    struct buf *data_buf; /* owned by whoever made the result; may be NULL */
+
+    void *held; /* private */
+};
+
+struct buf *result_encode(const struct result *result); /* NULL: no memory */
+int result_decode(struct result *ret, struct slice bytes);
+/* Drops data_buf too. */
+void result_release(struct result *result);
+
+#endif

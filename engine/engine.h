@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The engine: a replicated tree of files, as one node sees it. All that fs/
+ * knows of what lies below.
+ *
+ * Life: engine_open() checks and opens the store, engine_start() joins the
+ * cluster and returns at once, engine_wait_ready() waits until the root can
+ * be read, engine_stop() hands leadership over, fails what waits and stops
+ * the threads, engine_close() frees. In between, requests.
+ *
+ * A request is a struct that the caller embeds in its own. It is filled in,
+ * submitted, and comes back exactly once: either engine_submit() returns true
+ * and the result is there already (a read that this node may answer from its
+ * own store right now), or `done` is called later on a thread of the engine,
+ * never from inside engine_submit(). Then the memory is the caller's again.
+ * Every request ends, with an error at the latest at its deadline.
+ *
+ * Reads are linearizable: they see everything that any node had acknowledged
+ * when they were submitted. A write has been stored and synced by a majority
+ * and applied when it succeeds. What the errors mean is in err.h; NOT_LEADER,
+ * EPOCH, LOCKED and the like never leave the engine.
+ *
+ * Read next: node.h (how the pieces are put together). */
+
+#ifndef GROVEFS_ENGINE_ENGINE_H
+#define GROVEFS_ENGINE_ENGINE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "raft/base/buf.h"
+#include "raft/base/err.h"
+#include "raft/base/log.h"
+#include "raft/base/mem.h"
+
+enum {
+    NAME_SIZE_MAX = 255,
+    SYMLINK_SIZE_MAX = 4095,
+    WRITE_SIZE_MAX = 1024 * 1024, /* content of one write or read */
+    XATTR_NAME_SIZE_MAX = 255,
+    XATTRS_SIZE_MAX = 16 * 1024, /* all of one entry: names, values, and 4
+                                  * bytes for each */
+};
+
+/* Namespace ids. The root always exists; inode numbers of directories are
+ * their namespace id with the top bit set. */
+#define NSID_ROOT UINT64_C(1)
+#define INO_DIR_BIT (UINT64_C(1) << 63)
+
+/* What stat(2) shows. Times are nanoseconds since the epoch. */
+struct attr {
+    uint64_t ino;
+    uint64_t size;
+    uint32_t mode; /* with the type bits of stat(2) */
+    uint32_t uid;
+    uint32_t gid;
+    uint32_t entry_count; /* directories: how many names */
+    int64_t atime_ns;
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+    uint64_t version; /* grows with each change of the entry */
+};
+
+/* The namespace id of a directory's inode number, and back. */
+static inline uint64_t nsid_of_ino(uint64_t ino)
+{
+    return ino & ~INO_DIR_BIT;
+}
+
+static inline uint64_t ino_of_nsid(uint64_t nsid)
+{
+    return nsid | INO_DIR_BIT;
+}
+
+enum request_kind {
+    /* Reads.                  takes → gives */
+    REQUEST_LOOKUP,    /* dir, name → attr */
+    REQUEST_GETATTR,   /* ino, and for files dir, name → attr */
+    REQUEST_READ,      /* dir, name, ino, offset, size → data, attr;
+                        * symlinks give their target */
+    REQUEST_READDIR,   /* dir, name (list behind it, "" from the start),
+                        * size → data (see dirent_next), at_end */
+    REQUEST_GETXATTR,  /* ino, dir, name, xattr → data */
+    REQUEST_LISTXATTR, /* ino, dir, name → data: names, each with its \0 */
+    REQUEST_RENDER,    /* table → data; answered without a majority */
+    /* Writes. */
+    REQUEST_CREATE,      /* dir, name, mode with type, uid, gid, data
+                          * (content or symlink target; may be NULL), flags
+                          * EXCLUSIVE → attr, created. An existing file is
+                          * returned as it is unless EXCLUSIVE. */
+    REQUEST_WRITE,       /* dir, name, ino, offset, data, flags TRUNCATE,
+                          * APPEND, KILL_PRIV → attr, offset. With data NULL
+                          * and TRUNCATE: empties. */
+    REQUEST_SETATTR,     /* ino, dir, name, set, set_mask → attr */
+    REQUEST_UNLINK,      /* dir, name */
+    REQUEST_MKDIR,       /* dir, name, mode, uid, gid → attr */
+    REQUEST_RMDIR,       /* dir, name */
+    REQUEST_RENAME,      /* dir, name, to_dir, to_name, flags NOREPLACE or
+                          * EXCHANGE; files and directories */
+    REQUEST_SETXATTR,    /* ino, dir, name, xattr, data, flags
+                          * XATTR_CREATE, XATTR_REPLACE */
+    REQUEST_REMOVEXATTR, /* ino, dir, name, xattr */
+    REQUEST_KINDS
+};
+
+enum request_flags {
+    REQUEST_EXCLUSIVE = 1 << 0,
+    REQUEST_TRUNCATE = 1 << 1,  /* the value is empty before this write */
+    REQUEST_APPEND = 1 << 2,    /* offset = size where it is applied */
+    REQUEST_KILL_PRIV = 1 << 3, /* clear set-uid and set-gid */
+    REQUEST_NOREPLACE = 1 << 4,
+    REQUEST_EXCHANGE = 1 << 5,
+    REQUEST_XATTR_CREATE = 1 << 6, /* must not exist */
+    REQUEST_XATTR_REPLACE = 1 << 7 /* must exist */
+};
+
+/* Bits of `set_mask`: which members of `set` a SETATTR changes. */
+enum attr_set {
+    SET_MODE = 1 << 0,
+    SET_UID = 1 << 1,
+    SET_GID = 1 << 2,
+    SET_SIZE = 1 << 3,
+    SET_ATIME = 1 << 4,
+    SET_MTIME = 1 << 5,
+    SET_ATIME_NOW = 1 << 6, /* the accepting node's time */
+    SET_MTIME_NOW = 1 << 7
+};
+
+/* The generated texts of /.cluster. */
+enum engine_table {
+    TABLE_VERSION,
+    TABLE_HEALTH,
+    TABLE_NODES,
+    TABLE_REGIONS,
+    TABLE_LEADERS,
+    TABLE_LAG,
+    TABLE_LOG,
+    TABLE_METRICS,
+    TABLES
+};
+
+struct request {
+    /* In; read by the engine until the request comes back. `name`, `to_name`
+     * and `xattr` are borrowed from the caller, `data` too: the engine takes
+     * references of its own where it needs them longer. */
+    enum request_kind kind;
+    enum engine_table table;
+    unsigned flags;
+    unsigned set_mask;
+    uint64_t dir; /* namespace ids */
+    uint64_t to_dir;
+    uint64_t ino;
+    const char *name; /* \0-terminated, at most NAME_SIZE_MAX bytes */
+    const char *to_name;
+    const char *xattr;
+    uint64_t offset;
+    size_t size;
+    struct attr set; /* SETATTR; CREATE and MKDIR: mode, uid, gid */
+    struct buf *data;
+    uint64_t timeout_ms; /* 0: the engine's op_timeout */
+    void (*done)(struct request *request);
+
+    /* Out. */
+    int status; /* 0 or an ERR_ code; nothing below counts unless 0 */
+    struct attr attr;
+    struct buf *ret_data; /* one reference, now the caller's; may be NULL */
+    uint64_t ret_offset;  /* APPEND: where the data begins */
+    bool created;
+    bool at_end;
+
+    void *private; /* the engine's, while it is submitted */
+};
+
+/* One name of a READDIR's data. */
+struct dirent_view {
+    const char *name; /* borrowed from the data, \0-terminated */
+    uint64_t ino;
+    uint32_t mode; /* type bits only */
+};
+
+/* Takes the next name out of a READDIR's data. `*position` begins at 0. False
+ * at the end. */
+bool dirent_next(const struct buf *data, size_t *position,
+                 struct dirent_view *ret_entry);
+
+/* Options, as texts from the command line or the configuration file. NULL or
+ * 0 means the default of design 11. */
+struct engine_config {
+    const char *data_dir;
+    const char *listen;    /* HOST:PORT; one-node stores open no port without */
+    const char *advertise; /* HOST:PORT that the others use */
+    const char *peers;     /* 1@HOST:PORT+2@HOST:PORT... */
+    uint64_t node_id;
+    uint64_t op_timeout_ms;
+    uint64_t value_size_max;
+    uint64_t log_keep; /* applied log entries kept for lagging replicas */
+    /* The store cannot be trusted any more; called once, on any thread, with
+     * a reason in words. The process is to end without serving anything. */
+    void (*on_fatal)(void *context, const char *reason);
+    void *on_fatal_context;
+};
+
+struct engine;
+
+/* Checks the options, opens or creates the store, binds the port. Nothing
+ * runs yet. Errors, all with one clear line in `e`: ERR_INVALID (an option),
+ * ERR_BUSY (store locked by another process), ERR_FOREIGN (store of another
+ * cluster or node), ERR_VERSION, ERR_ADDRESS_IN_USE, ERR_CORRUPT, ERR_IO and
+ * what the filesystem says. On error nothing has changed. */
+int engine_open(struct engine **ret, const struct engine_config *config,
+                struct err *e);
+
+/* Starts the threads. Call after the process has forked into the background.
+ * Any thread. */
+int engine_start(struct engine *engine, struct err *e);
+
+/* Waits until the node is part of a cluster and its root directory has been
+ * read once, or for `timeout_ms`. Errors: ERR_NO_QUORUM after the time,
+ * ERR_FOREIGN when the cluster refuses this node (`e` says why). */
+int engine_wait_ready(struct engine *engine, uint64_t timeout_ms,
+                      struct err *e);
+
+/* Submits; see the top. Any thread. Asserts that the request is well-formed;
+ * limits that a user can exceed are answered by an error. */
+bool engine_submit(struct engine *engine, struct request *request);
+
+/* Makes a submitted request come back soon with ERR_INTERRUPTED, unless it is
+ * just coming back anyway. A write that was sent already may still be
+ * applied. The caller makes sure that `request` has not come back yet, or
+ * ignores the effect: a request that is not known is ignored. Any thread. */
+void engine_cancel(struct engine *engine, struct request *request);
+
+/* The parts of statfs(2) that a person looks at; local, never waits. */
+struct engine_space {
+    uint64_t bytes_total;
+    uint64_t bytes_free;
+};
+void engine_space(struct engine *engine, struct engine_space *ret_space);
+
+/* The greatest value size, for a check before data is sent. */
+uint64_t engine_value_size_max(const struct engine *engine);
+uint64_t engine_op_timeout_ms(const struct engine *engine);
+
+/* Writes a line into /.cluster/log. Any thread. */
+void engine_log_event(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Stops serving: hands leadership over, fails what waits with ERR_CANCELED,
+ * flushes the store, ends the threads. Not on an engine thread. */
+void engine_stop(struct engine *engine);
+
+/* Frees; takes NULL and an engine that was never started. */
+void engine_close(struct engine *engine);
+
+#endif

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What engine.c and engine_run.c share; for them only. */
+
+#ifndef GROVEFS_ENGINE_ENGINE_IMPL_H
+#define GROVEFS_ENGINE_ENGINE_IMPL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "engine/bootstrap.h"
+#include "engine/engine.h"
+#include "engine/env_uv.h"
+#include "engine/event_log.h"
+#include "engine/founding.h"
+#include "engine/node.h"
+#include "engine/reader.h"
+#include "engine/store.h"
+#include "engine/transport.h"
+
+struct early;
+TAILQ_HEAD(early_list, early);
+
+enum { ENGINE_TEXT_SIZE = 512 };
+
+struct engine {
+    /* Set by engine_open(), not changed afterwards. */
+    char data_dir[4096];
+    struct address advertise;
+    struct founders founders; /* count 0: none were given */
+    uint64_t op_timeout_ms;
+    uint64_t value_size_max;
+    uint64_t log_keep;
+    int listen_fd; /* the transport's after the start; -1: none */
+    void (*on_fatal)(void *context, const char *reason);
+    void *on_fatal_context;
+
+    struct store store;
+    struct env_uv *uv;
+    struct env *env;
+    atomic_uint_fast64_t flow_last; /* ids of requests */
+    struct node *_Atomic node;      /* set once by the worker */
+
+    /* ENV_WORKER's. */
+    struct transport *transport;
+    struct bootstrap *bootstrap;
+    struct env_receiver receiver;
+    struct env_timer addresses; /* once a second: what the catalog says */
+    struct early_list early;    /* requests from before there was a node */
+    bool stopping;
+    uint64_t links[NODES_MAX]; /* that came up before there was a node */
+    size_t link_count;
+    struct read_op first_read;
+    struct command first_command;
+
+    /* Below the mutex: who waits in engine_wait_ready() or engine_stop(). */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool ready;
+    bool retired;
+    int failed; /* the cluster refused this node */
+    char why[ENGINE_TEXT_SIZE];
+};
+
+/* engine_run.c: everything on the worker. */
+void engine_on_started(struct env_uv *uv, void *context);
+void engine_on_stopping(struct env_uv *uv, void *context);
+void engine_run_submit(struct engine *engine, struct request *request);
+void engine_run_cancel(struct engine *engine, uint64_t id);
+void engine_run_retire(struct engine *engine);
+void engine_run_stop(struct engine *engine);
+void engine_space_of(void *context, struct engine_space *ret);
+
+#endif

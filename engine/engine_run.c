@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The engine's part on the worker: founding or opening the node, the
+ * transport, and requests that come before there is a node. */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/engine_impl.h"
+#include "engine/flow.h"
+#include "engine/keys.h"
+
+enum { ADDRESSES_MS = 1000, FIRST_READ_MS = 5000 };
+
+/* ---- requests that came too early ---- */
+
+struct early {
+    struct engine *engine;
+    struct request *request;
+    struct env_timer timer;
+    TAILQ_ENTRY(early) link;
+};
+
+static struct request *take_early(struct early *early)
+{
+    struct request *request = early->request;
+
+    env_timer_stop(early->engine->env, &early->timer);
+    TAILQ_REMOVE(&early->engine->early, early, link);
+    free(early);
+    return request;
+}
+
+static void end_early(struct early *early, int status)
+{
+    struct request *request = take_early(early);
+
+    request->status = status;
+    request->done(request);
+}
+
+static void early_late(struct env_timer *timer)
+{
+    end_early(container_of(timer, struct early, timer), ERR_NO_QUORUM);
+}
+
+static void add_early(struct engine *engine, struct request *request)
+{
+    struct early *early = mem_zalloc(sizeof *early);
+    uint64_t timeout_ms =
+        request->timeout_ms != 0 ? request->timeout_ms : engine->op_timeout_ms;
+
+    early->engine = engine;
+    early->request = request;
+    early->timer.fire = early_late;
+    TAILQ_INSERT_TAIL(&engine->early, early, link);
+    env_timer_start(engine->env, &early->timer, timeout_ms * 1000000);
+}
+
+/* Without a node there is only one thing to tell. */
+static void render_early(const struct engine *engine, struct request *request)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    request->status = ERR_NO_MEMORY;
+    if (out != NULL) {
+        if (request->table == TABLE_HEALTH && engine->failed != 0)
+            (void)fprintf(out, "%s\n", engine->why);
+        else if (request->table == TABLE_HEALTH && engine->bootstrap != NULL)
+            bootstrap_render(engine->bootstrap, out);
+        else if (request->table == TABLE_VERSION)
+            (void)fprintf(out, "version %s\n", GROVEFS_VERSION);
+        if (fclose(out) == 0) {
+            request->ret_data = buf_copy(text, size);
+            request->status = 0;
+        }
+        free(text);
+    }
+    request->done(request);
+}
+
+void engine_run_submit(struct engine *engine, struct request *request)
+{
+    struct node *node = engine->node;
+
+    if (engine->stopping) {
+        request->status = ERR_CANCELED;
+        request->done(request);
+    } else if (node != NULL) {
+        flows_submit(node_flows(node), request);
+    } else if (request->kind == REQUEST_RENDER) {
+        render_early(engine, request);
+    } else {
+        add_early(engine, request);
+    }
+}
+
+void engine_run_cancel(struct engine *engine, uint64_t id)
+{
+    struct early *early;
+
+    TAILQ_FOREACH (early, &engine->early, link) {
+        if ((uint64_t)(uintptr_t)early->request->private == id) {
+            end_early(early, ERR_INTERRUPTED);
+            return;
+        }
+    }
+    if (engine->node != NULL)
+        flows_cancel(node_flows(engine->node), id);
+}
+
+/* ---- telling those who wait ---- */
+
+static void set_failed(struct engine *engine, int code, const char *why)
+{
+    log_line(LOG_ERROR, "engine", "%s", why);
+    (void)pthread_mutex_lock(&engine->mutex);
+    engine->failed = code;
+    (void)snprintf(engine->why, sizeof engine->why, "%s", why);
+    (void)pthread_cond_broadcast(&engine->changed);
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
+static void set_flag(struct engine *engine, bool *flag)
+{
+    (void)pthread_mutex_lock(&engine->mutex);
+    *flag = true;
+    (void)pthread_cond_broadcast(&engine->changed);
+    (void)pthread_mutex_unlock(&engine->mutex);
+}
+
+static void read_root(struct engine *engine);
+
+static void root_read(struct read_op *op, int status, struct result *result)
+{
+    struct engine *engine = container_of(op, struct engine, first_read);
+
+    (void)result;
+    if (status == 0) {
+        log_line(LOG_INFO, "engine", "ready");
+        set_flag(engine, &engine->ready);
+    } else if (status != ERR_CANCELED) {
+        read_root(engine);
+    }
+}
+
+static void read_root(struct engine *engine)
+{
+    engine->first_command = (struct command){.op = COMMAND_GETATTR,
+                                             .ino = ino_of_nsid(NSID_ROOT)};
+    engine->first_read.command = &engine->first_command;
+    engine->first_read.deadline_ns =
+        env_mono_ns(engine->env) + (uint64_t)FIRST_READ_MS * 1000000;
+    engine->first_read.done = root_read;
+    reader_start(node_reader(engine->node), &engine->first_read);
+}
+
+/* ---- addresses ---- */
+
+static void set_peer(struct engine *engine, uint64_t node_id, const char *text)
+{
+    struct address address;
+
+    if (node_id == engine->store.identity.node_id || text[0] == '\0')
+        return;
+    if (address_parse(&address, text, NULL) == 0)
+        transport_set_peer(engine->transport, node_id, address.host,
+                           address.port);
+}
+
+/* The catalog knows where everybody is; it may change. */
+static void set_peers(struct engine *engine)
+{
+    struct key lower = key_node(0);
+    struct key upper = key_node(UINT64_MAX);
+    struct kv_iter *iter = kv_iter_new(engine->env->state, NULL,
+                                       key_slice(&lower), key_slice(&upper));
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct node_record record = {0};
+
+        if (node_decode(&record, kv_iter_value(iter)) == 0)
+            set_peer(engine, record.id, record.address);
+    }
+    kv_iter_free(iter);
+}
+
+static void on_addresses(struct env_timer *timer)
+{
+    struct engine *engine = container_of(timer, struct engine, addresses);
+
+    set_peers(engine);
+    env_timer_start(engine->env, timer, (uint64_t)ADDRESSES_MS * 1000000);
+}
+
+/* ---- the node ---- */
+
+static void print_metrics(void *context, FILE *out)
+{
+    struct engine *engine = context;
+    struct env_uv_stats env;
+    struct transport_stats net;
+
+    env_uv_stats(engine->uv, &env);
+    transport_stats(engine->transport, &net);
+    (void)fprintf(out,
+                  "# TYPE grovefs_log_syncs_total counter\n"
+                  "grovefs_log_syncs_total %" PRIu64 "\n"
+                  "# TYPE grovefs_log_writes_total counter\n"
+                  "grovefs_log_writes_total %" PRIu64 "\n"
+                  "# TYPE grovefs_log_bytes_total counter\n"
+                  "grovefs_log_bytes_total %" PRIu64 "\n",
+                  env.log_syncs, env.log_writes, env.log_bytes);
+    (void)fprintf(out,
+                  "# TYPE grovefs_packets_sent_total counter\n"
+                  "grovefs_packets_sent_total %" PRIu64 "\n"
+                  "# TYPE grovefs_packets_received_total counter\n"
+                  "grovefs_packets_received_total %" PRIu64 "\n"
+                  "# TYPE grovefs_packets_dropped_total counter\n"
+                  "grovefs_packets_dropped_total %" PRIu64 "\n"
+                  "# TYPE grovefs_connections_malformed_total counter\n"
+                  "grovefs_connections_malformed_total %" PRIu64 "\n",
+                  net.packets_out, net.packets_in, net.dropped, net.malformed);
+}
+
+static void open_node(struct engine *engine)
+{
+    struct node_config config = {
+        .identity = engine->store.identity,
+        .advertise = "",
+        .op_timeout_ms = engine->op_timeout_ms,
+        .value_size_max = engine->value_size_max,
+        .log_keep = engine->log_keep,
+        .ino_next = engine->store.ino_next,
+        .space = engine_space_of,
+        .metrics = print_metrics,
+        .context = engine,
+    };
+    struct err e = ERR_INIT;
+    struct node *node;
+    struct early *early;
+
+    if (node_open(&node, engine->env, &config, &e) != 0) {
+        env_fatal(engine->env, e.text);
+        return;
+    }
+    engine->node = node;
+    node_start(node);
+    for (size_t i = 0; i < engine->link_count; i++)
+        node_on_link(node, engine->links[i], true);
+    engine->addresses.fire = on_addresses;
+    on_addresses(&engine->addresses);
+    read_root(engine);
+    while ((early = TAILQ_FIRST(&engine->early)) != NULL)
+        flows_submit(node_flows(node), take_early(early));
+}
+
+static void founded(void *context, int status, const struct identity *identity,
+                    const char *why)
+{
+    struct engine *engine = context;
+    struct err e = ERR_INIT;
+
+    if (status != 0) {
+        set_failed(engine, status, why);
+        return;
+    }
+    engine->store.identity = *identity;
+    if (founding_write(engine->store.log, engine->store.state, identity,
+                       &engine->founders, &e) != 0) {
+        env_fatal(engine->env, e.text);
+        return;
+    }
+    transport_set_identity(engine->transport, identity->cluster_id);
+    log_line(LOG_INFO, "engine", "founded cluster=%016" PRIx64,
+             identity->cluster_id);
+    open_node(engine);
+}
+
+static void start_bootstrap(struct engine *engine)
+{
+    struct bootstrap_config config = {
+        .env = engine->env,
+        .identity = engine->store.identity,
+        .founders = engine->founders,
+        .done = founded,
+        .context = engine,
+    };
+
+    for (size_t i = 0; i < engine->founders.count; i++)
+        set_peer(engine, engine->founders.founder[i].id,
+                 engine->founders.founder[i].address);
+    engine->bootstrap = bootstrap_new(&config);
+    bootstrap_start(engine->bootstrap);
+}
+
+/* ---- the network ---- */
+
+static void on_packet(struct env_receiver *receiver, uint64_t from,
+                      enum env_channel channel, const struct env_packet *packet)
+{
+    struct engine *engine = container_of(receiver, struct engine, receiver);
+
+    (void)channel;
+    if (engine->stopping)
+        return;
+    if (engine->node == NULL) {
+        if (engine->bootstrap != NULL)
+            bootstrap_on_packet(engine->bootstrap, packet);
+    } else if (packet->type == WIRE_BOOT) {
+        bootstrap_answer(engine->env, &engine->store.identity, from, packet);
+    } else {
+        node_on_packet(engine->node, from, packet);
+    }
+}
+
+static void note_early_link(struct engine *engine, uint64_t node_id, bool up)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < engine->link_count; i++)
+        if (engine->links[i] != node_id)
+            engine->links[kept++] = engine->links[i];
+    if (up && kept < NODES_MAX)
+        engine->links[kept++] = node_id;
+    engine->link_count = kept;
+}
+
+static void on_link(struct env_receiver *receiver, uint64_t node_id, bool up)
+{
+    struct engine *engine = container_of(receiver, struct engine, receiver);
+
+    if (engine->stopping)
+        return;
+    if (engine->node != NULL)
+        node_on_link(engine->node, node_id, up);
+    else
+        note_early_link(engine, node_id, up);
+}
+
+static void on_refused(void *context, uint64_t node_id, int code,
+                       const char *text)
+{
+    (void)context;
+    log_line(LOG_WARN, "transport", "node=%" PRIu64 " refused us: %s (%s)",
+             node_id, text, err_text(code));
+}
+
+static void send_packet(void *context, uint64_t node_id,
+                        enum env_channel channel,
+                        const struct env_packet *packet)
+{
+    struct engine *engine = context;
+
+    transport_send(engine->transport, node_id, channel, packet);
+}
+
+static size_t pending_bytes(void *context, uint64_t node_id,
+                            enum env_channel channel)
+{
+    struct engine *engine = context;
+
+    return transport_pending_bytes(engine->transport, node_id, channel);
+}
+
+static void start_transport(struct engine *engine)
+{
+    struct transport_config config = {
+        .node_id = engine->store.identity.node_id,
+        .cluster_id = engine->store.identity.cluster_id,
+        .advertise = engine->advertise,
+        .receiver = &engine->receiver,
+        .context = engine,
+        .on_refused = on_refused,
+    };
+    struct err e = ERR_INIT;
+
+    engine->receiver =
+        (struct env_receiver){.on_packet = on_packet, .on_link = on_link};
+    engine->transport = transport_new(&config);
+    env_uv_set_transport(engine->uv, send_packet, pending_bytes, engine);
+    if (transport_start(engine->transport, env_uv_loop(engine->uv),
+                        engine->listen_fd, &e) != 0)
+        env_fatal(engine->env, e.text);
+    engine->listen_fd = -1;
+}
+
+/* ---- start and stop ---- */
+
+void engine_on_started(struct env_uv *uv, void *context)
+{
+    struct engine *engine = context;
+
+    (void)uv;
+    start_transport(engine);
+    if (engine->store.identity.cluster_id != 0)
+        open_node(engine);
+    else
+        start_bootstrap(engine);
+}
+
+static void retired(void *context)
+{
+    struct engine *engine = context;
+
+    set_flag(engine, &engine->retired);
+}
+
+void engine_run_retire(struct engine *engine)
+{
+    if (engine->node != NULL)
+        node_retire(engine->node, retired, engine);
+    else
+        retired(engine);
+}
+
+void engine_run_stop(struct engine *engine)
+{
+    struct early *early;
+
+    engine->stopping = true;
+    while ((early = TAILQ_FIRST(&engine->early)) != NULL)
+        end_early(early, ERR_CANCELED);
+    env_timer_stop(engine->env, &engine->addresses);
+    if (engine->node != NULL)
+        node_stop(engine->node);
+}
+
+void engine_on_stopping(struct env_uv *uv, void *context)
+{
+    struct engine *engine = context;
+
+    (void)uv;
+    transport_stop(engine->transport);
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/event_log.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "raft/base/mem.h"
+
+struct event {
+    int64_t wall_ns;
+    enum log_level level;
+    char text[EVENT_TEXT_SIZE];
+};
+
+/* All below `mutex`. */
+struct event_log {
+    pthread_mutex_t mutex;
+    struct event events[EVENTS_KEPT];
+    uint64_t count; /* ever added */
+    int64_t rare_wall_ns;
+    uint64_t rare_left_out;
+};
+
+struct event_log *event_log_new(void)
+{
+    struct event_log *log = mem_zalloc(sizeof *log);
+
+    (void)pthread_mutex_init(&log->mutex, NULL); /* Cannot fail. */
+    return log;
+}
+
+void event_log_free(struct event_log *log)
+{
+    if (log == NULL)
+        return;
+    (void)pthread_mutex_destroy(&log->mutex);
+    free(log);
+}
+
+static void add_locked(struct event_log *log, int64_t wall_ns,
+                       enum log_level level, const char *text)
+{
+    struct event *event = &log->events[log->count++ % EVENTS_KEPT];
+
+    event->wall_ns = wall_ns;
+    event->level = level;
+    (void)snprintf(event->text, sizeof event->text, "%s", text);
+}
+
+void event_log_add(struct event_log *log, int64_t wall_ns, enum log_level level,
+                   const char *text)
+{
+    (void)pthread_mutex_lock(&log->mutex);
+    add_locked(log, wall_ns, level, text);
+    (void)pthread_mutex_unlock(&log->mutex);
+}
+
+void event_log_add_rare(struct event_log *log, int64_t wall_ns,
+                        const char *what, const char *why)
+{
+    char text[EVENT_TEXT_SIZE];
+    bool due;
+
+    (void)pthread_mutex_lock(&log->mutex);
+    due = wall_ns - log->rare_wall_ns >= 1000000000 ||
+          wall_ns < log->rare_wall_ns;
+    if (due) {
+        (void)snprintf(text, sizeof text,
+                       "%s: %s (and %" PRIu64 " like it since the last line)",
+                       what, why, log->rare_left_out);
+        add_locked(log, wall_ns, LOG_WARN, text);
+        log->rare_wall_ns = wall_ns;
+        log->rare_left_out = 0;
+    } else {
+        log->rare_left_out++;
+    }
+    (void)pthread_mutex_unlock(&log->mutex);
+    if (due)
+        log_line(LOG_WARN, "node", "%s", text);
+}
+
+static void render_one(const struct event *event, FILE *out)
+{
+    time_t seconds = (time_t)(event->wall_ns / 1000000000);
+    struct tm parts;
+    char text[32];
+
+    (void)gmtime_r(&seconds, &parts);
+    (void)strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+    (void)fprintf(out, "%s.%03dZ %s %s\n", text,
+                  (int)(event->wall_ns / 1000000 % 1000),
+                  log_level_name(event->level), event->text);
+}
+
+void event_log_render(struct event_log *log, FILE *out)
+{
+    uint64_t first;
+
+    (void)pthread_mutex_lock(&log->mutex);
+    first = log->count > EVENTS_KEPT ? log->count - EVENTS_KEPT : 0;
+    for (uint64_t i = first; i < log->count; i++)
+        render_one(&log->events[i % EVENTS_KEPT], out);
+    (void)pthread_mutex_unlock(&log->mutex);
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The recent events behind /.cluster/log, the newest EVENTS_KEPT of them. Any
+ * thread. */
+
+#ifndef GROVEFS_ENGINE_EVENT_LOG_H
+#define GROVEFS_ENGINE_EVENT_LOG_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+#include "raft/base/log.h"
+
+enum { EVENTS_KEPT = 1000, EVENT_TEXT_SIZE = 256 };
+
+struct event_log;
+
+struct event_log *event_log_new(void);
+void event_log_free(struct event_log *log); /* Takes NULL. */
+
+void event_log_add(struct event_log *log, int64_t wall_ns, enum log_level level,
+                   const char *text);
+/* For what may come a thousand times a second: at most once a second; how
+ * many were left out is said with the next one. Also goes to the log sink. */
+void event_log_add_rare(struct event_log *log, int64_t wall_ns,
+                        const char *what, const char *why);
+
+/* One line per event, the oldest first: time level text. */
+void event_log_render(struct event_log *log, FILE *out);
+
+#endif

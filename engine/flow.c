@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/flow.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#include "engine/keys.h"
+#include "engine/reader.h"
+#include "engine/router.h"
+#include "engine/settle.h"
+#include "engine/status.h"
+#include "engine/txn.h"
+
+struct flow {
+    struct flows *flows;
+    struct request *request;
+    uint64_t id;
+    uint64_t deadline_ns;
+    struct command command; /* borrows from the request */
+    struct read_op read;
+    struct router_call call;
+    struct settle settle;
+    struct txn_op txn;
+    UT_hash_handle by_id;
+};
+
+struct flows {
+    struct node *node;
+    struct flow *running; /* by id */
+    bool stopped;
+};
+
+struct flows *flows_new(struct node *node)
+{
+    struct flows *flows = mem_zalloc(sizeof *flows);
+
+    flows->node = node;
+    return flows;
+}
+
+void flows_free(struct flows *flows)
+{
+    assert(flows == NULL || flows->running == NULL);
+    free(flows);
+}
+
+/* ---- from request to command ---- */
+
+/* clang-format off */
+static const enum command_op ops_on_files[REQUEST_KINDS] = {
+    [REQUEST_LOOKUP]      = COMMAND_LOOKUP,
+    [REQUEST_GETATTR]     = COMMAND_GETATTR,
+    [REQUEST_READ]        = COMMAND_READ,
+    [REQUEST_READDIR]     = COMMAND_READDIR,
+    [REQUEST_GETXATTR]    = COMMAND_GETXATTR,
+    [REQUEST_LISTXATTR]   = COMMAND_LISTXATTR,
+    [REQUEST_CREATE]      = COMMAND_CREATE,
+    [REQUEST_WRITE]       = COMMAND_WRITE,
+    [REQUEST_SETATTR]     = COMMAND_SETATTR,
+    [REQUEST_UNLINK]      = COMMAND_UNLINK,
+    [REQUEST_RENAME]      = COMMAND_RENAME,
+    [REQUEST_SETXATTR]    = COMMAND_SETXATTR,
+    [REQUEST_REMOVEXATTR] = COMMAND_REMOVEXATTR,
+};
+
+static const enum command_op ops_on_directories[REQUEST_KINDS] = {
+    [REQUEST_SETATTR]     = COMMAND_DIR_SETATTR,
+    [REQUEST_SETXATTR]    = COMMAND_DIR_SETXATTR,
+    [REQUEST_REMOVEXATTR] = COMMAND_DIR_REMOVEXATTR,
+};
+/* clang-format on */
+
+static bool is_on_directory(const struct request *request)
+{
+    return (request->ino & INO_DIR_BIT) != 0 &&
+           ops_on_directories[request->kind] != COMMAND_NOOP;
+}
+
+static struct command command_of(const struct node *node,
+                                 const struct request *request)
+{
+    struct command command = {
+        .op = is_on_directory(request) ? ops_on_directories[request->kind]
+                                       : ops_on_files[request->kind],
+        .flags = request->flags,
+        .set_mask = request->set_mask,
+        .dir = request->dir,
+        .to_dir = request->to_dir,
+        .ino = request->ino,
+        .name = slice_of(request->name),
+        .to_name = slice_of(request->to_name),
+        .xattr = slice_of(request->xattr),
+        .offset = request->offset,
+        .size = request->size,
+        .set = request->set,
+        .value_size_max = node_config(node)->value_size_max,
+    };
+
+    if (request->data != NULL)
+        command.data = (struct slice){request->data->data, request->data->size};
+    return command;
+}
+
+/* The limits that a user can exceed. */
+static int check_limits(const struct request *request)
+{
+    if (slice_of(request->name).size > NAME_SIZE_MAX ||
+        slice_of(request->to_name).size > NAME_SIZE_MAX)
+        return ERR_NAME_TOO_LONG;
+    if (slice_of(request->xattr).size > XATTR_NAME_SIZE_MAX)
+        return ERR_RANGE;
+    if (request->kind == REQUEST_SETXATTR && request->data != NULL &&
+        request->data->size > XATTRS_SIZE_MAX)
+        return ERR_NO_SPACE;
+    if (request->data != NULL && request->data->size > WRITE_SIZE_MAX)
+        return ERR_TOO_LARGE;
+    if (request->kind == REQUEST_CREATE && request->data != NULL &&
+        request->data->size > SYMLINK_SIZE_MAX &&
+        (request->set.mode & 0170000) == 0120000)
+        return ERR_NAME_TOO_LONG;
+    return 0;
+}
+
+static void take_result(struct request *request, int status,
+                        const struct result *result)
+{
+    request->status = status;
+    if (status != 0)
+        return;
+    request->attr = result->attr;
+    request->ret_offset = result->offset;
+    request->created = result->created;
+    request->at_end = result->at_end;
+    request->ret_data = buf_ref(result->data_buf);
+}
+
+/* ---- the end ---- */
+
+static void forget_flow(struct flow *flow)
+{
+    struct node *node = flow->flows->node;
+
+    reader_cancel(node_reader(node), &flow->read);
+    router_cancel(node_router(node), &flow->call);
+    settle_cancel(&flow->settle);
+    txns_detach(&flow->txn);
+    HASH_DELETE(by_id, flow->flows->running, flow);
+    free(flow);
+}
+
+static void end(struct flow *flow, int status, const struct result *result)
+{
+    struct request *request = flow->request;
+
+    assert(status != ERR_LOCKED);
+    node_note_outcome(flow->flows->node, request, status);
+    take_result(request, status, result);
+    forget_flow(flow);
+    request->done(request);
+}
+
+void flows_cancel(struct flows *flows, uint64_t id)
+{
+    struct flow *flow;
+
+    HASH_FIND(by_id, flows->running, &id, sizeof id, flow);
+    if (flow != NULL)
+        end(flow, ERR_INTERRUPTED, NULL);
+}
+
+void flows_stop(struct flows *flows)
+{
+    struct flow *flow;
+    struct flow *next;
+
+    flows->stopped = true;
+    HASH_ITER (by_id, flows->running, flow, next)
+        end(flow, ERR_CANCELED, NULL);
+}
+
+/* ---- reads ---- */
+
+static void read_done(struct read_op *read, int status, struct result *result)
+{
+    end(container_of(read, struct flow, read), status, result);
+}
+
+static void read_start(struct flow *flow)
+{
+    flow->read.command = &flow->command;
+    flow->read.deadline_ns = flow->deadline_ns;
+    flow->read.done = read_done;
+    reader_start(node_reader(flow->flows->node), &flow->read);
+}
+
+bool flows_try(struct node *node, struct request *request)
+{
+    struct command command;
+    struct result result = {0};
+
+    if (request->kind > REQUEST_LISTXATTR)
+        return false;
+    request->status = check_limits(request);
+    if (request->status != 0)
+        return true;
+    command = command_of(node, request);
+    if (!reader_try(node, &command, &result))
+        return false;
+    take_result(request, result.status, &result);
+    result_release(&result);
+    return true;
+}
+
+/* ---- writes ---- */
+
+static void write_start(struct flow *flow);
+static void txn_start(struct flow *flow, enum txn_kind kind);
+
+static void settled(struct settle *settle, int status)
+{
+    struct flow *flow = container_of(settle, struct flow, settle);
+    uint64_t now_ns = env_mono_ns(node_env(flow->flows->node));
+
+    if (status != 0)
+        end(flow, status == ERR_CANCELED ? status : ERR_NO_QUORUM, NULL);
+    else if (now_ns >= flow->deadline_ns)
+        end(flow, ERR_BUSY, NULL);
+    else
+        write_start(flow);
+}
+
+static void written(struct router_call *call, int status,
+                    const struct result *result, uint64_t index)
+{
+    struct flow *flow = container_of(call, struct flow, call);
+
+    (void)index;
+    if (status == ERR_LOCKED) {
+        flow->settle.deadline_ns = flow->deadline_ns;
+        flow->settle.done = settled;
+        settle_start(&flow->settle, flow->flows->node, &result->holder);
+    } else if (status == ERR_IS_DIR && flow->command.op == COMMAND_RENAME) {
+        txn_start(flow, TXN_RENAME);
+    } else if (status == 0 && flow->command.op == COMMAND_DIR_SETATTR) {
+        flow->command.op = COMMAND_GETATTR;
+        read_start(flow);
+    } else {
+        end(flow, status, result);
+    }
+}
+
+static void write_start(struct flow *flow)
+{
+    flow->call.kind = CALL_PROPOSE;
+    flow->call.region =
+        is_on_directory(flow->request) ? REGION_PLACEMENT : REGION_FIRST_DATA;
+    flow->call.deadline_ns = flow->deadline_ns;
+    flow->call.done = written;
+    router_call(node_router(flow->flows->node), &flow->call, &flow->command);
+}
+
+static void txn_done(struct txn_op *txn, int status, const struct attr *attr)
+{
+    struct flow *flow = container_of(txn, struct flow, txn);
+    struct result result = {.status = status};
+
+    if (attr != NULL)
+        result.attr = *attr;
+    end(flow, status, &result);
+}
+
+static void txn_start(struct flow *flow, enum txn_kind kind)
+{
+    flow->command.txn_kind = kind;
+    flow->txn.deadline_ns = flow->deadline_ns;
+    flow->txn.done = txn_done;
+    txns_start(node_txns(flow->flows->node), &flow->txn, &flow->command);
+}
+
+/* ---- start ---- */
+
+static void render(struct flow *flow)
+{
+    struct result result = {0};
+
+    result.data_buf = status_render(flow->flows->node, flow->request->table);
+    end(flow, result.data_buf == NULL ? ERR_NO_MEMORY : 0, &result);
+    buf_unref(result.data_buf);
+}
+
+static void start(struct flow *flow)
+{
+    switch (flow->request->kind) {
+    case REQUEST_RENDER:
+        render(flow);
+        return;
+    case REQUEST_MKDIR:
+        txn_start(flow, TXN_MKDIR);
+        return;
+    case REQUEST_RMDIR:
+        txn_start(flow, TXN_RMDIR);
+        return;
+    case REQUEST_CREATE:
+        flow->command.ino = node_new_ino(flow->flows->node);
+        write_start(flow);
+        return;
+    default:
+        if (command_is_read(flow->command.op))
+            read_start(flow);
+        else
+            write_start(flow);
+    }
+}
+
+static struct flow *flow_new(struct flows *flows, struct request *request)
+{
+    struct flow *flow = mem_zalloc(sizeof *flow);
+    const struct node_config *config = node_config(flows->node);
+    uint64_t timeout_ms =
+        request->timeout_ms != 0 ? request->timeout_ms : config->op_timeout_ms;
+
+    flow->flows = flows;
+    flow->request = request;
+    flow->id = (uint64_t)(uintptr_t)request->private;
+    flow->deadline_ns =
+        env_mono_ns(node_env(flows->node)) + timeout_ms * 1000000;
+    flow->command = command_of(flows->node, request);
+    HASH_ADD(by_id, flows->running, id, sizeof flow->id, flow);
+    return flow;
+}
+
+void flows_submit(struct flows *flows, struct request *request)
+{
+    request->status = flows->stopped ? ERR_CANCELED : check_limits(request);
+    if (request->status != 0) {
+        request->done(request);
+        return;
+    }
+    start(flow_new(flows, request));
+}

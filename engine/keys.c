@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/keys.h"
+
+#include <assert.h>
+#include <string.h>
+
+void be32_put(uint8_t *to, uint32_t number)
+{
+    for (unsigned i = 0; i < 4; i++)
+        to[i] = (uint8_t)(number >> (24 - 8 * i));
+}
+
+uint32_t be32_get(const uint8_t *from)
+{
+    uint32_t number = 0;
+
+    for (unsigned i = 0; i < 4; i++)
+        number = number << 8 | from[i];
+    return number;
+}
+
+void be64_put(uint8_t *to, uint64_t number)
+{
+    for (unsigned i = 0; i < 8; i++)
+        to[i] = (uint8_t)(number >> (56 - 8 * i));
+}
+
+uint64_t be64_get(const uint8_t *from)
+{
+    uint64_t number = 0;
+
+    for (unsigned i = 0; i < 8; i++)
+        number = number << 8 | from[i];
+    return number;
+}
+
+static void add_byte(struct key *key, int byte)
+{
+    key->data[key->size++] = (uint8_t)byte;
+}
+
+static void add_number(struct key *key, uint64_t number)
+{
+    be64_put(key->data + key->size, number);
+    key->size += 8;
+}
+
+struct key key_user(char class, uint64_t nsid, struct slice name)
+{
+    struct key key;
+
+    assert(class == 'd' || class == 'n' || class == 'x');
+    assert(name.size <= NAME_SIZE_MAX);
+
+    key.size = 0;
+    add_byte(&key, class);
+    add_number(&key, nsid);
+    if (name.size > 0)
+        memcpy(key.data + key.size, name.data, name.size);
+    key.size += name.size;
+    return key;
+}
+
+/* Names contain no \0, so a chunk's key is less, and \1 is the least byte with
+ * which another name can extend this one. */
+struct key key_behind_entry(uint64_t nsid, struct slice name)
+{
+    struct key key = key_user('d', nsid, name);
+
+    add_byte(&key, 1);
+    return key;
+}
+
+struct key key_behind_namespace(char class, uint64_t nsid)
+{
+    struct key key;
+
+    if (nsid < UINT64_MAX)
+        return key_user(class, nsid + 1, (struct slice){NULL, 0});
+
+    key.size = 0;
+    add_byte(&key, class + 1);
+    return key;
+}
+
+struct key key_chunk(uint64_t nsid, struct slice name, uint32_t number)
+{
+    struct key key = key_user('d', nsid, name);
+
+    assert(name.size > 0);
+    add_byte(&key, '\0');
+    be32_put(key.data + key.size, number);
+    key.size += 4;
+    return key;
+}
+
+/* A class byte, perhaps a second one, and numbers. */
+static struct key numbered(const char *class, const uint64_t *numbers,
+                           size_t count)
+{
+    struct key key;
+
+    key.size = 0;
+    for (; *class != '\0'; class ++)
+        add_byte(&key, *class);
+    for (size_t i = 0; i < count; i++)
+        add_number(&key, numbers[i]);
+    return key;
+}
+
+struct key key_directory(uint64_t nsid)
+{
+    return numbered("cd", &nsid, 1);
+}
+
+struct key key_id_allocator(void)
+{
+    return numbered("ci", NULL, 0);
+}
+
+struct key key_node(uint64_t node_id)
+{
+    return numbered("cn", &node_id, 1);
+}
+
+struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence)
+{
+    const uint64_t numbers[] = {node, boot, sequence};
+
+    return numbered("ct", numbers, ARRAY_SIZE(numbers));
+}
+
+struct key key_sender(uint64_t region, uint64_t node)
+{
+    const uint64_t numbers[] = {region, node};
+
+    return numbered("m", numbers, ARRAY_SIZE(numbers));
+}
+
+struct key key_result(uint64_t region, uint64_t node, uint64_t sequence)
+{
+    const uint64_t numbers[] = {region, node, sequence};
+
+    return numbered("m", numbers, ARRAY_SIZE(numbers));
+}
+
+struct key key_region(uint64_t region)
+{
+    return numbered("r", &region, 1);
+}
+
+struct key key_marker(uint64_t region)
+{
+    return numbered("s", &region, 1);
+}
+
+struct key key_hard_state(uint64_t region)
+{
+    return numbered("H", &region, 1);
+}
+
+struct key key_identity(void)
+{
+    return numbered("I", NULL, 0);
+}
+
+struct key key_log_entry(uint64_t region, uint64_t index)
+{
+    const uint64_t numbers[] = {region, index};
+
+    return numbered("L", numbers, ARRAY_SIZE(numbers));
+}
+
+struct key key_log_start(uint64_t region)
+{
+    return numbered("T", &region, 1);
+}
+
+bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
+                    struct slice *ret_name)
+{
+    const size_t prefix_size = 1 + KEY_NSID_SIZE;
+    const uint8_t *data = key.data;
+    struct slice name;
+
+    if (key.size < prefix_size || data[0] != (uint8_t) class)
+        return false;
+    name = (struct slice){data + prefix_size, key.size - prefix_size};
+    if (name.size > NAME_SIZE_MAX)
+        return false;
+    if (name.size > 0 && memchr(name.data, '\0', name.size) != NULL)
+        return false;
+    if (name.size == 0 && class != 'n')
+        return false;
+
+    *ret_nsid = be64_get(data + 1);
+    *ret_name = name;
+    return true;
+}
+
+bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
+                     struct slice *ret_name)
+{
+    return key_parse_user(key, 'd', ret_nsid, ret_name);
+}
+
+bool slice_equal(struct slice a, struct slice b)
+{
+    return a.size == b.size &&
+           (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}

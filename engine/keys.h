@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Where records lie in state/ and log/. Numbers are big endian, so that keys
+ * sort as numbers do.
+ *
+ * A *user key* is nsid (8 bytes) + name; regions are ranges of user keys. In
+ * state/ everything has a class byte in front:
+ *
+ *   'c' 'd' nsid                 a directory of the catalog
+ *   'c' 'i'                      id allocators
+ *   'c' 'n' node                 a node
+ *   'c' 't' node boot sequence   a decision about a transaction
+ *   'd' user key                 an entry
+ *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
+ *   'm' region node              a sender: boot number, lowest sequence
+ *   'm' region node sequence     a remembered result
+ *   'n' user key                 a namespace record; the name is "" unless the
+ *                                region begins inside the namespace
+ *   'r' region                   a region's descriptor
+ *   's' region                   a region's applied marker
+ *   'x' user key                 there is an intent at this user key
+ *
+ * In log/:
+ *
+ *   'H' region                   hard state
+ *   'I'                          identity of the store
+ *   'L' region index             a log entry
+ *   'T' region                   where the log starts: (index, term) before its
+ *                                first entry */
+
+#ifndef GROVEFS_ENGINE_KEYS_H
+#define GROVEFS_ENGINE_KEYS_H
+
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "engine/kv.h"
+
+enum {
+    KEY_NSID_SIZE = 8,
+    KEY_CHUNK_SUFFIX_SIZE = 5,
+    KEY_SIZE_MAX = 1 + KEY_NSID_SIZE + NAME_SIZE_MAX + KEY_CHUNK_SUFFIX_SIZE,
+    CHUNK_SIZE = 64 * 1024,
+    INLINE_SIZE_MAX = CHUNK_SIZE
+};
+
+/* A key in the caller's memory. */
+struct key {
+    uint8_t data[KEY_SIZE_MAX + 16];
+    size_t size;
+};
+
+static inline struct slice key_slice(const struct key *key)
+{
+    return (struct slice){key->data, key->size};
+}
+
+/* Big-endian numbers at any address. */
+void be32_put(uint8_t *to, uint32_t number);
+uint32_t be32_get(const uint8_t *from);
+void be64_put(uint8_t *to, uint64_t number);
+uint64_t be64_get(const uint8_t *from);
+
+/* `class` is one of 'd', 'n', 'x'. An empty name gives the place before the
+ * namespace's first entry. */
+struct key key_user(char class, uint64_t nsid, struct slice name);
+/* The first key behind an entry and all its chunks. */
+struct key key_behind_entry(uint64_t nsid, struct slice name);
+/* The first key of class `class` behind the namespace. */
+struct key key_behind_namespace(char class, uint64_t nsid);
+struct key key_chunk(uint64_t nsid, struct slice name, uint32_t number);
+
+struct key key_directory(uint64_t nsid);
+struct key key_id_allocator(void);
+struct key key_node(uint64_t node_id);
+struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence);
+struct key key_sender(uint64_t region, uint64_t node);
+struct key key_result(uint64_t region, uint64_t node, uint64_t sequence);
+struct key key_region(uint64_t region);
+struct key key_marker(uint64_t region);
+
+struct key key_hard_state(uint64_t region);
+struct key key_identity(void);
+struct key key_log_entry(uint64_t region, uint64_t index);
+struct key key_log_start(uint64_t region);
+
+/* Takes a class 'd' key apart; the name is borrowed from `key`. False for a
+ * chunk (or for a key that is none of ours). */
+bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
+                     struct slice *ret_name);
+
+/* The same for 'x' and 'n'. */
+bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
+                    struct slice *ret_name);
+
+static inline struct slice slice_of(const char *text)
+{
+    size_t size = 0;
+
+    while (text != NULL && text[size] != '\0')
+        size++;
+    return (struct slice){text, size};
+}
+
+bool slice_equal(struct slice a, struct slice b);
+
+#endif

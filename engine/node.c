@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/node.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/barrier.h"
+#include "engine/event_log.h"
+#include "engine/flow.h"
+#include "engine/keys.h"
+#include "engine/outbox.h"
+#include "engine/reader.h"
+#include "engine/router.h"
+#include "engine/snapshot.h"
+#include "engine/status.h"
+#include "engine/txn.h"
+
+enum {
+    TICKS_PER_SECOND = 1000 / TICK_MS,
+    RETIRE_MS = 1500, /* for handing leadership over */
+    RETIRE_LOOK_MS = 50,
+    INO_BLOCK = 1 << 24, /* inode counters leased on disk at a time */
+    INO_NODE_SHIFT = 47  /* above the counter: 16 bits of node id */
+};
+
+struct node {
+    struct env *env;
+    struct node_config config;
+    struct peer *peers[REGIONS];
+    struct barrier *barriers[REGIONS];
+    struct router *router;
+    struct reader *reader;
+    struct txns *txns;
+    struct flows *flows;
+    struct snapshots *snapshots;
+    struct status_board *board;
+    struct event_log *events;
+    struct outbox *outbox;
+    uint64_t links_up[NODES_MAX];
+    size_t link_count;
+    struct env_timer tick;
+    unsigned ticks;
+    uint64_t stamp_last;
+    struct env_task flush_task;
+    bool flush_posted;
+    uint64_t ino_next;
+    uint64_t ino_end;
+    bool ino_leasing;
+    struct env_log_write ino_write;
+    struct buf *ino_identity;
+    void (*retired)(void *context);
+    void *retired_context;
+    struct env_timer retire_timer;
+    uint64_t retire_until_ns;
+};
+
+/* ---- life ---- */
+
+static bool has_region(struct node *node, uint64_t region)
+{
+    struct key key = key_region(region);
+    struct kv_value value = {0};
+    int rc = kv_get(node->env->state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc != ERR_NOT_FOUND;
+}
+
+static int open_peers(struct node *node, struct err *e)
+{
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        int rc;
+
+        if (!has_region(node, region))
+            continue;
+        rc = peer_open(&node->peers[region], node, region, e);
+        if (rc != 0)
+            return rc;
+        node->barriers[region] = barrier_new(node, node->peers[region]);
+    }
+    if (node->peers[REGION_PLACEMENT] == NULL)
+        return err_set(e, ERR_CORRUPT, "the store has no placement group");
+    return 0;
+}
+
+int node_open(struct node **ret, struct env *env,
+              const struct node_config *config, struct err *e)
+{
+    struct node *node = mem_zalloc(sizeof *node);
+    int rc;
+
+    node->env = env;
+    node->config = *config;
+    node->ino_next = config->ino_next;
+    node->ino_end = config->identity.ino_bound;
+    node->events = event_log_new();
+    node->outbox = outbox_new(env);
+    node->router = router_new(node);
+    node->reader = reader_new(node);
+    node->txns = txns_new(node);
+    node->flows = flows_new(node);
+    node->snapshots = snapshots_new(node);
+    node->board = status_board_new(node);
+    rc = open_peers(node, e);
+    if (rc != 0) {
+        node_close(node);
+        return rc;
+    }
+    *ret = node;
+    return 0;
+}
+
+void node_close(struct node *node)
+{
+    if (node == NULL)
+        return;
+    snapshots_free(node->snapshots);
+    for (size_t i = 0; i < REGIONS; i++) {
+        barrier_free(node->barriers[i]);
+        peer_close(node->peers[i]);
+    }
+    flows_free(node->flows);
+    txns_free(node->txns);
+    reader_free(node->reader);
+    router_free(node->router);
+    status_board_free(node->board);
+    outbox_free(node->outbox);
+    event_log_free(node->events);
+    buf_unref(node->ino_identity);
+    free(node);
+}
+
+void node_stop(struct node *node)
+{
+    env_timer_stop(node->env, &node->tick);
+    env_timer_stop(node->env, &node->retire_timer);
+    flows_stop(node->flows);
+    txns_stop(node->txns);
+    reader_stop(node->reader);
+    router_stop(node->router);
+    snapshots_stop(node->snapshots);
+}
+
+/* ---- once a tick, once a second ---- */
+
+/* Path walks read both regions: they are local on the mount where both are
+ * led, so region 0 follows the data region. */
+static void follow_data_leader(struct node *node)
+{
+    const struct peer *data = node->peers[REGION_FIRST_DATA];
+    struct peer *placement = node->peers[REGION_PLACEMENT];
+    uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
+
+    if (leader == 0 || leader == node_id(node) || !peer_is_leader(placement) ||
+        !node_link_up(node, leader))
+        return;
+    (void)peer_transfer(placement, leader);
+}
+
+static void each_second(struct node *node)
+{
+    if (node->retired == NULL)
+        follow_data_leader(node);
+    txns_tick(node->txns);
+    snapshots_tick(node->snapshots);
+    status_board_tick(node->board);
+}
+
+static void on_tick(struct env_timer *timer)
+{
+    struct node *node = container_of(timer, struct node, tick);
+
+    env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
+    for (size_t i = 0; i < REGIONS; i++)
+        if (node->peers[i] != NULL)
+            peer_tick(node->peers[i]);
+    if (++node->ticks % TICKS_PER_SECOND == 0)
+        each_second(node);
+}
+
+void node_start(struct node *node)
+{
+    node->tick.fire = on_tick;
+    env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
+    status_board_tick(node->board);
+}
+
+/* ---- going away ---- */
+
+static bool leads_anything(const struct node *node)
+{
+    for (size_t i = 0; i < REGIONS; i++)
+        if (node->peers[i] != NULL && peer_is_leader(node->peers[i]) &&
+            peer_region(node->peers[i])->voter_count > 1)
+            return true;
+    return false;
+}
+
+static void look_whether_retired(struct env_timer *timer)
+{
+    struct node *node = container_of(timer, struct node, retire_timer);
+
+    if (leads_anything(node) && node->link_count > 0 &&
+        env_mono_ns(node->env) < node->retire_until_ns)
+        env_timer_start(node->env, timer, (uint64_t)RETIRE_LOOK_MS * 1000000);
+    else
+        node->retired(node->retired_context);
+}
+
+void node_retire(struct node *node, void (*done)(void *context), void *context)
+{
+    node->retired = done;
+    node->retired_context = context;
+    node->retire_until_ns =
+        env_mono_ns(node->env) + (uint64_t)RETIRE_MS * 1000000;
+    for (size_t i = 0; i < REGIONS; i++)
+        if (node->peers[i] != NULL)
+            (void)peer_transfer_away(node->peers[i]);
+    node->retire_timer.fire = look_whether_retired;
+    env_timer_start(node->env, &node->retire_timer, 0);
+}
+
+/* ---- packets ---- */
+
+static void step_one(void *context, const struct raft_envelope *envelope)
+{
+    struct node *node = context;
+    struct peer *peer = node_peer(node, envelope->region);
+
+    /* Peer ids are never reused: what is for another one is from the past. */
+    if (peer != NULL &&
+        peer_node_of(peer, envelope->message.to) == node_id(node))
+        peer_step(peer, &envelope->message);
+}
+
+void node_on_packet(struct node *node, uint64_t from,
+                    const struct env_packet *packet)
+{
+    switch ((enum wire_type)packet->type) {
+    case WIRE_RAFT:
+        (void)raft_batch_decode(packet, step_one, node); /* Or dropped. */
+        return;
+    case WIRE_CALL:
+        router_on_call(node->router, from, packet);
+        return;
+    case WIRE_RETURN:
+        router_on_return(node->router, packet);
+        return;
+    case WIRE_STATUS:
+        status_board_on_packet(node->board, packet);
+        return;
+    case WIRE_SNAPSHOT_BEGIN:
+    case WIRE_SNAPSHOT_CHUNK:
+    case WIRE_SNAPSHOT_ACK:
+        snapshots_on_packet(node->snapshots, from, packet);
+        return;
+    case WIRE_BOOT:
+        return; /* engine.c answers those. */
+    }
+}
+
+static void link_set(struct node *node, uint64_t id, bool up)
+{
+    for (size_t i = 0; i < node->link_count; i++) {
+        if (node->links_up[i] != id)
+            continue;
+        if (!up)
+            node->links_up[i] = node->links_up[--node->link_count];
+        return;
+    }
+    if (up && node->link_count < NODES_MAX)
+        node->links_up[node->link_count++] = id;
+}
+
+void node_on_link(struct node *node, uint64_t id, bool up)
+{
+    if (node_link_up(node, id) != up)
+        node_log_event(node, up ? LOG_INFO : LOG_WARN,
+                       up ? "node %" PRIu64 " is connected"
+                          : "the connection to node %" PRIu64 " is lost",
+                       id);
+    link_set(node, id, up);
+    if (up)
+        return;
+    router_on_link_down(node->router, id);
+    snapshots_on_link_down(node->snapshots, id);
+    for (size_t i = 0; i < REGIONS; i++)
+        if (node->peers[i] != NULL)
+            peer_report_unreachable(node->peers[i], id);
+}
+
+void node_send_raft(struct node *node, uint64_t to, uint64_t region,
+                    const struct raft_message *message)
+{
+    outbox_add(node->outbox, to, region, message);
+}
+
+void node_send_snapshot(struct node *node, struct peer *peer, uint64_t to,
+                        const struct raft_message *message)
+{
+    node_log_event(node, LOG_INFO,
+                   "region %" PRIu64 ": sending a snapshot to node %" PRIu64,
+                   peer_region_id(peer), to);
+    snapshots_send(node->snapshots, peer, to, message);
+}
+
+void node_send(struct node *node, uint64_t to, enum env_channel channel,
+               uint16_t type, struct buf *header, struct buf *payload)
+{
+    struct env_packet packet = {
+        .type = type,
+        .header = header,
+        .payloads = &payload,
+        .payload_count = payload != NULL ? 1 : 0,
+    };
+
+    env_send(node->env, to, channel, &packet);
+}
+
+/* ---- leaders ---- */
+
+void node_on_leader_change(struct node *node, struct peer *peer)
+{
+    uint64_t region = peer_region_id(peer);
+    uint64_t leader = peer_leader_node(peer);
+
+    if (leader != 0)
+        node_log_event(node, LOG_INFO,
+                       "region %" PRIu64 ": node %" PRIu64 " leads", region,
+                       leader);
+    else
+        node_log_event(node, LOG_WARN, "region %" PRIu64 ": no leader", region);
+    router_on_leader_change(node->router, region, leader);
+    if (leader != 0 && node->barriers[region] != NULL)
+        barrier_on_leader_change(node->barriers[region]);
+}
+
+/* ---- the pieces ---- */
+
+struct env *node_env(struct node *node)
+{
+    return node->env;
+}
+
+uint64_t node_id(const struct node *node)
+{
+    return node->config.identity.node_id;
+}
+
+const struct node_config *node_config(const struct node *node)
+{
+    return &node->config;
+}
+
+uint64_t node_log_keep(const struct node *node)
+{
+    return node->config.log_keep;
+}
+
+struct peer *node_peer(const struct node *node, uint64_t region)
+{
+    return region < REGIONS ? node->peers[region] : NULL;
+}
+
+struct barrier *node_barrier(const struct node *node, uint64_t region)
+{
+    assert(region < REGIONS);
+    return node->barriers[region];
+}
+
+struct router *node_router(const struct node *node)
+{
+    return node->router;
+}
+
+struct reader *node_reader(const struct node *node)
+{
+    return node->reader;
+}
+
+struct txns *node_txns(const struct node *node)
+{
+    return node->txns;
+}
+
+struct flows *node_flows(const struct node *node)
+{
+    return node->flows;
+}
+
+struct snapshots *node_snapshots(const struct node *node)
+{
+    return node->snapshots;
+}
+
+struct status_board *node_status_board(const struct node *node)
+{
+    return node->board;
+}
+
+struct event_log *node_events(const struct node *node)
+{
+    return node->events;
+}
+
+static size_t nodes_of(const struct peer *peer, uint64_t nodes[NODES_MAX])
+{
+    const struct region *region = peer_region(peer);
+
+    for (size_t i = 0; i < region->peer_count; i++)
+        nodes[i] = region->peers[i].node;
+    return region->peer_count;
+}
+
+size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
+{
+    return nodes_of(node->peers[REGION_PLACEMENT], nodes);
+}
+
+size_t node_region_nodes(const struct node *node, uint64_t region,
+                         uint64_t nodes[NODES_MAX])
+{
+    const struct peer *peer = node_peer(node, region);
+
+    return peer != NULL ? nodes_of(peer, nodes) : node_all_nodes(node, nodes);
+}
+
+bool node_link_up(const struct node *node, uint64_t id)
+{
+    for (size_t i = 0; i < node->link_count; i++)
+        if (node->links_up[i] == id)
+            return true;
+    return false;
+}
+
+/* ---- flushing state/ ---- */
+
+static void flush_back(struct env_task *task)
+{
+    struct node *node = container_of(task, struct node, flush_task);
+
+    node->flush_posted = false;
+}
+
+static void flush_run(struct env_task *task)
+{
+    struct node *node = container_of(task, struct node, flush_task);
+
+    (void)kv_flush(node->env->state, true, NULL); /* A failure is fatal. */
+    task->run = flush_back;
+    env_post(node->env, ENV_WORKER, task);
+}
+
+void node_flush_state(struct node *node)
+{
+    if (node->flush_posted)
+        return;
+    node->flush_posted = true;
+    node->flush_task.run = flush_run;
+    env_post(node->env, ENV_BULK, &node->flush_task);
+}
+
+/* ---- stamps and ids ---- */
+
+uint64_t node_stamp(struct node *node)
+{
+    uint64_t wall = env_wall_ns(node->env) / 1000000 << 16;
+
+    node->stamp_last = wall > node->stamp_last ? wall : node->stamp_last + 1;
+    return node->stamp_last;
+}
+
+static void ino_fill(struct env_log_write *write, struct kv_batch *batch)
+{
+    struct node *node = container_of(write, struct node, ino_write);
+    struct key key = key_identity();
+
+    kv_batch_put(
+        batch, key_slice(&key),
+        (struct slice){node->ino_identity->data, node->ino_identity->size});
+}
+
+static void ino_leased(struct env_log_write *write)
+{
+    struct node *node = container_of(write, struct node, ino_write);
+
+    node->ino_end = node->config.identity.ino_bound;
+    node->ino_leasing = false;
+}
+
+/* The next block is leased long before this one is used up. */
+static void lease_inos(struct node *node)
+{
+    if (node->ino_leasing || node->ino_end - node->ino_next > INO_BLOCK / 2)
+        return;
+    node->ino_leasing = true;
+    node->config.identity.ino_bound += INO_BLOCK;
+    buf_unref(node->ino_identity);
+    node->ino_identity = identity_encode(&node->config.identity);
+    node->ino_write.fill = ino_fill;
+    node->ino_write.done = ino_leased;
+    env_log_write(node->env, &node->ino_write);
+}
+
+uint64_t node_new_ino(struct node *node)
+{
+    uint64_t counter = node->ino_next++;
+
+    lease_inos(node);
+    if (counter >= node->ino_end)
+        env_fatal(node->env, "inode numbers are used up faster than leased");
+    return node_id(node) << INO_NODE_SHIFT | counter;
+}
+
+/* ---- events ---- */
+
+void node_log_event(struct node *node, enum log_level level, const char *format,
+                    ...)
+{
+    char text[EVENT_TEXT_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args); /* Cut if long. */
+    va_end(args);
+    log_line(level, "node", "id=%" PRIu64 " %s", node_id(node), text);
+    event_log_add(node->events, (int64_t)env_wall_ns(node->env), level, text);
+}
+
+void node_note_outcome(struct node *node, const struct request *request,
+                       int status)
+{
+    status_board_count(node->board, status);
+    if (status != ERR_NO_QUORUM && status != ERR_UNKNOWN_OUTCOME &&
+        status != ERR_NO_SPACE && status != ERR_CORRUPT && status != ERR_IO)
+        return;
+    event_log_add_rare(node->events, (int64_t)env_wall_ns(node->env),
+                       request->kind >= REQUEST_CREATE ? "a write failed"
+                                                       : "a read failed",
+                       err_text(status));
+}

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One node of a cluster: how the pieces are put together, on `struct env`
+ * alone. engine.c puts threads, sockets and RocksDB around it; tests/sim/
+ * runs several in one process.
+ *
+ *            requests                      packets
+ *               |                             |
+ *             flow.c  (what a request takes)  |
+ *           /       \                         |
+ *      reader.c    txn.c                    node.c
+ *         |           \                    /  |   \
+ *      barrier.c     router.c  <---------'    |    snapshot.c
+ *           \         /                       |      |
+ *            '-- peer.c (one for each region on this node)
+ *                  |        \
+ *              region_log.c  applier.c -> exec*.c
+ *
+ * flow.c turns a request into reads and commands; reader.c makes sure that
+ * reading from state/ is linearizable (barrier.c, one for each region) and
+ * does it; router.c brings a command to its region's leader, on whatever node
+ * that is, until it is answered; txn.c runs directory transactions.
+ *
+ * Everything here belongs to ENV_WORKER unless it says otherwise. */
+
+#ifndef GROVEFS_ENGINE_NODE_H
+#define GROVEFS_ENGINE_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "engine/engine.h"
+#include "engine/env.h"
+#include "engine/peer.h"
+#include "engine/record.h"
+
+/* Region ids that exist from the start. */
+enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1, REGIONS = 2 };
+
+enum {
+    NODES_MAX = 16,
+    LOG_KEEP_DEFAULT = 10000 /* applied entries kept for lagging replicas */
+};
+
+struct barrier;
+struct event_log;
+struct flows;
+struct reader;
+struct router;
+struct snapshots;
+struct status_board;
+struct txns;
+
+struct node_config {
+    struct identity identity; /* already counted up for this boot */
+    const char *advertise;    /* HOST:PORT, or "" */
+    uint64_t op_timeout_ms;
+    uint64_t value_size_max;
+    uint64_t log_keep;
+    uint64_t ino_next; /* of the block leased on disk */
+    /* What only the host knows; may be NULL. */
+    void (*space)(void *context, struct engine_space *ret);
+    void (*metrics)(void *context, FILE *out);
+    void *context;
+};
+
+/* Opens all regions of the store. May block; before the worker runs. */
+int node_open(struct node **ret, struct env *env,
+              const struct node_config *config, struct err *e);
+/* On the worker, first thing. */
+void node_start(struct node *node);
+/* Hands leadership over where it can; `done` is called when it has, or when it
+ * is not worth waiting any more. */
+void node_retire(struct node *node, void (*done)(void *context), void *context);
+/* Fails all requests. On the worker, last thing. */
+void node_stop(struct node *node);
+void node_close(struct node *node); /* Takes NULL. */
+
+/* What the network brings in. */
+void node_on_packet(struct node *node, uint64_t from,
+                    const struct env_packet *packet);
+void node_on_link(struct node *node, uint64_t node_id, bool up);
+
+/* ---- for the pieces ---- */
+
+struct env *node_env(struct node *node);
+uint64_t node_id(const struct node *node); /* any thread */
+const struct node_config *node_config(const struct node *node);
+uint64_t node_log_keep(const struct node *node);
+
+/* The replica of a region on this node, or NULL. Any thread. */
+struct peer *node_peer(const struct node *node, uint64_t region);
+struct barrier *node_barrier(const struct node *node, uint64_t region);
+struct router *node_router(const struct node *node);
+struct reader *node_reader(const struct node *node);
+struct txns *node_txns(const struct node *node);
+struct flows *node_flows(const struct node *node);
+struct snapshots *node_snapshots(const struct node *node);
+struct status_board *node_status_board(const struct node *node);
+struct event_log *node_events(const struct node *node); /* any thread */
+
+/* The nodes that hold a region, as far as is known here: its replicas, from
+ * the local descriptor or, without one, all nodes. Returns how many. */
+size_t node_region_nodes(const struct node *node, uint64_t region,
+                         uint64_t nodes[NODES_MAX]);
+/* Region 0 knows all nodes. */
+size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX]);
+bool node_link_up(const struct node *node, uint64_t node_id);
+
+/* Queues a Raft message; all of one turn to one node leave as one packet. */
+void node_send_raft(struct node *node, uint64_t to, uint64_t region,
+                    const struct raft_message *message);
+/* Starts a snapshot stream in place of a MsgSnap. */
+void node_send_snapshot(struct node *node, struct peer *peer, uint64_t to,
+                        const struct raft_message *message);
+/* Sends one header with at most one payload (NULL: none). */
+void node_send(struct node *node, uint64_t to, enum env_channel channel,
+               uint16_t type, struct buf *header, struct buf *payload);
+
+/* The leader of a region has changed, as this node sees it. */
+void node_on_leader_change(struct node *node, struct peer *peer);
+
+/* How a request has ended: counted, and failures that the user cannot explain
+ * by himself are put into /.cluster/log. */
+void node_note_outcome(struct node *node, const struct request *request,
+                       int status);
+
+/* Asks for a flush of state/ soon, on ENV_BULK; many asks make one. */
+void node_flush_state(struct node *node);
+
+/* ---- stamps and ids ---- */
+
+/* A hybrid logical clock: milliseconds << 16, never twice the same. */
+uint64_t node_stamp(struct node *node);
+/* An inode number that no file ever had. */
+uint64_t node_new_ino(struct node *node);
+
+/* Puts a line into /.cluster/log (and to the log sink). Any thread. */
+void node_log_event(struct node *node, enum log_level level, const char *format,
+                    ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/outbox.h"
+
+#include <stdlib.h>
+
+#include "engine/node.h"
+
+enum { BATCH_BYTES_MAX = 4 * 1024 * 1024, BATCH_PAYLOADS_MAX = 512 };
+
+struct lane {
+    uint64_t node_id;
+    struct raft_batch *batch; /* NULL: nothing to send */
+};
+
+struct outbox {
+    struct env *env;
+    struct env_task flush;
+    bool flush_posted;
+    struct lane lanes[NODES_MAX];
+    size_t lane_count;
+};
+
+static void send_lane(struct outbox *outbox, struct lane *lane)
+{
+    struct env_packet packet;
+
+    if (lane->batch == NULL)
+        return;
+    raft_batch_pack(lane->batch, &packet);
+    env_send(outbox->env, lane->node_id, ENV_CHANNEL_RAFT, &packet);
+    raft_batch_free(lane->batch);
+    lane->batch = NULL;
+}
+
+static void flush(struct env_task *task)
+{
+    struct outbox *outbox = container_of(task, struct outbox, flush);
+
+    outbox->flush_posted = false;
+    for (size_t i = 0; i < outbox->lane_count; i++)
+        send_lane(outbox, &outbox->lanes[i]);
+}
+
+struct outbox *outbox_new(struct env *env)
+{
+    struct outbox *outbox = mem_zalloc(sizeof *outbox);
+
+    outbox->env = env;
+    outbox->flush.run = flush;
+    return outbox;
+}
+
+void outbox_free(struct outbox *outbox)
+{
+    if (outbox == NULL)
+        return;
+    for (size_t i = 0; i < outbox->lane_count; i++)
+        raft_batch_free(outbox->lanes[i].batch);
+    free(outbox);
+}
+
+static struct lane *find_lane(struct outbox *outbox, uint64_t node_id)
+{
+    for (size_t i = 0; i < outbox->lane_count; i++)
+        if (outbox->lanes[i].node_id == node_id)
+            return &outbox->lanes[i];
+    if (outbox->lane_count == NODES_MAX)
+        return NULL;
+    outbox->lanes[outbox->lane_count] = (struct lane){.node_id = node_id};
+    return &outbox->lanes[outbox->lane_count++];
+}
+
+void outbox_add(struct outbox *outbox, uint64_t to_node, uint64_t region,
+                const struct raft_message *message)
+{
+    struct lane *lane = find_lane(outbox, to_node);
+
+    if (lane == NULL)
+        return; /* More nodes than there can be: Raft sends again. */
+    if (lane->batch != NULL &&
+        (raft_batch_size_bytes(lane->batch) > BATCH_BYTES_MAX ||
+         raft_batch_payload_count(lane->batch) + message->entries.count >
+             BATCH_PAYLOADS_MAX))
+        send_lane(outbox, lane);
+    if (lane->batch == NULL)
+        lane->batch = raft_batch_new();
+    raft_batch_add(lane->batch, region, message);
+    if (!outbox->flush_posted) {
+        outbox->flush_posted = true;
+        env_post(outbox->env, ENV_WORKER, &outbox->flush);
+    }
+}

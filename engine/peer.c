@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/peer.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/keys.h"
+#include "engine/node.h"
+#include "engine/peer_impl.h"
+
+enum {
+    MESSAGE_SIZE_MAX = 1024 * 1024,
+    INFLIGHT_COUNT_MAX = 256,
+    INFLIGHT_BYTES_MAX = 16 * 1024 * 1024,
+    UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024,
+    COMMITTED_BYTES_PER_READY_MAX = 4 * 1024 * 1024
+};
+
+static const uint64_t lease_ns = (uint64_t)LEASE_MS * 1000000;
+
+/* ---- life ---- */
+
+static void process_task(struct env_task *task)
+{
+    struct peer *peer = container_of(task, struct peer, process);
+
+    peer->process_posted = false;
+    if (!peer->closed)
+        peer_process(peer);
+}
+
+static void log_raft_line(void *context, enum log_level level, const char *text)
+{
+    const struct peer *peer = context;
+
+    log_line(level == LOG_INFO ? LOG_DEBUG : level, "raft",
+             "region=%" PRIu64 " %s", peer->region_id, text);
+}
+
+int peer_load_region(struct peer *peer)
+{
+    struct key key = key_region(peer->region_id);
+    struct kv_value value = {0};
+    struct region region = {0};
+    uint64_t id = 0;
+    int rc = kv_get(peer->env->state, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc;
+    rc = region_decode(&region, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc != 0)
+        return rc;
+    for (size_t i = 0; i < region.peer_count; i++)
+        if (region.peers[i].node == node_id(peer->node))
+            id = region.peers[i].id;
+    if (id == 0 || (peer->id != 0 && peer->id != id)) {
+        region_release(&region);
+        return ERR_CORRUPT;
+    }
+    region_release(&peer->region);
+    peer->region = region;
+    peer->id = id;
+    return 0;
+}
+
+static void nothing_to_do(void *context)
+{
+    (void)context;
+}
+
+/* A snapshot was ingested, and the crash came before the log was reset: the
+ * marker lies outside of the log, or where the log has something else. */
+static void repair_log(struct peer *peer)
+{
+    const struct marker *marker = applier_marker(peer->applier);
+    struct hard_state state = *region_log_hard_state(peer->log);
+    uint64_t term = 0;
+    struct log_change *change;
+    int rc = region_log_term(peer->log, marker->index, &term);
+
+    if (rc == 0 && term == marker->term)
+        return;
+    log_line(LOG_WARN, "store",
+             "region=%" PRIu64 " the log is reset to the applied index=%" PRIu64
+             " term=%" PRIu64,
+             peer->region_id, marker->index, marker->term);
+    change = log_change_new(peer->log);
+    log_change_reset(change, marker->index, marker->term);
+    if (state.term < marker->term) {
+        /* Nothing was said in that term: it would be in the hard state. */
+        state.term = marker->term;
+        state.vote = 0;
+        log_change_hard_state(change, &state);
+    }
+    log_change_submit(change, nothing_to_do, NULL);
+}
+
+static int start_raft(struct peer *peer)
+{
+    const struct marker *marker = applier_marker(peer->applier);
+    bool alone =
+        peer->region.voter_count == 1 && peer->region.voters[0] == peer->id;
+    struct raft_config config = {
+        .id = peer->id,
+        .election_ticks = ELECTION_TICKS,
+        .heartbeat_ticks = HEARTBEAT_TICKS,
+        .silent_ticks = alone ? 0 : ELECTION_TICKS,
+        .pre_vote = true,
+        .check_quorum = true,
+        .step_down_on_removal = true,
+        .disable_proposal_forwarding = true,
+        .message_size_max = MESSAGE_SIZE_MAX,
+        .inflight_count_max = INFLIGHT_COUNT_MAX,
+        .inflight_bytes_max = INFLIGHT_BYTES_MAX,
+        .uncommitted_size_max = UNCOMMITTED_BYTES_MAX,
+        .committed_size_per_ready_max = COMMITTED_BYTES_PER_READY_MAX,
+        .applied = marker->index,
+        .random_seed = env_random(peer->env),
+        .storage_ops = &peer_storage_ops,
+        .storage = peer,
+        .log = log_raft_line,
+        .log_context = peer,
+    };
+    int rc = raft_new(&config, &peer->raft);
+
+    if (rc != 0)
+        return rc;
+    peer->applied_index = marker->index;
+    raft_set_clock(peer->raft, env_mono_ns(peer->env));
+    if (alone)
+        rc = raft_campaign(peer->raft);
+    return rc;
+}
+
+int peer_open(struct peer **ret, struct node *node, uint64_t region,
+              struct err *e)
+{
+    struct peer *peer = mem_zalloc(sizeof *peer);
+    int rc;
+
+    peer->node = node;
+    peer->env = node_env(node);
+    peer->region_id = region;
+    peer->process.run = process_task;
+    TAILQ_INIT(&peer->queued);
+    TAILQ_INIT(&peer->pending);
+    TAILQ_INIT(&peer->index_requests);
+    TAILQ_INIT(&peer->applied_waiters);
+    atomic_init(&peer->lease_until_ns, 0);
+
+    rc = peer_load_region(peer);
+    if (rc == 0)
+        rc = applier_open(&peer->applier, peer->env, region);
+    if (rc == 0)
+        rc = region_log_open(&peer->log, peer->env, region);
+    if (rc == 0) {
+        repair_log(peer);
+        rc = start_raft(peer);
+    }
+    if (rc != 0) {
+        peer_close(peer);
+        return err_prefix(e, rc, "open region %" PRIu64, region);
+    }
+    peer_wake(peer);
+    *ret = peer;
+    return 0;
+}
+
+void peer_close(struct peer *peer)
+{
+    if (peer == NULL)
+        return;
+    peer->closed = true;
+    peer_fail_proposals(peer, ERR_NOT_LEADER);
+    peer_fail_index_requests(peer);
+    raft_free(peer->raft);
+    region_log_free(peer->log);
+    applier_free(peer->applier);
+    region_release(&peer->region);
+    raft_messages_release(&peer->install_after);
+    raft_snapshot_free(peer->install_snapshot);
+    kv_ingest_free(peer->install_ingest);
+    free(peer);
+}
+
+/* ---- inputs ---- */
+
+void peer_wake(struct peer *peer)
+{
+    if (peer->process_posted)
+        return;
+    peer->process_posted = true;
+    env_post(peer->env, ENV_WORKER, &peer->process);
+}
+
+void peer_check_raft(struct peer *peer, int rc)
+{
+    char reason[128];
+
+    if (rc != ERR_CORRUPT)
+        return;
+    (void)snprintf(reason, sizeof reason,
+                   "region %" PRIu64
+                   ": this replica contradicts its own log or its leader's",
+                   peer->region_id);
+    env_fatal(peer->env, reason);
+}
+
+void peer_tick(struct peer *peer)
+{
+    raft_set_clock(peer->raft, env_mono_ns(peer->env));
+    peer_check_raft(peer, raft_tick(peer->raft));
+    peer_compact(peer);
+    peer_wake(peer);
+}
+
+void peer_step(struct peer *peer, const struct raft_message *message)
+{
+    if (message->type == RAFT_MSG_SNAP)
+        return; /* Only ever comes with a stream: peer_install_snapshot(). */
+    raft_set_clock(peer->raft, env_mono_ns(peer->env));
+    peer_check_raft(peer, raft_step(peer->raft, message));
+    peer_wake(peer);
+}
+
+void peer_propose(struct peer *peer, struct proposal *proposal)
+{
+    TAILQ_INSERT_TAIL(&peer->queued, proposal, link);
+    peer_wake(peer);
+}
+
+void peer_fail_proposals(struct peer *peer, int status)
+{
+    struct proposals failed = TAILQ_HEAD_INITIALIZER(failed);
+    struct proposal *proposal;
+
+    TAILQ_CONCAT(&failed, &peer->pending, link);
+    while ((proposal = TAILQ_FIRST(&failed)) != NULL) {
+        TAILQ_REMOVE(&failed, proposal, link);
+        proposal->done(proposal, status, true, NULL);
+    }
+    TAILQ_CONCAT(&failed, &peer->queued, link);
+    while ((proposal = TAILQ_FIRST(&failed)) != NULL) {
+        TAILQ_REMOVE(&failed, proposal, link);
+        proposal->done(proposal, status, false, NULL);
+    }
+}
+
+void peer_read_index(struct peer *peer, struct index_request *request)
+{
+    int rc;
+
+    if (!peer_is_leader(peer)) {
+        request->done(request, ERR_NOT_LEADER, 0);
+        return;
+    }
+    if (peer_lease_holds(peer, env_mono_ns(peer->env))) {
+        request->done(request, 0, raft_commit(peer->raft));
+        return;
+    }
+    request->id = ++peer->index_request_last;
+    raft_set_clock(peer->raft, env_mono_ns(peer->env));
+    rc = raft_read_index(peer->raft, request->id);
+    if (rc != 0) {
+        request->done(request, ERR_NOT_LEADER, 0);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&peer->index_requests, request, link);
+    peer_wake(peer);
+}
+
+void peer_fail_index_requests(struct peer *peer)
+{
+    struct index_requests failed = TAILQ_HEAD_INITIALIZER(failed);
+    struct index_request *request;
+
+    TAILQ_CONCAT(&failed, &peer->index_requests, link);
+    while ((request = TAILQ_FIRST(&failed)) != NULL) {
+        TAILQ_REMOVE(&failed, request, link);
+        request->done(request, ERR_NOT_LEADER, 0);
+    }
+}
+
+void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
+                       uint64_t index)
+{
+    if (peer->applied_index >= index && peer->install == NULL) {
+        waiter->done(waiter);
+        return;
+    }
+    waiter->index = index;
+    waiter->waiting = true;
+    TAILQ_INSERT_TAIL(&peer->applied_waiters, waiter, link);
+}
+
+void peer_stop_waiting(struct peer *peer, struct applied_waiter *waiter)
+{
+    if (!waiter->waiting)
+        return;
+    waiter->waiting = false;
+    TAILQ_REMOVE(&peer->applied_waiters, waiter, link);
+}
+
+void peer_on_applied(struct peer *peer, uint64_t index)
+{
+    struct applied_waiters ready = TAILQ_HEAD_INITIALIZER(ready);
+    struct applied_waiter *waiter;
+    struct applied_waiter *next;
+
+    peer->applied_index = index;
+    peer->applied_wall_ns = (int64_t)env_wall_ns(peer->env);
+    if (peer->install != NULL)
+        return;
+    for (waiter = TAILQ_FIRST(&peer->applied_waiters); waiter != NULL;
+         waiter = next) {
+        next = TAILQ_NEXT(waiter, link);
+        if (waiter->index > index)
+            continue;
+        TAILQ_REMOVE(&peer->applied_waiters, waiter, link);
+        TAILQ_INSERT_TAIL(&ready, waiter, link);
+    }
+    while ((waiter = TAILQ_FIRST(&ready)) != NULL) {
+        TAILQ_REMOVE(&ready, waiter, link);
+        waiter->waiting = false;
+        waiter->done(waiter);
+    }
+}
+
+/* ---- leadership ---- */
+
+static bool transfer_to(struct peer *peer, uint64_t peer_id)
+{
+    int rc;
+
+    raft_set_clock(peer->raft, env_mono_ns(peer->env));
+    rc = raft_transfer_leader(peer->raft, peer_id);
+    /* Before MsgTimeoutNow can leave. */
+    peer_publish_lease(peer);
+    peer_wake(peer);
+    return rc == 0;
+}
+
+bool peer_transfer(struct peer *peer, uint64_t node_id)
+{
+    if (!peer_is_leader(peer))
+        return false;
+    for (size_t i = 0; i < peer->region.peer_count; i++) {
+        const struct region_peer *other = &peer->region.peers[i];
+
+        if (other->node == node_id && other->role == PEER_VOTER)
+            return transfer_to(peer, other->id);
+    }
+    return false;
+}
+
+bool peer_transfer_away(struct peer *peer)
+{
+    struct raft_peer_status best = {0};
+
+    if (!peer_is_leader(peer))
+        return false;
+    for (size_t i = 0; i < raft_peer_count(peer->raft); i++) {
+        struct raft_peer_status other;
+
+        raft_peer_at(peer->raft, i, &other);
+        if (other.id != peer->id && !other.learner && other.recent_active &&
+            other.match > best.match)
+            best = other;
+    }
+    return best.id != 0 && transfer_to(peer, best.id);
+}
+
+void peer_report_unreachable(struct peer *peer, uint64_t node_id)
+{
+    for (size_t i = 0; i < peer->region.peer_count; i++)
+        if (peer->region.peers[i].node == node_id)
+            raft_report_unreachable(peer->raft, peer->region.peers[i].id);
+}
+
+void peer_publish_lease(struct peer *peer)
+{
+    struct raft *raft = peer->raft;
+    uint64_t clock = raft_quorum_clock(raft);
+    uint64_t until_ns = 0;
+
+    if (raft_role(raft) == RAFT_LEADER && clock != 0 && peer->install == NULL &&
+        !raft_lease_blocked(raft) &&
+        raft_term_at(raft, peer->applied_index) == raft_term(raft))
+        until_ns = clock + lease_ns;
+    atomic_store(&peer->lease_until_ns, until_ns);
+}
+
+bool peer_lease_holds(const struct peer *peer, uint64_t now_ns)
+{
+    return atomic_load(&peer->lease_until_ns) > now_ns;
+}
+
+/* ---- queries ---- */
+
+uint64_t peer_region_id(const struct peer *peer)
+{
+    return peer->region_id;
+}
+
+const struct region *peer_region(const struct peer *peer)
+{
+    return &peer->region;
+}
+
+bool peer_is_leader(const struct peer *peer)
+{
+    return raft_role(peer->raft) == RAFT_LEADER;
+}
+
+uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id)
+{
+    for (size_t i = 0; i < peer->region.peer_count; i++)
+        if (peer->region.peers[i].id == peer_id)
+            return peer->region.peers[i].node;
+    return 0;
+}
+
+uint64_t peer_leader_node(const struct peer *peer)
+{
+    return peer_node_of(peer, raft_leader(peer->raft));
+}
+
+uint64_t peer_applied(const struct peer *peer)
+{
+    return peer->applied_index;
+}
+
+void peer_status(const struct peer *peer, struct peer_status *ret)
+{
+    uint64_t now_ns = env_mono_ns(peer->env);
+    uint64_t until_ns = atomic_load(&peer->lease_until_ns);
+    struct raft_status raft;
+
+    raft_status(peer->raft, &raft);
+    *ret = (struct peer_status){
+        .region = peer->region_id,
+        .state = peer->install != NULL ? PEER_RESTORING : PEER_RUNNING,
+        .role = raft.role,
+        .learner = raft.learner,
+        .term = raft.term,
+        .leader_node = peer_leader_node(peer),
+        .applied = peer->applied_index,
+        .commit = raft.commit,
+        .first_index = raft.first_index,
+        .last_index = raft.last_index,
+        .log_bytes = region_log_size_bytes(peer->log),
+        .applied_wall_ns = peer->applied_wall_ns,
+        .lease_left_ns = until_ns > now_ns ? until_ns - now_ns : 0,
+        .snapshots_sent = peer->snapshots_sent,
+        .snapshots_restored = peer->snapshots_restored,
+        .compactions = peer->compactions,
+    };
+}
+
+bool peer_progress(const struct peer *peer, uint64_t node_id,
+                   struct raft_peer_status *ret)
+{
+    if (!peer_is_leader(peer))
+        return false;
+    for (size_t i = 0; i < peer->region.peer_count; i++)
+        if (peer->region.peers[i].node == node_id)
+            return raft_peer_find(peer->raft, peer->region.peers[i].id, ret);
+    return false;
+}

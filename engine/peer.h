@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One region's replica on this node: a Raft peer, its log, and the applier of
+ * its state. It is the host that raft.h describes.
+ *
+ * The pipeline, for each ready of Raft: messages leave at once; entries and
+ * hard state go to the log writer, and what depends on them leaves when they
+ * are durable; committed entries go to the applier; applied results answer
+ * the proposals that wait here. No step waits for the one before it.
+ *
+ * 1. Nothing that acknowledges a write leaves before the write is durable.
+ * 2. Entries are applied in order, and only durable ones (raft.h sees to it).
+ * 3. A proposal is answered exactly once: by its result, or by ERR_NOT_LEADER
+ *    with what is known about its fate.
+ * 4. While a snapshot replaces state/, nothing is applied and nothing read.
+ *
+ * Belongs to ENV_WORKER, except for what says otherwise. */
+
+#ifndef GROVEFS_ENGINE_PEER_H
+#define GROVEFS_ENGINE_PEER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "engine/env.h"
+#include "engine/record.h"
+#include "engine/wire.h"
+#include "raft/raft.h"
+
+enum {
+    TICK_MS = 100,
+    ELECTION_TICKS = 10,
+    HEARTBEAT_TICKS = 1,
+    LEASE_MS = 700, /* < (ELECTION_TICKS - 1) * TICK_MS, with room for drift */
+};
+
+struct node;
+struct peer;
+
+/* A command to be replicated; embedded. */
+struct proposal {
+    struct buf *command; /* kept until done */
+    /* `status` 0: applied, `result` is its encoded result (borrowed). Else
+     * ERR_NOT_LEADER or ERR_DROPPED; `in_log`: it may still be applied. */
+    void (*done)(struct proposal *proposal, int status, bool in_log,
+                 struct buf *result);
+    uint64_t index; /* private from here on */
+    uint64_t term;
+    TAILQ_ENTRY(proposal) link;
+};
+
+/* A request for a read index, on the leader; embedded. */
+struct index_request {
+    /* `status` 0 or ERR_NOT_LEADER. */
+    void (*done)(struct index_request *request, int status, uint64_t index);
+    uint64_t id; /* private from here on */
+    TAILQ_ENTRY(index_request) link;
+};
+
+/* Waits until something is applied here; embedded. */
+struct applied_waiter {
+    void (*done)(struct applied_waiter *waiter);
+    uint64_t index;
+    bool waiting; /* private from here on */
+    TAILQ_ENTRY(applied_waiter) link;
+};
+
+/* Opens a region that this store has. Repairs what a crash has left between
+ * state/ and log/. May block; before the worker runs. ERR_NOT_FOUND: no
+ * replica here; ERR_CORRUPT, ERR_VERSION, ERR_IO. */
+int peer_open(struct peer **ret, struct node *node, uint64_t region,
+              struct err *e);
+/* Fails what waits. */
+void peer_close(struct peer *peer); /* Takes NULL. */
+
+void peer_tick(struct peer *peer);
+void peer_step(struct peer *peer, const struct raft_message *message);
+void peer_propose(struct peer *peer, struct proposal *proposal);
+/* Asks on the leader; see raft_read_index(). Under a lease the answer comes
+ * without a round. */
+void peer_read_index(struct peer *peer, struct index_request *request);
+void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
+                       uint64_t index);
+void peer_stop_waiting(struct peer *peer, struct applied_waiter *waiter);
+
+/* Hands leadership to the peer on another node. False: not the leader, or no
+ * voter there. */
+bool peer_transfer(struct peer *peer, uint64_t node_id);
+/* To any other voter that is up to date: before a stop. */
+bool peer_transfer_away(struct peer *peer);
+/* A packet to this node was lost or its connection was. */
+void peer_report_unreachable(struct peer *peer, uint64_t node_id);
+
+uint64_t peer_region_id(const struct peer *peer);
+const struct region *peer_region(const struct peer *peer);
+bool peer_is_leader(const struct peer *peer);
+/* 0: not known. */
+uint64_t peer_leader_node(const struct peer *peer);
+uint64_t peer_applied(const struct peer *peer);
+uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
+
+/* Whether this node may answer reads from state/ right now without asking
+ * anybody, seen at `now_ns` (monotonic). Any thread: take the time, ask,
+ * read, ask again with the same time; only if both say yes the read counts. */
+bool peer_lease_holds(const struct peer *peer, uint64_t now_ns);
+
+/* For /.cluster. */
+enum peer_state {
+    PEER_RUNNING = 1,
+    PEER_RESTORING = 2 /* a snapshot is replacing its state */
+};
+
+struct peer_status {
+    uint64_t region;
+    enum peer_state state;
+    enum raft_role role;
+    bool learner;
+    uint64_t term;
+    uint64_t leader_node;
+    uint64_t applied;
+    uint64_t commit;
+    uint64_t first_index;
+    uint64_t last_index;
+    uint64_t log_bytes;
+    int64_t applied_wall_ns;
+    uint64_t lease_left_ns;
+    uint64_t snapshots_sent;
+    uint64_t snapshots_restored;
+    uint64_t compactions;
+};
+
+void peer_status(const struct peer *peer, struct peer_status *ret);
+/* On the leader: what it knows of the replica on a node. False: nothing. */
+bool peer_progress(const struct peer *peer, uint64_t node_id,
+                   struct raft_peer_status *ret);
+
+/* A restored snapshot, see snapshot.h: the ingest's ranges and pairs are
+ * complete; `message` is the MsgSnap that came with it, and borrowed. `done` is
+ * called with 0 when it is in force; else, and then perhaps before the call
+ * returns, with ERR_STALE when it was not needed or ERR_BUSY while another one
+ * is restored. When Raft has taken the snapshot, the ingest is the peer's and
+ * `ingest` is NULL; otherwise it stays the caller's. A peer that is closed
+ * calls nothing. */
+struct snapshot_install {
+    void (*done)(struct snapshot_install *install, int status);
+    struct kv_ingest *ingest;
+};
+void peer_install_snapshot(struct peer *peer, struct snapshot_install *install,
+                           const struct raft_message *message);
+/* How a snapshot that this peer's leader has sent out came to its end. */
+void peer_snapshot_sent(struct peer *peer, uint64_t to_peer, bool ok);
+
+/* A descriptor's membership as Raft wants it. */
+void region_conf_state(const struct region *region,
+                       struct raft_conf_state *ret);
+
+#endif

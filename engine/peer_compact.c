@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Log compaction: each replica forgets entries on its own, up to
+ *
+ *     min(durable marker, applied - what lagging replicas may still need).
+ *
+ * By the first bound a restart finds everything it has to apply again; so when
+ * the log grows and the marker does not get durable by itself, state/ is
+ * flushed. By the second a replica that was away for a while catches up by
+ * the log; one that needs more gets a snapshot. */
+
+#include <stdlib.h>
+
+#include "engine/keys.h"
+#include "engine/node.h"
+#include "engine/peer_impl.h"
+
+enum {
+    COMPACT_SLACK = 64,              /* entries, to have work in batches */
+    LOG_BYTES_MAX = 64 * 1024 * 1024 /* kept for lagging replicas */
+};
+
+static uint64_t durable_index(struct peer *peer)
+{
+    struct key key = key_marker(peer->region_id);
+    struct kv_value value = {0};
+    struct marker marker = {0};
+    int rc = kv_get_durable(peer->env->state, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = marker_decode(&marker, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc == 0 ? marker.index : 0;
+}
+
+/* What may go as far as the other replicas are concerned. */
+static uint64_t spare_index(struct peer *peer)
+{
+    uint64_t first = region_log_first_index(peer->log);
+    uint64_t keep = node_log_keep(peer->node);
+    uint64_t applied = peer->applied_index;
+    uint64_t spare = applied > keep ? applied - keep : 0;
+
+    if (region_log_size_bytes(peer->log) > LOG_BYTES_MAX) {
+        uint64_t half = first + (applied - first) / 2;
+
+        return half > spare ? half : spare;
+    }
+    return spare;
+}
+
+static void compact_done(void *context)
+{
+    struct peer *peer = context;
+
+    peer->compacting = false;
+}
+
+void peer_compact(struct peer *peer)
+{
+    uint64_t first = region_log_first_index(peer->log);
+    uint64_t index = spare_index(peer);
+    struct log_change *change;
+    uint64_t durable;
+
+    if (peer->compacting || peer->install != NULL ||
+        index < first + COMPACT_SLACK)
+        return;
+    durable = durable_index(peer);
+    if (durable < index) {
+        node_flush_state(peer->node);
+        index = durable;
+    }
+    if (index < first + COMPACT_SLACK)
+        return;
+    peer->compacting = true;
+    peer->compactions++;
+    change = log_change_new(peer->log);
+    log_change_compact(change, index);
+    log_change_submit(change, compact_done, peer);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What peer.c, peer_ready.c and peer_snapshot.c share; for them only. */
+
+#ifndef GROVEFS_ENGINE_PEER_IMPL_H
+#define GROVEFS_ENGINE_PEER_IMPL_H
+
+#include <stdatomic.h>
+
+#include "engine/applier.h"
+#include "engine/peer.h"
+#include "engine/region_log.h"
+
+TAILQ_HEAD(proposals, proposal);
+TAILQ_HEAD(index_requests, index_request);
+TAILQ_HEAD(applied_waiters, applied_waiter);
+
+struct peer {
+    struct node *node;
+    struct env *env;
+    uint64_t region_id;
+    uint64_t id; /* the Raft id */
+    struct region region;
+    struct raft *raft;
+    struct region_log *log;
+    struct applier *applier; /* ENV_APPLY's while apply_pending > 0 */
+
+    struct env_task process; /* runs peer_process() once for many inputs */
+    bool process_posted;
+
+    struct proposals queued;  /* not given to Raft yet */
+    struct proposals pending; /* in the log, by ascending index */
+    struct index_requests index_requests;
+    uint64_t index_request_last;
+    struct applied_waiters applied_waiters;
+
+    size_t persist_pending; /* log changes under way */
+    size_t apply_pending;   /* batches at the applier */
+    bool commit_unsaved;    /* a newer commit index than the log has */
+    bool compacting;
+    bool closed;
+
+    struct snapshot_install *install_offered; /* while Raft is asked */
+    struct snapshot_install *install;         /* while it is restored */
+    bool installing; /* the applier is idle, the rest is under way */
+    struct kv_ingest *install_ingest; /* ENV_BULK's until it is finished */
+    struct hard_state install_hard_state;
+    struct raft_append_token install_token;
+    struct raft_messages install_after;
+    struct raft_snapshot *install_snapshot;
+    struct env_task install_task;
+    struct env_task install_done_task;
+    int install_status;
+
+    atomic_uint_fast64_t lease_until_ns;
+    uint64_t applied_index;
+    int64_t applied_wall_ns;
+    enum raft_role role;
+    uint64_t snapshots_sent;
+    uint64_t snapshots_restored;
+    uint64_t compactions;
+};
+
+extern const struct raft_storage_ops peer_storage_ops;
+
+/* (Re)reads the descriptor from state/. ERR_CORRUPT: this node is not in it. */
+int peer_load_region(struct peer *peer);
+
+/* Runs peer_process() soon. Call after each input to Raft. */
+void peer_wake(struct peer *peer);
+/* Does nothing while a snapshot is restored, but for refusing proposals. */
+void peer_process(struct peer *peer);
+/* What a ready has asked for is durable. */
+void peer_persisted(struct peer *peer, struct raft_messages *after_append,
+                    const struct raft_append_token *token);
+/* ERR_CORRUPT of Raft: this replica cannot go on. */
+void peer_check_raft(struct peer *peer, int rc);
+void peer_publish_lease(struct peer *peer);
+void peer_fail_proposals(struct peer *peer, int status);
+void peer_fail_index_requests(struct peer *peer);
+void peer_on_applied(struct peer *peer, uint64_t index);
+
+/* peer_snapshot.c: Raft accepted the snapshot that is being restored. */
+void peer_start_install(struct peer *peer, struct raft_ready *ready);
+bool peer_install_blocks_apply(const struct peer *peer);
+/* Goes on with an install that waited for the applier. */
+void peer_continue_install(struct peer *peer);
+
+/* Log compaction, in peer_compact.c: looks whether it is time. */
+void peer_compact(struct peer *peer);
+
+#endif

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/read.h"
+
+#include <assert.h>
+#include <sys/stat.h>
+
+#include "engine/content.h"
+#include "engine/dirent.h"
+#include "engine/keys.h"
+#include "engine/xattr.h"
+
+/* One read being executed. */
+struct reading {
+    struct kv *state;
+    const struct command *command;
+    struct read_unknown *unknown;
+    struct kv_snapshot *snapshot; /* entry and chunks of one moment */
+    struct result *result;
+};
+
+/* ---- decisions ---- */
+
+static bool was_unknown(const struct read_unknown *unknown, struct txn_id id)
+{
+    for (size_t i = 0; i < unknown->count; i++)
+        if (txn_id_equal(unknown->txn[i], id))
+            return true;
+    return false;
+}
+
+static int get_decision(struct kv *state, struct txn_id id, bool *ret_committed)
+{
+    struct key key = key_decision(id.node, id.boot, id.sequence);
+    struct kv_value value = {0};
+    struct decision decision = {0};
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc;
+    rc = decision_decode(&decision, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc == 0)
+        *ret_committed = decision.committed;
+    decision_release(&decision);
+    return rc;
+}
+
+/* How a transaction stands, as the top of read.h says. */
+static int ask_decision(struct reading *r, const struct txn_ref *txn,
+                        bool *ret_committed)
+{
+    int rc = get_decision(r->state, txn->id, ret_committed);
+
+    if (rc != ERR_NOT_FOUND)
+        return rc;
+    if (was_unknown(r->unknown, txn->id)) {
+        *ret_committed = false;
+        return 0;
+    }
+    if (r->unknown->count < READ_UNKNOWN_MAX)
+        r->unknown->txn[r->unknown->count++] = txn->id;
+    return ERR_LOCKED;
+}
+
+/* Replaces an intent by what counts of it; ERR_NOT_FOUND for nothing. */
+static int settle_intent(struct reading *r, struct entry *entry)
+{
+    struct entry settled = {0};
+    struct slice record;
+    bool committed;
+    int rc;
+
+    rc = ask_decision(r, &entry->txn, &committed);
+    if (rc != 0)
+        return rc;
+    record = committed ? entry->new_record : entry->old_record;
+    if (record.size == 0)
+        return ERR_NOT_FOUND;
+    rc = entry_decode(&settled, record);
+    if (rc != 0)
+        return rc;
+    /* A commit that has not brought the chunks yet: read them where they are.
+     */
+    if (committed && entry->moved_from_dir != 0) {
+        entry_release(&settled);
+        return ERR_LOCKED;
+    }
+    entry_release(entry);
+    *entry = settled;
+    return 0;
+}
+
+/* ---- entries ---- */
+
+static int get_entry(struct reading *r, struct slice bytes, struct entry *ret)
+{
+    struct entry entry = {0};
+    int rc = entry_decode(&entry, bytes);
+
+    if (rc == 0 && entry.kind == ENTRY_INTENT)
+        rc = settle_intent(r, &entry);
+    if (rc != 0) {
+        entry_release(&entry);
+        return rc;
+    }
+    *ret = entry;
+    return 0;
+}
+
+static int find_entry(struct reading *r, struct entry *ret)
+{
+    struct key key = key_user('d', r->command->dir, r->command->name);
+    struct kv_value value = {0};
+    int rc = kv_get(r->state, r->snapshot, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc;
+    rc = get_entry(r, (struct slice){value.data, value.size}, ret);
+    kv_value_release(&value);
+    return rc;
+}
+
+/* The file that a handle means. */
+static int find_file(struct reading *r, struct entry *ret)
+{
+    int rc = find_entry(r, ret);
+
+    if (rc == ERR_NOT_FOUND)
+        return ERR_STALE;
+    if (rc != 0)
+        return rc;
+    if (ret->kind != ENTRY_FILE || ret->attr.ino != r->command->ino) {
+        entry_release(ret);
+        return ERR_STALE;
+    }
+    return 0;
+}
+
+/* ---- directories ---- */
+
+static int find_directory(struct reading *r, uint64_t nsid,
+                          struct directory *ret)
+{
+    struct key key = key_directory(nsid);
+    struct kv_value value = {0};
+    int rc = kv_get(r->state, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
+    rc = directory_decode(ret, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc;
+}
+
+static int find_namespace(struct reading *r, uint64_t nsid,
+                          struct namespace_record *ret)
+{
+    struct key key = key_user('n', nsid, (struct slice){NULL, 0});
+    struct kv_value value = {0};
+    int rc = kv_get(r->state, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
+    rc = namespace_decode(ret, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc;
+}
+
+static int64_t max_i64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* What the catalog says, and what the namespace record adds to it. The
+ * catalog decides whether the directory is there. */
+static int directory_attr(struct reading *r, uint64_t nsid, struct attr *ret)
+{
+    struct directory directory = {0};
+    struct namespace_record record = {0};
+    int rc;
+
+    rc = find_directory(r, nsid, &directory);
+    if (rc == 0)
+        rc = find_namespace(r, nsid, &record);
+    if (rc == 0) {
+        *ret = directory.attr;
+        ret->entry_count = (uint32_t)record.entry_count;
+        ret->mtime_ns = max_i64(ret->mtime_ns, record.mtime_ns);
+        ret->ctime_ns = max_i64(ret->ctime_ns, record.ctime_ns);
+        if (record.version > ret->version)
+            ret->version = record.version;
+    }
+    directory_release(&directory);
+    namespace_release(&record);
+    return rc;
+}
+
+/* ---- the commands ---- */
+
+static int read_lookup(struct reading *r)
+{
+    struct entry entry = {0};
+    int rc = find_entry(r, &entry);
+
+    if (rc != 0)
+        return rc;
+    if (entry.kind == ENTRY_DIR) {
+        rc = directory_attr(r, nsid_of_ino(entry.attr.ino), &r->result->attr);
+        /* Removed between the two reads. */
+        if (rc == ERR_STALE)
+            rc = ERR_NOT_FOUND;
+    } else {
+        r->result->attr = entry.attr;
+    }
+    entry_release(&entry);
+    return rc;
+}
+
+static int read_getattr(struct reading *r)
+{
+    uint64_t ino = r->command->ino;
+    struct entry entry = {0};
+    int rc;
+
+    if ((ino & INO_DIR_BIT) != 0)
+        return directory_attr(r, nsid_of_ino(ino), &r->result->attr);
+    rc = find_file(r, &entry);
+    if (rc == 0)
+        r->result->attr = entry.attr;
+    entry_release(&entry);
+    return rc;
+}
+
+static int copy_content(struct reading *r, const struct entry *entry)
+{
+    const struct command *c = r->command;
+    uint64_t left =
+        entry->attr.size > c->offset ? entry->attr.size - c->offset : 0;
+    size_t size = left < c->size ? (size_t)left : (size_t)c->size;
+    struct buf *data = buf_new(size);
+    size_t done = 0;
+    int rc;
+
+    if (data == NULL)
+        return ERR_NO_MEMORY;
+    rc = content_read(r->state, r->snapshot, (struct place){c->dir, c->name},
+                      entry, c->offset, size, data->data, &done);
+    if (rc == 0 && done != size)
+        rc = ERR_CORRUPT;
+    if (rc != 0) {
+        buf_unref(data);
+        return rc;
+    }
+    r->result->attr = entry->attr;
+    r->result->data_buf = data;
+    r->result->data = (struct slice){data->data, data->size};
+    return 0;
+}
+
+static int read_content(struct reading *r)
+{
+    struct entry entry = {0};
+    int rc;
+
+    if (r->command->size > WRITE_SIZE_MAX)
+        return ERR_INVALID;
+    r->snapshot = kv_snapshot_new(r->state);
+    rc = find_file(r, &entry);
+    if (rc == 0)
+        rc = copy_content(r, &entry);
+    entry_release(&entry);
+    return rc;
+}
+
+/* Adds the entry under the iterator; ERR_RANGE when it does not fit. */
+static int list_entry(struct reading *r, struct kv_iter *iter,
+                      struct dirent_writer *writer)
+{
+    struct entry entry = {0};
+    struct slice name;
+    uint64_t nsid;
+    int rc;
+
+    if (!key_parse_entry(kv_iter_key(iter), &nsid, &name)) {
+        kv_iter_next(iter); /* A chunk that was not jumped over. */
+        return 0;
+    }
+    rc = get_entry(r, kv_iter_value(iter), &entry);
+    if (rc == 0)
+        rc = dirent_append(writer, name, entry.attr.ino, entry.attr.mode);
+    if (rc != 0 && rc != ERR_NOT_FOUND) {
+        entry_release(&entry);
+        return rc;
+    }
+    if (rc == 0 && entry.kind == ENTRY_FILE &&
+        entry.attr.size > INLINE_SIZE_MAX) {
+        struct key behind = key_behind_entry(nsid, name);
+
+        kv_iter_seek(iter, key_slice(&behind));
+    } else {
+        kv_iter_next(iter);
+    }
+    entry_release(&entry);
+    return 0;
+}
+
+static int list_entries(struct reading *r, struct dirent_writer *writer)
+{
+    const struct command *c = r->command;
+    struct key lower = c->name.size == 0 ? key_user('d', c->dir, c->name)
+                                         : key_behind_entry(c->dir, c->name);
+    struct key upper = key_behind_namespace('d', c->dir);
+    struct kv_iter *iter = kv_iter_new(r->state, r->snapshot, key_slice(&lower),
+                                       key_slice(&upper));
+    int rc = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    while (rc == 0 && kv_iter_valid(iter))
+        rc = list_entry(r, iter, writer);
+    if (rc == 0) {
+        rc = kv_iter_status(iter, NULL);
+        r->result->at_end = true;
+    }
+    kv_iter_free(iter);
+    return rc == ERR_RANGE ? 0 : rc;
+}
+
+static int read_readdir(struct reading *r)
+{
+    uint64_t size = r->command->size;
+    struct namespace_record record = {0};
+    struct dirent_writer writer;
+    int rc;
+
+    if (size > READDIR_SIZE_MAX)
+        size = READDIR_SIZE_MAX;
+    rc = find_namespace(r, r->command->dir, &record);
+    namespace_release(&record);
+    if (rc != 0)
+        return rc;
+    dirent_writer_init(&writer, (size_t)size);
+    rc = list_entries(r, &writer);
+    r->result->data_buf = dirent_writer_finish(&writer);
+    r->result->data =
+        (struct slice){r->result->data_buf->data, r->result->data_buf->size};
+    return rc;
+}
+
+/* ---- extended attributes ---- */
+
+/* Hands the xattrs of a file or directory to `use`. */
+static int with_xattrs(struct reading *r,
+                       int (*use)(struct reading *r, struct slice xattrs))
+{
+    uint64_t ino = r->command->ino;
+    struct directory directory = {0};
+    struct entry entry = {0};
+    int rc;
+
+    if ((ino & INO_DIR_BIT) != 0) {
+        rc = find_directory(r, nsid_of_ino(ino), &directory);
+        if (rc == 0)
+            rc = use(r, directory.xattrs);
+    } else {
+        rc = find_file(r, &entry);
+        if (rc == 0)
+            rc = use(r, entry.xattrs);
+    }
+    directory_release(&directory);
+    entry_release(&entry);
+    return rc;
+}
+
+static void set_data(struct reading *r, struct buf *data)
+{
+    r->result->data_buf = data;
+    r->result->data = (struct slice){data->data, data->size};
+}
+
+static int get_one(struct reading *r, struct slice xattrs)
+{
+    struct slice value;
+    int rc = xattr_get(xattrs, r->command->xattr, &value);
+
+    if (rc == 0)
+        set_data(r, buf_copy(value.data, value.size));
+    return rc;
+}
+
+static int get_names(struct reading *r, struct slice xattrs)
+{
+    set_data(r, xattr_list(xattrs));
+    return 0;
+}
+
+static int read_decision(struct reading *r)
+{
+    bool committed = false;
+    int rc = get_decision(r->state, r->command->txn.id, &committed);
+
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    r->result->decided = rc == 0;
+    r->result->committed = committed;
+    return 0;
+}
+
+static int execute(struct reading *r)
+{
+    switch (r->command->op) {
+    case COMMAND_LOOKUP:
+        return read_lookup(r);
+    case COMMAND_GETATTR:
+        return read_getattr(r);
+    case COMMAND_READ:
+        return read_content(r);
+    case COMMAND_READDIR:
+        return read_readdir(r);
+    case COMMAND_GETXATTR:
+        return with_xattrs(r, get_one);
+    case COMMAND_LISTXATTR:
+        return with_xattrs(r, get_names);
+    case COMMAND_DECISION:
+        return read_decision(r);
+    default:
+        return ERR_INVALID;
+    }
+}
+
+int read_execute(struct kv *state, const struct command *command,
+                 struct read_unknown *unknown, struct result *ret)
+{
+    struct reading r = {
+        .state = state,
+        .command = command,
+        .unknown = unknown,
+        .result = ret,
+    };
+
+    ret->status = execute(&r);
+    kv_snapshot_free(r.snapshot);
+    return ret->status;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/reader.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    ATTEMPTS_AT_ONCE = 8, /* then with a pause */
+    PAUSE_MS = 5,
+    TRY_ATTEMPTS = 3
+};
+
+struct reader {
+    struct node *node;
+    TAILQ_HEAD(, read_op) ops;
+};
+
+/* One execution on ENV_APPLY. It outlives its op when that is cancelled. */
+struct read_run {
+    struct env_task task;
+    struct env_task done_task;
+    struct read_op *op; /* NULL: cancelled */
+    struct env *env;
+    struct command command; /* borrows from the op's, or from `names` */
+    struct buf *names;
+    struct read_unknown unknown;
+    struct result result;
+};
+
+struct reader *reader_new(struct node *node)
+{
+    struct reader *reader = mem_zalloc(sizeof *reader);
+
+    reader->node = node;
+    TAILQ_INIT(&reader->ops);
+    return reader;
+}
+
+void reader_free(struct reader *reader)
+{
+    assert(reader == NULL || TAILQ_EMPTY(&reader->ops));
+    free(reader);
+}
+
+/* ---- the end ---- */
+
+static void forget_op(struct read_op *op)
+{
+    struct reader *reader = node_reader(op->node);
+
+    env_timer_stop(node_env(op->node), &op->pause);
+    env_timer_stop(node_env(op->node), &op->deadline);
+    barrier_cancel(&op->placement_wait);
+    barrier_cancel(&op->data_wait);
+    router_cancel(node_router(op->node), &op->call);
+    if (op->run != NULL)
+        op->run->op = NULL;
+    op->run = NULL;
+    op->active = false;
+    TAILQ_REMOVE(&reader->ops, op, link);
+}
+
+static void end_op(struct read_op *op, int status, struct result *result)
+{
+    struct result none = {.status = status};
+
+    forget_op(op);
+    op->done(op, status, result == NULL ? &none : result);
+}
+
+void reader_cancel(struct reader *reader, struct read_op *op)
+{
+    (void)reader;
+    if (op->active)
+        forget_op(op);
+}
+
+void reader_stop(struct reader *reader)
+{
+    struct read_op *op;
+
+    while ((op = TAILQ_FIRST(&reader->ops)) != NULL)
+        end_op(op, ERR_CANCELED, NULL);
+}
+
+/* ---- executing ---- */
+
+static void wait_at_barriers(struct read_op *op);
+
+static void run_on_apply(struct env_task *task)
+{
+    struct read_run *run = container_of(task, struct read_run, task);
+
+    (void)read_execute(run->env->state, &run->command, &run->unknown,
+                       &run->result);
+    env_post(run->env, ENV_WORKER, &run->done_task);
+}
+
+/* A key that a transaction holds: with what is known now, once more. */
+static void try_again(struct read_op *op)
+{
+    if (++op->attempts % ATTEMPTS_AT_ONCE != 0)
+        wait_at_barriers(op);
+    else
+        env_timer_start(node_env(op->node), &op->pause,
+                        (uint64_t)PAUSE_MS * 1000000);
+}
+
+static void run_done(struct env_task *task)
+{
+    struct read_run *run = container_of(task, struct read_run, done_task);
+    struct read_op *op = run->op;
+
+    if (op != NULL) {
+        op->run = NULL;
+        op->unknown = run->unknown;
+        if (run->result.status == ERR_LOCKED)
+            try_again(op);
+        else
+            end_op(op, run->result.status, &run->result);
+    }
+    result_release(&run->result);
+    command_release(&run->command);
+    buf_unref(run->names);
+    free(run);
+}
+
+/* The run gets a command of its own, since the op's may go away. */
+static struct read_run *run_new(struct read_op *op)
+{
+    struct read_run *run = mem_zalloc(sizeof *run);
+    int rc;
+
+    run->op = op;
+    run->env = node_env(op->node);
+    run->task.run = run_on_apply;
+    run->done_task.run = run_done;
+    run->unknown = op->unknown;
+    run->names = command_encode(op->command);
+    assert(run->names != NULL);
+    rc = command_decode(&run->command,
+                        (struct slice){run->names->data, run->names->size});
+    assert(rc == 0);
+    return run;
+}
+
+static void barrier_passed(struct read_op *op)
+{
+    if (--op->barriers_left > 0)
+        return;
+    op->run = run_new(op);
+    env_post(node_env(op->node), ENV_APPLY, &op->run->task);
+}
+
+static void placement_passed(struct barrier_wait *wait)
+{
+    barrier_passed(container_of(wait, struct read_op, placement_wait));
+}
+
+static void data_passed(struct barrier_wait *wait)
+{
+    barrier_passed(container_of(wait, struct read_op, data_wait));
+}
+
+static void wait_at_barriers(struct read_op *op)
+{
+    op->barriers_left = 2;
+    op->placement_wait.done = placement_passed;
+    op->data_wait.done = data_passed;
+    barrier_wait(node_barrier(op->node, REGION_PLACEMENT), &op->placement_wait);
+    barrier_wait(node_barrier(op->node, REGION_FIRST_DATA), &op->data_wait);
+}
+
+/* ---- at the leader ---- */
+
+static void answered(struct router_call *call, int status,
+                     const struct result *result, uint64_t index)
+{
+    struct read_op *op = container_of(call, struct read_op, call);
+    struct result copy = {.status = status};
+
+    (void)index;
+    if (result != NULL)
+        copy = *result;
+    copy.held = NULL; /* The router's. */
+    copy.data_buf = NULL;
+    if (copy.data.size > 0)
+        copy.data_buf = buf_copy(copy.data.data, copy.data.size);
+    end_op(op, status, &copy);
+    buf_unref(copy.data_buf);
+}
+
+static void ask_leader(struct read_op *op)
+{
+    struct command command = *op->command;
+
+    op->call.kind = CALL_READ;
+    op->call.region = REGION_FIRST_DATA;
+    op->call.deadline_ns = op->deadline_ns;
+    op->call.done = answered;
+    router_call(node_router(op->node), &op->call, &command);
+}
+
+/* ---- start ---- */
+
+static void pause_over(struct env_timer *timer)
+{
+    wait_at_barriers(container_of(timer, struct read_op, pause));
+}
+
+static void deadline_passed(struct env_timer *timer)
+{
+    end_op(container_of(timer, struct read_op, deadline), ERR_NO_QUORUM, NULL);
+}
+
+static void arm_deadline(struct read_op *op)
+{
+    struct env *env = node_env(op->node);
+    uint64_t now_ns = env_mono_ns(env);
+
+    op->deadline = (struct env_timer){.fire = deadline_passed};
+    env_timer_start(env, &op->deadline,
+                    op->deadline_ns > now_ns ? op->deadline_ns - now_ns : 0);
+}
+
+void reader_start(struct reader *reader, struct read_op *op)
+{
+    op->node = reader->node;
+    op->active = true;
+    op->attempts = 0;
+    op->run = NULL;
+    op->unknown.count = 0;
+    op->pause = (struct env_timer){.fire = pause_over};
+    op->call.active = false;
+    op->placement_wait = op->data_wait = (struct barrier_wait){0};
+    TAILQ_INSERT_TAIL(&reader->ops, op, link);
+    arm_deadline(op);
+    if (node_peer(op->node, REGION_FIRST_DATA) == NULL)
+        ask_leader(op);
+    else
+        wait_at_barriers(op);
+}
+
+/* ---- at once ---- */
+
+static bool leases_hold(const struct peer *placement, const struct peer *data,
+                        uint64_t now_ns)
+{
+    return peer_lease_holds(placement, now_ns) &&
+           peer_lease_holds(data, now_ns);
+}
+
+bool reader_try(struct node *node, const struct command *command,
+                struct result *ret)
+{
+    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
+    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
+    struct read_unknown unknown = {.count = 0};
+
+    if (placement == NULL || data == NULL)
+        return false;
+    for (int i = 0; i < TRY_ATTEMPTS; i++) {
+        struct result result = {0};
+        uint64_t now_ns = env_mono_ns(node_env(node));
+        int status;
+
+        if (!leases_hold(placement, data, now_ns))
+            return false;
+        status =
+            read_execute(node_env(node)->state, command, &unknown, &result);
+        if (status != ERR_LOCKED && leases_hold(placement, data, now_ns)) {
+            *ret = result;
+            return true;
+        }
+        result_release(&result);
+    }
+    return false;
+}

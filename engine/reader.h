@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Linearizable reads: waits at the barriers of the data region and of region
+ * 0, then reads this node's own state/ (read.h). A node that has no replica of
+ * the data region has the read done at the leader, content in the answer.
+ *
+ * Belongs to ENV_WORKER, except for reader_try(). */
+
+#ifndef GROVEFS_ENGINE_READER_H
+#define GROVEFS_ENGINE_READER_H
+
+#include "engine/barrier.h"
+#include "engine/command.h"
+#include "engine/node.h"
+#include "engine/read.h"
+#include "engine/router.h"
+
+struct read_run;
+
+struct read_op {
+    const struct command *command; /* public: in; kept until done */
+    uint64_t deadline_ns;          /* monotonic */
+    /* `result` is the callback's to read, not to keep; what it wants to keep
+     * of result->data_buf it takes a reference of. Errors: the command's own,
+     * ERR_NO_QUORUM, ERR_CANCELED. */
+    void (*done)(struct read_op *op, int status, struct result *result);
+
+    struct node *node; /* private from here on */
+    bool active;
+    unsigned barriers_left;
+    unsigned attempts;
+    struct barrier_wait placement_wait;
+    struct barrier_wait data_wait;
+    struct router_call call;
+    struct env_timer pause;
+    struct env_timer deadline;
+    struct read_run *run;
+    struct read_unknown unknown;
+    TAILQ_ENTRY(read_op) link;
+};
+
+struct reader *reader_new(struct node *node);
+void reader_free(struct reader *reader); /* Takes NULL; none may run. */
+/* Ends all reads with ERR_CANCELED. */
+void reader_stop(struct reader *reader);
+
+/* `done` may be called before this returns. */
+void reader_start(struct reader *reader, struct read_op *op);
+/* Ends it without calling `done`; an inactive one is ignored. */
+void reader_cancel(struct reader *reader, struct read_op *op);
+
+/* Reads right now if this node holds the leases that allow it. True: `*ret` is
+ * the result, with its status, to be released by the caller. Any thread. */
+bool reader_try(struct node *node, const struct command *command,
+                struct result *ret);
+
+#endif

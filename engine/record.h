@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The records of state/ and log/ as plain structs, and their bytes.
+ *
+ * x_encode() returns a new buf. x_decode() fills a caller's struct whose
+ * slices point into memory that the struct holds: x_release() drops it (takes
+ * a zeroed one too). Decoding returns 0, ERR_CORRUPT for bytes that are none
+ * of ours, ERR_VERSION for a newer format, ERR_NO_MEMORY. Structs may be filled
+ * by hand for encoding; then they need no release. Any thread. */
+
+#ifndef GROVEFS_ENGINE_RECORD_H
+#define GROVEFS_ENGINE_RECORD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "engine/kv.h"
+
+enum { RECORD_FORMAT = 1, REGION_PEERS_MAX = 16 };
+
+/* Names one attempt of a directory transaction: the request's identity. */
+struct txn_id {
+    uint64_t node;
+    uint64_t boot;
+    uint64_t sequence;
+};
+
+/* A transaction and the places where its intents are; to_dir is 0 when there
+ * is only one. id.node is 0 in an absent one. */
+struct txn_ref {
+    struct txn_id id;
+    uint64_t dir;
+    uint64_t to_dir;
+    struct slice name;
+    struct slice to_name;
+};
+
+static inline bool txn_id_equal(struct txn_id a, struct txn_id b)
+{
+    return a.node == b.node && a.boot == b.boot && a.sequence == b.sequence;
+}
+
+/* What lies at a user key. */
+enum entry_kind {
+    ENTRY_FILE = 1,  /* a file, symlink, fifo or socket: attr.mode says */
+    ENTRY_DIR = 2,   /* a reference: attr.ino is the directory's, nothing else
+                      * in attr counts but the type bits of mode */
+    ENTRY_INTENT = 3 /* held by a transaction: `old_record` counts until it is
+                      * decided, `new_record` when it has committed; either may
+                      * be empty (no entry) */
+};
+
+struct entry {
+    enum entry_kind kind;
+    struct attr attr;
+    struct slice xattrs;  /* see xattr.h */
+    struct slice content; /* files up to INLINE_SIZE_MAX; symlink targets */
+    /* Intents only. */
+    struct txn_ref txn;
+    struct slice old_record;
+    struct slice new_record;
+    uint64_t moved_from_dir; /* where new_record's chunks lie now, or 0 */
+    struct slice moved_from_name;
+    uint64_t opens_nsid;  /* namespace that abort deletes again, or 0 */
+    uint64_t closes_nsid; /* namespace that commit deletes, or 0 */
+
+    void *held; /* private */
+};
+
+struct buf *entry_encode(const struct entry *entry);
+int entry_decode(struct entry *ret, struct slice bytes);
+void entry_release(struct entry *entry);
+
+/* What a region knows of a namespace that its range touches. */
+struct namespace_record {
+    uint64_t nsid;
+    uint64_t domain; /* the mode domain's nsid */
+    uint64_t entry_count;
+    int64_t mtime_ns;
+    int64_t ctime_ns;
+    uint64_t version;
+    struct txn_ref closing; /* id.node 0: open */
+
+    void *held; /* private */
+};
+
+struct buf *namespace_encode(const struct namespace_record *record);
+int namespace_decode(struct namespace_record *ret, struct slice bytes);
+void namespace_release(struct namespace_record *record);
+
+/* A directory in the catalog. The root's parent is 0. */
+struct directory {
+    uint64_t nsid;
+    uint64_t parent;
+    struct slice name;
+    struct attr attr; /* ino, mode, owner, times, version */
+    struct slice xattrs;
+
+    void *held; /* private */
+};
+
+struct buf *directory_encode(const struct directory *directory);
+int directory_decode(struct directory *ret, struct slice bytes);
+void directory_release(struct directory *directory);
+
+enum node_state { NODE_UP = 1, NODE_DRAINING = 2, NODE_REMOVED = 3 };
+
+struct node_record {
+    uint64_t id;
+    enum node_state state;
+    int64_t since_ns;
+    char address[128]; /* HOST:PORT */
+};
+
+struct buf *node_encode(const struct node_record *node);
+int node_decode(struct node_record *ret, struct slice bytes);
+
+enum peer_role { PEER_VOTER = 1, PEER_LEARNER = 2 };
+
+struct region_peer {
+    uint64_t id; /* the Raft id */
+    uint64_t node;
+    enum peer_role role;
+};
+
+/* A region as its log has made it. `end` empty = up to the end of all keys;
+ * bounds are user keys. The Raft configuration is kept beside the peers as
+ * Raft handed it out. */
+struct region {
+    uint64_t id;
+    uint64_t conf_ver; /* the epoch */
+    uint64_t version;
+    struct slice start;
+    struct slice end;
+    struct region_peer peers[REGION_PEERS_MAX];
+    size_t peer_count;
+    uint64_t voters[REGION_PEERS_MAX];
+    size_t voter_count;
+    uint64_t voters_outgoing[REGION_PEERS_MAX];
+    size_t voter_outgoing_count;
+    uint64_t learners[REGION_PEERS_MAX];
+    size_t learner_count;
+    uint64_t learners_next[REGION_PEERS_MAX];
+    size_t learner_next_count;
+    bool auto_leave;
+
+    void *held; /* private */
+};
+
+struct buf *region_encode(const struct region *region);
+int region_decode(struct region *ret, struct slice bytes);
+void region_release(struct region *region);
+
+/* How far a region's log is applied in state/; written with each batch. */
+struct marker {
+    uint64_t index;
+    uint64_t term;
+    uint64_t version; /* the greatest entry version given out */
+};
+
+enum { MARKER_SIZE_MAX = 64 };
+
+/* Into the caller's memory; returns the size. */
+size_t marker_encode(const struct marker *marker, uint8_t *to);
+int marker_decode(struct marker *ret, struct slice bytes);
+
+/* Raft's hard state and where the log starts (the position before its first
+ * entry). Also into the caller's memory, at most MARKER_SIZE_MAX bytes. */
+struct hard_state {
+    uint64_t term;
+    uint64_t vote;
+    uint64_t commit;
+};
+
+size_t hard_state_encode(const struct hard_state *state, uint8_t *to);
+int hard_state_decode(struct hard_state *ret, struct slice bytes);
+
+struct log_start {
+    uint64_t index;
+    uint64_t term;
+};
+
+size_t log_start_encode(const struct log_start *start, uint8_t *to);
+int log_start_decode(struct log_start *ret, struct slice bytes);
+
+/* What region 0 has decided about a transaction. */
+struct decision {
+    struct txn_ref txn;
+    bool committed;
+
+    void *held; /* private */
+};
+
+struct buf *decision_encode(const struct decision *decision);
+int decision_decode(struct decision *ret, struct slice bytes);
+void decision_release(struct decision *decision);
+
+/* What a region remembers of a node that sends it commands. */
+struct sender {
+    uint64_t boot;
+    uint64_t lowest; /* results below are forgotten */
+};
+
+size_t sender_encode(const struct sender *sender, uint8_t *to);
+int sender_decode(struct sender *ret, struct slice bytes);
+
+/* Who this store is; key_identity() in log/. */
+struct identity {
+    uint64_t cluster_id; /* 0: not part of a cluster yet */
+    uint64_t node_id;
+    uint64_t boot;       /* counts the starts */
+    uint64_t token;      /* random, made when the store was created */
+    uint64_t peers_hash; /* of the peers= list it was founded with, or 0 */
+    uint64_t tokens[REGION_PEERS_MAX]; /* of all founders, by ascending id */
+    size_t token_count;
+    uint64_t ino_bound; /* inode counters below may have been used */
+};
+
+struct buf *identity_encode(const struct identity *identity);
+int identity_decode(struct identity *ret, struct slice bytes);
+
+#endif

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The records of regions, of nodes and of the store itself. */
+
+#include "engine/record.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/codec.h"
+#include "engine/keys.h"
+
+/* A bound is a user key. */
+enum { BOUND_SIZE_MAX = KEY_NSID_SIZE + NAME_SIZE_MAX };
+
+/* ---- Nodes ------------------------------------------------------------ */
+
+struct buf *node_encode(const struct node_record *node)
+{
+    Grove__Node message;
+
+    assert(node->state >= NODE_UP && node->state <= NODE_REMOVED);
+    assert(memchr(node->address, '\0', sizeof node->address) != NULL);
+
+    grove__node__init(&message);
+    message.id = node->id;
+    message.address = codec_text(node->address);
+    message.state = node->state;
+    message.since_ns = node->since_ns;
+    return codec_pack_record(&message.base);
+}
+
+static bool node_from_pb(struct node_record *to, const Grove__Node *from)
+{
+    if (from->state < NODE_UP || from->state > NODE_REMOVED)
+        return false;
+    if (strlen(from->address) > CODEC_ADDRESS_SIZE_MAX)
+        return false;
+
+    *to = (struct node_record){
+        .id = from->id,
+        .state = (enum node_state)from->state,
+        .since_ns = from->since_ns,
+    };
+    memcpy(to->address, from->address, strlen(from->address));
+    return true;
+}
+
+int node_decode(struct node_record *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct node_record node;
+    bool valid;
+    int rc = codec_unpack_record(&m, &grove__node__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = node_from_pb(&node, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_CORRUPT;
+    *ret = node;
+    return 0;
+}
+
+/* ---- Regions ---------------------------------------------------------- */
+
+static void peers_to_pb(struct pb_region *to, const struct region *from)
+{
+    for (size_t i = 0; i < from->peer_count; i++) {
+        const struct region_peer *peer = &from->peers[i];
+
+        assert(peer->role == PEER_VOTER || peer->role == PEER_LEARNER);
+        to->peer[i] = (Grove__Peer)GROVE__PEER__INIT;
+        to->peer[i].id = peer->id;
+        to->peer[i].node = peer->node;
+        to->peer[i].role = peer->role;
+        to->peers[i] = &to->peer[i];
+    }
+    to->region.n_peers = from->peer_count;
+    to->region.peers = to->peers;
+}
+
+Grove__Region *region_to_pb(struct pb_region *to, const struct region *from)
+{
+    Grove__Region *m = &to->region;
+
+    assert(from->start.size <= BOUND_SIZE_MAX);
+    assert(from->end.size <= BOUND_SIZE_MAX);
+    assert(from->peer_count <= REGION_PEERS_MAX);
+    assert(from->voter_count <= REGION_PEERS_MAX);
+    assert(from->voter_outgoing_count <= REGION_PEERS_MAX);
+    assert(from->learner_count <= REGION_PEERS_MAX);
+    assert(from->learner_next_count <= REGION_PEERS_MAX);
+
+    *m = (Grove__Region)GROVE__REGION__INIT;
+    m->id = from->id;
+    m->conf_ver = from->conf_ver;
+    m->version = from->version;
+    m->start = codec_bytes(from->start);
+    m->end = codec_bytes(from->end);
+    peers_to_pb(to, from);
+    m->n_voters = from->voter_count;
+    m->voters = codec_numbers(from->voters);
+    m->n_voters_outgoing = from->voter_outgoing_count;
+    m->voters_outgoing = codec_numbers(from->voters_outgoing);
+    m->n_learners = from->learner_count;
+    m->learners = codec_numbers(from->learners);
+    m->n_learners_next = from->learner_next_count;
+    m->learners_next = codec_numbers(from->learners_next);
+    m->auto_leave = from->auto_leave;
+    return m;
+}
+
+struct buf *region_encode(const struct region *region)
+{
+    struct pb_region message;
+
+    return codec_pack_record(&region_to_pb(&message, region)->base);
+}
+
+static bool peers_from_pb(struct region *to, const Grove__Region *from)
+{
+    if (from->n_peers > REGION_PEERS_MAX)
+        return false;
+
+    to->peer_count = from->n_peers;
+    for (size_t i = 0; i < from->n_peers; i++) {
+        const Grove__Peer *peer = from->peers[i];
+
+        if (peer->role != PEER_VOTER && peer->role != PEER_LEARNER)
+            return false;
+        to->peers[i].id = peer->id;
+        to->peers[i].node = peer->node;
+        to->peers[i].role = (enum peer_role)peer->role;
+    }
+    return true;
+}
+
+static bool configuration_from_pb(struct region *to, const Grove__Region *from)
+{
+    to->auto_leave = from->auto_leave != 0;
+    return numbers_from_pb(to->voters, &to->voter_count, REGION_PEERS_MAX,
+                           from->voters, from->n_voters) &&
+           numbers_from_pb(to->voters_outgoing, &to->voter_outgoing_count,
+                           REGION_PEERS_MAX, from->voters_outgoing,
+                           from->n_voters_outgoing) &&
+           numbers_from_pb(to->learners, &to->learner_count, REGION_PEERS_MAX,
+                           from->learners, from->n_learners) &&
+           numbers_from_pb(to->learners_next, &to->learner_next_count,
+                           REGION_PEERS_MAX, from->learners_next,
+                           from->n_learners_next);
+}
+
+bool region_from_pb(struct region *to, const Grove__Region *from)
+{
+    *to = (struct region){
+        .id = from->id,
+        .conf_ver = from->conf_ver,
+        .version = from->version,
+        .start = codec_slice(from->start),
+        .end = codec_slice(from->end),
+    };
+    return to->start.size <= BOUND_SIZE_MAX && to->end.size <= BOUND_SIZE_MAX &&
+           peers_from_pb(to, from) && configuration_from_pb(to, from);
+}
+
+int region_decode(struct region *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct region region;
+    int rc = codec_unpack_record(&m, &grove__region__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    if (!region_from_pb(&region, m.message)) {
+        codec_free(m.held);
+        return ERR_CORRUPT;
+    }
+    region.held = m.held;
+    *ret = region;
+    return 0;
+}
+
+void region_release(struct region *region)
+{
+    codec_free(region->held);
+    *region = (struct region){0};
+}
+
+/* ---- A region's positions --------------------------------------------- */
+
+/* Three numbers of at most ten bytes, each behind a tag. */
+static_assert(1 + 3 * (1 + 10) <= MARKER_SIZE_MAX, "positions must fit");
+
+size_t marker_encode(const struct marker *marker, uint8_t *to)
+{
+    Grove__Marker message = GROVE__MARKER__INIT;
+
+    message.index = marker->index;
+    message.term = marker->term;
+    message.version = marker->version;
+    return codec_put_record(&message.base, to);
+}
+
+int marker_decode(struct marker *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Marker *message;
+    int rc = codec_unpack_record(&m, &grove__marker__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->index = message->index;
+    ret->term = message->term;
+    ret->version = message->version;
+    codec_free(m.held);
+    return 0;
+}
+
+size_t hard_state_encode(const struct hard_state *state, uint8_t *to)
+{
+    Grove__HardState message = GROVE__HARD_STATE__INIT;
+
+    message.term = state->term;
+    message.vote = state->vote;
+    message.commit = state->commit;
+    return codec_put_record(&message.base, to);
+}
+
+int hard_state_decode(struct hard_state *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__HardState *message;
+    int rc = codec_unpack_record(&m, &grove__hard_state__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->term = message->term;
+    ret->vote = message->vote;
+    ret->commit = message->commit;
+    codec_free(m.held);
+    return 0;
+}
+
+size_t log_start_encode(const struct log_start *start, uint8_t *to)
+{
+    Grove__LogStart message = GROVE__LOG_START__INIT;
+
+    message.index = start->index;
+    message.term = start->term;
+    return codec_put_record(&message.base, to);
+}
+
+int log_start_decode(struct log_start *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__LogStart *message;
+    int rc = codec_unpack_record(&m, &grove__log_start__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->index = message->index;
+    ret->term = message->term;
+    codec_free(m.held);
+    return 0;
+}
+
+size_t sender_encode(const struct sender *sender, uint8_t *to)
+{
+    Grove__Sender message = GROVE__SENDER__INIT;
+
+    message.boot = sender->boot;
+    message.lowest = sender->lowest;
+    return codec_put_record(&message.base, to);
+}
+
+int sender_decode(struct sender *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Sender *message;
+    int rc = codec_unpack_record(&m, &grove__sender__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->boot = message->boot;
+    ret->lowest = message->lowest;
+    codec_free(m.held);
+    return 0;
+}
+
+/* ---- The store -------------------------------------------------------- */
+
+struct buf *identity_encode(const struct identity *identity)
+{
+    Grove__Identity message = GROVE__IDENTITY__INIT;
+
+    assert(identity->token_count <= REGION_PEERS_MAX);
+
+    message.cluster_id = identity->cluster_id;
+    message.node_id = identity->node_id;
+    message.boot = identity->boot;
+    message.token = identity->token;
+    message.peers_hash = identity->peers_hash;
+    message.n_tokens = identity->token_count;
+    message.tokens = codec_numbers(identity->tokens);
+    message.ino_bound = identity->ino_bound;
+    return codec_pack_record(&message.base);
+}
+
+static bool identity_from_pb(struct identity *to, const Grove__Identity *from)
+{
+    *to = (struct identity){
+        .cluster_id = from->cluster_id,
+        .node_id = from->node_id,
+        .boot = from->boot,
+        .token = from->token,
+        .peers_hash = from->peers_hash,
+        .ino_bound = from->ino_bound,
+    };
+    return numbers_from_pb(to->tokens, &to->token_count, REGION_PEERS_MAX,
+                           from->tokens, from->n_tokens);
+}
+
+int identity_decode(struct identity *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct identity identity;
+    bool valid;
+    int rc = codec_unpack_record(&m, &grove__identity__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = identity_from_pb(&identity, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_CORRUPT;
+    *ret = identity;
+    return 0;
+}

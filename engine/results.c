@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/results.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/keys.h"
+
+/* Sequences whose results are stored, ascending but for late comers. */
+struct known_sender {
+    uint64_t node;
+    struct sender sender;
+    uint64_t *sequences;
+    size_t sequence_count;
+    size_t sequence_count_max;
+};
+
+struct results {
+    struct kv *state;
+    uint64_t region;
+    struct known_sender *senders;
+    size_t sender_count;
+    size_t sender_count_max;
+};
+
+static struct known_sender *find_sender(struct results *results, uint64_t node)
+{
+    for (size_t i = 0; i < results->sender_count; i++)
+        if (results->senders[i].node == node)
+            return &results->senders[i];
+    return NULL;
+}
+
+static struct known_sender *add_sender(struct results *results, uint64_t node)
+{
+    struct known_sender *known;
+
+    results->senders =
+        mem_grow(results->senders, sizeof *results->senders,
+                 &results->sender_count_max, results->sender_count + 1);
+    known = &results->senders[results->sender_count++];
+    *known = (struct known_sender){.node = node};
+    return known;
+}
+
+static void remember(struct known_sender *known, uint64_t sequence)
+{
+    known->sequences =
+        mem_grow(known->sequences, sizeof *known->sequences,
+                 &known->sequence_count_max, known->sequence_count + 1);
+    known->sequences[known->sequence_count++] = sequence;
+}
+
+/* ---- open ---- */
+
+/* Keys are 'm' region node [sequence]. */
+static int load_one(struct results *results, const struct kv_iter *iter)
+{
+    struct slice key = kv_iter_key(iter);
+    const uint8_t *bytes = key.data;
+    struct known_sender *known;
+    uint64_t node;
+
+    if (key.size != 17 && key.size != 25)
+        return ERR_CORRUPT;
+    node = be64_get(bytes + 9);
+    known = find_sender(results, node);
+    if (key.size == 17)
+        return sender_decode(&add_sender(results, node)->sender,
+                             kv_iter_value(iter));
+    if (known == NULL)
+        return ERR_CORRUPT; /* The sender's own key sorts first. */
+    remember(known, be64_get(bytes + 17));
+    return 0;
+}
+
+int results_open(struct results **ret, struct kv *state, uint64_t region)
+{
+    struct results *results = mem_zalloc(sizeof *results);
+    struct key lower = key_sender(region, 0);
+    struct key upper = key_sender(region + 1, 0);
+    struct kv_iter *iter =
+        kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
+    int rc = 0;
+
+    results->state = state;
+    results->region = region;
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter))
+        rc = load_one(results, iter);
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    if (rc != 0) {
+        results_free(results);
+        return rc;
+    }
+    *ret = results;
+    return 0;
+}
+
+void results_free(struct results *results)
+{
+    if (results == NULL)
+        return;
+    for (size_t i = 0; i < results->sender_count; i++)
+        free(results->senders[i].sequences);
+    free(results->senders);
+    free(results);
+}
+
+/* ---- find ---- */
+
+static bool is_remembered(const struct known_sender *known, uint64_t sequence)
+{
+    for (size_t i = known->sequence_count; i > 0; i--)
+        if (known->sequences[i - 1] == sequence)
+            return true;
+    return false;
+}
+
+int results_find(struct results *results, const struct command *command,
+                 struct buf **ret)
+{
+    const struct known_sender *known = find_sender(results, command->node);
+    struct key key =
+        key_result(results->region, command->node, command->sequence);
+    struct kv_value value = {0};
+    int rc;
+
+    if (known == NULL || command->boot > known->sender.boot)
+        return ERR_NOT_FOUND;
+    if (command->boot < known->sender.boot ||
+        command->sequence < known->sender.lowest)
+        return ERR_CANCELED;
+    if (!is_remembered(known, command->sequence))
+        return ERR_NOT_FOUND;
+    rc = kv_get(results->state, NULL, key_slice(&key), &value);
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+    *ret = buf_copy(value.data, value.size);
+    kv_value_release(&value);
+    return 0;
+}
+
+/* ---- add ---- */
+
+static void forget(struct results *results, struct known_sender *known,
+                   uint64_t lowest, struct kv_batch *batch)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < known->sequence_count; i++) {
+        uint64_t sequence = known->sequences[i];
+
+        if (sequence >= lowest) {
+            known->sequences[kept++] = sequence;
+        } else {
+            struct key key = key_result(results->region, known->node, sequence);
+
+            kv_batch_delete(batch, key_slice(&key));
+        }
+    }
+    known->sequence_count = kept;
+}
+
+/* Aborts are remembered until nobody can ask to commit them any more. */
+static void forget_aborts(struct results *results,
+                          const struct known_sender *known,
+                          struct kv_batch *batch)
+{
+    struct key lower = key_decision(known->node, 0, 0);
+    struct key upper =
+        key_decision(known->node, known->sender.boot, known->sender.lowest);
+    struct kv_iter *iter =
+        kv_iter_new(results->state, NULL, key_slice(&lower), key_slice(&upper));
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct decision decision = {0};
+
+        if (decision_decode(&decision, kv_iter_value(iter)) == 0 &&
+            !decision.committed)
+            kv_batch_delete(batch, kv_iter_key(iter));
+        decision_release(&decision);
+    }
+    kv_iter_free(iter);
+}
+
+static void update_sender(struct results *results, struct known_sender *known,
+                          const struct command *command, struct kv_batch *batch)
+{
+    struct key key = key_sender(results->region, known->node);
+    uint8_t bytes[MARKER_SIZE_MAX];
+    size_t size;
+
+    if (command->boot > known->sender.boot) {
+        forget(results, known, UINT64_MAX, batch);
+        known->sender = (struct sender){.boot = command->boot};
+    } else if (command->lowest <= known->sender.lowest) {
+        return;
+    }
+    known->sender.lowest = command->lowest;
+    forget(results, known, command->lowest, batch);
+    size = sender_encode(&known->sender, bytes);
+    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
+    if (results->region == 0)
+        forget_aborts(results, known, batch);
+}
+
+void results_add(struct results *results, const struct command *command,
+                 const struct buf *result, struct kv_batch *batch)
+{
+    struct known_sender *known = find_sender(results, command->node);
+    struct key key =
+        key_result(results->region, command->node, command->sequence);
+
+    if (known == NULL)
+        known = add_sender(results, command->node);
+    update_sender(results, known, command, batch);
+    if (command->sequence < known->sender.lowest)
+        return;
+    remember(known, command->sequence);
+    kv_batch_put(batch, key_slice(&key),
+                 (struct slice){result->data, result->size});
+}

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/serve.h"
+
+#include <stdlib.h>
+
+#include "engine/command.h"
+#include "engine/reader.h"
+#include "engine/wire.h"
+
+enum { SERVED_READ_MS = 5000 };
+
+/* One call being answered. */
+struct served {
+    struct serve *serve;
+    uint64_t from;
+    uint64_t ticket;
+    uint64_t region;
+    struct proposal proposal;
+    struct index_request index_request;
+    struct read_op read;
+    struct command command; /* of a read; borrows from `bytes` */
+    struct buf *bytes;
+    TAILQ_ENTRY(served) link; /* in serve->reads */
+};
+
+struct serve {
+    struct node *node;
+    TAILQ_HEAD(, served) reads;
+    bool stopped;
+};
+
+struct serve *serve_new(struct node *node)
+{
+    struct serve *serve = mem_zalloc(sizeof *serve);
+
+    serve->node = node;
+    TAILQ_INIT(&serve->reads);
+    return serve;
+}
+
+static void served_free(struct served *served)
+{
+    command_release(&served->command);
+    buf_unref(served->bytes);
+    free(served);
+}
+
+void serve_stop(struct serve *serve)
+{
+    struct served *served;
+
+    serve->stopped = true;
+    while ((served = TAILQ_FIRST(&serve->reads)) != NULL) {
+        TAILQ_REMOVE(&serve->reads, served, link);
+        reader_cancel(node_reader(serve->node), &served->read);
+        served_free(served);
+    }
+}
+
+void serve_free(struct serve *serve)
+{
+    free(serve);
+}
+
+/* ---- answers ---- */
+
+static void answer(struct served *served, const struct call_return *answer,
+                   struct buf *payload)
+{
+    struct node *node = served->serve->node;
+    struct buf *header = call_return_encode(answer);
+
+    if (!served->serve->stopped)
+        node_send(node, served->from, ENV_CHANNEL_RAFT, WIRE_RETURN, header,
+                  payload);
+    buf_unref(header);
+    served_free(served);
+}
+
+static void refuse(struct served *served, int status, bool in_log)
+{
+    const struct peer *peer = node_peer(served->serve->node, served->region);
+
+    answer(served,
+           &(struct call_return){
+               .ticket = served->ticket,
+               .status = status,
+               .leader_node = peer == NULL ? 0 : peer_leader_node(peer),
+               .proposed = in_log,
+           },
+           NULL);
+}
+
+static void on_proposed(struct proposal *proposal, int status, bool in_log,
+                        struct buf *result)
+{
+    struct served *served = container_of(proposal, struct served, proposal);
+
+    if (status != 0)
+        refuse(served, status, in_log);
+    else
+        answer(served, &(struct call_return){.ticket = served->ticket}, result);
+}
+
+static void on_index(struct index_request *request, int status, uint64_t index)
+{
+    struct served *served = container_of(request, struct served, index_request);
+
+    if (status != 0)
+        refuse(served, status, false);
+    else
+        answer(served,
+               &(struct call_return){.ticket = served->ticket, .index = index},
+               NULL);
+}
+
+static void on_read(struct read_op *read, int status, struct result *result)
+{
+    struct served *served = container_of(read, struct served, read);
+    struct buf *bytes;
+
+    TAILQ_REMOVE(&served->serve->reads, served, link);
+    if (status == ERR_NO_QUORUM) {
+        refuse(served, ERR_NOT_LEADER, false);
+        return;
+    }
+    result->status = status;
+    bytes = result_encode(result);
+    if (bytes == NULL)
+        refuse(served, ERR_NO_MEMORY, false);
+    else
+        answer(served, &(struct call_return){.ticket = served->ticket}, bytes);
+    buf_unref(bytes);
+}
+
+/* ---- calls ---- */
+
+static void serve_read(struct served *served)
+{
+    struct node *node = served->serve->node;
+    int rc =
+        command_decode(&served->command, (struct slice){served->bytes->data,
+                                                        served->bytes->size});
+
+    if (rc != 0 || !command_is_read(served->command.op)) {
+        refuse(served, ERR_INVALID, false);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&served->serve->reads, served, link);
+    served->read.command = &served->command;
+    served->read.deadline_ns =
+        env_mono_ns(node_env(node)) + (uint64_t)SERVED_READ_MS * 1000000;
+    served->read.done = on_read;
+    reader_start(node_reader(node), &served->read);
+}
+
+static void start(struct served *served, enum call_kind kind)
+{
+    struct peer *peer = node_peer(served->serve->node, served->region);
+
+    if (peer == NULL || !peer_is_leader(peer)) {
+        refuse(served, ERR_NOT_LEADER, false);
+        return;
+    }
+    switch (kind) {
+    case CALL_PROPOSE:
+        served->proposal.command = served->bytes;
+        served->proposal.done = on_proposed;
+        peer_propose(peer, &served->proposal);
+        return;
+    case CALL_READ:
+        serve_read(served);
+        return;
+    case CALL_READ_INDEX:
+        served->index_request.done = on_index;
+        peer_read_index(peer, &served->index_request);
+        return;
+    }
+}
+
+/* What is proposed is checked here once, so that a log never holds what its
+ * replicas cannot read. */
+static bool is_sound(const struct call *call, const struct env_packet *packet)
+{
+    struct command command = {0};
+    int rc;
+
+    if (call->kind == CALL_READ_INDEX)
+        return packet->payload_count == 0;
+    if (packet->payload_count != 1)
+        return false;
+    rc = command_decode(&command, (struct slice){packet->payloads[0]->data,
+                                                 packet->payloads[0]->size});
+    command_release(&command);
+    return rc == 0;
+}
+
+void serve_call(struct serve *serve, uint64_t from,
+                const struct env_packet *packet)
+{
+    struct slice header = {packet->header->data, packet->header->size};
+    struct call call = {0};
+    struct served *served;
+
+    if (serve->stopped || call_decode(&call, header) != 0)
+        return;
+    served = mem_zalloc(sizeof *served);
+    served->serve = serve;
+    served->from = from;
+    served->ticket = call.ticket;
+    served->region = call.region;
+    if (!is_sound(&call, packet)) {
+        refuse(served, ERR_PROTOCOL, false);
+        return;
+    }
+    if (packet->payload_count == 1)
+        served->bytes = buf_ref(packet->payloads[0]);
+    start(served, call.kind);
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/settle.h"
+
+#include <assert.h>
+#include <string.h>
+
+enum { PAUSE_MS_MAX = 32 };
+
+static const uint64_t patience_ns = (uint64_t)SETTLE_PATIENCE_MS * 1000000;
+
+static struct slice name_copy(struct slice from, char *to)
+{
+    assert(from.size <= NAME_SIZE_MAX);
+    if (from.size > 0)
+        memcpy(to, from.data, from.size);
+    return (struct slice){to, from.size};
+}
+
+struct txn_ref txn_ref_copy(const struct txn_ref *from,
+                            char names[2][NAME_SIZE_MAX])
+{
+    struct txn_ref copy = *from;
+
+    copy.name = name_copy(from->name, names[0]);
+    copy.to_name = name_copy(from->to_name, names[1]);
+    return copy;
+}
+
+static void end(struct settle *settle, int status)
+{
+    settle->active = false;
+    settle->done(settle, status);
+}
+
+void settle_cancel(struct settle *settle)
+{
+    if (!settle->active)
+        return;
+    env_timer_stop(node_env(settle->node), &settle->timer);
+    reader_cancel(node_reader(settle->node), &settle->read);
+    router_cancel(node_router(settle->node), &settle->call);
+    settle->active = false;
+}
+
+static void propose(struct settle *settle, uint64_t region, enum command_op op,
+                    void (*done)(struct router_call *call, int status,
+                                 const struct result *result, uint64_t index))
+{
+    struct command command = {
+        .op = op, .txn = settle->txn, .commit = settle->commit};
+
+    settle->call.kind = CALL_PROPOSE;
+    settle->call.region = region;
+    settle->call.deadline_ns = settle->deadline_ns;
+    settle->call.done = done;
+    router_call(node_router(settle->node), &settle->call, &command);
+}
+
+static void forgotten(struct router_call *call, int status,
+                      const struct result *result, uint64_t index)
+{
+    (void)status; /* Only remembered longer than needed. */
+    (void)result;
+    (void)index;
+    end(container_of(call, struct settle, call), 0);
+}
+
+static void resolved(struct router_call *call, int status,
+                     const struct result *result, uint64_t index)
+{
+    struct settle *settle = container_of(call, struct settle, call);
+
+    (void)result;
+    (void)index;
+    if (status != 0)
+        end(settle, status);
+    else
+        propose(settle, REGION_PLACEMENT, COMMAND_TXN_FORGET, forgotten);
+}
+
+static void resolve(struct settle *settle, bool commit)
+{
+    settle->commit = commit;
+    propose(settle, REGION_FIRST_DATA, COMMAND_TXN_RESOLVE, resolved);
+}
+
+static void aborted(struct router_call *call, int status,
+                    const struct result *result, uint64_t index)
+{
+    struct settle *settle = container_of(call, struct settle, call);
+
+    (void)index;
+    if (status != 0)
+        end(settle, status);
+    else
+        resolve(settle, result->committed);
+}
+
+static void pause_over(struct env_timer *timer)
+{
+    end(container_of(timer, struct settle, timer), 0);
+}
+
+static void undecided(struct settle *settle)
+{
+    struct env *env = node_env(settle->node);
+    uint64_t pause_ms = UINT64_C(1) << settle->rounds;
+
+    if (env_mono_ns(env) - settle->since_ns >= patience_ns) {
+        propose(settle, REGION_PLACEMENT, COMMAND_TXN_ABORT, aborted);
+        return;
+    }
+    if (pause_ms < PAUSE_MS_MAX)
+        settle->rounds++;
+    settle->timer = (struct env_timer){.fire = pause_over};
+    env_timer_start(env, &settle->timer, pause_ms * 1000000);
+}
+
+static void decision_read(struct read_op *read, int status,
+                          struct result *result)
+{
+    struct settle *settle = container_of(read, struct settle, read);
+
+    if (status != 0)
+        end(settle, status);
+    else if (result->decided)
+        resolve(settle, result->committed);
+    else
+        undecided(settle);
+}
+
+static void ask(struct settle *settle, struct node *node)
+{
+    settle->node = node;
+    settle->active = true;
+    settle->call.active = false;
+    settle->question =
+        (struct command){.op = COMMAND_DECISION, .txn = settle->txn};
+    settle->read.command = &settle->question;
+    settle->read.deadline_ns = settle->deadline_ns;
+    settle->read.done = decision_read;
+    reader_start(node_reader(node), &settle->read);
+}
+
+void settle_start(struct settle *settle, struct node *node,
+                  const struct txn_ref *holder)
+{
+    if (!txn_id_equal(settle->txn.id, holder->id)) {
+        settle->since_ns = env_mono_ns(node_env(node));
+        settle->rounds = 0;
+    }
+    settle->txn = txn_ref_copy(holder, settle->names);
+    ask(settle, node);
+}
+
+void settle_force(struct settle *settle, struct node *node,
+                  const struct txn_ref *holder)
+{
+    settle->txn = txn_ref_copy(holder, settle->names);
+    settle->since_ns = 0;
+    ask(settle, node);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Gets a transaction out of the way that holds a key (ERR_LOCKED): asks region
+ * 0 how it was decided, resolves its intents accordingly, and has region 0
+ * forget it. While it is undecided its coordinator is given time; after
+ * SETTLE_PATIENCE_MS it is taken for dead and region 0 decides to abort.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_SETTLE_H
+#define GROVEFS_ENGINE_SETTLE_H
+
+#include "engine/command.h"
+#include "engine/reader.h"
+#include "engine/router.h"
+
+enum { SETTLE_PATIENCE_MS = 2000 };
+
+struct settle {
+    uint64_t deadline_ns; /* public: in */
+    /* 0: try again what was locked (it may be locked still). ERR_NO_QUORUM,
+     * ERR_UNKNOWN_OUTCOME, ERR_CANCELED. */
+    void (*done)(struct settle *settle, int status);
+
+    struct node *node; /* private from here on */
+    bool active;
+    bool commit;
+    struct txn_ref txn;
+    char names[2][NAME_SIZE_MAX];
+    uint64_t since_ns; /* it was first met */
+    unsigned rounds;
+    struct command question;
+    struct read_op read;
+    struct router_call call;
+    struct env_timer timer;
+};
+
+/* A zeroed struct is ready; keep it for further locks of the same request, so
+ * that the patience runs on. */
+void settle_start(struct settle *settle, struct node *node,
+                  const struct txn_ref *holder);
+/* The same without patience. */
+void settle_force(struct settle *settle, struct node *node,
+                  const struct txn_ref *holder);
+/* Ends it without calling `done`. */
+void settle_cancel(struct settle *settle);
+
+/* A copy of a reference whose names lie in the caller's memory. */
+struct txn_ref txn_ref_copy(const struct txn_ref *from,
+                            char names[2][NAME_SIZE_MAX]);
+
+#endif

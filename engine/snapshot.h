@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Snapshot streams: a region's whole state from its leader to a replica that
+ * the log cannot bring up to date any more.
+ *
+ *      leader                                 follower
+ *      MsgSnap of Raft
+ *      kv snapshot, BEGIN ------------------> kv ingest opened
+ *      CHUNK 0 .. n (window of a few) ------> checked, put into the ingest
+ *                        <------------------- ACK for each
+ *      last CHUNK --------------------------> MsgSnap stepped into Raft; if it
+ *                                             wants it: ingest finished, log
+ *                                             reset, Raft told
+ *      raft_report_snapshot <---------------- ACK of the last one, with status
+ *
+ * 1. The position (index, term) and the membership come from the kv snapshot
+ *    that is streamed, not from the moment Raft asked.
+ * 2. Until the ingest is finished, in one atomic and durable step, the old
+ *    state counts; whatever goes wrong before leaves it as it was.
+ * 3. The newest stream to a peer is reported to Raft exactly once: a success
+ *    at once, a failure with the next tick, so that retries do not spin.
+ * 4. Reading state/, building and checking chunks, and ingesting are done on
+ *    ENV_BULK; at most SNAPSHOT_WINDOW chunks are under way per stream.
+ *
+ * The chunks' payload: pairs of {key size (4 bytes, big endian), value size
+ * (4), key, value} in ascending order of keys over all ranges of the region,
+ * which both sides derive from the region's descriptor: snapshot_ranges().
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_SNAPSHOT_H
+#define GROVEFS_ENGINE_SNAPSHOT_H
+
+#include "engine/keys.h"
+#include "engine/node.h"
+#include "engine/wire.h"
+
+enum {
+    SNAPSHOT_CHUNK_BYTES = 1024 * 1024,
+    SNAPSHOT_WINDOW = 4,
+    SNAPSHOT_STALL_MS = 15000, /* without an ACK: given up */
+    SNAPSHOT_RANGES_MAX = 8
+};
+
+struct snapshots *snapshots_new(struct node *node);
+/* Ends all streams; their ends are reported to nobody. */
+void snapshots_stop(struct snapshots *snapshots);
+/* What runs on ENV_BULK must have come back: call after the
+ * owner threads were drained. Takes NULL. */
+void snapshots_free(struct snapshots *snapshots);
+
+/* Begins a stream; `message` is Raft's MsgSnap. A second stream for the same
+ * peer and region ends the first, without a report: Raft knows of one snapshot
+ * per peer, so the second's report stands for both. */
+void snapshots_send(struct snapshots *snapshots, struct peer *peer,
+                    uint64_t to_node, const struct raft_message *message);
+
+/* Packets of the three snapshot types. */
+void snapshots_on_packet(struct snapshots *snapshots, uint64_t from_node,
+                         const struct env_packet *packet);
+/* A node's bulk connection was lost: its streams end. */
+void snapshots_on_link_down(struct snapshots *snapshots, uint64_t node_id);
+/* Once a second: gives up what has stalled. */
+void snapshots_tick(struct snapshots *snapshots);
+
+/* How many streams run, for /.cluster. */
+size_t snapshots_running(const struct snapshots *snapshots);
+
+struct key_range {
+    struct key begin;
+    struct key end;
+};
+
+/* All ranges of state/ that belong to a region, ascending; returns how many. */
+size_t snapshot_ranges(const struct region *region,
+                       struct key_range ranges[SNAPSHOT_RANGES_MAX]);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the snapshot*.c files share; for them only.
+ *
+ * A stream has one job on ENV_BULK at a time and is `busy` while that is under
+ * way: what the job uses is then the job's. A stream that has ended stays in
+ * its list until its job has come back and a last job has closed what it
+ * holds; only then is it freed. */
+
+#ifndef GROVEFS_ENGINE_SNAPSHOT_IMPL_H
+#define GROVEFS_ENGINE_SNAPSHOT_IMPL_H
+
+#include "engine/snapshot.h"
+#include "engine/snapshot_data.h"
+
+struct sending;
+struct receiving;
+
+TAILQ_HEAD(sendings, sending);
+TAILQ_HEAD(receivings, receiving);
+
+struct snapshots {
+    struct node *node;
+    struct env *env;
+    bool stopped;
+    struct sendings sendings;
+    struct receivings receivings;
+};
+
+static inline uint64_t snapshot_stall_ns(void)
+{
+    return (uint64_t)SNAPSHOT_STALL_MS * 1000000;
+}
+
+/* snapshot_send.c */
+void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
+                     const struct snapshot_ack *ack);
+void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id);
+void sendings_tick(struct snapshots *snapshots);
+void sendings_stop(struct snapshots *snapshots);
+size_t sendings_running(const struct snapshots *snapshots);
+void sendings_free(struct snapshots *snapshots);
+
+/* snapshot_receive.c. Takes what `begin` holds. */
+void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
+                         struct snapshot_begin *begin);
+void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
+                         const struct snapshot_chunk *chunk,
+                         struct buf *payload);
+void receivings_on_link_down(struct snapshots *snapshots, uint64_t node_id);
+void receivings_tick(struct snapshots *snapshots);
+void receivings_stop(struct snapshots *snapshots);
+size_t receivings_running(const struct snapshots *snapshots);
+void receivings_free(struct snapshots *snapshots);
+
+#endif

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The leader's end of a snapshot stream.
+ *
+ *      snapshots_send -> BEGIN -> read job -> CHUNK -+-> ... -> last CHUNK
+ *                                   ^                |              |
+ *                                   '-- window open -'         its ACK: ok
+ *
+ * An error, a refusal, a stall, a lost connection or a lost leadership ends
+ * the stream at any point. A failure is reported to Raft with the next tick
+ * and not at once: Raft tries again as soon as it hears of it, and whatever
+ * is wrong should not make that a loop. */
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/frame.h"
+#include "engine/snapshot_impl.h"
+
+static_assert((size_t)SNAPSHOT_PAYLOAD_BYTES_MAX <= FRAME_PAYLOAD_SIZE_MAX,
+              "a chunk must fit into a frame");
+
+enum sending_job { SENDING_READ, SENDING_CLOSE };
+
+struct sending {
+    struct snapshots *snapshots;
+    TAILQ_ENTRY(sending) link;
+    struct peer *peer;
+    uint64_t region;
+    uint64_t to_node;
+    uint64_t to_peer;
+    uint64_t stream;
+    uint64_t sent_count; /* chunks; also the next one's number */
+    uint64_t acked_count;
+    uint64_t sent_bytes;
+    uint64_t heard_ns; /* since when an ACK is waited for */
+    bool all_sent;
+    bool ended;
+    bool unreported; /* ended, and Raft does not know that it failed */
+    bool busy;
+
+    /* The job's while busy. */
+    enum sending_job job;
+    struct snapshot_reader *reader;
+    struct buf *payload;
+    uint64_t checksum;
+    bool last;
+    int status;
+    struct env_task task; /* to ENV_BULK */
+    struct env_task back;
+};
+
+/* ---- the job on ENV_BULK ---- */
+
+static void read_chunk(struct sending *s)
+{
+    s->status = snapshot_reader_next(s->reader, &s->payload, &s->last);
+    if (s->status == 0)
+        s->checksum = snapshot_checksum(
+            (struct slice){s->payload->data, s->payload->size});
+}
+
+static void run_job(struct env_task *task)
+{
+    struct sending *s = container_of(task, struct sending, task);
+
+    if (s->job == SENDING_READ) {
+        read_chunk(s);
+    } else {
+        snapshot_reader_free(s->reader);
+        s->reader = NULL;
+    }
+    env_post(s->snapshots->env, ENV_WORKER, &s->back);
+}
+
+static void start_job(struct sending *s, enum sending_job job)
+{
+    assert(!s->busy);
+
+    s->busy = true;
+    s->job = job;
+    env_post(s->snapshots->env, ENV_BULK, &s->task);
+}
+
+/* ---- the end ---- */
+
+static void destroy(struct sending *s)
+{
+    TAILQ_REMOVE(&s->snapshots->sendings, s, link);
+    buf_unref(s->payload);
+    snapshot_reader_free(s->reader);
+    free(s);
+}
+
+/* Takes the next step towards being freed, if there is one right now. */
+static void wind_up(struct sending *s)
+{
+    if (!s->ended || s->busy)
+        return;
+    if (s->reader != NULL)
+        start_job(s, SENDING_CLOSE);
+    else if (!s->unreported)
+        destroy(s);
+}
+
+static void succeed(struct sending *s)
+{
+    assert(!s->ended);
+
+    node_log_event(s->snapshots->node, LOG_INFO,
+                   "region %" PRIu64 ": the snapshot has reached node %" PRIu64
+                   " (%" PRIu64 " bytes)",
+                   s->region, s->to_node, s->sent_bytes);
+    s->ended = true;
+    peer_snapshot_sent(s->peer, s->to_peer, true);
+    wind_up(s);
+}
+
+static void fail(struct sending *s, const char *reason)
+{
+    assert(!s->ended);
+
+    node_log_event(s->snapshots->node, LOG_WARN,
+                   "region %" PRIu64 ": the snapshot to node %" PRIu64
+                   " was given up: %s",
+                   s->region, s->to_node, reason);
+    s->ended = true;
+    s->unreported = true;
+    wind_up(s);
+}
+
+/* ---- sending ---- */
+
+static void send_chunk(struct sending *s)
+{
+    struct snapshot_chunk chunk = {.stream = s->stream,
+                                   .number = s->sent_count,
+                                   .checksum = s->checksum,
+                                   .last = s->last};
+    struct buf *header = snapshot_chunk_encode(&chunk);
+
+    if (s->sent_count == s->acked_count)
+        s->heard_ns = env_mono_ns(s->snapshots->env);
+    s->sent_count++;
+    s->sent_bytes += s->payload->size;
+    s->all_sent = s->last;
+    node_send(s->snapshots->node, s->to_node, ENV_CHANNEL_BULK,
+              WIRE_SNAPSHOT_CHUNK, header, s->payload);
+    buf_unref(header);
+    buf_unref(s->payload);
+    s->payload = NULL;
+}
+
+/* Reads on, if the window has room. */
+static void read_on(struct sending *s)
+{
+    if (!s->busy && !s->all_sent &&
+        s->sent_count - s->acked_count < SNAPSHOT_WINDOW)
+        start_job(s, SENDING_READ);
+}
+
+static void job_done(struct env_task *task)
+{
+    struct sending *s = container_of(task, struct sending, back);
+
+    s->busy = false;
+    if (s->ended) {
+        wind_up(s);
+        return;
+    }
+    assert(s->job == SENDING_READ);
+    if (s->status != 0) {
+        fail(s, err_text(s->status));
+        return;
+    }
+    send_chunk(s);
+    read_on(s);
+}
+
+/* Rule 1 of snapshot.h: all but Raft's term comes out of what is streamed. */
+static void send_begin(const struct sending *s,
+                       const struct raft_message *message)
+{
+    const struct marker *marker = snapshot_reader_marker(s->reader);
+    struct snapshot_begin begin = {
+        .stream = s->stream,
+        .from_peer = message->from,
+        .to_peer = s->to_peer,
+        .index = marker->index,
+        .term = marker->term,
+        .raft_term = message->term,
+        .region = *snapshot_reader_region(s->reader), /* still the reader's */
+    };
+    struct buf *header = snapshot_begin_encode(&begin);
+
+    node_send(s->snapshots->node, s->to_node, ENV_CHANNEL_BULK,
+              WIRE_SNAPSHOT_BEGIN, header, NULL);
+    buf_unref(header);
+}
+
+/* Without a report. */
+static void drop(struct sending *s)
+{
+    s->ended = true;
+    s->unreported = false;
+    wind_up(s);
+}
+
+/* Raft knows of one snapshot per peer, the newest: to report an older one
+ * would end that one too. */
+static void replace_older(struct snapshots *snapshots, uint64_t region,
+                          uint64_t to_peer)
+{
+    struct sending *s;
+    struct sending *next;
+
+    for (s = TAILQ_FIRST(&snapshots->sendings); s != NULL; s = next) {
+        next = TAILQ_NEXT(s, link);
+        if (s->region == region && s->to_peer == to_peer)
+            drop(s);
+    }
+}
+
+static struct sending *sending_new(struct snapshots *snapshots,
+                                   struct peer *peer, uint64_t to_node,
+                                   uint64_t to_peer)
+{
+    struct sending *s = mem_zalloc(sizeof *s);
+
+    s->snapshots = snapshots;
+    s->peer = peer;
+    s->region = peer_region_id(peer);
+    s->to_node = to_node;
+    s->to_peer = to_peer;
+    s->stream = env_random(snapshots->env);
+    s->heard_ns = env_mono_ns(snapshots->env);
+    s->task.run = run_job;
+    s->back.run = job_done;
+    TAILQ_INSERT_TAIL(&snapshots->sendings, s, link);
+    return s;
+}
+
+void snapshots_send(struct snapshots *snapshots, struct peer *peer,
+                    uint64_t to_node, const struct raft_message *message)
+{
+    struct sending *s;
+    int rc;
+
+    assert(message->type == RAFT_MSG_SNAP);
+
+    if (snapshots->stopped)
+        return;
+    replace_older(snapshots, peer_region_id(peer), message->to);
+    s = sending_new(snapshots, peer, to_node, message->to);
+    rc = snapshot_reader_open(&s->reader, snapshots->env->state, s->region);
+    if (rc != 0) {
+        fail(s, err_text(rc));
+        return;
+    }
+    log_line(LOG_INFO, "snapshot",
+             "sending region=%" PRIu64 " to_node=%" PRIu64 " index=%" PRIu64,
+             s->region, to_node, snapshot_reader_marker(s->reader)->index);
+    send_begin(s, message);
+    read_on(s);
+}
+
+/* ---- what happens to them ---- */
+
+static struct sending *find(const struct snapshots *snapshots, uint64_t to_node,
+                            uint64_t stream)
+{
+    struct sending *s;
+
+    TAILQ_FOREACH (s, &snapshots->sendings, link)
+        if (s->to_node == to_node && s->stream == stream && !s->ended)
+            return s;
+    return NULL;
+}
+
+void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
+                     const struct snapshot_ack *ack)
+{
+    struct sending *s = find(snapshots, from_node, ack->stream);
+
+    if (s == NULL)
+        return; /* Of a stream that has ended. */
+    if (ack->status != 0) {
+        fail(s, err_text(ack->status));
+        return;
+    }
+    if (ack->number < s->acked_count || ack->number >= s->sent_count)
+        return; /* Twice, or nonsense. */
+    s->acked_count = ack->number + 1;
+    s->heard_ns = env_mono_ns(snapshots->env);
+    if (s->all_sent && s->acked_count == s->sent_count)
+        succeed(s);
+    else
+        read_on(s);
+}
+
+void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id)
+{
+    struct sending *s;
+    struct sending *next;
+
+    for (s = TAILQ_FIRST(&snapshots->sendings); s != NULL; s = next) {
+        next = TAILQ_NEXT(s, link);
+        if (s->to_node == node_id && !s->ended)
+            fail(s, "the connection was lost");
+    }
+}
+
+static bool has_stalled(const struct sending *s, uint64_t now_ns)
+{
+    return s->sent_count > s->acked_count &&
+           now_ns - s->heard_ns > snapshot_stall_ns();
+}
+
+static void tick(struct sending *s, uint64_t now_ns)
+{
+    if (s->unreported) {
+        s->unreported = false;
+        peer_snapshot_sent(s->peer, s->to_peer, false);
+        wind_up(s);
+    } else if (!s->ended && !peer_is_leader(s->peer)) {
+        fail(s, "not the leader any more");
+    } else if (!s->ended && has_stalled(s, now_ns)) {
+        fail(s, "no answer");
+    }
+}
+
+void sendings_tick(struct snapshots *snapshots)
+{
+    uint64_t now_ns = env_mono_ns(snapshots->env);
+    struct sending *s;
+    struct sending *next;
+
+    for (s = TAILQ_FIRST(&snapshots->sendings); s != NULL; s = next) {
+        next = TAILQ_NEXT(s, link);
+        tick(s, now_ns);
+    }
+}
+
+void sendings_stop(struct snapshots *snapshots)
+{
+    struct sending *s;
+    struct sending *next;
+
+    for (s = TAILQ_FIRST(&snapshots->sendings); s != NULL; s = next) {
+        next = TAILQ_NEXT(s, link);
+        drop(s);
+    }
+}
+
+size_t sendings_running(const struct snapshots *snapshots)
+{
+    const struct sending *s;
+    size_t count = 0;
+
+    TAILQ_FOREACH (s, &snapshots->sendings, link)
+        count += !s->ended;
+    return count;
+}
+
+void sendings_free(struct snapshots *snapshots)
+{
+    struct sending *s;
+
+    while ((s = TAILQ_FIRST(&snapshots->sendings)) != NULL)
+        destroy(s);
+}

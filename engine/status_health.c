@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* /.cluster/health and /.cluster/metrics. */
+
+#include <inttypes.h>
+
+#include "engine/router.h"
+#include "engine/snapshot.h"
+#include "engine/status.h"
+
+enum { LAG_ENTRIES_MAX = 1000, DISK_FREE_BYTES_MIN = 512 * 1024 * 1024 };
+
+/* ---- health: one line per trouble: what, where, since when, what to do ----
+ */
+
+static int report_silent_nodes(struct node *node, FILE *out)
+{
+    const struct status_board *board = node_status_board(node);
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
+    int troubles = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (nodes[i] == node_id(node) ||
+            status_board_find(board, nodes[i]) != NULL)
+            continue;
+        (void)fprintf(out, "node %" PRIu64 " unreachable since ", nodes[i]);
+        status_print_time(out, status_board_heard_ns(board, nodes[i]));
+        (void)fputs(": start it, or look at the network between\n", out);
+        troubles++;
+    }
+    return troubles;
+}
+
+static int report_region(struct node *node, const struct peer *peer, FILE *out)
+{
+    struct peer_status status;
+    int troubles = 0;
+
+    peer_status(peer, &status);
+    if (status.leader_node == 0) {
+        (void)fprintf(out,
+                      "region %" PRIu64 " has no leader since term %" PRIu64
+                      ": strong reads and writes wait until a majority of its "
+                      "nodes is back\n",
+                      status.region, status.term);
+        troubles++;
+    }
+    if (status.state == PEER_RESTORING) {
+        (void)fprintf(out,
+                      "region %" PRIu64 " on node %" PRIu64
+                      " is being restored from a snapshot: wait\n",
+                      status.region, node_id(node));
+        troubles++;
+    } else if (status.commit > status.applied + LAG_ENTRIES_MAX) {
+        (void)fprintf(out,
+                      "region %" PRIu64 " on node %" PRIu64 " is %" PRIu64
+                      " entries behind: wait, or look at its disk\n",
+                      status.region, node_id(node),
+                      status.commit - status.applied);
+        troubles++;
+    }
+    return troubles;
+}
+
+static int report_disk(struct node *node, FILE *out)
+{
+    const struct node_config *config = node_config(node);
+    struct engine_space space = {0};
+
+    if (config->space == NULL)
+        return 0;
+    config->space(config->context, &space);
+    if (space.bytes_free >= DISK_FREE_BYTES_MIN)
+        return 0;
+    (void)fprintf(out,
+                  "node %" PRIu64 " has only %" PRIu64
+                  " bytes of disk left: free some\n",
+                  node_id(node), space.bytes_free);
+    return 1;
+}
+
+void status_render_health(struct node *node, FILE *out)
+{
+    int troubles = report_silent_nodes(node, out);
+
+    for (uint64_t region = 0; region < REGIONS; region++)
+        if (node_peer(node, region) != NULL)
+            troubles += report_region(node, node_peer(node, region), out);
+    troubles += report_disk(node, out);
+    if (troubles == 0)
+        (void)fputs("ok\n", out);
+}
+
+/* ---- metrics ---- */
+
+static void head(FILE *out, const char *name, const char *type,
+                 const char *help)
+{
+    (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+/* One number per region that is on this node. */
+struct region_metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    uint64_t (*get)(const struct peer_status *status);
+};
+
+static uint64_t get_leading(const struct peer_status *s)
+{
+    return s->role == RAFT_LEADER ? 1 : 0;
+}
+
+static uint64_t get_has_leader(const struct peer_status *s)
+{
+    return s->leader_node != 0 ? 1 : 0;
+}
+
+static uint64_t get_term(const struct peer_status *s)
+{
+    return s->term;
+}
+
+static uint64_t get_applied(const struct peer_status *s)
+{
+    return s->applied;
+}
+
+static uint64_t get_commit(const struct peer_status *s)
+{
+    return s->commit;
+}
+
+static uint64_t get_log_entries(const struct peer_status *s)
+{
+    return s->last_index + 1 - s->first_index;
+}
+
+static uint64_t get_log_bytes(const struct peer_status *s)
+{
+    return s->log_bytes;
+}
+
+static uint64_t get_snapshots_sent(const struct peer_status *s)
+{
+    return s->snapshots_sent;
+}
+
+static uint64_t get_snapshots_restored(const struct peer_status *s)
+{
+    return s->snapshots_restored;
+}
+
+static uint64_t get_compactions(const struct peer_status *s)
+{
+    return s->compactions;
+}
+
+/* clang-format off */
+static const struct region_metric region_metrics[] = {
+    /* name                             type       help */
+    {"grovefs_region_leading",          "gauge",   "1 where this node leads the region.",     get_leading},
+    {"grovefs_region_has_leader",       "gauge",   "1 where this node knows a leader.",       get_has_leader},
+    {"grovefs_region_term",             "counter", "Raft term.",                              get_term},
+    {"grovefs_region_applied_index",    "counter", "Last applied log index.",                 get_applied},
+    {"grovefs_region_commit_index",     "counter", "Last committed log index.",               get_commit},
+    {"grovefs_region_log_entries",      "gauge",   "Entries in the Raft log.",                get_log_entries},
+    {"grovefs_region_log_bytes",        "gauge",   "Bytes in the Raft log.",                  get_log_bytes},
+    {"grovefs_region_snapshots_sent_total",     "counter", "Snapshot streams begun.",         get_snapshots_sent},
+    {"grovefs_region_snapshots_restored_total", "counter", "Snapshots that replaced the state.", get_snapshots_restored},
+    {"grovefs_region_compactions_total", "counter", "Log compactions.",                       get_compactions},
+};
+/* clang-format on */
+
+static void render_region_metric(struct node *node,
+                                 const struct region_metric *metric, FILE *out)
+{
+    head(out, metric->name, metric->type, metric->help);
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        struct peer_status status;
+
+        if (node_peer(node, region) == NULL)
+            continue;
+        peer_status(node_peer(node, region), &status);
+        (void)fprintf(out, "%s{region=\"%" PRIu64 "\"} %" PRIu64 "\n",
+                      metric->name, region, metric->get(&status));
+    }
+}
+
+static void render_number(FILE *out, const char *name, const char *type,
+                          const char *help, uint64_t number)
+{
+    head(out, name, type, help);
+    (void)fprintf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+void status_render_metrics(struct node *node, FILE *out)
+{
+    const struct node_config *config = node_config(node);
+    const struct status_board *board = node_status_board(node);
+
+    for (size_t i = 0; i < ARRAY_SIZE(region_metrics); i++)
+        render_region_metric(node, &region_metrics[i], out);
+    render_number(out, "grovefs_requests_total", "counter",
+                  "Requests that did not end at once.",
+                  status_board_requests(board));
+    render_number(out, "grovefs_requests_failed_total", "counter",
+                  "Requests that failed for want of a majority or a disk.",
+                  status_board_failures(board));
+    render_number(out, "grovefs_calls_waiting", "gauge",
+                  "Commands on their way to a leader.",
+                  router_waiting(node_router(node)));
+    render_number(out, "grovefs_snapshot_streams", "gauge",
+                  "Snapshot streams under way.",
+                  snapshots_running(node_snapshots(node)));
+    if (config->metrics != NULL)
+        config->metrics(config->context, out);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Directory transactions (design 3): mkdir, rmdir, rename and exchange of
+ * directories change the data region, where names and namespaces are, and
+ * region 0, where the catalog is, together or not at all.
+ *
+ *     coordinator            data region              region 0
+ *     ----------------------------------------------------------------
+ *     PREPARE  ------------> checks, intents
+ *     DECIDE   -----------------------------------> catalog changed and
+ *                                                   decision stored: HERE it
+ *                                                   takes effect
+ *     (answers the request)
+ *     RESOLVE  ------------> intents become names
+ *     FORGET   -----------------------------------> decision dropped
+ *
+ * 1. Only the entry of DECIDE in region 0 decides. Whoever meets an intent
+ *    asks region 0 and never concludes from the intent alone (read.h for
+ *    reads, settle.h for writes).
+ * 2. A coordinator that dies leaves intents. Whoever is held up by them has
+ *    region 0 abort the transaction, or finishes it when it was decided; the
+ *    leader of the data region does so with those that nobody meets.
+ * 3. The coordinator keeps its sequence on hold (router.h) until FORGET, so
+ *    its commands are answered once, and an abort is remembered as long as a
+ *    DECIDE of the same transaction may still arrive.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_TXN_H
+#define GROVEFS_ENGINE_TXN_H
+
+#include "engine/command.h"
+#include "engine/node.h"
+
+struct txn;
+
+struct txn_op {
+    uint64_t deadline_ns; /* public: in */
+    /* `attr` of a new directory; NULL unless status is 0. */
+    void (*done)(struct txn_op *op, int status, const struct attr *attr);
+    struct txn *txn; /* private */
+};
+
+struct txns *txns_new(struct node *node);
+void txns_free(struct txns *txns); /* Takes NULL. After txns_stop(). */
+/* Ends all with ERR_CANCELED; what was begun is left to rule 2. */
+void txns_stop(struct txns *txns);
+
+/* Starts one. `command` has kind, places, flags and attributes; its names are
+ * copied. */
+void txns_start(struct txns *txns, struct txn_op *op,
+                const struct command *command);
+/* Ends it for the caller without calling `done`; it runs on by itself. An
+ * op that has ended is ignored. */
+void txns_detach(struct txn_op *op);
+
+/* Once a second, on the leader of the data region: rule 2. */
+void txns_tick(struct txns *txns);
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* All packets but batches of Raft messages, which are in wire_raft.c. */
+
+#include "engine/wire.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/codec.h"
+#include "proto/wire.pb-c.h"
+
+static struct buf *wire_pack(const ProtobufCMessage *message)
+{
+    struct buf *b = codec_pack(message, 0, (struct slice){NULL, 0});
+
+    assert(b != NULL && "out of memory");
+    return b;
+}
+
+static int wire_unpack(struct codec_message *ret,
+                       const ProtobufCMessageDescriptor *descriptor,
+                       struct slice bytes)
+{
+    int rc;
+
+    if (bytes.size > WIRE_HEADER_SIZE_MAX)
+        return ERR_PROTOCOL;
+    rc = codec_unpack(ret, descriptor, bytes);
+    return rc == ERR_CORRUPT ? ERR_PROTOCOL : rc;
+}
+
+/* ---- Calls ------------------------------------------------------------ */
+
+struct buf *call_encode(const struct call *call)
+{
+    Grove__Call message = GROVE__CALL__INIT;
+
+    assert(call->kind >= CALL_PROPOSE && call->kind <= CALL_READ_INDEX);
+
+    message.ticket = call->ticket;
+    message.region = call->region;
+    message.kind = call->kind;
+    return wire_pack(&message.base);
+}
+
+static bool call_from_pb(struct call *to, const Grove__Call *from)
+{
+    if (from->kind < CALL_PROPOSE || from->kind > CALL_READ_INDEX)
+        return false;
+
+    to->ticket = from->ticket;
+    to->region = from->region;
+    to->kind = (enum call_kind)from->kind;
+    return true;
+}
+
+int call_decode(struct call *ret, struct slice bytes)
+{
+    struct codec_message m;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__call__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = call_from_pb(ret, m.message);
+    codec_free(m.held);
+    return valid ? 0 : ERR_PROTOCOL;
+}
+
+struct buf *call_return_encode(const struct call_return *answer)
+{
+    Grove__Return message = GROVE__RETURN__INIT;
+
+    assert(status_is_valid(answer->status));
+
+    message.ticket = answer->ticket;
+    message.status = answer->status;
+    message.leader_node = answer->leader_node;
+    message.index = answer->index;
+    message.proposed = answer->proposed;
+    return wire_pack(&message.base);
+}
+
+static bool call_return_from_pb(struct call_return *to,
+                                const Grove__Return *from)
+{
+    if (!status_is_valid(from->status))
+        return false;
+
+    to->ticket = from->ticket;
+    to->status = from->status;
+    to->leader_node = from->leader_node;
+    to->index = from->index;
+    to->proposed = from->proposed != 0;
+    return true;
+}
+
+int call_return_decode(struct call_return *ret, struct slice bytes)
+{
+    struct codec_message m;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__return__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = call_return_from_pb(ret, m.message);
+    codec_free(m.held);
+    return valid ? 0 : ERR_PROTOCOL;
+}
+
+/* ---- Status of a node ------------------------------------------------- */
+
+static void region_status_to_pb(Grove__RegionStatus *to,
+                                const struct region_status *from)
+{
+    *to = (Grove__RegionStatus)GROVE__REGION_STATUS__INIT;
+    to->region = from->region;
+    to->term = from->term;
+    to->leader_node = from->leader_node;
+    to->role = from->role;
+    to->applied = from->applied;
+    to->commit = from->commit;
+    to->last_index = from->last_index;
+    to->state = from->state;
+    to->applied_wall_ns = from->applied_wall_ns;
+}
+
+struct buf *node_status_encode(const struct node_status *status)
+{
+    Grove__NodeStatus message;
+    Grove__RegionStatus region[STATUS_REGIONS_MAX];
+    Grove__RegionStatus *regions[STATUS_REGIONS_MAX];
+
+    assert(status->region_count <= STATUS_REGIONS_MAX);
+    assert(memchr(status->version, '\0', VERSION_TEXT_SIZE) != NULL);
+
+    for (size_t i = 0; i < status->region_count; i++) {
+        region_status_to_pb(&region[i], &status->regions[i]);
+        regions[i] = &region[i];
+    }
+    grove__node_status__init(&message);
+    message.node = status->node;
+    message.wall_ns = status->wall_ns;
+    message.since_ns = status->since_ns;
+    message.disk_used = status->disk_used;
+    message.disk_free = status->disk_free;
+    message.version = codec_text(status->version);
+    message.n_regions = status->region_count;
+    message.regions = regions;
+    return wire_pack(&message.base);
+}
+
+static void region_status_from_pb(struct region_status *to,
+                                  const Grove__RegionStatus *from)
+{
+    *to = (struct region_status){
+        .region = from->region,
+        .term = from->term,
+        .leader_node = from->leader_node,
+        .applied = from->applied,
+        .commit = from->commit,
+        .last_index = from->last_index,
+        .applied_wall_ns = from->applied_wall_ns,
+        .role = from->role,
+        .state = from->state,
+    };
+}
+
+static bool node_status_from_pb(struct node_status *to,
+                                const Grove__NodeStatus *from)
+{
+    size_t version_size = strlen(from->version);
+
+    if (version_size >= VERSION_TEXT_SIZE ||
+        from->n_regions > STATUS_REGIONS_MAX)
+        return false;
+
+    *to = (struct node_status){
+        .node = from->node,
+        .wall_ns = from->wall_ns,
+        .since_ns = from->since_ns,
+        .disk_used = from->disk_used,
+        .disk_free = from->disk_free,
+        .region_count = from->n_regions,
+    };
+    memcpy(to->version, from->version, version_size);
+    for (size_t i = 0; i < from->n_regions; i++) {
+        if (from->regions[i]->role > PEER_LEARNER)
+            return false;
+        region_status_from_pb(&to->regions[i], from->regions[i]);
+    }
+    return true;
+}
+
+int node_status_decode(struct node_status *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct node_status status;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__node_status__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = node_status_from_pb(&status, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_PROTOCOL;
+    *ret = status;
+    return 0;
+}
+
+/* ---- Founding --------------------------------------------------------- */
+
+struct buf *boot_encode(const struct boot *boot)
+{
+    Grove__Boot message = GROVE__BOOT__INIT;
+
+    assert(boot->token_count <= REGION_PEERS_MAX);
+
+    message.reply = boot->reply;
+    message.initialised = boot->initialised;
+    message.node = boot->node;
+    message.cluster_id = boot->cluster_id;
+    message.peers_hash = boot->peers_hash;
+    message.token = boot->token;
+    message.n_tokens = boot->token_count;
+    message.tokens = codec_numbers(boot->tokens);
+    return wire_pack(&message.base);
+}
+
+static bool boot_from_pb(struct boot *to, const Grove__Boot *from)
+{
+    *to = (struct boot){
+        .reply = from->reply != 0,
+        .initialised = from->initialised != 0,
+        .node = from->node,
+        .cluster_id = from->cluster_id,
+        .peers_hash = from->peers_hash,
+        .token = from->token,
+    };
+    return numbers_from_pb(to->tokens, &to->token_count, REGION_PEERS_MAX,
+                           from->tokens, from->n_tokens);
+}
+
+int boot_decode(struct boot *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct boot boot;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__boot__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = boot_from_pb(&boot, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_PROTOCOL;
+    *ret = boot;
+    return 0;
+}
+
+/* ---- Snapshot streams ------------------------------------------------- */
+
+struct buf *snapshot_begin_encode(const struct snapshot_begin *begin)
+{
+    Grove__SnapshotBegin message = GROVE__SNAPSHOT_BEGIN__INIT;
+    struct pb_region region;
+
+    message.stream = begin->stream;
+    message.region = begin->region.id;
+    message.from_peer = begin->from_peer;
+    message.to_peer = begin->to_peer;
+    message.index = begin->index;
+    message.term = begin->term;
+    message.raft_term = begin->raft_term;
+    message.descriptor = region_to_pb(&region, &begin->region);
+    return wire_pack(&message.base);
+}
+
+static bool snapshot_begin_from_pb(struct snapshot_begin *to,
+                                   const Grove__SnapshotBegin *from)
+{
+    if (from->descriptor == NULL || from->descriptor->id != from->region)
+        return false;
+
+    to->stream = from->stream;
+    to->from_peer = from->from_peer;
+    to->to_peer = from->to_peer;
+    to->index = from->index;
+    to->term = from->term;
+    to->raft_term = from->raft_term;
+    return region_from_pb(&to->region, from->descriptor);
+}
+
+int snapshot_begin_decode(struct snapshot_begin *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct snapshot_begin begin;
+    int rc = wire_unpack(&m, &grove__snapshot_begin__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    if (!snapshot_begin_from_pb(&begin, m.message)) {
+        codec_free(m.held);
+        return ERR_PROTOCOL;
+    }
+    begin.region.held = m.held;
+    *ret = begin;
+    return 0;
+}
+
+void snapshot_begin_release(struct snapshot_begin *begin)
+{
+    region_release(&begin->region);
+    *begin = (struct snapshot_begin){0};
+}
+
+struct buf *snapshot_chunk_encode(const struct snapshot_chunk *chunk)
+{
+    Grove__SnapshotChunk message = GROVE__SNAPSHOT_CHUNK__INIT;
+
+    message.stream = chunk->stream;
+    message.number = chunk->number;
+    message.checksum = chunk->checksum;
+    message.last = chunk->last;
+    return wire_pack(&message.base);
+}
+
+int snapshot_chunk_decode(struct snapshot_chunk *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__SnapshotChunk *message;
+    int rc = wire_unpack(&m, &grove__snapshot_chunk__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->stream = message->stream;
+    ret->number = message->number;
+    ret->checksum = message->checksum;
+    ret->last = message->last != 0;
+    codec_free(m.held);
+    return 0;
+}
+
+struct buf *snapshot_ack_encode(const struct snapshot_ack *ack)
+{
+    Grove__SnapshotAck message = GROVE__SNAPSHOT_ACK__INIT;
+
+    assert(status_is_valid(ack->status));
+
+    message.stream = ack->stream;
+    message.number = ack->number;
+    message.status = ack->status;
+    return wire_pack(&message.base);
+}
+
+int snapshot_ack_decode(struct snapshot_ack *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__SnapshotAck *message;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__snapshot_ack__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    valid = status_is_valid(message->status);
+    if (valid) {
+        ret->stream = message->stream;
+        ret->number = message->number;
+        ret->status = message->status;
+    }
+    codec_free(m.held);
+    return valid ? 0 : ERR_PROTOCOL;
+}

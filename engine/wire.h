@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The packets between nodes: plain structs and their bytes.
+ *
+ * x_encode() makes the header of a packet; what travels beside it as raw
+ * payload is said for each. x_decode() fills a caller's struct. Decoding never
+ * trusts: ERR_PROTOCOL for anything malformed, over a limit, or with a count
+ * of payloads that does not fit. */
+
+#ifndef GROVEFS_ENGINE_WIRE_H
+#define GROVEFS_ENGINE_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "engine/env.h"
+#include "engine/record.h"
+#include "raft/raft.h"
+
+/* Greater headers are refused: bound a batch by raft_batch_size_bytes(). */
+enum { WIRE_HEADER_SIZE_MAX = 1024 * 1024 };
+
+/* Numbers are part of the protocol: append only. */
+enum wire_type {
+    WIRE_RAFT = 1,           /* raft_batch; payloads: the entries' data */
+    WIRE_CALL = 2,           /* call; payload: a command, or none */
+    WIRE_RETURN = 3,         /* call_return; payload: a result, or none */
+    WIRE_STATUS = 4,         /* node_status */
+    WIRE_BOOT = 5,           /* boot */
+    WIRE_SNAPSHOT_BEGIN = 6, /* snapshot_begin, on the bulk channel */
+    WIRE_SNAPSHOT_CHUNK = 7, /* snapshot_chunk; payload: pairs, bulk channel */
+    WIRE_SNAPSHOT_ACK = 8    /* snapshot_ack, bulk channel */
+};
+
+/* Raft messages of any regions to one node. The message's entries share their
+ * data with the packet's payloads. Snapshot data never travels here. */
+struct raft_envelope {
+    uint64_t region;
+    struct raft_message message;
+};
+
+/* Adds one message to a batch under construction. Does not take `message`;
+ * takes references of its own to the entries' data. */
+struct raft_batch;
+struct raft_batch *raft_batch_new(void);
+void raft_batch_add(struct raft_batch *batch, uint64_t region,
+                    const struct raft_message *message);
+/* Header and payloads together. */
+size_t raft_batch_size_bytes(const struct raft_batch *batch);
+size_t raft_batch_payload_count(const struct raft_batch *batch);
+/* Fills `ret_packet`, whose buffers stay the batch's: send it, then free. */
+void raft_batch_pack(struct raft_batch *batch, struct env_packet *ret_packet);
+void raft_batch_free(struct raft_batch *batch); /* Takes NULL. */
+
+/* Calls `each` for every message of a WIRE_RAFT packet; the callback may take
+ * references to entry data, nothing else survives it. */
+int raft_batch_decode(const struct env_packet *packet,
+                      void (*each)(void *context,
+                                   const struct raft_envelope *envelope),
+                      void *context);
+
+enum call_kind {
+    CALL_PROPOSE = 1,   /* put the command into the log, answer its result */
+    CALL_READ = 2,      /* execute a read command, linearizably */
+    CALL_READ_INDEX = 3 /* answer an index that a local read must wait for */
+};
+
+struct call {
+    uint64_t ticket; /* the caller's; comes back in the answer */
+    uint64_t region;
+    enum call_kind kind;
+};
+
+struct call_return {
+    uint64_t ticket;
+    int status;           /* ERR_NOT_LEADER: see leader_node */
+    uint64_t leader_node; /* 0 when not known */
+    uint64_t index;       /* CALL_READ_INDEX */
+    bool proposed;        /* a failed proposal may be in a log */
+};
+
+struct buf *call_encode(const struct call *call);
+int call_decode(struct call *ret, struct slice bytes);
+struct buf *call_return_encode(const struct call_return *answer);
+int call_return_decode(struct call_return *ret, struct slice bytes);
+
+enum { STATUS_REGIONS_MAX = 64, VERSION_TEXT_SIZE = 32 };
+
+/* What each node tells the others about itself once a second. */
+struct region_status {
+    uint64_t region;
+    uint64_t term;
+    uint64_t leader_node;
+    uint64_t applied;
+    uint64_t commit;
+    uint64_t last_index;
+    int64_t applied_wall_ns; /* when it last applied something */
+    unsigned role;           /* enum peer_role */
+    unsigned state;          /* enum peer_state of peer.h */
+};
+
+struct node_status {
+    uint64_t node;
+    int64_t wall_ns;
+    int64_t since_ns; /* start of the process */
+    uint64_t disk_used;
+    uint64_t disk_free;
+    char version[VERSION_TEXT_SIZE];
+    struct region_status regions[STATUS_REGIONS_MAX];
+    size_t region_count;
+};
+
+struct buf *node_status_encode(const struct node_status *status);
+int node_status_decode(struct node_status *ret, struct slice bytes);
+
+/* Founding a cluster: see bootstrap.h. */
+struct boot {
+    bool reply;
+    bool initialised;
+    uint64_t node;
+    uint64_t cluster_id;
+    uint64_t peers_hash;
+    uint64_t token;
+    uint64_t tokens[REGION_PEERS_MAX];
+    size_t token_count;
+};
+
+struct buf *boot_encode(const struct boot *boot);
+int boot_decode(struct boot *ret, struct slice bytes);
+
+/* Snapshot streams: see snapshot.h. */
+struct snapshot_begin {
+    uint64_t stream;
+    uint64_t from_peer;
+    uint64_t to_peer;
+    uint64_t index;
+    uint64_t term;      /* of the entry at index */
+    uint64_t raft_term; /* the sender's */
+    struct region region;
+};
+
+struct snapshot_chunk {
+    uint64_t stream;
+    uint64_t number;   /* from 0 */
+    uint64_t checksum; /* XXH3-64 of the payload */
+    bool last;
+};
+
+struct snapshot_ack {
+    uint64_t stream;
+    uint64_t number;
+    int status;
+};
+
+struct buf *snapshot_begin_encode(const struct snapshot_begin *begin);
+int snapshot_begin_decode(struct snapshot_begin *ret, struct slice bytes);
+void snapshot_begin_release(struct snapshot_begin *begin);
+struct buf *snapshot_chunk_encode(const struct snapshot_chunk *chunk);
+int snapshot_chunk_decode(struct snapshot_chunk *ret, struct slice bytes);
+struct buf *snapshot_ack_encode(const struct snapshot_ack *ack);
+int snapshot_ack_decode(struct snapshot_ack *ret, struct slice bytes);
+
+#endif

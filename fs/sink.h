@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Where log lines go: stderr, one write per line, with journald's level
+ * prefix when stderr is its stream. */
+
+#ifndef GROVEFS_FS_SINK_H
+#define GROVEFS_FS_SINK_H
+
+#include "engine/engine.h"
+
+/* Lines from `level_min` on. Call before any thread starts. */
+void sink_install(enum log_level level_min);
+
+#endif

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* /.cluster: generated texts as read-only files.
+ *
+ * The directory is found in the root but not listed there. A file is rendered
+ * whole when it is opened, so that its size, its reads at any offset and two
+ * readers at once each see one moment; LOOKUP and GETATTR render too, because
+ * tar and rsync read no more than st_size says. None of this needs a majority:
+ * the engine renders what this node knows. */
+
+#ifndef GROVEFS_FS_SPECIAL_H
+#define GROVEFS_FS_SPECIAL_H
+
+#include "fs/op.h"
+
+/* Is this the number of /.cluster or of a file in it? These are at the top of
+ * the directories' range, where no namespace id ever gets. */
+bool special_is(uint64_t id);
+
+/* Is {dir, name} /.cluster, or inside? Nothing can be made, changed, moved or
+ * removed there: EPERM. */
+bool special_has(uint64_t dir, const char *name);
+
+/* The special cases of the operations; `id` or {dir, name} is special. */
+void special_lookup(fuse_req_t req, uint64_t dir, const char *name);
+void special_getattr(fuse_req_t req, uint64_t id, const struct handle *handle);
+void special_open(fuse_req_t req, uint64_t id,
+                  const struct fuse_file_info *file);
+
+/* Names of the directory: the one at `index`, NULL behind the last. */
+const char *special_name(size_t index, struct stat *ret_stat);
+void special_stat_dir(struct stat *ret_stat);
+
+#endif

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A follower that only a snapshot can help, from the election to the first
+ * entry behind the snapshot, with everything that can go wrong in between. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/engine/two_nodes.h"
+
+enum { ENTRIES = 100, OLD_ENTRIES = 3, PATIENCE = 600 /* ticks */ };
+
+static int setup(void **state)
+{
+    struct two_nodes *all = two_nodes_new();
+
+    put_entries(&all->node[LEADER], ENTRIES);
+    put_entries(&all->node[FOLLOWER], OLD_ENTRIES);
+    *state = all;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    two_nodes_free(*state);
+    return 0;
+}
+
+static uint64_t snapshots_sent(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[LEADER].peer, &status);
+    return status.snapshots_sent;
+}
+
+static uint64_t follower_first_index(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.first_index;
+}
+
+/* And nothing is left running. */
+static void assert_restored(struct two_nodes *all)
+{
+    assert_true(tick_until(all, follower_is_restored, PATIENCE));
+    for (unsigned i = 0; i < 20; i++)
+        tick(all);
+    assert_true(has_entries(&all->node[FOLLOWER], ENTRIES));
+    assert_true(follower_first_index(all) > LEADER_INDEX);
+    assert_int_equal(snapshots_running(all->node[LEADER].snapshots), 0);
+    assert_int_equal(snapshots_running(all->node[FOLLOWER].snapshots), 0);
+}
+
+static void test_a_snapshot_brings_the_follower_up_to_date(void **state)
+{
+    struct two_nodes *all = *state;
+
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+    assert_in_range(all->chunk_count, 6, 7);
+}
+
+static void test_what_was_restored_survives_a_restart(void **state)
+{
+    struct two_nodes *all = *state;
+
+    assert_restored(all);
+    restart(&all->node[FOLLOWER]);
+    assert_true(peer_applied(all->node[FOLLOWER].peer) >= LEADER_INDEX);
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
+/* ---- packets ---- */
+
+static bool lose_third_chunk(struct two_nodes *all, struct packet *packet)
+{
+    return packet->packet.type != WIRE_SNAPSHOT_CHUNK || all->chunk_count != 3;
+}
+
+static void test_a_lost_chunk_ends_the_stream_and_the_next_succeeds(void **s)
+{
+    struct two_nodes *all = *s;
+
+    all->filter = lose_third_chunk;
+    assert_restored(all);
+    assert_int_equal(all->filtered, 1);
+    assert_int_equal(snapshots_sent(all), 2);
+}
+
+static bool damage_second_chunk(struct two_nodes *all, struct packet *packet)
+{
+    struct buf *damaged;
+
+    if (packet->packet.type != WIRE_SNAPSHOT_CHUNK || all->chunk_count != 2)
+        return true;
+    damaged = buf_copy(packet->payloads[0]->data, packet->payloads[0]->size);
+    damaged->data[damaged->size / 2] ^= 4;
+    buf_unref(packet->payloads[0]);
+    packet->payloads[0] = damaged;
+    return true;
+}
+
+static void test_a_damaged_chunk_is_not_taken(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = damage_second_chunk;
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 2);
+}
+
+static bool lose_acks(struct two_nodes *all, struct packet *packet)
+{
+    (void)all;
+    return packet->packet.type != WIRE_SNAPSHOT_ACK;
+}
+
+static bool has_lost_one(struct two_nodes *all)
+{
+    return all->filtered > 0;
+}
+
+/* Both ends give up, what the follower had stays, and the window was kept. */
+static void test_a_stream_without_acknowledgments_stalls(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, has_lost_one, PATIENCE));
+    assert_int_equal(all->chunk_count, SNAPSHOT_WINDOW);
+    for (unsigned i = 0; i < 100; i++)
+        tick(all);
+    assert_int_equal(snapshots_sent(all), 1);
+    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
+    all->filter = NULL;
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 2);
+}
+
+static void test_a_lost_connection_ends_the_streams_at_both_ends(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, has_lost_one, PATIENCE));
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    snapshots_on_link_down(all->node[FOLLOWER].snapshots, 1);
+    assert_int_equal(snapshots_running(all->node[LEADER].snapshots), 0);
+    assert_int_equal(snapshots_running(all->node[FOLLOWER].snapshots), 0);
+    all->filter = NULL;
+    assert_restored(all);
+}
+
+/* ---- crashes ---- */
+
+static bool has_switched(struct two_nodes *all)
+{
+    return has_entries(&all->node[FOLLOWER], ENTRIES);
+}
+
+static bool hold_log_at_chunks(struct two_nodes *all, struct packet *packet)
+{
+    if (packet->packet.type == WIRE_SNAPSHOT_CHUNK)
+        all->node[FOLLOWER].hold_log = true;
+    return true;
+}
+
+/* The new state is there, the log is still the old one. */
+static void test_a_crash_before_the_log_is_reset_is_repaired(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX);
+    all->filter = NULL;
+    follower->hold_log = false;
+    restart(follower);
+    assert_true(peer_applied(follower->peer) >= LEADER_INDEX);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+}
+
+/* Nothing is acknowledged and nothing more is taken in while the log's reset
+ * is not durable. */
+static void test_an_install_waits_for_the_log(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+    struct peer_status status;
+
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    for (unsigned i = 0; i < 5; i++)
+        tick(all);
+    peer_status(follower->peer, &status);
+    assert_int_equal(status.state, PEER_RESTORING);
+    assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX);
+    assert_int_equal(snapshots_running(all->node[LEADER].snapshots), 1);
+    all->filter = NULL;
+    follower->hold_log = false;
+    run(all);
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
+static bool is_streaming(struct two_nodes *all)
+{
+    return all->chunk_count > 0;
+}
+
+static void test_both_ends_can_be_closed_in_the_middle(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, is_streaming, PATIENCE));
+    snapshots_stop(all->node[LEADER].snapshots);
+    snapshots_stop(all->node[FOLLOWER].snapshots);
+    run(all);
+    assert_int_equal(snapshots_running(all->node[LEADER].snapshots), 0);
+    assert_int_equal(snapshots_running(all->node[FOLLOWER].snapshots), 0);
+    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
+}
+
+/* clang-format off */
+#define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+/* clang-format on */
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_a_snapshot_brings_the_follower_up_to_date),
+        T(test_what_was_restored_survives_a_restart),
+        T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
+        T(test_a_damaged_chunk_is_not_taken),
+        T(test_a_stream_without_acknowledgments_stalls),
+        T(test_a_lost_connection_ends_the_streams_at_both_ends),
+        T(test_a_crash_before_the_log_is_reset_is_repaired),
+        T(test_an_install_waits_for_the_log),
+        T(test_both_ends_can_be_closed_in_the_middle),
+    };
+
+    return cmocka_run_group_tests_name("snapshot stream", tests, NULL, NULL);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "codec_helpers.h"
+
+#include "engine/wire.h"
+
+static int try_call(struct slice bytes)
+{
+    struct call call;
+
+    return call_decode(&call, bytes);
+}
+
+static int try_return(struct slice bytes)
+{
+    struct call_return answer;
+
+    return call_return_decode(&answer, bytes);
+}
+
+static int try_status(struct slice bytes)
+{
+    struct node_status status;
+
+    return node_status_decode(&status, bytes);
+}
+
+static int try_boot(struct slice bytes)
+{
+    struct boot boot;
+
+    return boot_decode(&boot, bytes);
+}
+
+static int try_begin(struct slice bytes)
+{
+    struct snapshot_begin begin = {0};
+    int rc = snapshot_begin_decode(&begin, bytes);
+
+    snapshot_begin_release(&begin);
+    return rc;
+}
+
+static int try_chunk(struct slice bytes)
+{
+    struct snapshot_chunk chunk;
+
+    return snapshot_chunk_decode(&chunk, bytes);
+}
+
+static int try_ack(struct slice bytes)
+{
+    struct snapshot_ack ack;
+
+    return snapshot_ack_decode(&ack, bytes);
+}
+
+static struct buf *empty(void)
+{
+    return buf_copy("", 0);
+}
+
+static void test_a_call_comes_back(void **state)
+{
+    struct call in = {UINT64_MAX, 2, CALL_READ_INDEX};
+    struct buf *b = call_encode(&in);
+    struct call out;
+
+    (void)state;
+    assert_int_equal(call_decode(&out, buf_slice(b)), 0);
+    assert_true(out.ticket == UINT64_MAX);
+    assert_int_equal(out.region, 2);
+    assert_int_equal(out.kind, CALL_READ_INDEX);
+    buf_unref(b);
+}
+
+static void test_a_call_has_a_known_kind(void **state)
+{
+    (void)state;
+    assert_decodes_to(ERR_PROTOCOL, try_call, empty());
+    assert_decodes_to(0, try_call, with_number(empty(), 3, CALL_PROPOSE));
+    assert_decodes_to(ERR_PROTOCOL, try_call,
+                      with_number(empty(), 3, CALL_READ_INDEX + 1));
+}
+
+static void test_an_answer_comes_back(void **state)
+{
+    struct call_return in = {1, ERR_NOT_LEADER, 3, UINT64_MAX, true};
+    struct buf *b = call_return_encode(&in);
+    struct call_return out;
+
+    (void)state;
+    assert_int_equal(call_return_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.ticket, 1);
+    assert_int_equal(out.status, ERR_NOT_LEADER);
+    assert_int_equal(out.leader_node, 3);
+    assert_true(out.index == UINT64_MAX);
+    assert_true(out.proposed);
+    buf_unref(b);
+}
+
+/* A status is zigzag: 2 is 1, odd ones are negative. */
+static void test_an_answer_has_a_known_status(void **state)
+{
+    (void)state;
+    assert_decodes_to(ERR_PROTOCOL, try_return, with_number(empty(), 2, 2));
+    assert_decodes_to(ERR_PROTOCOL, try_return,
+                      with_number(empty(), 2, 2 * ERR__COUNT - 1));
+    assert_decodes_to(ERR_PROTOCOL, try_ack, with_number(empty(), 3, 2));
+}
+
+static struct node_status filled_status(void)
+{
+    struct node_status status = {
+        .node = 1,
+        .wall_ns = -2,
+        .since_ns = INT64_MAX,
+        .disk_used = UINT64_MAX,
+        .disk_free = 5,
+        .version = "0.1.0",
+        .region_count = STATUS_REGIONS_MAX,
+    };
+
+    for (unsigned i = 0; i < STATUS_REGIONS_MAX; i++)
+        status.regions[i] = (struct region_status){
+            .region = i,
+            .term = UINT64_MAX - i,
+            .leader_node = 2 + i,
+            .applied = 3 + i,
+            .commit = 4 + i,
+            .last_index = 5 + i,
+            .applied_wall_ns = -6 - (int64_t)i,
+            .role = i % 3,
+            .state = 7 + i,
+        };
+    return status;
+}
+
+static void test_a_status_comes_back(void **state)
+{
+    struct node_status in = filled_status();
+    struct buf *b = node_status_encode(&in);
+    struct node_status out;
+
+    (void)state;
+    assert_int_equal(node_status_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.node, 1);
+    assert_int_equal(out.wall_ns, -2);
+    assert_true(out.since_ns == INT64_MAX);
+    assert_true(out.disk_used == UINT64_MAX);
+    assert_int_equal(out.disk_free, 5);
+    assert_string_equal(out.version, "0.1.0");
+    assert_int_equal(out.region_count, STATUS_REGIONS_MAX);
+    assert_memory_equal(out.regions, in.regions, sizeof in.regions);
+    buf_unref(b);
+}
+
+/* Numbers of fields are those of wire.proto. */
+static void test_a_status_over_a_limit_is_refused(void **state)
+{
+    struct node_status in = filled_status();
+    struct buf *b = node_status_encode(&in);
+    struct buf *role = with_number(empty(), 4, PEER_LEARNER + 1);
+
+    (void)state;
+    assert_decodes_to(ERR_PROTOCOL, try_status,
+                      with_bytes(b, 7, (struct slice){NULL, 0}));
+    assert_decodes_to(0, try_status,
+                      with_bytes(empty(), 6, letters(VERSION_TEXT_SIZE - 1)));
+    assert_decodes_to(ERR_PROTOCOL, try_status,
+                      with_bytes(empty(), 6, letters(VERSION_TEXT_SIZE)));
+    assert_decodes_to(ERR_PROTOCOL, try_status,
+                      with_bytes(empty(), 7, buf_slice(role)));
+    buf_unref(role);
+}
+
+static struct boot filled_boot(void)
+{
+    return (struct boot){
+        .reply = true,
+        .initialised = true,
+        .node = 3,
+        .cluster_id = UINT64_MAX,
+        .peers_hash = UINT64_MAX - 1,
+        .token = UINT64_MAX - 2,
+        .tokens = {7, UINT64_MAX},
+        .token_count = 2,
+    };
+}
+
+static void test_a_boot_comes_back(void **state)
+{
+    struct boot in = filled_boot();
+    struct buf *b = boot_encode(&in);
+    struct boot out;
+
+    (void)state;
+    assert_int_equal(boot_decode(&out, buf_slice(b)), 0);
+    assert_true(out.reply && out.initialised);
+    assert_int_equal(out.node, 3);
+    assert_true(out.cluster_id == in.cluster_id);
+    assert_true(out.peers_hash == in.peers_hash);
+    assert_true(out.token == in.token);
+    assert_int_equal(out.token_count, 2);
+    assert_memory_equal(out.tokens, in.tokens, sizeof in.tokens);
+    buf_unref(b);
+}
+
+static void test_a_boot_over_a_limit_is_refused(void **state)
+{
+    (void)state;
+    assert_decodes_to(0, try_boot,
+                      with_bytes(empty(), 7, letters(REGION_PEERS_MAX)));
+    assert_decodes_to(ERR_PROTOCOL, try_boot,
+                      with_bytes(empty(), 7, letters(REGION_PEERS_MAX + 1)));
+}
+
+static struct snapshot_begin filled_begin(void)
+{
+    return (struct snapshot_begin){
+        .stream = 1,
+        .from_peer = 2,
+        .to_peer = 3,
+        .index = 4,
+        .term = 5,
+        .raft_term = 6,
+        .region = {.id = 7,
+                   .start = slice_of("00000001start"),
+                   .peers = {{2, 9, PEER_VOTER}},
+                   .peer_count = 1,
+                   .voters = {2},
+                   .voter_count = 1},
+    };
+}
+
+static void test_a_snapshot_begin_comes_back(void **state)
+{
+    struct snapshot_begin in = filled_begin();
+    struct buf *b = snapshot_begin_encode(&in);
+    struct snapshot_begin out;
+
+    (void)state;
+    assert_int_equal(snapshot_begin_decode(&out, buf_slice(b)), 0);
+    buf_unref(b);
+    assert_int_equal(out.stream, 1);
+    assert_int_equal(out.from_peer, 2);
+    assert_int_equal(out.to_peer, 3);
+    assert_int_equal(out.index, 4);
+    assert_int_equal(out.term, 5);
+    assert_int_equal(out.raft_term, 6);
+    assert_int_equal(out.region.id, 7);
+    assert_slice_equal(out.region.start, in.region.start);
+    assert_int_equal(out.region.peers[0].node, 9);
+    assert_int_equal(out.region.voter_count, 1);
+    snapshot_begin_release(&out);
+}
+
+static void test_a_snapshot_begin_has_a_descriptor(void **state)
+{
+    struct snapshot_begin in = filled_begin();
+
+    (void)state;
+    assert_decodes_to(ERR_PROTOCOL, try_begin, empty());
+    assert_decodes_to(ERR_PROTOCOL, try_begin,
+                      with_number(snapshot_begin_encode(&in), 2, 8));
+}
+
+static void test_a_snapshot_chunk_comes_back(void **state)
+{
+    struct snapshot_chunk in = {1, 2, UINT64_MAX, true};
+    struct buf *b = snapshot_chunk_encode(&in);
+    struct snapshot_chunk out;
+
+    (void)state;
+    assert_int_equal(snapshot_chunk_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.stream, 1);
+    assert_int_equal(out.number, 2);
+    assert_true(out.checksum == UINT64_MAX);
+    assert_true(out.last);
+    buf_unref(b);
+}
+
+static void test_a_snapshot_ack_comes_back(void **state)
+{
+    struct snapshot_ack in = {1, UINT64_MAX, ERR_CORRUPT};
+    struct buf *b = snapshot_ack_encode(&in);
+    struct snapshot_ack out;
+
+    (void)state;
+    assert_int_equal(snapshot_ack_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.stream, 1);
+    assert_true(out.number == UINT64_MAX);
+    assert_int_equal(out.status, ERR_CORRUPT);
+    buf_unref(b);
+}
+
+static void test_a_header_over_the_limit_is_refused(void **state)
+{
+    (void)state;
+    assert_decodes_to(ERR_PROTOCOL, try_chunk,
+                      with_bytes(empty(), 100, letters(WIRE_HEADER_SIZE_MAX)));
+    assert_decodes_to(
+        0, try_chunk,
+        with_bytes(empty(), 100, letters(WIRE_HEADER_SIZE_MAX - 10)));
+}
+
+static void test_damaged_packets_are_survived(void **state)
+{
+    struct call call = {1, 2, CALL_READ};
+    struct call_return answer = {1, ERR_IO, 3, 4, true};
+    struct node_status status = filled_status();
+    struct boot boot = filled_boot();
+    struct snapshot_begin begin = filled_begin();
+    struct snapshot_chunk chunk = {1, 2, 3, true};
+    struct snapshot_ack ack = {1, 2, ERR_IO};
+
+    (void)state;
+    status.region_count = 2;
+    assert_damage_is_survived(try_call, call_encode(&call));
+    assert_damage_is_survived(try_return, call_return_encode(&answer));
+    assert_damage_is_survived(try_status, node_status_encode(&status));
+    assert_damage_is_survived(try_boot, boot_encode(&boot));
+    assert_damage_is_survived(try_begin, snapshot_begin_encode(&begin));
+    assert_damage_is_survived(try_chunk, snapshot_chunk_encode(&chunk));
+    assert_damage_is_survived(try_ack, snapshot_ack_encode(&ack));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_call_comes_back),
+        cmocka_unit_test(test_a_call_has_a_known_kind),
+        cmocka_unit_test(test_an_answer_comes_back),
+        cmocka_unit_test(test_an_answer_has_a_known_status),
+        cmocka_unit_test(test_a_status_comes_back),
+        cmocka_unit_test(test_a_status_over_a_limit_is_refused),
+        cmocka_unit_test(test_a_boot_comes_back),
+        cmocka_unit_test(test_a_boot_over_a_limit_is_refused),
+        cmocka_unit_test(test_a_snapshot_begin_comes_back),
+        cmocka_unit_test(test_a_snapshot_begin_has_a_descriptor),
+        cmocka_unit_test(test_a_snapshot_chunk_comes_back),
+        cmocka_unit_test(test_a_snapshot_ack_comes_back),
+        cmocka_unit_test(test_a_header_over_the_limit_is_refused),
+        cmocka_unit_test(test_damaged_packets_are_survived),
+    };
+
+    return cmocka_run_group_tests_name("wire", tests, NULL, NULL);
+}

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Region 1 on two nodes with real peers, logs, appliers and snapshot streams,
+ * and with everything around them (node.h, env.h) made of queues: the leader's
+ * log begins behind the follower's end, so only a snapshot can help. */
+
+#ifndef GROVEFS_TESTS_ENGINE_TWO_NODES_H
+#define GROVEFS_TESTS_ENGINE_TWO_NODES_H
+
+#include "engine/env.h"
+#include "engine/keys.h"
+#include "engine/node.h"
+#include "engine/snapshot.h"
+
+enum { LEADER = 0, FOLLOWER = 1, LEADER_INDEX = 100, FOLLOWER_INDEX = 10 };
+
+struct two_nodes;
+
+struct packet {
+    uint64_t from;
+    uint64_t to;
+    struct env_packet packet;
+    struct buf *payloads[8];
+    STAILQ_ENTRY(packet) link;
+};
+
+STAILQ_HEAD(env_tasks, env_task);
+STAILQ_HEAD(log_writes, env_log_write);
+STAILQ_HEAD(packets, packet);
+
+struct node {
+    struct env env;
+    uint64_t id;
+    struct two_nodes *all;
+    struct peer *peer;
+    struct snapshots *snapshots;
+    struct env_tasks tasks[ENV_OWNERS];
+    struct log_writes log_writes;
+    bool hold_log; /* log writes wait */
+    int fatal_count;
+};
+
+struct two_nodes {
+    struct node node[2];
+    struct packets packets;
+    uint64_t now_ns;
+    uint64_t random;
+    uint64_t ticks;
+    /* What a test does to a packet: false drops it. NULL: nothing. */
+    bool (*filter)(struct two_nodes *all, struct packet *packet);
+    unsigned filtered;
+    unsigned chunk_count; /* packets of this type */
+};
+
+struct two_nodes *two_nodes_new(void);
+void two_nodes_free(struct two_nodes *all);
+
+/* Puts `count` entries of 64 KiB into a node's state. */
+void put_entries(struct node *node, size_t count);
+/* As put_entries() left it, or else as if nothing had ever been put. */
+bool has_entries(struct node *node, size_t count);
+
+void run(struct two_nodes *all);
+/* 100 ms. */
+void tick(struct two_nodes *all);
+/* Ticks until `done` says so; false: not within `count` ticks. */
+bool tick_until(struct two_nodes *all, bool (*done)(struct two_nodes *all),
+                unsigned count);
+bool follower_is_restored(struct two_nodes *all);
+
+/* Forgets all that is queued and opens the peer anew. */
+void restart(struct node *node);
+
+#endif

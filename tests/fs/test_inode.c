@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "fs/inode.h"
+
+enum { DIR = 7, FILE_A = 100, FILE_B = 101 };
+
+struct fixture {
+    struct inode_table table;
+};
+
+static int setup(void **state)
+{
+    static struct fixture f;
+
+    inode_table_init(&f.table);
+    *state = &f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    inode_table_check(&f->table);
+    inode_table_close(&f->table);
+    return 0;
+}
+
+static uint64_t look_up(struct fixture *f, uint64_t ino, const char *name)
+{
+    return inode_remember(&f->table, DIR, name,
+                          &(struct attr){.ino = ino, .mode = 0100644});
+}
+
+/* The place of an inode as DIR's name; "" when it is gone or elsewhere. */
+static const char *name_of(struct fixture *f, uint64_t id)
+{
+    static struct place place;
+    struct inode *inode = inode_get(&f->table, id);
+    const bool gone = inode->gone;
+
+    assert_non_null(inode);
+    inode_place(inode, &place);
+    inode_unref(&f->table, inode);
+    return gone || place.dir != DIR ? "" : place.name;
+}
+
+static struct place at(const char *name)
+{
+    struct place place = {.dir = DIR};
+
+    memcpy(place.name, name, strlen(name) + 1);
+    return place;
+}
+
+static void test_root_is_one_and_directories_keep_their_top_bit(void **state)
+{
+    (void)state;
+    assert_int_equal(inode_id_of_ino(ino_of_nsid(NSID_ROOT)), INODE_ID_ROOT);
+    assert_true(inode_ino(INODE_ID_ROOT) == ino_of_nsid(NSID_ROOT));
+    assert_int_equal(inode_nsid(INODE_ID_ROOT), NSID_ROOT);
+    assert_int_equal(inode_nsid(ino_of_nsid(9)), 9);
+    assert_int_equal(inode_nsid(FILE_A), 0);
+}
+
+static void test_the_root_is_never_forgotten(void **state)
+{
+    struct fixture *f = *state;
+    struct inode *root;
+
+    inode_forget(&f->table, INODE_ID_ROOT, 5);
+    root = inode_get(&f->table, INODE_ID_ROOT);
+    assert_non_null(root);
+    inode_unref(&f->table, root);
+}
+
+/* The kernel counts each reply, also those about what it knows already. */
+static void test_lives_until_every_lookup_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+
+    look_up(f, FILE_A, "a");
+    look_up(f, FILE_A, "a");
+    inode_forget(&f->table, FILE_A, 1);
+    assert_string_equal(name_of(f, FILE_A), "a");
+    inode_forget(&f->table, FILE_A, 1);
+    assert_null(inode_get(&f->table, FILE_A));
+    assert_null(inode_find(&f->table, DIR, "a"));
+}
+
+static void test_lives_while_somebody_holds_a_reference(void **state)
+{
+    struct fixture *f = *state;
+    struct inode *a;
+
+    look_up(f, FILE_A, "a");
+    a = inode_get(&f->table, FILE_A);
+    inode_forget(&f->table, FILE_A, 1);
+    assert_string_equal(name_of(f, FILE_A), "a");
+    inode_unref(&f->table, a);
+    assert_null(inode_get(&f->table, FILE_A));
+}
+
+static void test_a_rename_moves_the_file_and_removes_the_target(void **state)
+{
+    struct fixture *f = *state;
+    const struct place a = at("a");
+    const struct place b = at("b");
+
+    look_up(f, FILE_A, "a");
+    look_up(f, FILE_B, "b");
+    inode_renamed(&f->table, &a, &b);
+    assert_string_equal(name_of(f, FILE_A), "b");
+    assert_string_equal(name_of(f, FILE_B), "");
+    inode_table_check(&f->table);
+}
+
+static void test_an_exchange_swaps(void **state)
+{
+    struct fixture *f = *state;
+    const struct place a = at("a");
+    const struct place b = at("b");
+
+    look_up(f, FILE_A, "a");
+    look_up(f, FILE_B, "b");
+    inode_exchanged(&f->table, &a, &b);
+    assert_string_equal(name_of(f, FILE_A), "b");
+    assert_string_equal(name_of(f, FILE_B), "a");
+    inode_exchanged(&f->table, &a, &b);
+    assert_string_equal(name_of(f, FILE_A), "a");
+}
+
+static void test_an_exchange_with_an_unknown_file_moves_one(void **state)
+{
+    struct fixture *f = *state;
+    const struct place a = at("a");
+    const struct place b = at("b");
+
+    look_up(f, FILE_A, "a");
+    inode_exchanged(&f->table, &b, &a);
+    assert_string_equal(name_of(f, FILE_A), "b");
+}
+
+/* Another node has replaced the file: the name is the newer one's. */
+static void test_a_name_belongs_to_who_was_found_there_last(void **state)
+{
+    struct fixture *f = *state;
+    struct inode *found;
+
+    look_up(f, FILE_A, "a");
+    look_up(f, FILE_B, "a");
+    found = inode_find(&f->table, DIR, "a");
+    assert_int_equal(found->id, FILE_B);
+    inode_unref(&f->table, found);
+    inode_removed(&f->table, DIR, "a");
+    assert_string_equal(name_of(f, FILE_B), "");
+    inode_forget(&f->table, FILE_A, 1);
+    inode_table_check(&f->table);
+}
+
+static void test_a_removed_file_that_is_found_again_lives(void **state)
+{
+    struct fixture *f = *state;
+
+    look_up(f, FILE_A, "a");
+    inode_removed(&f->table, DIR, "a");
+    look_up(f, FILE_A, "c");
+    assert_string_equal(name_of(f, FILE_A), "c");
+}
+
+/* Answers can overtake each other. */
+static void test_the_greatest_version_of_attributes_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct inode *a;
+
+    look_up(f, FILE_A, "a");
+    a = inode_get(&f->table, FILE_A);
+    inode_saw(&f->table, a, &(struct attr){.size = 5, .version = 9});
+    inode_saw(&f->table, a, &(struct attr){.size = 3, .version = 8});
+    assert_int_equal(inode_attr(&f->table, FILE_A).size, 5);
+    inode_unref(&f->table, a);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_root_is_one_and_directories_keep_their_top_bit),
+        TEST(test_the_root_is_never_forgotten),
+        TEST(test_lives_until_every_lookup_is_forgotten),
+        TEST(test_lives_while_somebody_holds_a_reference),
+        TEST(test_a_rename_moves_the_file_and_removes_the_target),
+        TEST(test_an_exchange_swaps),
+        TEST(test_an_exchange_with_an_unknown_file_moves_one),
+        TEST(test_a_name_belongs_to_who_was_found_there_last),
+        TEST(test_a_removed_file_that_is_found_again_lives),
+        TEST(test_the_greatest_version_of_attributes_stays),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Snapshots: Raft §7. */
+
+#include "tests/raft/unit.h"
+
+static void receive_snapshot(struct peer *p, uint64_t term, uint64_t index,
+                             uint64_t last_voter)
+{
+    struct raft_snapshot snapshot = {.index = index, .term = term};
+
+    for (uint64_t id = 4 - last_voter; id <= last_voter; id++)
+        snapshot.conf_state.voters.id[snapshot.conf_state.voters.count++] = id;
+    (void)peer_receive(p, &(struct raft_message){.type = RAFT_MSG_SNAP,
+                                                 .from = 2,
+                                                 .term = term,
+                                                 .snapshot = &snapshot});
+}
+
+/* A leader of a log that starts behind a snapshot at 10, asked by peer 2,
+ * which has nothing. */
+static void lead_compacted(struct peer *p)
+{
+    struct raft_snapshot snapshot = {.index = 10, .term = 1};
+
+    snapshot.conf_state = p->conf;
+    (void)memory_storage_apply_snapshot(&p->storage, &snapshot);
+    p->config.applied = 10;
+    peer_lead(p, 3);
+    (void)peer_receive(p,
+                       &(struct raft_message){.type = RAFT_MSG_HEARTBEAT_RESP,
+                                              .from = 2,
+                                              .term = raft_term(p->raft)});
+    (void)peer_receive(p, &(struct raft_message){.type = RAFT_MSG_APP_RESP,
+                                                 .from = 2,
+                                                 .term = raft_term(p->raft),
+                                                 .index = 10,
+                                                 .reject = true});
+}
+
+static struct raft_peer_status peer_two(const struct peer *p)
+{
+    struct raft_peer_status status;
+
+    assert_true(raft_peer_find(p->raft, 2, &status));
+    return status;
+}
+
+/* A follower that needs what is compacted gets a snapshot. */
+static void test_lagging_follower_gets_a_snapshot(void **state)
+{
+    struct peer *p = *state;
+
+    lead_compacted(p);
+    assert_int_equal(peer_last(p, RAFT_MSG_SNAP)->snapshot->index, 10);
+    assert_int_equal(peer_two(p).state, RAFT_SNAPSHOT);
+    assert_int_equal(peer_two(p).pending_snapshot, 10);
+}
+
+/* Until it is reported or acknowledged nothing else is sent. */
+static void test_nothing_is_sent_during_a_snapshot(void **state)
+{
+    struct peer *p = *state;
+
+    lead_compacted(p);
+    peer_forget(p);
+    (void)peer_propose(p, "x");
+    assert_null(peer_last_to(p, RAFT_MSG_APP, 2));
+}
+
+/* A failed one is tried again after the next heartbeat. */
+static void test_failed_snapshot_is_sent_again(void **state)
+{
+    struct peer *p = *state;
+
+    lead_compacted(p);
+    peer_forget(p);
+    raft_report_snapshot(p->raft, 2, false);
+    assert_int_equal(peer_two(p).state, RAFT_PROBE);
+    (void)peer_receive(p,
+                       &(struct raft_message){.type = RAFT_MSG_HEARTBEAT_RESP,
+                                              .from = 2,
+                                              .term = raft_term(p->raft)});
+    assert_non_null(peer_last(p, RAFT_MSG_SNAP));
+}
+
+/* After success probing goes on behind it. */
+static void test_after_a_snapshot_probing_goes_on_behind_it(void **state)
+{
+    struct peer *p = *state;
+
+    lead_compacted(p);
+    raft_report_snapshot(p->raft, 2, true);
+    assert_int_equal(peer_two(p).next, 11);
+    peer_acknowledge(p, 2, 10);
+    assert_int_equal(peer_two(p).state, RAFT_REPLICATE);
+}
+
+/* A snapshot that is not there yet is asked for again. */
+static void test_unavailable_snapshot_is_asked_for_again(void **state)
+{
+    struct peer *p = *state;
+
+    p->storage.snapshot_unavailable = true;
+    lead_compacted(p);
+    assert_null(peer_last(p, RAFT_MSG_SNAP));
+    p->storage.snapshot_unavailable = false;
+    (void)peer_receive(p,
+                       &(struct raft_message){.type = RAFT_MSG_HEARTBEAT_RESP,
+                                              .from = 2,
+                                              .term = raft_term(p->raft)});
+    assert_non_null(peer_last(p, RAFT_MSG_SNAP));
+}
+
+/* A snapshot replaces log, state and configuration. */
+static void test_snapshot_replaces_the_log(void **state)
+{
+    struct peer *p = *state;
+
+    peer_store(p, (uint64_t[]){1, 1}, 2);
+    peer_start(p);
+    receive_snapshot(p, 3, 10, 3);
+    assert_int_equal(raft_commit(p->raft), 10);
+    assert_int_equal(raft_last_index(p->raft), 10);
+    assert_int_equal(raft_applied(p->raft), 10);
+    assert_int_equal(raft_term_at(p->raft, 10), 3);
+    assert_int_equal(peer_last(p, RAFT_MSG_APP_RESP)->index, 10);
+}
+
+/* One that is behind the commit index is ignored. */
+static void test_old_snapshot_is_ignored(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 5, 4);
+    receive_snapshot(p, 1, 3, 3);
+    assert_int_equal(raft_last_index(p->raft), 5);
+    assert_int_equal(peer_last(p, RAFT_MSG_APP_RESP)->index, 4);
+}
+
+/* If the log has its last entry, the log is kept, with what follows. */
+static void test_matching_snapshot_only_commits(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 5, 1);
+    receive_snapshot(p, 1, 4, 3);
+    assert_int_equal(raft_last_index(p->raft), 5);
+    assert_int_equal(raft_commit(p->raft), 4);
+}
+
+/* One whose configuration does not name this peer is not for it. */
+static void test_snapshot_without_self_is_refused(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    receive_snapshot(p, 1, 9, 2); /* voters: only 2 */
+    assert_int_equal(raft_commit(p->raft), 0);
+}
+
+/* A peer does not stand for election while its state is being replaced. */
+static void test_no_campaign_during_a_restore(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot = {.index = 9, .term = 1};
+    struct raft_message m = {.type = RAFT_MSG_SNAP,
+                             .from = 2,
+                             .to = 1,
+                             .term = 1,
+                             .snapshot = &snapshot};
+
+    peer_start(p);
+    snapshot.conf_state = p->conf;
+    assert_int_equal(raft_step(p->raft, &m), 0);
+    (void)raft_campaign(p->raft);
+    assert_int_equal(raft_role(p->raft), RAFT_FOLLOWER);
+    peer_pump(p);
+    (void)raft_campaign(p->raft);
+    assert_int_equal(raft_role(p->raft), RAFT_CANDIDATE);
+}
+
+/* The completion of a snapshot counts in any term. */
+static void test_snapshot_completion_counts_in_any_term(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot = {.index = 9, .term = 1};
+    struct raft_message m = {.type = RAFT_MSG_SNAP,
+                             .from = 2,
+                             .to = 1,
+                             .term = 1,
+                             .snapshot = &snapshot};
+    struct raft_ready ready;
+
+    peer_start(p);
+    snapshot.conf_state = p->conf;
+    assert_int_equal(raft_step(p->raft, &m), 0);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    (void)memory_storage_apply_snapshot(&p->storage, ready.snapshot);
+    (void)raft_step(p->raft, &(struct raft_message){.type = RAFT_MSG_HEARTBEAT,
+                                                    .from = 3,
+                                                    .to = 1,
+                                                    .term = 2});
+    (void)raft_append_done(p->raft, &ready.token);
+    assert_int_equal(raft_applied(p->raft), 9);
+    raft_ready_release(&ready);
+}
+
+/* A follower that asks for a snapshot takes no entries until it comes, and
+ * then a snapshot of its whole log although nothing is missing there. */
+static void test_wanted_snapshot_replaces_an_intact_log(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 3, 3);
+    assert_int_equal(raft_request_snapshot(p->raft), 0);
+    peer_append(p, 1, 1, 3, 1, 1, 3);
+    assert_int_equal(peer_last(p, RAFT_MSG_APP_RESP)->snapshot_wanted, 3);
+    assert_int_equal(raft_last_index(p->raft), 3);
+    receive_snapshot(p, 1, 3, 3);
+    assert_int_equal(p->storage.snapshot->index, 3);
+    assert_int_equal(peer_status(p).snapshot_wanted, 0);
+}
+
+/* The leader then sends one that is new enough. */
+static void test_leader_serves_a_wanted_snapshot(void **state)
+{
+    struct peer *p = *state;
+    struct raft_message m = {.type = RAFT_MSG_APP_RESP,
+                             .from = 2,
+                             .term = 2,
+                             .reject = true,
+                             .snapshot_wanted = 11};
+    struct raft_snapshot newer = {.index = 11, .term = 2};
+
+    lead_compacted(p);
+    peer_acknowledge(p, 2, 11);
+    peer_forget(p);
+    m.term = raft_term(p->raft);
+    (void)peer_receive(p, &m);
+    assert_null(peer_last(p, RAFT_MSG_SNAP));
+    p->storage.offered = &newer;
+    (void)peer_receive(p, &m);
+    assert_int_equal(peer_last(p, RAFT_MSG_SNAP)->snapshot->index, 11);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        UNIT(test_lagging_follower_gets_a_snapshot),
+        UNIT(test_nothing_is_sent_during_a_snapshot),
+        UNIT(test_failed_snapshot_is_sent_again),
+        UNIT(test_after_a_snapshot_probing_goes_on_behind_it),
+        UNIT(test_unavailable_snapshot_is_asked_for_again),
+        UNIT(test_snapshot_replaces_the_log),
+        UNIT(test_old_snapshot_is_ignored),
+        UNIT(test_matching_snapshot_only_commits),
+        UNIT(test_snapshot_without_self_is_refused),
+        UNIT(test_no_campaign_during_a_restore),
+        UNIT(test_snapshot_completion_counts_in_any_term),
+        UNIT(test_wanted_snapshot_replaces_an_intact_log),
+        UNIT(test_leader_serves_a_wanted_snapshot),
+    };
+
+    return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);
+}
