@@ -116,7 +116,7 @@ int address_listen(const struct address *address, int *ret_fd, struct err *e)
 
 uint16_t address_port_of(int fd)
 {
-    struct sockaddr_storage name;
+    struct sockaddr_storage name = {.ss_family = AF_UNSPEC};
     socklen_t size = sizeof name;
     const int rc = getsockname(fd, (struct sockaddr *)(void *)&name, &size);
     struct sockaddr_in in;

@@ -44,7 +44,9 @@ enum {
 };
 
 /* Namespace ids. The root always exists; inode numbers of directories are
- * their namespace id with the top bit set. */
+ * their namespace id with the top bit set. Namespace ids stay below 2^62:
+ * fs/ has numbers of its own above. A file's inode number has the top bit
+ * clear and is neither 0 nor 1, which are the kernel's. */
 #define NSID_ROOT UINT64_C(1)
 #define INO_DIR_BIT (UINT64_C(1) << 63)
 
@@ -74,10 +76,14 @@ static inline uint64_t ino_of_nsid(uint64_t nsid)
 }
 
 enum request_kind {
+    /* A file that is not, or no longer, at {dir, name} with the given ino is
+     * ERR_STALE; where no ino is taken a missing name is ERR_NOT_FOUND. */
+
     /* Reads.                  takes → gives */
     REQUEST_LOOKUP,    /* dir, name → attr */
     REQUEST_GETATTR,   /* ino, and for files dir, name → attr */
-    REQUEST_READ,      /* dir, name, ino, offset, size → data, attr;
+    REQUEST_READ,      /* dir, name, ino, offset, size → data, attr, both of
+                        * one moment; all bytes of the range that exist;
                         * symlinks give their target */
     REQUEST_READDIR,   /* dir, name (list behind it, "" from the start),
                         * size → data (see dirent_next), at_end */
@@ -87,8 +93,8 @@ enum request_kind {
     /* Writes. */
     REQUEST_CREATE,      /* dir, name, mode with type, uid, gid, data
                           * (content or symlink target; may be NULL), flags
-                          * EXCLUSIVE → attr, created. An existing file is
-                          * returned as it is unless EXCLUSIVE. */
+                          * EXCLUSIVE → attr, created. What exists, of any
+                          * type, is returned as it is unless EXCLUSIVE. */
     REQUEST_WRITE,       /* dir, name, ino, offset, data, flags TRUNCATE,
                           * APPEND, KILL_PRIV → attr, offset. With data NULL
                           * and TRUNCATE: empties. */
@@ -221,8 +227,11 @@ int engine_start(struct engine *engine, struct err *e);
 int engine_wait_ready(struct engine *engine, uint64_t timeout_ms,
                       struct err *e);
 
-/* Submits; see the top. Any thread. Asserts that the request is well-formed;
- * limits that a user can exceed are answered by an error. */
+/* Submits; see the top. Any thread, also from within `done`, and then also
+ * while engine_stop() runs. `done` is called with no lock held that this or
+ * engine_cancel() takes, because callers call both with locks of their own.
+ * Asserts that the request is well-formed; limits that a user can exceed are
+ * answered by an error. */
 bool engine_submit(struct engine *engine, struct request *request);
 
 /* Makes a submitted request come back soon with ERR_INTERRUPTED, unless it is

@@ -60,8 +60,9 @@ struct env_log_write {
 /* Which of a node pair's two connections a message takes. */
 enum env_channel { ENV_CHANNEL_RAFT, ENV_CHANNEL_BULK, ENV_CHANNELS };
 
-/* A message between nodes: `header` is small and always there, `payload` may
- * be NULL and is not copied. Types are the engine's (engine/wire.h). */
+/* A message between nodes: `header` is small and always there, payloads are
+ * not copied, and none of them is NULL. Bounds are in engine/frame.h; types
+ * are the engine's (engine/wire.h). */
 struct env_packet {
     uint16_t type;
     struct buf *header;

@@ -316,6 +316,11 @@ static void *worker_run(void *context)
     worker_of = uv;
     if (uv->config.on_started != NULL)
         uv->config.on_started(uv, uv->config.context);
+    /* libuv calls the prepare handle that was started last first: what the
+     * tasks send is to leave before the loop sleeps, so they run before the
+     * transport's handle flushes. */
+    (void)uv_prepare_stop(&uv->before_sleep);
+    (void)uv_prepare_start(&uv->before_sleep, run_worker_tasks);
     (void)uv_run(&uv->loop, UV_RUN_DEFAULT); /* Returns after run_close(). */
     while (task_queue_take(&uv->queue, &tasks))
         run_tasks(uv, &tasks);

@@ -118,7 +118,7 @@ int frame_new(struct frame **ret, const struct env_packet *packet,
               struct err *e)
 {
     struct layout *l;
-    size_t size;
+    size_t size = 0;
     int rc;
 
     assert(packet->header != NULL);

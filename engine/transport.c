@@ -3,13 +3,12 @@
 #include "engine/transport.h"
 
 #include <assert.h>
-#include <inttypes.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/lane.h"
+#include "engine/transport_impl.h"
 #include "raft/base/log.h"
 #include "raft/base/mem.h"
 
@@ -19,50 +18,12 @@ enum {
     CONNS_MAX = 4096,
     LISTEN_BACKLOG = 128,
     SWEEP_MS = 1000,
-    GREETING_MS_MAX = 3000,
-    REFUSAL_REPEAT_MS = 60 * 1000
+    GREETING_MS_MAX = 3000
 };
-
-/* A node that has an address, a connection or both. */
-struct peer {
-    TAILQ_ENTRY(peer) link;
-    uint64_t node_id;
-    struct address address; /* empty host: not known */
-    struct lane lanes[ENV_CHANNELS];
-};
-
-enum phase { PHASE_NEW, PHASE_RUNNING, PHASE_STOPPING, PHASE_STOPPED };
-
-struct transport {
-    struct transport_config config;
-    enum phase phase;
-    struct lane_shared lanes;
-    uint64_t incarnation;
-    uint64_t connects;
-    uint64_t refusals;
-    uint64_t sweep_due_ms;
-    uint64_t wake_ms;      /* what the clock is set to, 0 if it is not */
-    uint64_t refused_node; /* the last one logged */
-    int refused_code;
-    uint64_t refused_ms;
-    TAILQ_HEAD(, peer) peers;
-    TAILQ_HEAD(, conn) conns; /* all, until libuv has let go of them */
-    size_t conn_count;
-    uv_timer_t clock;
-    uv_prepare_t prepare;
-    uv_check_t check;
-    uv_tcp_t listener;
-    unsigned handles_open; /* of the four above */
-};
-
-static struct transport *transport_of(const struct conn *conn)
-{
-    return container_of(conn->shared, struct transport, lanes.conns);
-}
 
 /* ---- Peers ---- */
 
-static struct peer *find_peer(const struct transport *t, uint64_t node_id)
+struct peer *transport_find_peer(const struct transport *t, uint64_t node_id)
 {
     struct peer *peer;
 
@@ -72,9 +33,9 @@ static struct peer *find_peer(const struct transport *t, uint64_t node_id)
     return NULL;
 }
 
-static struct peer *need_peer(struct transport *t, uint64_t node_id)
+struct peer *transport_need_peer(struct transport *t, uint64_t node_id)
 {
-    struct peer *peer = find_peer(t, node_id);
+    struct peer *peer = transport_find_peer(t, node_id);
 
     if (peer != NULL)
         return peer;
@@ -88,7 +49,7 @@ static struct peer *need_peer(struct transport *t, uint64_t node_id)
     return peer;
 }
 
-static void forget_peer(struct transport *t, struct peer *peer)
+void transport_forget_peer(struct transport *t, struct peer *peer)
 {
     for (unsigned i = 0; i < ENV_CHANNELS; i++)
         lane_close(&peer->lanes[i]);
@@ -96,28 +57,7 @@ static void forget_peer(struct transport *t, struct peer *peer)
     free(peer);
 }
 
-static bool has_address(const struct peer *peer)
-{
-    return peer->address.host[0] != '\0';
-}
-
-/* One that came by itself is kept only as long as it is connected. */
-static void forget_if_gone(struct transport *t, struct peer *peer)
-{
-    if (has_address(peer))
-        return;
-    for (unsigned i = 0; i < ENV_CHANNELS; i++)
-        if (peer->lanes[i].up != NULL || peer->lanes[i].dialling != NULL)
-            return;
-    forget_peer(t, peer);
-}
-
-static void tell_link(struct transport *t, uint64_t node_id, bool up)
-{
-    t->config.receiver->on_link(t->config.receiver, node_id, up);
-}
-
-/* ---- What connections report ---- */
+/* ---- The loop's turns ---- */
 
 static struct transport_hello own_hello(const struct transport *t)
 {
@@ -130,161 +70,6 @@ static struct transport_hello own_hello(const struct transport *t)
     };
 }
 
-/* A node that is refused comes again once a second: not a line for each. */
-static void log_refusal(struct transport *t, const struct conn *conn,
-                        uint64_t node_id, int code, const char *what,
-                        const char *text)
-{
-    const uint64_t now = uv_now(t->lanes.conns.loop);
-    const bool known = t->refused_node == node_id && t->refused_code == code &&
-                       now - t->refused_ms < REFUSAL_REPEAT_MS;
-
-    t->refusals++;
-    log_line(known ? LOG_DEBUG : LOG_WARN, "transport",
-             "event=%s node=%" PRIu64 " address=%s reason=\"%s\"", what,
-             node_id, conn->name, text);
-    if (known)
-        return;
-    t->refused_node = node_id;
-    t->refused_code = code;
-    t->refused_ms = now;
-}
-
-static int judge(const struct transport *t, const struct conn *conn,
-                 const struct transport_hello *hello, struct err *e)
-{
-    if (hello->node_id == 0 || hello->node_id == t->config.node_id)
-        return err_set(e, ERR_FOREIGN,
-                       "node id %" PRIu64 " cannot belong to another node here",
-                       hello->node_id);
-    if (conn->dialled && hello->node_id != conn->node_id)
-        return err_set(e, ERR_FOREIGN,
-                       "node %" PRIu64 " was expected at %s, not node %" PRIu64,
-                       conn->node_id, conn->name, hello->node_id);
-    if (hello->cluster_id != 0 && t->config.cluster_id != 0 &&
-        hello->cluster_id != t->config.cluster_id)
-        return err_set(e, ERR_FOREIGN,
-                       "node %" PRIu64 " is of cluster %016" PRIx64
-                       ", node %" PRIu64 " of cluster %016" PRIx64,
-                       hello->node_id, hello->cluster_id, t->config.node_id,
-                       t->config.cluster_id);
-    if (t->config.accept == NULL)
-        return 0;
-    return t->config.accept(t->config.context, hello, e);
-}
-
-static int on_hello(struct conn *conn, const struct transport_hello *hello,
-                    struct err *e)
-{
-    struct transport *t = transport_of(conn);
-    const int rc = judge(t, conn, hello, e);
-
-    if (rc != 0)
-        log_refusal(t, conn, hello->node_id, rc, "refuse", e->text);
-    return rc;
-}
-
-/* Both callbacks may end the connection. */
-static void on_up(struct conn *conn)
-{
-    struct transport *t = transport_of(conn);
-    struct peer *peer = need_peer(t, conn->node_id);
-    struct lane *lane = &peer->lanes[conn->ours.channel];
-    const bool was_up = lane->up != NULL;
-
-    if (!lane_on_up(lane, conn))
-        return;
-    t->connects++;
-    log_line(LOG_INFO, "transport",
-             "event=up node=%" PRIu64 " channel=%u address=%s", conn->node_id,
-             (unsigned)lane->channel, conn->name);
-    if (lane->channel != ENV_CHANNEL_RAFT)
-        return;
-    if (was_up)
-        tell_link(t, conn->node_id, false);
-    if (conn->state == CONN_UP)
-        tell_link(t, conn->node_id, true);
-}
-
-static void on_packet(struct conn *conn, const struct env_packet *packet)
-{
-    struct env_receiver *receiver = transport_of(conn)->config.receiver;
-
-    receiver->on_packet(receiver, conn->node_id, conn->ours.channel, packet);
-}
-
-static void on_refused(struct conn *conn, int code, const char *text)
-{
-    struct transport *t = transport_of(conn);
-    const uint64_t node_id =
-        conn->node_id != 0 ? conn->node_id : conn->theirs.node_id;
-
-    log_refusal(t, conn, node_id, code, "refused", text);
-    if (conn->ours.channel == ENV_CHANNEL_RAFT && node_id != 0)
-        tell_link(t, node_id, false);
-    if (t->config.on_refused != NULL)
-        t->config.on_refused(t->config.context, node_id, code, text);
-}
-
-/* Dialling in vain is news the first time only. */
-static void log_closed(const struct conn *conn, const struct lane *lane,
-                       const char *text)
-{
-    enum log_level level = LOG_WARN;
-
-    if (text[0] == '\0')
-        level = LOG_DEBUG;
-    else if (lane != NULL && lane->up != conn && lane->failures > 0)
-        level = LOG_DEBUG;
-    log_line(level, "transport",
-             "event=close node=%" PRIu64 " address=%s reason=\"%s\"",
-             conn->node_id, conn->name, text);
-}
-
-static void finish_stop(struct transport *t)
-{
-    if (t->phase != PHASE_STOPPING || t->handles_open > 0 || t->conn_count > 0)
-        return;
-
-    t->phase = PHASE_STOPPED;
-    if (t->config.on_stopped != NULL)
-        t->config.on_stopped(t->config.context);
-}
-
-static void on_closed(struct conn *conn, int code, const char *text)
-{
-    struct transport *t = transport_of(conn);
-    struct lane *lane = conn->lane;
-    struct peer *peer;
-    bool was_link;
-
-    (void)code; /* The text says it. */
-    log_closed(conn, lane, text);
-    TAILQ_REMOVE(&t->conns, conn, link);
-    t->conn_count--;
-    if (lane == NULL) {
-        finish_stop(t);
-        return;
-    }
-    was_link = lane->up == conn && lane->channel == ENV_CHANNEL_RAFT;
-    lane_on_closed(lane, conn);
-    peer = find_peer(t, conn->node_id);
-    assert(peer != NULL);
-    forget_if_gone(t, peer);
-    if (was_link)
-        tell_link(t, conn->node_id, false);
-}
-
-static const struct conn_events events = {
-    .on_hello = on_hello,
-    .on_up = on_up,
-    .on_packet = on_packet,
-    .on_refused = on_refused,
-    .on_closed = on_closed,
-};
-
-/* ---- The loop's turns ---- */
-
 static void add_conn(struct transport *t, struct conn *conn)
 {
     TAILQ_INSERT_TAIL(&t->conns, conn, link);
@@ -295,7 +80,7 @@ static void dial(struct transport *t, struct peer *peer, struct lane *lane)
 {
     const struct transport_hello ours = own_hello(t);
 
-    if (!has_address(peer)) {
+    if (!peer_has_address(peer)) {
         lane->dial_due_ms = 0;
         return;
     }
@@ -433,7 +218,7 @@ struct transport *transport_new(const struct transport_config *config)
             t->config.queue_size_bytes[i] = queue_sizes[i];
     t->incarnation = random_nonzero();
     t->lanes.random_state = t->incarnation;
-    t->lanes.conns.events = &events;
+    t->lanes.conns.events = &transport_events;
     t->lanes.conns.scratch = mem_zalloc(CONN_SCRATCH_SIZE);
     TAILQ_INIT(&t->peers);
     TAILQ_INIT(&t->conns);
@@ -454,14 +239,25 @@ static int listen_on(struct transport *t, int fd, struct err *e)
     return 0;
 }
 
+/* libuv writes with writev(2), which has no MSG_NOSIGNAL: without this, a
+ * connection that the other end has just closed would end the program. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction action;
+
+    if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL)
+        (void)signal(SIGPIPE, SIG_IGN); /* Fails for bad numbers only. */
+}
+
 /* A failure leaves a transport that is to be stopped like any other. */
 int transport_start(struct transport *t, uv_loop_t *loop, int listen_fd,
                     struct err *e)
 {
     int rc;
 
-    assert(t->phase == PHASE_NEW);
-    t->phase = PHASE_RUNNING;
+    assert(t->phase == TRANSPORT_NEW);
+    ignore_sigpipe();
+    t->phase = TRANSPORT_RUNNING;
     t->lanes.conns.loop = loop;
     t->sweep_due_ms = uv_now(loop) + SWEEP_MS;
     rc = uv_timer_init(loop, &t->clock) | uv_prepare_init(loop, &t->prepare) |
@@ -473,12 +269,23 @@ int transport_start(struct transport *t, uv_loop_t *loop, int listen_fd,
     return listen_fd < 0 ? 0 : listen_on(t, listen_fd, e);
 }
 
+void transport_finish_stop(struct transport *t)
+{
+    if (t->phase != TRANSPORT_STOPPING || t->handles_open > 0 ||
+        t->conn_count > 0)
+        return;
+
+    t->phase = TRANSPORT_STOPPED;
+    if (t->config.on_stopped != NULL)
+        t->config.on_stopped(t->config.context);
+}
+
 static void on_handle_closed(uv_handle_t *handle)
 {
     struct transport *t = handle->data;
 
     t->handles_open--;
-    finish_stop(t);
+    transport_finish_stop(t);
 }
 
 static void close_handle(struct transport *t, uv_handle_t *handle)
@@ -492,11 +299,11 @@ void transport_stop(struct transport *t)
     struct peer *peer;
     struct conn *conn;
 
-    assert(t->phase == PHASE_RUNNING);
-    t->phase = PHASE_STOPPING;
+    assert(t->phase == TRANSPORT_RUNNING);
+    t->phase = TRANSPORT_STOPPING;
     flush(t);
     while ((peer = TAILQ_FIRST(&t->peers)) != NULL)
-        forget_peer(t, peer);
+        transport_forget_peer(t, peer);
     TAILQ_FOREACH (conn, &t->conns, link)
         conn_close(conn, 0, NULL);
     close_handle(t, (uv_handle_t *)&t->clock);
@@ -512,9 +319,9 @@ void transport_free(struct transport *t)
     if (t == NULL)
         return;
 
-    assert(t->phase == PHASE_NEW || t->phase == PHASE_STOPPED);
+    assert(t->phase == TRANSPORT_NEW || t->phase == TRANSPORT_STOPPED);
     while ((peer = TAILQ_FIRST(&t->peers)) != NULL)
-        forget_peer(t, peer);
+        transport_forget_peer(t, peer);
     free(t->lanes.conns.scratch);
     free(t);
 }
@@ -533,12 +340,12 @@ void transport_set_peer(struct transport *t, uint64_t node_id, const char *host,
 {
     struct peer *peer;
 
-    assert(t->phase == PHASE_RUNNING);
+    assert(t->phase == TRANSPORT_RUNNING);
     assert(node_id != 0);
     assert(node_id != t->config.node_id);
     assert(host[0] != '\0');
     assert(strlen(host) < ADDRESS_HOST_SIZE);
-    peer = need_peer(t, node_id);
+    peer = transport_need_peer(t, node_id);
     memset(&peer->address, 0, sizeof peer->address);
     memcpy(peer->address.host, host, strlen(host));
     peer->address.port = port;
@@ -547,10 +354,10 @@ void transport_set_peer(struct transport *t, uint64_t node_id, const char *host,
 
 void transport_remove_peer(struct transport *t, uint64_t node_id)
 {
-    struct peer *peer = find_peer(t, node_id);
+    struct peer *peer = transport_find_peer(t, node_id);
 
     if (peer != NULL)
-        forget_peer(t, peer);
+        transport_forget_peer(t, peer);
 }
 
 void transport_send(struct transport *t, uint64_t node_id,
@@ -560,8 +367,9 @@ void transport_send(struct transport *t, uint64_t node_id,
 
     assert(node_id != t->config.node_id);
     assert(channel < ENV_CHANNELS);
-    peer = find_peer(t, node_id);
-    if (peer == NULL || (peer->lanes[channel].up == NULL && !has_address(peer)))
+    peer = transport_find_peer(t, node_id);
+    if (peer == NULL ||
+        (peer->lanes[channel].up == NULL && !peer_has_address(peer)))
         t->lanes.dropped++;
     else
         lane_send(&peer->lanes[channel], packet);
@@ -570,7 +378,7 @@ void transport_send(struct transport *t, uint64_t node_id,
 size_t transport_pending_bytes(const struct transport *t, uint64_t node_id,
                                enum env_channel channel)
 {
-    const struct peer *peer = find_peer(t, node_id);
+    const struct peer *peer = transport_find_peer(t, node_id);
 
     return peer == NULL ? 0 : lane_pending_bytes(&peer->lanes[channel]);
 }

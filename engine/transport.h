@@ -74,7 +74,8 @@ int transport_bind(const struct address *address, int *ret_fd, struct err *e);
 struct transport *transport_new(const struct transport_config *config);
 
 /* Runs on `loop` from now on. Takes `listen_fd`, also on failure; -1 only
- * dials. ERR_IO and the like. */
+ * dials. Makes the process ignore SIGPIPE unless it has a handler. ERR_IO and
+ * the like; it is to be stopped then, too. */
 int transport_start(struct transport *t, uv_loop_t *loop, int listen_fd,
                     struct err *e);
 

@@ -49,13 +49,16 @@
 #ifndef GROVEFS_FS_FS_H
 #define GROVEFS_FS_FS_H
 
+#include <stdatomic.h>
+
 #include "engine/engine.h"
 #include "fs/inode.h"
 
 struct fs {
     struct engine *engine;
     struct inode_table inodes;
-    size_t kept_size; /* bytes of kept contents; guarded by inodes.lock */
+    size_t kept_size;     /* bytes of kept contents; guarded by inodes.lock */
+    atomic_uint op_count; /* requests of the kernel that are under way */
 };
 
 /* Attribute timeout in LOOKUP replies: one jiffy. The GETATTR that follows a

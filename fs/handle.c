@@ -258,7 +258,8 @@ bool handle_is_small(struct fs *fs, struct handle *handle)
     bool small;
 
     lock(fs);
-    small = handle->size_seen <= WRITE_SIZE_MAX;
+    small = handle->size_seen <= WRITE_SIZE_MAX &&
+            fs->kept_size + handle->size_seen <= KEPT_SIZE_MAX;
     unlock(fs);
     return small;
 }

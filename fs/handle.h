@@ -118,7 +118,7 @@ void handle_reached(struct fs *fs, struct handle *handle, uint64_t offset);
 struct buf *handle_kept(struct fs *fs, struct handle *handle, uint64_t offset,
                         size_t size);
 
-/* Was the value, when last seen, small enough to be kept? */
+/* Is the value, as last seen, small enough to be kept now? */
 bool handle_is_small(struct fs *fs, struct handle *handle);
 
 /* The engine has said that the file is gone: what is left to show, as a

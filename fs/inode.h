@@ -37,13 +37,13 @@ struct inode {
     TAILQ_HEAD(, handle) handles; /* public: open files of this inode */
     TAILQ_HEAD(, op) waiting;     /* public: op.c's */
     unsigned busy_count;          /* public: op.c's */
-    unsigned write_count;     /* public: local changes in place so far */
-    unsigned move_count;      /* public: local renames so far */
-    bool gone;                /* public: removed through this mount */
-    struct attr attr;         /* public: last seen */
-    struct buf *last_content; /* public: of a `gone` file; may be NULL */
-    char *place;              /* private from here on: nsid, name, \0 */
-    bool indexed;             /* it is by_place */
+    unsigned write_count;         /* public: local changes in place so far */
+    unsigned move_count;          /* public: local renames so far */
+    bool gone;                    /* public: removed through this mount */
+    struct attr attr;             /* public: last seen */
+    struct buf *last_content;     /* public: of a `gone` file; may be NULL */
+    char *place;                  /* private from here on: nsid, name, \0 */
+    bool indexed;                 /* it is by_place */
     uint64_t lookup_count;
     unsigned ref_count;
     UT_hash_handle by_id;

@@ -160,6 +160,7 @@ struct op *op_new(fuse_req_t req)
     assert(is_reader);
     op->req = req;
     op->fs = op_fs(req);
+    op->fs->op_count++;
     (void)pthread_mutex_init(&op->lock, NULL); /* Cannot fail on Linux. */
     fuse_req_interrupt_func(req, on_interrupt, op);
     return op;
@@ -269,6 +270,7 @@ void op_end(struct op *op)
     inode_unref(&fs->inodes, op->inode);
     (void)pthread_mutex_destroy(&op->lock);
     free(op);
+    fs->op_count--;
 }
 
 void op_reply_errno(struct op *op, int number)

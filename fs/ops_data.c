@@ -52,6 +52,8 @@ static void open_done(struct op *op, int status)
         data = op_take_data(op);
         handle_keep(op->fs, op->handle, data, attr, op->write_count);
         buf_unref(data);
+    } else {
+        handle_saw_version(op->fs, op->handle, attr);
     }
     if ((op->file.flags & O_TRUNC) != 0)
         handle_stage(op->fs, op->handle, STAGE_DUE, FLUSHES_OF_OPEN);

@@ -42,10 +42,8 @@ static const struct row rows[] = {
 
 /* mount(8) passes these on; they say something to others than us. */
 static const char *const ignored[] = {
-    "defaults",    "auto",   "noauto", "user",
-    "nouser",      "users",  "owner",  "group",
-    "_netdev",     "nofail", "rw",     "default_permissions",
-    "allow_other",
+    "defaults", "auto",  "noauto",  "user",   "nouser", "users",
+    "owner",    "group", "_netdev", "nofail", "rw",     "default_permissions",
 };
 
 static const char *const ignored_prefixes[] = {"x-", "comment=", "subtype="};
@@ -204,8 +202,10 @@ static int on_option(struct options *options, const char *text)
     const char *value = strchr(text, '=');
 
     if (row == NULL) {
-        options->has_fsname =
-            options->has_fsname || strncmp(text, "fsname=", 7) == 0;
+        if (strncmp(text, "fsname=", strlen("fsname=")) == 0)
+            options->has_fsname = true;
+        if (strcmp(text, "allow_other") == 0)
+            options->has_allow_other = true;
         return is_ignored(text) ? 0 : 1;
     }
     options->given |= row_bit(row);
@@ -324,7 +324,7 @@ static void add_fixed(struct options *options)
         (void)fuse_opt_add_arg(&options->fuse, fixed[i]);
     if (!options->has_fsname)
         (void)fuse_opt_add_arg(&options->fuse, "-ofsname=grovefs");
-    if (geteuid() == 0)
+    if (!options->has_allow_other && geteuid() == 0)
         (void)fuse_opt_add_arg(&options->fuse, "-oallow_other");
 }
 

@@ -34,10 +34,11 @@ struct options {
     char *mountpoint;
     struct fuse_args fuse; /* libfuse's own mount options */
 
-    unsigned given;    /* private: bits of the table's rows */
-    int texts_count;   /* private: arguments that are no options */
-    bool has_fsname;   /* private */
-    struct err *error; /* private: during options_parse() */
+    unsigned given;       /* private: bits of the table's rows */
+    int texts_count;      /* private: arguments that are no options */
+    bool has_fsname;      /* private */
+    bool has_allow_other; /* private */
+    struct err *error;    /* private: during options_parse() */
 };
 
 /* Reads the arguments and the configuration file. Errors: ERR_INVALID with

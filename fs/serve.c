@@ -22,6 +22,8 @@ enum {
     READY_WAIT_MS = 10000,
     READY_WAIT_PEERS_MS = 2000,
     READY_SLICE_MS = 100,
+    /* At the end, for what is under way; longer waits are canceled. */
+    OPS_WAIT_MS = 1000,
 };
 
 struct daemon {
@@ -29,10 +31,11 @@ struct daemon {
     struct mount mount;
     struct session session;
     bool mounted;
+    bool started; /* the engine */
     uint64_t ready_wait_ms;
     atomic_bool stopping;
-    atomic_bool refused; /* the cluster does not want this node */
     pthread_t watcher;
+    struct err refusal; /* the watcher's; why the cluster does not want us */
 };
 
 /* The store cannot be trusted any more: nobody may be served from here on. */
@@ -41,10 +44,9 @@ static void on_fatal(void *context, const char *reason)
     const struct daemon *daemon = context;
 
     log_line(LOG_ERROR, "engine", "fatal reason=\"%s\"", reason);
-    if (!start_is_reported())
-        start_failed(reason);
     if (daemon->mounted)
         (void)mount_detach(&daemon->mount); /* We end in any case. */
+    start_failed(reason);
     _exit(EXIT_FAILURE);
 }
 
@@ -90,8 +92,7 @@ static void *watch(void *context)
         log_line(LOG_INFO, "fs", "ready path=%s", daemon->mount.path);
     } else if (!daemon->stopping) {
         log_line(LOG_ERROR, "fs", "refused reason=\"%s\"", e.text);
-        start_failed(e.text);
-        daemon->refused = true;
+        daemon->refusal = e;
         (void)kill(getpid(), SIGTERM); /* The reader ends the rest. */
     }
     return NULL;
@@ -131,9 +132,17 @@ static int bring_up(struct daemon *daemon, struct options *options,
 
     daemon->mounted = true;
     rc = engine_start(daemon->fs.engine, e);
+    daemon->started = rc == 0;
     if (rc == 0 && pthread_create(&daemon->watcher, NULL, watch, daemon) != 0)
         rc = err_set(e, ERR_NO_MEMORY, "cannot start a thread");
     return rc;
+}
+
+/* Writes, and the truncations of closes, that are nearly through end well. */
+static void wait_for_ops(const struct fs *fs)
+{
+    for (int i = 0; fs->op_count > 0 && i < OPS_WAIT_MS; i++)
+        (void)usleep(1000);
 }
 
 /* First nobody new gets in, then what is under way ends, then the connection
@@ -144,7 +153,8 @@ static void take_down(struct daemon *daemon, enum session_end end)
 
     if (!detached)
         detached = mount_detach(&daemon->mount);
-    if (daemon->fs.engine != NULL)
+    wait_for_ops(&daemon->fs);
+    if (daemon->started)
         engine_stop(daemon->fs.engine);
     session_unmount(&daemon->session, detached);
     session_close(&daemon->session);
@@ -160,10 +170,13 @@ static int run(struct daemon *daemon, int signal_fd)
     (void)sd_notify(0, "STOPPING=1");
     daemon->stopping = true;
     (void)pthread_join(daemon->watcher, NULL); /* Joinable, not this one. */
-    if (!start_is_reported())
-        start_failed("stopped before it was ready");
     take_down(daemon, end);
-    return daemon->refused ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (daemon->refusal.text[0] != '\0') {
+        start_failed(daemon->refusal.text);
+        return EXIT_FAILURE;
+    }
+    start_failed("stopped before it was ready"); /* Unless it was. */
+    return EXIT_SUCCESS;
 }
 
 int serve(struct options *options)
@@ -187,8 +200,8 @@ int serve(struct options *options)
     if (bring_up(&daemon, options, &e) == 0) {
         status = run(&daemon, signal_fd);
     } else {
-        start_failed(e.text);
         take_down(&daemon, SESSION_SIGNALED);
+        start_failed(e.text);
     }
     mount_release(&daemon.mount);
     return status;

@@ -105,16 +105,18 @@ static ssize_t io_read(int fd, void *buffer, size_t size, void *userdata)
  * one LOOKUP that waits holds up all others in that directory. */
 static ssize_t io_writev(int fd, struct iovec *iov, int count, void *userdata)
 {
-    (void)userdata;
-    if (!the_session->init_replied && count == 2 &&
-        iov[1].iov_len == sizeof(struct fuse_init_out)) {
-        struct fuse_init_out out;
+    struct fuse_init_out out;
 
+    (void)userdata;
+    if (the_session->init_replied)
+        return writev(fd, iov, count);
+
+    the_session->init_replied = true;
+    if (count == 2 && iov[1].iov_len == sizeof out) {
         memcpy(&out, iov[1].iov_base, sizeof out);
         out.flags |= FUSE_PARALLEL_DIROPS & the_session->offered_flags;
         memcpy(iov[1].iov_base, &out, sizeof out);
     }
-    the_session->init_replied = true;
     return writev(fd, iov, count);
 }
 

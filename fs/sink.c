@@ -2,9 +2,10 @@
 
 #include "fs/sink.h"
 
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool to_journal;
@@ -31,8 +32,21 @@ static void sink(enum log_level level, const char *component, const char *line)
         return; /* There is nobody left to tell. */
 }
 
+/* systemd names the stream's device and inode; stderr may be another by now. */
+bool sink_is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    uintmax_t device;
+    uintmax_t inode;
+    struct stat st;
+
+    return stream != NULL && fstat(STDERR_FILENO, &st) == 0 &&
+           sscanf(stream, "%ju:%ju", &device, &inode) == 2 &&
+           st.st_dev == device && st.st_ino == inode;
+}
+
 void sink_install(enum log_level level_min)
 {
-    to_journal = getenv("JOURNAL_STREAM") != NULL;
+    to_journal = sink_is_journal();
     log_set_sink(sink, level_min);
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "engine/engine.h"
+#include "fs/sink.h"
 
 static int report_fd = -1; /* the child's end of the pipe */
 static atomic_bool reported;
@@ -52,7 +52,7 @@ static void leave_terminal(void)
         return;
     (void)dup2(null, STDIN_FILENO);
     (void)dup2(null, STDOUT_FILENO);
-    if (getenv("JOURNAL_STREAM") == NULL &&
+    if (!sink_is_journal() &&
         (fstat(STDERR_FILENO, &st) != 0 || !S_ISREG(st.st_mode)))
         (void)dup2(null, STDERR_FILENO);
     (void)close(null);
@@ -103,9 +103,4 @@ void start_failed(const char *text)
         print_error(text);
     else
         report(text, strlen(text));
-}
-
-bool start_is_reported(void)
-{
-    return reported;
 }

@@ -16,11 +16,9 @@
  * process; the parent exits. */
 void start_begin(bool foreground);
 
-/* The report, once: started, or the one line that says why not. */
+/* The report: started, or the one line that says why not. Only the first
+ * counts. Any thread. */
 void start_succeeded(void);
 void start_failed(const char *text);
-
-/* Has one of them been called? */
-bool start_is_reported(void);
 
 #endif

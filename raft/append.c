@@ -53,15 +53,31 @@ static void reject(struct raft *r, const struct raft_message *m)
     outbox_send(r, &answer);
 }
 
+/* How many of the entries may be taken. A peer that wants a snapshot adds
+ * nothing to its log, but still confirms what it has: the others may need that
+ * to commit it, and only then a snapshot can cover it. */
+static size_t count_welcome(const struct raft *r, const struct raft_message *m)
+{
+    uint64_t room;
+
+    if (r->snapshot_wanted == 0)
+        return m->entries.count;
+    room = r->snapshot_wanted > m->index ? r->snapshot_wanted - m->index : 0;
+    return room < m->entries.count ? (size_t)room : m->entries.count;
+}
+
 /* Commits no further than what this message has proved to be the same as the
  * leader's: behind it there may be a tail of another term. */
 static int handle_app(struct raft *r, const struct raft_message *m)
 {
     struct log_position prev = {m->log_term, m->index};
-    uint64_t last_new = m->index + m->entries.count;
+    struct raft_entries entries = m->entries;
+    uint64_t last_new;
     int rc;
 
-    if (r->snapshot_wanted != 0) {
+    entries.count = count_welcome(r, m);
+    last_new = m->index + entries.count;
+    if (r->snapshot_wanted != 0 && r->log.committed >= r->snapshot_wanted) {
         snapshot_ask(r);
         return 0;
     }
@@ -70,7 +86,7 @@ static int handle_app(struct raft *r, const struct raft_message *m)
         return 0;
     }
 
-    rc = raft_log_maybe_append(&r->log, prev, &m->entries);
+    rc = raft_log_maybe_append(&r->log, prev, &entries);
     if (rc == ERR_NOT_FOUND) {
         reject(r, m);
         return 0;

@@ -54,6 +54,8 @@ int raft_apply_conf_change(struct raft *r,
 
     if (r->failure != 0)
         return r->failure;
+    if (r->log.unstable.snapshot != NULL)
+        return ERR_CANCELED; /* The snapshot's configuration is in force. */
     if (conf_change_next(&r->peers.conf, change, &next) != NULL)
         return ERR_INVALID;
 

@@ -160,7 +160,8 @@ void raft_set_clock(struct raft *r, uint64_t now);
 /* A message from another peer. The caller has checked that it belongs to this
  * group and epoch. Errors: ERR_PROTOCOL for local types, a wrong
  * addressee and malformed ones; ERR_NOT_FOUND for responses of unknown peers;
- * ERR_DROPPED for a forwarded proposal that is not taken; ERR_CORRUPT. */
+ * ERR_DROPPED for a forwarded proposal that is not taken, ERR_BUSY for a
+ * forwarded read; ERR_CORRUPT. */
 int raft_step(struct raft *r, const struct raft_message *m);
 
 /* Starts an election now (with pre-vote, if configured). */
@@ -213,7 +214,9 @@ int raft_request_snapshot(struct raft *r);
 /* An entry with this change was applied (or, when the state machine refuses
  * it, nothing is called). `*ret_conf_state` is what is in force now and must
  * be stored with the applied index; it may be NULL. ERR_INVALID: impossible
- * change, nothing happened. ERR_CORRUPT. */
+ * change, nothing happened. ERR_CANCELED: a snapshot that covers the entry is
+ * being restored, nothing happened; drop what was handed out for application
+ * before that snapshot. ERR_CORRUPT. */
 int raft_apply_conf_change(struct raft *r,
                            const struct raft_conf_change *change,
                            struct raft_conf_state *ret_conf_state);

@@ -224,6 +224,7 @@ int raft_request_snapshot(struct raft *r)
         return ERR_BUSY;
 
     r->snapshot_wanted = last.index;
-    snapshot_ask(r);
+    if (r->log.committed >= last.index)
+        snapshot_ask(r); /* Else when a message of the leader comes. */
     return 0;
 }

@@ -30,7 +30,7 @@ class Report:
     def __init__(self, bench):
         self.options = bench.options
         self.rounds = bench.rounds
-        self.load_before = bench.load_before
+        self.busy = bench.busy
         keys = bench.rounds[0].keys()
         self.targets = [t for t in TARGETS if any(k[0] == t for k in keys)]
 
@@ -46,9 +46,10 @@ class Report:
         sync = self.values(("machine", "syncwrite", 1), "p50")
         turn = self.values(("machine", "turn", 1), "p50")
         print(f"kernel {os.uname().release}, {os.cpu_count()} processors, "
-              f"load average {self.load_before:.1f} before; "
               f"{len(self.rounds)} round(s) of {self.options.seconds} s, "
               f"{self.options.keys} keys")
+        print("used by other work before the rounds: "
+              f"{spread(self.busy, 0)} % of the processors")
         print(f"one synced RocksDB write of 128 bytes: p50 {spread(sync, 0)} "
               "us, p99 "
               f"{spread(self.values(('machine', 'syncwrite', 1), 'p99'), 0)}"

@@ -64,8 +64,7 @@ static void send_trace(struct engine *engine, FILE *out)
     (void)fwrite(engine->trace, 1, engine->trace_size, out);
     (void)fclose(engine->trace_out);
     free(engine->trace);
-    engine->trace_out =
-        open_memstream(&engine->trace, &engine->trace_size);
+    engine->trace_out = open_memstream(&engine->trace, &engine->trace_size);
 }
 
 static void obey(struct engine *engine, char *line, FILE *out)
@@ -132,8 +131,8 @@ int control_start(struct engine *engine)
     (void)unlink(address.sun_path);
     engine->control_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (engine->control_fd < 0 ||
-        bind(engine->control_fd, (struct sockaddr *)&address,
-             sizeof address) != 0 ||
+        bind(engine->control_fd, (struct sockaddr *)&address, sizeof address) !=
+            0 ||
         listen(engine->control_fd, 8) != 0)
         return -errno;
     return -pthread_create(&engine->control, NULL, serve_control, engine);

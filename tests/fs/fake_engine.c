@@ -14,22 +14,14 @@
 #include <unistd.h>
 
 static const char *const kind_names[REQUEST_KINDS] = {
-    [REQUEST_LOOKUP] = "LOOKUP",
-    [REQUEST_GETATTR] = "GETATTR",
-    [REQUEST_READ] = "READ",
-    [REQUEST_READDIR] = "READDIR",
-    [REQUEST_GETXATTR] = "GETXATTR",
-    [REQUEST_LISTXATTR] = "LISTXATTR",
-    [REQUEST_RENDER] = "RENDER",
-    [REQUEST_CREATE] = "CREATE",
-    [REQUEST_WRITE] = "WRITE",
-    [REQUEST_SETATTR] = "SETATTR",
-    [REQUEST_UNLINK] = "UNLINK",
-    [REQUEST_MKDIR] = "MKDIR",
-    [REQUEST_RMDIR] = "RMDIR",
-    [REQUEST_RENAME] = "RENAME",
-    [REQUEST_SETXATTR] = "SETXATTR",
-    [REQUEST_REMOVEXATTR] = "REMOVEXATTR",
+    [REQUEST_LOOKUP] = "LOOKUP",     [REQUEST_GETATTR] = "GETATTR",
+    [REQUEST_READ] = "READ",         [REQUEST_READDIR] = "READDIR",
+    [REQUEST_GETXATTR] = "GETXATTR", [REQUEST_LISTXATTR] = "LISTXATTR",
+    [REQUEST_RENDER] = "RENDER",     [REQUEST_CREATE] = "CREATE",
+    [REQUEST_WRITE] = "WRITE",       [REQUEST_SETATTR] = "SETATTR",
+    [REQUEST_UNLINK] = "UNLINK",     [REQUEST_MKDIR] = "MKDIR",
+    [REQUEST_RMDIR] = "RMDIR",       [REQUEST_RENAME] = "RENAME",
+    [REQUEST_SETXATTR] = "SETXATTR", [REQUEST_REMOVEXATTR] = "REMOVEXATTR",
 };
 
 const char *fake_kind_name(enum request_kind kind)
@@ -57,8 +49,7 @@ static struct fault *fault_of(struct engine *engine,
 
         if ((strcmp(fault->kind, "*") == 0 ||
              strcmp(fault->kind, kind_names[request->kind]) == 0) &&
-            (strcmp(fault->name, "*") == 0 ||
-             strcmp(fault->name, name) == 0)) {
+            (strcmp(fault->name, "*") == 0 || strcmp(fault->name, name) == 0)) {
             if (fault->count_left == 1) {
                 static struct fault used;
 
@@ -150,7 +141,7 @@ void engine_cancel(struct engine *engine, struct request *request)
     struct pending *pending;
 
     pthread_mutex_lock(&engine->lock);
-    TAILQ_FOREACH(pending, &engine->pending, link)
+    TAILQ_FOREACH (pending, &engine->pending, link)
         if (pending->request == request)
             pending->canceled = true;
     pthread_cond_signal(&engine->wake);
@@ -164,7 +155,7 @@ static struct pending *next_due(struct engine *engine, uint64_t *ret_wait_ms)
     struct pending *pending;
 
     *ret_wait_ms = 1000;
-    TAILQ_FOREACH(pending, &engine->pending, link) {
+    TAILQ_FOREACH (pending, &engine->pending, link) {
         if (pending->canceled || pending->due_ms <= now || engine->stopping)
             return pending;
         if (pending->due_ms - now < *ret_wait_ms)
@@ -288,8 +279,7 @@ int engine_start(struct engine *engine, struct err *e)
     return 0;
 }
 
-int engine_wait_ready(struct engine *engine, uint64_t timeout_ms,
-                      struct err *e)
+int engine_wait_ready(struct engine *engine, uint64_t timeout_ms, struct err *e)
 {
     const uint64_t until = now_ms() + timeout_ms;
     bool ready;

@@ -4,7 +4,8 @@
  *
  * fake_engine.c  engine.h itself: which requests are answered at once, which
  *                later by a thread, which fail
- * fake_tree.c    the files, and what each kind of request does to them
+ * fake_tree.c    the files
+ * fake_apply.c   what each kind of request does to them
  * fake_control.c a socket, CTL in the data directory, by which a test gives
  *                orders: faults, and changes that "another node" has made */
 
@@ -63,14 +64,16 @@ struct engine {
     int control_fd;
 };
 
-/* ---- fake_tree.c ---- */
-
-struct tree *tree_new(void);
-void tree_free(struct tree *tree);
+/* ---- fake_apply.c ---- */
 
 /* Does what the request says and fills in its result, but for `status`, which
  * is returned. */
 int tree_apply(struct engine *engine, struct request *request);
+
+/* ---- fake_tree.c ---- */
+
+struct tree *tree_new(void);
+void tree_free(struct tree *tree);
 
 /* What another node does, by path: "unlink /f", "write /f text", "rename /f
  * /g", "fill /d 1000", "chmod /d 0". Returns an ERR_ code. */

@@ -1,43 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Directories are sorted arrays of entries. Slow and plain. */
-
-#include "tests/fs/fake_engine.h"
+#include "tests/fs/fake_tree.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
-struct xattr {
-    char *name;
-    struct buf *value;
-    TAILQ_ENTRY(xattr) link;
-};
-
-struct entry {
-    char *name;
-    struct attr attr;
-    uint8_t *content;
-    TAILQ_HEAD(, xattr) xattrs;
-    struct entry *parent;
-    struct entry **entries; /* of a directory, sorted */
-    size_t count;
-    size_t count_max;
-};
-
-struct tree {
-    struct entry *root;
-    struct entry **dirs; /* by nsid; NULL when removed */
-    size_t dir_count;
-    size_t dirs_max;
-    uint64_t ino_next;
-    uint64_t version;
-};
-
-static int64_t now_ns(void)
+int64_t fake_now_ns(void)
 {
     struct timespec now;
 
@@ -47,15 +18,14 @@ static int64_t now_ns(void)
 
 /* ---- entries ---- */
 
-static void changed(struct tree *tree, struct entry *entry)
+void entry_changed(struct tree *tree, struct entry *entry)
 {
     entry->attr.version = ++tree->version;
-    entry->attr.mtime_ns = now_ns();
+    entry->attr.mtime_ns = fake_now_ns();
     entry->attr.ctime_ns = entry->attr.mtime_ns;
 }
 
-static struct entry *entry_new(struct tree *tree, const char *name,
-                               uint32_t mode)
+struct entry *entry_new(struct tree *tree, const char *name, uint32_t mode)
 {
     struct entry *entry = mem_zalloc(sizeof *entry);
 
@@ -63,19 +33,19 @@ static struct entry *entry_new(struct tree *tree, const char *name,
     TAILQ_INIT(&entry->xattrs);
     entry->attr.mode = mode;
     if (S_ISDIR(mode)) {
-        tree->dirs = mem_grow(tree->dirs, sizeof *tree->dirs,
-                              &tree->dirs_max, tree->dir_count + 1);
+        tree->dirs = mem_grow(tree->dirs, sizeof *tree->dirs, &tree->dirs_max,
+                              tree->dir_count + 1);
         entry->attr.ino = ino_of_nsid(tree->dir_count);
         tree->dirs[tree->dir_count++] = entry;
     } else {
         entry->attr.ino = tree->ino_next++;
     }
-    changed(tree, entry);
+    entry_changed(tree, entry);
     entry->attr.atime_ns = entry->attr.mtime_ns;
     return entry;
 }
 
-static void entry_free(struct tree *tree, struct entry *entry)
+void entry_free(struct tree *tree, struct entry *entry)
 {
     struct xattr *xattr;
 
@@ -96,7 +66,7 @@ static void entry_free(struct tree *tree, struct entry *entry)
 }
 
 /* Index of the first name not less than `name`. */
-static size_t position_of(const struct entry *dir, const char *name)
+size_t entry_position(const struct entry *dir, const char *name)
 {
     size_t low = 0;
     size_t high = dir->count;
@@ -112,64 +82,49 @@ static size_t position_of(const struct entry *dir, const char *name)
     return low;
 }
 
-static struct entry *find(const struct entry *dir, const char *name)
+struct entry *entry_find(const struct entry *dir, const char *name)
 {
-    const size_t at = position_of(dir, name);
+    const size_t at = entry_position(dir, name);
 
     if (at < dir->count && strcmp(dir->entries[at]->name, name) == 0)
         return dir->entries[at];
     return NULL;
 }
 
-static void insert(struct tree *tree, struct entry *dir, struct entry *entry)
+void entry_insert(struct tree *tree, struct entry *dir, struct entry *entry)
 {
-    const size_t at = position_of(dir, entry->name);
+    const size_t at = entry_position(dir, entry->name);
 
-    dir->entries = mem_grow(dir->entries, sizeof *dir->entries,
-                            &dir->count_max, dir->count + 1);
+    dir->entries = mem_grow(dir->entries, sizeof *dir->entries, &dir->count_max,
+                            dir->count + 1);
     memmove(dir->entries + at + 1, dir->entries + at,
             (dir->count - at) * sizeof *dir->entries);
     dir->entries[at] = entry;
     dir->count++;
     dir->attr.entry_count = (uint32_t)dir->count;
     entry->parent = dir;
-    changed(tree, dir);
+    entry_changed(tree, dir);
 }
 
-static void take_out(struct tree *tree, struct entry *entry)
+void entry_take_out(struct tree *tree, struct entry *entry)
 {
     struct entry *dir = entry->parent;
-    const size_t at = position_of(dir, entry->name);
+    const size_t at = entry_position(dir, entry->name);
 
     assert(dir->entries[at] == entry);
     memmove(dir->entries + at, dir->entries + at + 1,
             (dir->count - at - 1) * sizeof *dir->entries);
     dir->count--;
     dir->attr.entry_count = (uint32_t)dir->count;
-    changed(tree, dir);
+    entry_changed(tree, dir);
 }
 
-static struct entry *dir_of(const struct tree *tree, uint64_t nsid)
+struct entry *tree_dir(const struct tree *tree, uint64_t nsid)
 {
     return nsid < tree->dir_count ? tree->dirs[nsid] : NULL;
 }
 
-/* The entry that a request is about, by {dir, name, ino}. */
-static int target(struct tree *tree, const struct request *r,
-                  struct entry **ret)
-{
-    struct entry *dir;
-
-    if ((r->ino & INO_DIR_BIT) != 0) {
-        *ret = dir_of(tree, nsid_of_ino(r->ino));
-        return *ret == NULL ? ERR_STALE : 0;
-    }
-    dir = dir_of(tree, r->dir);
-    *ret = dir == NULL ? NULL : find(dir, r->name);
-    return *ret == NULL || (*ret)->attr.ino != r->ino ? ERR_STALE : 0;
-}
-
-static int resize(struct engine *engine, struct entry *entry, uint64_t size)
+int entry_resize(struct engine *engine, struct entry *entry, uint64_t size)
 {
     if (size > engine->config.value_size_max)
         return ERR_TOO_LARGE;
@@ -180,336 +135,7 @@ static int resize(struct engine *engine, struct entry *entry, uint64_t size)
     return 0;
 }
 
-/* ---- reads ---- */
-
-static int do_lookup(struct engine *engine, struct request *r)
-{
-    struct entry *dir = dir_of(engine->tree, r->dir);
-    struct entry *entry = dir == NULL ? NULL : find(dir, r->name);
-
-    if (entry == NULL)
-        return ERR_NOT_FOUND;
-    r->attr = entry->attr;
-    return 0;
-}
-
-static int do_getattr(struct engine *engine, struct request *r)
-{
-    struct entry *entry;
-    int rc = target(engine->tree, r, &entry);
-
-    if (rc == 0)
-        r->attr = entry->attr;
-    return rc;
-}
-
-static int do_read(struct engine *engine, struct request *r)
-{
-    struct entry *entry;
-    size_t size = r->size;
-    int rc = target(engine->tree, r, &entry);
-
-    if (rc != 0)
-        return rc;
-    assert(size <= WRITE_SIZE_MAX);
-    r->attr = entry->attr;
-    if (r->offset >= entry->attr.size)
-        return 0;
-    if (size > entry->attr.size - r->offset)
-        size = entry->attr.size - r->offset;
-    r->ret_data = buf_copy(entry->content + r->offset, size);
-    return 0;
-}
-
-/* The page: for each name 8 bytes ino, 4 mode, the name with its \0. */
-enum { DIRENT_HEAD_SIZE = 12 };
-
-static int do_readdir(struct engine *engine, struct request *r)
-{
-    struct entry *dir = dir_of(engine->tree, r->dir);
-    struct buf *data = buf_new(r->size);
-    size_t used = 0;
-    size_t at;
-
-    if (dir == NULL) {
-        buf_unref(data);
-        return ERR_NOT_FOUND;
-    }
-    at = position_of(dir, r->name);
-    if (at < dir->count && strcmp(dir->entries[at]->name, r->name) == 0)
-        at++;
-    for (; at < dir->count; at++) {
-        const struct entry *entry = dir->entries[at];
-        const size_t name_size = strlen(entry->name) + 1;
-        const uint32_t type = entry->attr.mode & S_IFMT;
-
-        if (used + DIRENT_HEAD_SIZE + name_size > r->size)
-            break;
-        memcpy(data->data + used, &entry->attr.ino, 8);
-        memcpy(data->data + used + 8, &type, 4);
-        memcpy(data->data + used + 12, entry->name, name_size);
-        used += DIRENT_HEAD_SIZE + name_size;
-    }
-    data->size = used;
-    r->ret_data = data;
-    r->at_end = at == dir->count;
-    return 0;
-}
-
-bool dirent_next(const struct buf *data, size_t *position,
-                 struct dirent_view *ret_entry)
-{
-    const uint8_t *at = data->data + *position;
-
-    if (*position >= data->size)
-        return false;
-    memcpy(&ret_entry->ino, at, 8);
-    memcpy(&ret_entry->mode, at + 8, 4);
-    ret_entry->name = (const char *)at + DIRENT_HEAD_SIZE;
-    *position += DIRENT_HEAD_SIZE + strlen(ret_entry->name) + 1;
-    return true;
-}
-
-static struct xattr *find_xattr(struct entry *entry, const char *name)
-{
-    struct xattr *xattr;
-
-    TAILQ_FOREACH(xattr, &entry->xattrs, link)
-        if (strcmp(xattr->name, name) == 0)
-            return xattr;
-    return NULL;
-}
-
-static int do_getxattr(struct engine *engine, struct request *r)
-{
-    struct entry *entry;
-    struct xattr *xattr;
-    int rc = target(engine->tree, r, &entry);
-
-    if (rc != 0)
-        return rc;
-    xattr = find_xattr(entry, r->xattr);
-    if (xattr == NULL)
-        return ERR_NO_DATA;
-    r->ret_data = buf_ref(xattr->value);
-    return 0;
-}
-
-static int do_listxattr(struct engine *engine, struct request *r)
-{
-    char names[XATTRS_SIZE_MAX];
-    struct entry *entry;
-    struct xattr *xattr;
-    size_t used = 0;
-    int rc = target(engine->tree, r, &entry);
-
-    if (rc != 0)
-        return rc;
-    TAILQ_FOREACH(xattr, &entry->xattrs, link)
-    {
-        memcpy(names + used, xattr->name, strlen(xattr->name) + 1);
-        used += strlen(xattr->name) + 1;
-    }
-    r->ret_data = buf_copy(names, used);
-    return 0;
-}
-
-static int do_render(struct engine *engine, struct request *r)
-{
-    char text[64];
-    int size = snprintf(text, sizeof text, "table %d at %" PRId64 "\n",
-                        (int)r->table, engine->ready ? now_ns() : 0);
-
-    if (r->table == TABLE_HEALTH)
-        size = snprintf(text, sizeof text, "%s\n",
-                        engine->ready ? "ok" : "waiting for peers");
-    r->ret_data = buf_copy(text, (size_t)size);
-    return 0;
-}
-
-/* ---- writes ---- */
-
-static int do_make(struct engine *engine, struct request *r)
-{
-    struct tree *tree = engine->tree;
-    struct entry *dir = dir_of(tree, r->dir);
-    struct entry *entry = dir == NULL ? NULL : find(dir, r->name);
-
-    if (dir == NULL)
-        return ERR_NOT_FOUND;
-    r->created = entry == NULL;
-    if (entry != NULL && (r->kind == REQUEST_MKDIR ||
-                          (r->flags & REQUEST_EXCLUSIVE) != 0))
-        return ERR_EXISTS;
-    if (entry == NULL) {
-        entry = entry_new(tree, r->name, r->set.mode);
-        entry->attr.uid = r->set.uid;
-        entry->attr.gid = r->set.gid;
-        if (r->data != NULL) {
-            (void)resize(engine, entry, r->data->size);
-            memcpy(entry->content, r->data->data, r->data->size);
-        }
-        insert(tree, dir, entry);
-    }
-    r->attr = entry->attr;
-    return 0;
-}
-
-static int do_write(struct engine *engine, struct request *r)
-{
-    const size_t size = r->data == NULL ? 0 : r->data->size;
-    struct entry *entry;
-    uint64_t old_size;
-    int rc = target(engine->tree, r, &entry);
-
-    if (rc != 0)
-        return rc;
-    old_size = (r->flags & REQUEST_TRUNCATE) != 0 ? 0 : entry->attr.size;
-    r->ret_offset = (r->flags & REQUEST_APPEND) != 0 ? old_size : r->offset;
-    if (r->ret_offset + size > engine->config.value_size_max)
-        return ERR_TOO_LARGE;
-    (void)resize(engine, entry, old_size);
-    if (size > 0 && r->ret_offset + size > entry->attr.size)
-        (void)resize(engine, entry, r->ret_offset + size);
-    if (size > 0)
-        memcpy(entry->content + r->ret_offset, r->data->data, size);
-    if ((r->flags & REQUEST_KILL_PRIV) != 0)
-        entry->attr.mode &= ~(uint32_t)(S_ISUID | S_ISGID);
-    changed(engine->tree, entry);
-    r->attr = entry->attr;
-    return 0;
-}
-
-static int do_setattr(struct engine *engine, struct request *r)
-{
-    const struct attr *set = &r->set;
-    struct entry *entry;
-    int rc = target(engine->tree, r, &entry);
-    struct attr *attr = rc == 0 ? &entry->attr : NULL;
-
-    if (rc == 0 && (r->set_mask & SET_SIZE) != 0)
-        rc = resize(engine, entry, set->size);
-    if (rc != 0)
-        return rc;
-    if ((r->set_mask & SET_SIZE) != 0)
-        changed(engine->tree, entry);
-    if ((r->set_mask & SET_MODE) != 0)
-        attr->mode = (attr->mode & S_IFMT) | (set->mode & 07777);
-    if ((r->set_mask & SET_UID) != 0)
-        attr->uid = set->uid;
-    if ((r->set_mask & SET_GID) != 0)
-        attr->gid = set->gid;
-    if ((r->set_mask & (SET_ATIME | SET_ATIME_NOW)) != 0)
-        attr->atime_ns =
-            (r->set_mask & SET_ATIME) != 0 ? set->atime_ns : now_ns();
-    if ((r->set_mask & (SET_MTIME | SET_MTIME_NOW)) != 0)
-        attr->mtime_ns =
-            (r->set_mask & SET_MTIME) != 0 ? set->mtime_ns : now_ns();
-    attr->ctime_ns = now_ns();
-    attr->version = ++engine->tree->version;
-    r->attr = *attr;
-    return 0;
-}
-
-static int do_remove(struct engine *engine, struct request *r)
-{
-    struct entry *dir = dir_of(engine->tree, r->dir);
-    struct entry *entry = dir == NULL ? NULL : find(dir, r->name);
-
-    if (entry == NULL)
-        return ERR_NOT_FOUND;
-    if (S_ISDIR(entry->attr.mode) != (r->kind == REQUEST_RMDIR))
-        return r->kind == REQUEST_RMDIR ? ERR_NOT_DIR : ERR_IS_DIR;
-    if (entry->count > 0)
-        return ERR_NOT_EMPTY;
-    take_out(engine->tree, entry);
-    entry_free(engine->tree, entry);
-    return 0;
-}
-
-static void put_at(struct tree *tree, struct entry *entry, struct entry *dir,
-                   const char *name)
-{
-    free(entry->name);
-    entry->name = mem_strdup(name);
-    insert(tree, dir, entry);
-}
-
-static int do_rename(struct engine *engine, struct request *r)
-{
-    struct tree *tree = engine->tree;
-    struct entry *dir = dir_of(tree, r->dir);
-    struct entry *to_dir = dir_of(tree, r->to_dir);
-    struct entry *entry = dir == NULL ? NULL : find(dir, r->name);
-    struct entry *other = to_dir == NULL ? NULL : find(to_dir, r->to_name);
-
-    if (entry == NULL || to_dir == NULL)
-        return ERR_NOT_FOUND;
-    if (other != NULL && (r->flags & REQUEST_NOREPLACE) != 0)
-        return ERR_EXISTS;
-    if ((r->flags & REQUEST_EXCHANGE) != 0 && other == NULL)
-        return ERR_NOT_FOUND;
-    if (other != NULL && (r->flags & REQUEST_EXCHANGE) == 0 &&
-        other->count > 0)
-        return ERR_NOT_EMPTY;
-    take_out(tree, entry);
-    if (other != NULL)
-        take_out(tree, other);
-    if ((r->flags & REQUEST_EXCHANGE) != 0)
-        put_at(tree, other, dir, r->name);
-    else if (other != NULL)
-        entry_free(tree, other);
-    put_at(tree, entry, to_dir, r->to_name);
-    return 0;
-}
-
-static int do_setxattr(struct engine *engine, struct request *r)
-{
-    struct entry *entry;
-    struct xattr *xattr;
-    int rc = target(engine->tree, r, &entry);
-
-    if (rc != 0)
-        return rc;
-    xattr = find_xattr(entry, r->xattr);
-    if (xattr != NULL && (r->flags & REQUEST_XATTR_CREATE) != 0)
-        return ERR_EXISTS;
-    if (xattr == NULL && ((r->flags & REQUEST_XATTR_REPLACE) != 0 ||
-                          r->kind == REQUEST_REMOVEXATTR))
-        return ERR_NO_DATA;
-    if (xattr != NULL) {
-        TAILQ_REMOVE(&entry->xattrs, xattr, link);
-        buf_unref(xattr->value);
-        free(xattr->name);
-        free(xattr);
-    }
-    if (r->kind == REQUEST_SETXATTR) {
-        xattr = mem_zalloc(sizeof *xattr);
-        xattr->name = mem_strdup(r->xattr);
-        xattr->value = buf_ref(r->data);
-        TAILQ_INSERT_TAIL(&entry->xattrs, xattr, link);
-    }
-    entry->attr.version = ++engine->tree->version;
-    return 0;
-}
-
-/* ---- all ---- */
-
-static int (*const doers[REQUEST_KINDS])(struct engine *, struct request *) = {
-    [REQUEST_LOOKUP] = do_lookup,       [REQUEST_GETATTR] = do_getattr,
-    [REQUEST_READ] = do_read,           [REQUEST_READDIR] = do_readdir,
-    [REQUEST_GETXATTR] = do_getxattr,   [REQUEST_LISTXATTR] = do_listxattr,
-    [REQUEST_RENDER] = do_render,       [REQUEST_CREATE] = do_make,
-    [REQUEST_WRITE] = do_write,         [REQUEST_SETATTR] = do_setattr,
-    [REQUEST_UNLINK] = do_remove,       [REQUEST_MKDIR] = do_make,
-    [REQUEST_RMDIR] = do_remove,        [REQUEST_RENAME] = do_rename,
-    [REQUEST_SETXATTR] = do_setxattr,   [REQUEST_REMOVEXATTR] = do_setxattr,
-};
-
-int tree_apply(struct engine *engine, struct request *request)
-{
-    return doers[request->kind](engine, request);
-}
+/* ---- the tree ---- */
 
 struct tree *tree_new(void)
 {
@@ -539,7 +165,7 @@ static struct entry *walk(struct tree *tree, char *path, char **ret_name)
     char *next;
 
     while (word != NULL && (next = strtok_r(NULL, "/", &save)) != NULL) {
-        dir = find(dir, word);
+        dir = entry_find(dir, word);
         assert(dir != NULL);
         word = next;
     }
@@ -553,7 +179,7 @@ static void fill(struct tree *tree, struct entry *dir, int count)
 
     for (int i = 0; i < count; i++) {
         (void)snprintf(name, sizeof name, "f%07d", i);
-        insert(tree, dir, entry_new(tree, name, S_IFREG | 0644));
+        entry_insert(tree, dir, entry_new(tree, name, S_IFREG | 0644));
     }
 }
 
@@ -567,25 +193,26 @@ int tree_order(struct engine *engine, const char *verb, const char *path,
     char *name;
     char *to_name;
     struct entry *dir = walk(tree, copy, &name);
-    struct entry *entry = find(dir, name);
+    struct entry *entry = entry_find(dir, name);
     int rc = 0;
 
     r.dir = nsid_of_ino(dir->attr.ino);
     r.name = name;
     if (strcmp(verb, "unlink") == 0) {
-        rc = do_remove(engine, &r);
+        rc = tree_apply(engine, &r);
     } else if (strcmp(verb, "write") == 0) {
         if (entry == NULL) {
             entry = entry_new(tree, name, S_IFREG | 0644);
-            insert(tree, dir, entry);
+            entry_insert(tree, dir, entry);
         }
-        (void)resize(engine, entry, strlen(rest));
+        (void)entry_resize(engine, entry, strlen(rest));
         memcpy(entry->content, rest, strlen(rest));
-        changed(tree, entry);
+        entry_changed(tree, entry);
     } else if (strcmp(verb, "rename") == 0) {
         r.to_dir = nsid_of_ino(walk(tree, to_copy, &to_name)->attr.ino);
         r.to_name = to_name;
-        rc = do_rename(engine, &r);
+        r.kind = REQUEST_RENAME;
+        rc = tree_apply(engine, &r);
     } else if (strcmp(verb, "fill") == 0) {
         fill(tree, entry, atoi(rest));
     } else {

@@ -39,8 +39,7 @@ static int teardown(void **state)
 }
 
 /* Parses "grovefs" and up to three arguments. */
-static int parse(struct fixture *f, const char *a, const char *b,
-                 const char *c)
+static int parse(struct fixture *f, const char *a, const char *b, const char *c)
 {
     static char storage[4][256];
     char *argv[] = {storage[0], storage[1], storage[2], storage[3], NULL};
@@ -73,8 +72,7 @@ static int parse_with_config(struct fixture *f, const char *text,
     char argument[128];
 
     write_config(f, text);
-    (void)snprintf(argument, sizeof argument, "-oconfig=%s%s", f->config,
-                   more);
+    (void)snprintf(argument, sizeof argument, "-oconfig=%s%s", f->config, more);
     return parse(f, argument, "/mnt", NULL);
 }
 
@@ -116,8 +114,7 @@ static void test_what_mount_passes_is_taken(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(
-        parse(f, "source", "/mnt", "-orw,dev,suid,_netdev,x-systemd.foo=1"),
-        0);
+        parse(f, "source", "/mnt", "-orw,dev,suid,_netdev,x-systemd.foo=1"), 0);
     assert_string_equal(f->options.mountpoint, "/mnt");
     assert_true(fuse_has(f, "dev"));
     assert_false(fuse_has(f, "_netdev"));
@@ -151,7 +148,7 @@ static void test_paths_become_absolute(void **state)
 static void test_wrong_values_are_refused_by_name(void **state)
 {
     static const char *const wrong[] = {
-        "-oid=x",          "-oid=0",        "-oid=",          "-oid",
+        "-oid=x",          "-oid=0",        "-oid=",           "-oid",
         "-oop_timeout=-1", "-oop_timeout=", "-oop_timeout=1x", "-ovalue_max=0",
         "-ovalue_max=5T",  "-ovalue_max=K", "-olog_level=all", "-odata=",
     };
@@ -219,8 +216,7 @@ static void test_a_missing_file_is_an_error(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(parse(f, "-oconfig=/no/such", "/mnt", NULL),
-                     ERR_INVALID);
+    assert_int_equal(parse(f, "-oconfig=/no/such", "/mnt", NULL), ERR_INVALID);
     assert_non_null(strstr(f->e.text, "/no/such"));
 }
 

@@ -170,7 +170,6 @@ static bool rewrite_file(const char *file)
 {
     struct directive_reader reader = {.file = file, .in = fopen(file, "r")};
     const struct harness *harness = NULL;
-    struct out text = {.used = 0};
     void *state = NULL;
     struct directive d;
     FILE *to;
@@ -206,7 +205,6 @@ static bool rewrite_file(const char *file)
         fclose(to);
     }
     free(all);
-    out_release(&text);
     return to != NULL;
 }
 

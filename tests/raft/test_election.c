@@ -376,6 +376,43 @@ static void test_no_campaign_before_a_conf_change_is_applied(void **state)
     assert_int_equal(raft_role(p->raft), RAFT_CANDIDATE);
 }
 
+/* Whoever refuses a vote says what is committed: after the end of a joint
+ * configuration only removed peers might know. */
+static void test_refused_candidate_learns_what_is_committed(void **state)
+{
+    struct peer *p = *state;
+    struct raft_message m = {.type = RAFT_MSG_VOTE_RESP,
+                             .from = 2,
+                             .term = 2,
+                             .reject = true,
+                             .known_commit = 2,
+                             .known_commit_term = 1};
+
+    peer_store(p, (uint64_t[]){1, 1, 1}, 3);
+    peer_start(p);
+    (void)raft_campaign(p->raft);
+    peer_pump(p);
+    (void)peer_receive(p, &m);
+    assert_int_equal(raft_commit(p->raft), 2);
+    m.known_commit = 3;
+    m.known_commit_term = 2;
+    (void)peer_receive(p, &m);
+    assert_int_equal(raft_commit(p->raft), 2);
+}
+
+static void test_voter_tells_a_candidate_what_is_committed(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.tell_commit_to_candidates = true;
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 3, 2);
+    (void)vote_request(p, 3, 2, 1, 1);
+    assert_false(granted(p, RAFT_MSG_VOTE_RESP));
+    assert_int_equal(peer_last(p, RAFT_MSG_VOTE_RESP)->known_commit, 2);
+    assert_int_equal(peer_last(p, RAFT_MSG_VOTE_RESP)->known_commit_term, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -404,6 +441,8 @@ int main(void)
         UNIT(test_restarted_voter_is_silent),
         UNIT(test_learner_votes_but_does_not_stand),
         UNIT(test_no_campaign_before_a_conf_change_is_applied),
+        UNIT(test_refused_candidate_learns_what_is_committed),
+        UNIT(test_voter_tells_a_candidate_what_is_committed),
     };
 
     return cmocka_run_group_tests_name("election", tests, NULL, NULL);

@@ -106,6 +106,24 @@ static void test_read_waits_for_an_entry_of_the_own_term(void **state)
     assert_int_equal(p->read_state.index, 1);
 }
 
+/* Also where the log of a new group begins, without any leader, in a term that
+ * becomes the leader's. */
+static void test_read_waits_where_the_log_begins_in_the_own_term(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot = {.index = 5, .term = 1};
+
+    snapshot.conf_state = p->conf;
+    (void)memory_storage_apply_snapshot(&p->storage, &snapshot);
+    p->config.applied = 5;
+    peer_lead(p, 3);
+    (void)raft_read_index(p->raft, 7);
+    peer_pump(p);
+    confirm(p, 2, 1);
+    assert_int_equal(p->read_state_count, 0);
+    assert_false(peer_status(p).own_term_committed);
+}
+
 /* A learner's answer confirms nothing. */
 static void test_learners_do_not_confirm(void **state)
 {
@@ -216,6 +234,7 @@ int main(void)
         UNIT(test_one_round_confirms_all_reads_before_it),
         UNIT(test_lost_round_is_repeated),
         UNIT(test_read_waits_for_an_entry_of_the_own_term),
+        UNIT(test_read_waits_where_the_log_begins_in_the_own_term),
         UNIT(test_learners_do_not_confirm),
         UNIT(test_single_voter_answers_at_once),
         UNIT(test_follower_forwards_reads),

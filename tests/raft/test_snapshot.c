@@ -225,6 +225,25 @@ static void test_wanted_snapshot_replaces_an_intact_log(void **state)
     assert_int_equal(peer_status(p).snapshot_wanted, 0);
 }
 
+/* It still confirms what it has, or that might never be committed. */
+static void test_peer_that_wants_a_snapshot_confirms_its_log(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 3, 1);
+    assert_int_equal(raft_request_snapshot(p->raft), 0);
+    peer_forget(p);
+    peer_append(p, 1, 1, 2, 1, 2, 1);
+    assert_false(peer_last(p, RAFT_MSG_APP_RESP)->reject);
+    assert_int_equal(peer_last(p, RAFT_MSG_APP_RESP)->index, 3);
+    assert_int_equal(raft_last_index(p->raft), 3);
+    peer_append(p, 1, 1, 2, 1, 2, 4);
+    assert_int_equal(raft_commit(p->raft), 3);
+    peer_append(p, 1, 1, 2, 1, 2, 4);
+    assert_int_equal(peer_last(p, RAFT_MSG_APP_RESP)->snapshot_wanted, 3);
+}
+
 /* The leader then sends one that is new enough. */
 static void test_leader_serves_a_wanted_snapshot(void **state)
 {
@@ -262,6 +281,7 @@ int main(void)
         UNIT(test_no_campaign_during_a_restore),
         UNIT(test_snapshot_completion_counts_in_any_term),
         UNIT(test_wanted_snapshot_replaces_an_intact_log),
+        UNIT(test_peer_that_wants_a_snapshot_confirms_its_log),
         UNIT(test_leader_serves_a_wanted_snapshot),
     };
 

@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting and interrupts, /.cluster, starting and stopping."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from mounted import error_of, main, read, until, write
+
+
+# ---- waiting and interrupts ----
+
+def blocked(m, script, kind, sig):
+    """Runs a script whose request hangs; returns how long it took to die."""
+    m.order("trace")
+    child = subprocess.Popen(["bash", "-c", "exec " + script], cwd=m.root,
+                             stderr=subprocess.DEVNULL,
+                             stdout=subprocess.DEVNULL)
+    until(lambda: m.trace(kind))
+    time.sleep(0.05)
+    start = time.time()
+    child.send_signal(sig)
+    child.wait(timeout=5)
+    return time.time() - start
+
+
+def test_a_parked_request_ends_on_a_signal(m):
+    m.ok("echo 1 > f; mkdir d")
+    for kind, name, script in (
+            ("LOOKUP", "none", "cat none"), ("READ", "f", "cat f"),
+            ("WRITE", "f", "dd if=/dev/zero of=f count=1"),
+            ("CREATE", "new", "dd if=/dev/null of=new"),
+            ("UNLINK", "f", "rm f"), ("RENAME", "f", "mv f g"),
+            ("READDIR", "*", "ls d"), ("MKDIR", "e", "mkdir e"),
+            ("SETATTR", "f", "chmod 600 f"),
+            ("GETATTR", "f", "dd if=/dev/zero of=f count=1"),
+            ("GETXATTR", "f", "getfattr -n user.a f"),
+            ("RENDER", "*", "cat .cluster/health")):
+        for sig in (signal.SIGINT, signal.SIGKILL):
+            m.order(f"fault {kind} {name} hang")
+            took = blocked(m, script, kind, sig)
+            m.order("clear")
+            assert took < 0.5, (kind, sig, took)
+
+
+def test_who_waits_for_a_rename_can_be_killed(m):
+    m.ok("echo 1 > f")
+    with open(m.path("f")) as f:
+        m.order("fault RENAME * hang")
+        mover = subprocess.Popen(["mv", "f", "g"], cwd=m.root)
+        until(lambda: m.trace("RENAME"))
+        reader = subprocess.Popen(["cat"], stdin=f, stdout=subprocess.DEVNULL)
+        time.sleep(0.2)
+        start = time.time()
+        reader.kill()
+        reader.wait(timeout=5)
+        assert time.time() - start < 0.5
+        mover.kill()
+        mover.wait(timeout=5)
+        m.order("clear")
+        assert f.read() == "1\n"
+
+
+def test_nobody_holds_up_others(m):
+    """One LOOKUP that waits does not stop others in that directory."""
+    m.ok("echo 1 > f")
+    names = [f"slow{i}" for i in range(12)]
+    for name in names:
+        m.order(f"fault LOOKUP {name} hang")
+    children = [subprocess.Popen(["cat", name], cwd=m.root,
+                                 stderr=subprocess.DEVNULL)
+                for name in names]
+    time.sleep(0.2)
+    start = time.time()
+    assert m.ok("cat f; cat .cluster/health; df . > /dev/null") == "1\nok\n"
+    assert error_of(os.stat, m.path("none")) == errno.ENOENT
+    assert time.time() - start < 2
+    for child in children:
+        child.kill()
+    for child in children:
+        child.wait(timeout=5)
+
+
+def test_everything_answered_later(m):
+    m.order("later 1")
+    m.ok("echo x > x; echo y > x; echo z >> x; mkdir -p a/b; mv x a; ls -l a;"
+         "cp -a a c; ln -s c l; setfattr -n user.k -v v c; rm -r a; > c/x")
+    assert m.ok("cat l/x; find c | sort; getfattr -d c") == (
+        'c\nc/b\nc/x\n# file: c\nuser.k="v"\n\n')
+    with open(m.path("c/x")) as f:
+        os.unlink(m.path("c/x"))
+        assert f.read() == ""
+
+
+def test_errors_reach_the_caller(m):
+    for name, number in (("NO_QUORUM", errno.EHOSTUNREACH),
+                         ("UNKNOWN_OUTCOME", errno.ETIMEDOUT),
+                         ("NO_SPACE", errno.ENOSPC), ("BUSY", errno.EBUSY),
+                         ("READ_ONLY", errno.EROFS)):
+        m.order(f"fault MKDIR * error={name}")
+        assert error_of(os.mkdir, m.path("d")) == number
+        m.order("clear")
+
+
+def test_no_eintr_without_an_interrupt(m):
+    m.order("fault MKDIR * error=INTERRUPTED")
+    assert error_of(os.mkdir, m.path("d")) not in (0, errno.EINTR)
+
+
+def test_many_at_once(m):
+    m.order("fault WRITE * delay=3")
+    script = ("for i in 1 2 3 4 5 6 7 8 9 10; do echo $i > s; cat s > p$0;"
+              " mv p$0 q$0; ls > /dev/null; rm q$0; done")
+    children = [subprocess.Popen(["bash", "-c", script, str(i)], cwd=m.root,
+                                 stderr=subprocess.DEVNULL)
+                for i in range(12)]
+    for child in children:
+        child.wait(timeout=60)
+    assert m.ok("ls") == "s\n"
+    assert m.ok("cat s").strip() in map(str, range(1, 11))
+
+
+# ---- /.cluster ----
+
+def test_cluster_files(m):
+    assert os.listdir(m.root) == []
+    names = sorted(os.listdir(m.path(".cluster")))
+    assert names == sorted("version health nodes regions leaders lag log"
+                           " metrics".split())
+    assert m.ok("cat .cluster/health") == "ok\n"
+    assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
+    assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
+    m.ok("cd .cluster; cat * > /dev/null; cd ..; ls .cluster/.. > /dev/null")
+    with open(m.path(".cluster/nodes")) as f:
+        first = f.read()
+        f.seek(0)
+        assert f.read() == first != read(m.path(".cluster/nodes"))
+
+
+def test_cluster_is_read_only(m):
+    c = m.path(".cluster")
+    h = c + "/health"
+    m.ok("echo 1 > f")
+    assert error_of(os.open, h, os.O_WRONLY) == errno.EACCES
+    assert error_of(os.open, c + "/x", os.O_CREAT | os.O_WRONLY) == errno.EPERM
+    assert error_of(os.mkdir, c) == errno.EEXIST
+    for call, *arguments in (
+            (os.unlink, h), (os.rmdir, c), (os.rename, c, m.path("x")),
+            (os.rename, h, m.path("x")), (os.mkdir, c + "/d"),
+            (os.rename, m.path("f"), c + "/f"), (os.symlink, "x", c + "/l"),
+            (os.chmod, h, 0o777), (os.utime, h), (os.truncate, h, 0),
+            (os.setxattr, h, "user.a", b"1"), (os.chown, c, 1, 1)):
+        assert error_of(call, *arguments) in (
+            errno.EPERM, errno.EACCES), (call, arguments)
+    assert error_of(os.stat, c + "/none") == errno.ENOENT
+    m.ok("mkdir d; echo 1 > d/.cluster; cat d/.cluster")
+
+
+def test_a_node_without_peers_is_mounted(m):
+    m.close()
+    start = time.time()
+    m.__init__(m.binary, "peers=1@h:1+2@h:2,id=1")
+    assert m.started.returncode == 0 and time.time() - start < 5
+    assert m.ok("cat .cluster/health") == "waiting for peers\n"
+    assert "ready" not in m.log()
+    m.order("ready")
+    until(lambda: "info fs ready" in m.log())
+
+
+# ---- starting and stopping ----
+
+def refused(m, *arguments):
+    """Starts a second daemon that is to fail; returns its one line."""
+    def mounts():
+        return [x for x in read("/proc/self/mounts").splitlines()
+                if m.base in x]
+
+    before = mounts()
+    done = subprocess.run([m.binary, *arguments], capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 1 and done.stdout == "", done
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("grovefs: "), done.stderr
+    assert mounts() == before
+    return done.stderr
+
+
+def test_wrong_starts_say_why(m):
+    other = m.base + "/other"
+    os.mkdir(other)
+    file = m.base + "/file"
+    write(file, "")
+    data = "data=" + m.base + "/other-data"
+    for front in ((), ("-f",)):
+        assert "unknown option" in refused(m, *front, "-o", "nonsense", other)
+        assert "op_timeout=x" in refused(m, *front, "-o", "op_timeout=x",
+                                         other)
+        assert "'-z'" in refused(m, *front, "-z", other)
+        assert "No such file" in refused(m, *front, "-o", data, m.base + "/no")
+        assert "Not a directory" in refused(m, *front, "-o", data, file)
+        assert "is mounted there" in refused(m, *front, "-o", data, m.root)
+        assert "in use" in refused(m, *front, "-o", "data=" + m.data, other)
+        assert "in use" in refused(m, *front, "-o", data + ",listen=used",
+                                   other)
+        assert "mountpoint" in refused(m, *front, "-o", data)
+    assert "join=" in refused(m, "-o", data + "2,peers=foreign", other)
+
+
+def test_an_unwritable_mountpoint(m):
+    other = m.base + "/other"
+    os.mkdir(other)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "none", other],
+                   check=True)
+    try:
+        assert "not writable" in refused(m, "-o", f"data={m.base}/o", other)
+    finally:
+        subprocess.run(["umount", other], check=True)
+
+
+def test_help_and_version(m):
+    text = subprocess.run([m.binary, "--help"], capture_output=True,
+                          text=True, check=True).stdout
+    for name in ("data=", "op_timeout=", "value_max=", "peers=", "config="):
+        assert name in text
+    assert "join" not in text
+    text = subprocess.run([m.binary, "-V"], capture_output=True, text=True,
+                          check=True).stdout
+    assert text.startswith("grovefs ")
+
+
+def test_sigterm_unmounts_and_answers_what_waits(m):
+    m.ok("echo 1 > f")
+    m.order("fault READ * hang")
+    child = subprocess.Popen(["cat", m.path("f")], stderr=subprocess.DEVNULL)
+    until(lambda: m.trace("READ"))
+    os.kill(m.pid, signal.SIGTERM)
+    assert child.wait(timeout=5) != 0
+    m.wait_end()
+    assert not m.is_mounted()
+
+
+def test_umount_ends_the_daemon(m):
+    subprocess.run(["umount", m.root], check=True)
+    m.wait_end()
+    assert "reason=unmounted" in m.log()
+
+
+def test_a_bare_truncation_survives_sigterm(m):
+    m.ok("echo 1 > f")
+    m.order("trace")
+    with open(m.path("f"), "w"):
+        pass
+    os.kill(m.pid, signal.SIGTERM)
+    m.wait_end()
+
+
+def test_a_dead_mount_is_replaced(m):
+    m.ok("echo 1 > f")
+    os.kill(m.pid, signal.SIGKILL)
+    m.wait_end()
+    until(lambda: error_of(os.stat, m.root) == errno.ENOTCONN)
+    m.start()
+    assert m.started.returncode == 0
+    assert "dead mount detached" in m.log()
+    assert os.listdir(m.root) == []
+    m.ok("echo 2 > f")
+
+
+def test_a_fatal_error_ends_at_once(m):
+    try:
+        m.order("fatal")
+    except (OSError, IndexError):
+        pass
+    m.wait_end()
+    assert not m.is_mounted()
+    assert 'fatal reason="test"' in m.log()
+
+
+def test_mount_t_fuse_grovefs(m):
+    m.close()
+    m.base = tempfile.mkdtemp(prefix="grovefs-fs-")
+    m.root, m.data = m.base + "/mnt", m.base + "/data"
+    os.mkdir(m.root)
+    if shutil.which("mount.fuse3") is None:
+        return
+    os.symlink(os.path.abspath(m.binary), m.base + "/grovefs")
+    subprocess.run(["mount.fuse3", "grovefs#none", m.root, "-o",
+                    f"rw,dev,suid,data={m.data}"], check=True, timeout=20,
+                   env={**os.environ, "PATH": m.base + ":" +
+                        os.environ["PATH"]})
+    m.pid = m.find_pid()
+    assert m.ok("echo 1 > f; cat f") == "1\n"
+    m.ok("findmnt -no FSTYPE,SOURCE . | grep -q '^fuse.grovefs grovefs'")
+
+
+def test_in_the_foreground(m):
+    m.close()
+    m.base = tempfile.mkdtemp(prefix="grovefs-fs-")
+    m.root, m.data = m.base + "/mnt", m.base + "/data"
+    os.mkdir(m.root)
+    ours, theirs = os.pipe()
+    pipe = os.fstat(theirs)
+    child = subprocess.Popen(
+        [m.binary, "-f", "-o", "data=" + m.data, m.root], stderr=theirs,
+        env={**os.environ, "JOURNAL_STREAM": f"{pipe.st_dev}:{pipe.st_ino}"})
+    os.close(theirs)
+    m.pid = child.pid
+    until(m.is_mounted)
+    assert m.ok("echo 1 > f; cat f") == "1\n"
+    child.send_signal(signal.SIGINT)
+    assert child.wait(timeout=10) == 0
+    with open(ours) as log:
+        assert log.read().startswith("<6>info fs ")
+
+
+if __name__ == "__main__":
+    sys.exit(main(globals()))
