@@ -51,8 +51,6 @@ static int open_existing(struct exec *x, struct entry *entry)
 
     if ((x->command->flags & REQUEST_EXCLUSIVE) != 0)
         rc = ERR_EXISTS;
-    else if (entry->kind == ENTRY_DIR)
-        rc = ERR_IS_DIR;
     else
         x->result->attr = entry->attr;
     entry_release(entry);

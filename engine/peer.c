@@ -112,6 +112,7 @@ static int start_raft(struct peer *peer)
         .pre_vote = true,
         .check_quorum = true,
         .step_down_on_removal = true,
+        .tell_commit_to_candidates = true,
         .disable_proposal_forwarding = true,
         .message_size_max = MESSAGE_SIZE_MAX,
         .inflight_count_max = INFLIGHT_COUNT_MAX,

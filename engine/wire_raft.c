@@ -145,6 +145,8 @@ void raft_batch_add(struct raft_batch *batch, uint64_t region,
     m.reject = message->reject;
     m.reject_hint = message->reject_hint;
     m.snapshot_wanted = message->snapshot_wanted;
+    m.known_commit = message->known_commit;
+    m.known_commit_term = message->known_commit_term;
     m.context = message->context;
     m.clock = message->clock;
     m.snapshot = snapshot_to_pb(&snapshot, message->snapshot);
@@ -317,6 +319,8 @@ static void fields_from_pb(struct raft_envelope *to,
         .vote = from->vote,
         .reject_hint = from->reject_hint,
         .snapshot_wanted = from->snapshot_wanted,
+        .known_commit = from->known_commit,
+        .known_commit_term = from->known_commit_term,
         .context = from->context,
         .clock = from->clock,
         .reject = from->reject != 0,

@@ -36,6 +36,7 @@ static const struct row rows[] = {
     {"config",     PATH,    MEMBER(config),         "FILE",      "more options, one `name = value` a line"},
     {"op_timeout", SECONDS, MEMBER(op_timeout_ms),  "SECONDS",   "until a request without a majority fails (10)"},
     {"value_max",  SIZE,    MEMBER(value_size_max), "BYTES",     "greatest file, with K, M or G (64M)"},
+    {"log_keep",   NUMBER,  MEMBER(log_keep),       "ENTRIES",   "applied log entries kept for lagging nodes (10000)"},
     {"log_level",  LEVEL,   MEMBER(log_level),      "LEVEL",     "debug, info, warn or error (info)"},
     /* clang-format on */
 };

@@ -27,6 +27,7 @@ struct options {
     char *config;
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
+    uint64_t log_keep;
     enum log_level log_level;
 
     enum options_action action;

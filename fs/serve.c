@@ -61,6 +61,7 @@ static int open_engine(struct daemon *daemon, const struct options *options,
         .node_id = options->id,
         .op_timeout_ms = options->op_timeout_ms,
         .value_size_max = options->value_size_max,
+        .log_keep = options->log_keep,
         .on_fatal = on_fatal,
         .on_fatal_context = daemon,
     };

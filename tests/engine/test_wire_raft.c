@@ -61,6 +61,8 @@ static struct raft_message filled_append(void)
         .vote = 7,
         .reject_hint = 8,
         .snapshot_wanted = 9,
+        .known_commit = 21,
+        .known_commit_term = 22,
         .context = UINT64_MAX - 10,
         .clock = UINT64_MAX - 11,
         .reject = true,
@@ -143,6 +145,7 @@ static void test_a_message_comes_back(void **state)
     assert_true(m->log_term == 4 && m->index == 5 && m->commit == 6);
     assert_true(m->vote == 7 && m->reject_hint == 8);
     assert_true(m->snapshot_wanted == 9 && m->context == UINT64_MAX - 10);
+    assert_true(m->known_commit == 21 && m->known_commit_term == 22);
     assert_true(m->clock == UINT64_MAX - 11 && m->reject);
     assert_null(m->snapshot);
     given_release(&given);
