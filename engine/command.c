@@ -302,3 +302,19 @@ void result_release(struct result *result)
     codec_free(result->held);
     *result = (struct result){0};
 }
+
+bool command_grows(const struct command *command)
+{
+    switch (command->op) {
+    case COMMAND_CREATE:
+    case COMMAND_SETXATTR:
+    case COMMAND_DIR_SETXATTR:
+        return true;
+    case COMMAND_WRITE:
+        return command->data.size > 0;
+    case COMMAND_TXN_PREPARE:
+        return command->txn_kind == TXN_MKDIR;
+    default:
+        return false;
+    }
+}

@@ -59,6 +59,11 @@ static inline bool command_is_read(enum command_op op)
     return op >= COMMAND_LOOKUP;
 }
 
+/* Whether it takes disk space: refused while the disks are full. What frees
+ * space, or ends what was begun, goes on. */
+struct command;
+bool command_grows(const struct command *command);
+
 enum txn_kind { TXN_MKDIR = 1, TXN_RMDIR = 2, TXN_RENAME = 3 };
 
 /* One change of the catalog that a decision makes. */

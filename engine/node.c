@@ -46,6 +46,7 @@ struct node {
     struct env_timer tick;
     unsigned ticks;
     uint64_t stamp_last;
+    bool disk_full;
     struct env_task flush_task;
     bool flush_posted;
     uint64_t ino_next;
@@ -162,6 +163,49 @@ static void follow_data_leader(struct node *node)
     (void)peer_transfer(placement, leader);
 }
 
+/* Voters of the data region that can still store something, or may. */
+static size_t count_roomy_voters(const struct node *node,
+                                 const struct region *region)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < region->peer_count; i++) {
+        const struct node_status *status =
+            status_board_find(node->board, region->peers[i].node);
+
+        if (region->peers[i].role == PEER_VOTER &&
+            (status == NULL || status->disk_free >= DISK_RESERVE_BYTES))
+            count++;
+    }
+    return count;
+}
+
+static void look_at_disks(struct node *node)
+{
+    const struct peer *data = node->peers[REGION_FIRST_DATA];
+    struct engine_space space = {.bytes_free = UINT64_MAX};
+    bool full;
+
+    if (data == NULL)
+        return;
+    if (node->config.space != NULL)
+        node->config.space(node->config.context, &space);
+    full = space.bytes_free < DISK_RESERVE_BYTES ||
+           count_roomy_voters(node, peer_region(data)) <=
+               peer_region(data)->voter_count / 2;
+    if (full != node->disk_full)
+        node_log_event(node, LOG_WARN,
+                       full ? "the disk is full: what takes space is refused "
+                              "until some is freed"
+                            : "there is room on the disk again");
+    node->disk_full = full;
+}
+
+bool node_disk_full(const struct node *node)
+{
+    return node->disk_full;
+}
+
 static void each_second(struct node *node)
 {
     if (node->retired == NULL)
@@ -179,6 +223,7 @@ static void on_tick(struct env_timer *timer)
     for (size_t i = 0; i < REGIONS; i++)
         if (node->peers[i] != NULL)
             peer_tick(node->peers[i]);
+    look_at_disks(node);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
 }

@@ -40,7 +40,8 @@ enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1, REGIONS = 2 };
 
 enum {
     NODES_MAX = 16,
-    LOG_KEEP_DEFAULT = 10000 /* applied entries kept for lagging replicas */
+    LOG_KEEP_DEFAULT = 10000, /* applied entries kept for lagging replicas */
+    DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* more than memory has to flush */
 };
 
 struct barrier;
@@ -125,6 +126,11 @@ void node_on_leader_change(struct node *node, struct peer *peer);
  * by himself are put into /.cluster/log. */
 void node_note_outcome(struct node *node, const struct request *request,
                        int status);
+
+/* Whether this leader must refuse what takes disk space (ERR_NO_SPACE): its own
+ * disk is down to the reserve, or those of too many replicas are, so that a
+ * majority could not store it. The reserve is for going on after that. */
+bool node_disk_full(const struct node *node);
 
 /* Asks for a flush of state/ soon, on ENV_BULK; many asks make one. */
 void node_flush_state(struct node *node);

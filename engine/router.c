@@ -221,6 +221,11 @@ static void attempt(struct router_call *call)
         arm(call, RETRY_MS);
         return;
     }
+    if (target == node_id(call->node) && call->grows &&
+        node_disk_full(call->node)) {
+        end_call(call, ERR_NO_SPACE, NULL, 0);
+        return;
+    }
     call->target = target;
     arm(call, RESEND_MS);
     if (target == node_id(call->node))
@@ -290,6 +295,7 @@ void router_call(struct router *router, struct router_call *call,
     call->ticket = ++router->ticket_last;
     call->target = call->hint = 0;
     call->maybe_applied = false;
+    call->grows = command != NULL && command_grows(command);
     call->hold.sequence = 0;
     call->active = true;
     call->timer = (struct env_timer){.fire = on_timer};

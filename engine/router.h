@@ -48,6 +48,7 @@ struct router_call {
     uint64_t hint;   /* node that is said to lead */
     size_t turn;     /* for trying all nodes */
     bool active;
+    bool grows;
     bool maybe_applied;
     struct env_timer timer;
     UT_hash_handle by_ticket;

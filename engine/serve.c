@@ -181,7 +181,8 @@ static void start(struct served *served, enum call_kind kind)
 
 /* What is proposed is checked here once, so that a log never holds what its
  * replicas cannot read. */
-static bool is_sound(const struct call *call, const struct env_packet *packet)
+static bool is_sound(const struct call *call, const struct env_packet *packet,
+                     bool *ret_grows)
 {
     struct command command = {0};
     int rc;
@@ -192,6 +193,8 @@ static bool is_sound(const struct call *call, const struct env_packet *packet)
         return false;
     rc = command_decode(&command, (struct slice){packet->payloads[0]->data,
                                                  packet->payloads[0]->size});
+    *ret_grows =
+        rc == 0 && call->kind == CALL_PROPOSE && command_grows(&command);
     command_release(&command);
     return rc == 0;
 }
@@ -202,6 +205,7 @@ void serve_call(struct serve *serve, uint64_t from,
     struct slice header = {packet->header->data, packet->header->size};
     struct call call = {0};
     struct served *served;
+    bool grows = false;
 
     if (serve->stopped || call_decode(&call, header) != 0)
         return;
@@ -210,8 +214,12 @@ void serve_call(struct serve *serve, uint64_t from,
     served->from = from;
     served->ticket = call.ticket;
     served->region = call.region;
-    if (!is_sound(&call, packet)) {
+    if (!is_sound(&call, packet, &grows)) {
         refuse(served, ERR_PROTOCOL, false);
+        return;
+    }
+    if (grows && node_disk_full(serve->node)) {
+        refuse(served, ERR_NO_SPACE, false);
         return;
     }
     if (packet->payload_count == 1)

@@ -35,6 +35,7 @@ def without_majority(t, survivor):
     for name in range(8):
         put(c.path(1, f'key{name}'), b'old')
     os.mkdir(c.path(1, 'folder'))
+    os.mkdir(c.path(1, 'other'))
     node = c.leader() if survivor == 'leader' else c.followers()[0]
     return c, node, [other for other in c.nodes if other != node]
 
@@ -112,7 +113,7 @@ def a_waiting_writer_ends_at_once_by_ctrl_c(t):
                    'conv=notrunc', 'status=none'),
                   ('sh', '-c', f'echo v > {c.path(node, "key")}'),
                   ('cat', c.path(node, 'key')),
-                  ('mkdir', c.path(node, 'other'))):
+                  ('mkdir', c.path(node, 'new'))):
         process = t.popen(*words, stderr=subprocess.DEVNULL)
         time.sleep(1)
         assert process.poll() is None, f'{words[0]} did not wait'
@@ -144,7 +145,7 @@ def no_process_is_in_D_state_while_the_cluster_has_no_majority(t):
     watcher.start()
     commands = [('sh', '-c', f'echo v > {c.path(node, f"key{i}")}') for i in range(4)]
     commands += [('cat', c.path(node, 'key4')), ('stat', c.path(node, 'key5')),
-                 ('ls', '-l', c.path(node, 'folder')), ('touch', c.path(node, 'folder/new'))]
+                 ('ls', '-l', c.path(node, 'folder')), ('touch', c.path(node, 'other/new'))]
     for words in commands:
         processes.append(t.popen(*words, stdout=subprocess.DEVNULL,
                                  stderr=subprocess.DEVNULL))
@@ -158,6 +159,23 @@ def no_process_is_in_D_state_while_the_cluster_has_no_majority(t):
     c.resume(*others)
     long = {name: count for name, count in seen.items() if count > 5}
     assert not long, f'samples of 20 ms in D state: {long}'
+
+
+@test
+def who_waits_in_the_kernel_for_another_waiting_process_can_be_killed_at_once(t):
+    # Listing a folder in which a name is being made, the kernel holds the
+    # lister on a lock of its own: D state, for as long as the other waits.
+    c, node, others = without_majority(t, 'leader')
+    c.pause(*others)
+    t.popen('touch', c.path(node, 'folder/new'), stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    lister = t.popen('ls', c.path(node, 'folder'), stderr=subprocess.DEVNULL)
+    time.sleep(0.5)
+    lister.kill()
+    began = time.monotonic()
+    lister.wait(OP_TIMEOUT_S * 3)
+    assert time.monotonic() - began < 1
+    c.resume(*others)
 
 
 main()

@@ -5,6 +5,7 @@
 import itertools
 import os
 import shutil
+import stat
 import subprocess
 
 from harness import main, test, together
@@ -39,16 +40,17 @@ def real_tree(to):
 
 
 def described(top):
-    """Name, type, mode, owner, size, time and link target of everything."""
+    """Name, type, mode, owner, size, time and link target of everything; of
+    folders no time, which is that of their last change wherever it was."""
     seen = []
     for folder, folders, files in os.walk(top):
         for name in itertools.chain(folders, files):
             path = os.path.join(folder, name)
             s = os.lstat(path)
-            link = os.path.islink(path)
+            size_and_time = (s.st_size, s.st_mtime_ns)
             seen.append((os.path.relpath(path, top), oct(s.st_mode), s.st_uid, s.st_gid,
-                         0 if os.path.isdir(path) and not link else s.st_size,
-                         s.st_mtime_ns, os.readlink(path) if link else ''))
+                         () if stat.S_ISDIR(s.st_mode) else size_and_time,
+                         os.readlink(path) if stat.S_ISLNK(s.st_mode) else ''))
     return sorted(seen)
 
 
