@@ -117,8 +117,12 @@ enum request_flags {
     REQUEST_KILL_PRIV = 1 << 3, /* clear set-uid and set-gid */
     REQUEST_NOREPLACE = 1 << 4,
     REQUEST_EXCHANGE = 1 << 5,
-    REQUEST_XATTR_CREATE = 1 << 6, /* must not exist */
-    REQUEST_XATTR_REPLACE = 1 << 7 /* must exist */
+    REQUEST_XATTR_CREATE = 1 << 6,  /* must not exist */
+    REQUEST_XATTR_REPLACE = 1 << 7, /* must exist */
+    /* GETATTR of a directory: when no majority can be reached at once, what
+     * this node knows by itself. For the root, which every path begins with,
+     * also the one to /.cluster. */
+    REQUEST_LOCAL_IF_ALONE = 1 << 8
 };
 
 /* Bits of `set_mask`: which members of `set` a SETATTR changes. */

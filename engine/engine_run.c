@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "engine/engine_impl.h"
 #include "engine/flow.h"
@@ -93,6 +94,11 @@ void engine_run_submit(struct engine *engine, struct request *request)
         flows_submit(node_flows(node), request);
     } else if (request->kind == REQUEST_RENDER) {
         render_early(engine, request);
+    } else if ((request->flags & REQUEST_LOCAL_IF_ALONE) != 0) {
+        request->attr =
+            (struct attr){.ino = request->ino, .mode = S_IFDIR | 0755};
+        request->status = 0;
+        request->done(request);
     } else {
         add_early(engine, request);
     }
@@ -149,8 +155,8 @@ static void root_read(struct read_op *op, int status, struct result *result)
 
 static void read_root(struct engine *engine)
 {
-    engine->first_command = (struct command){.op = COMMAND_GETATTR,
-                                             .ino = ino_of_nsid(NSID_ROOT)};
+    engine->first_command =
+        (struct command){.op = COMMAND_GETATTR, .ino = ino_of_nsid(NSID_ROOT)};
     engine->first_read.command = &engine->first_command;
     engine->first_read.deadline_ns =
         env_mono_ns(engine->env) + (uint64_t)FIRST_READ_MS * 1000000;

@@ -14,6 +14,9 @@
 #include "engine/status.h"
 #include "engine/txn.h"
 
+/* How long a read waits that may do without a majority. */
+enum { ALONE_MS = 500 };
+
 struct flow {
     struct flows *flows;
     struct request *request;
@@ -183,13 +186,57 @@ void flows_stop(struct flows *flows)
 
 /* ---- reads ---- */
 
+/* Whether a majority may be reachable, as far as this node can see. */
+static bool leaders_are_known(const struct node *node)
+{
+    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
+    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
+
+    return peer_leader_node(placement) != 0 &&
+           (data == NULL || peer_leader_node(data) != 0);
+}
+
+/* REQUEST_LOCAL_IF_ALONE: this node's own state, however old it is. */
+static void read_locally(struct flow *flow)
+{
+    struct read_unknown unknown = {.count = 0};
+    struct result result = {0};
+
+    (void)read_execute(node_env(flow->flows->node)->state, &flow->command,
+                       &unknown, &result);
+    end(flow, result.status == 0 ? 0 : ERR_NO_QUORUM, &result);
+    result_release(&result);
+}
+
+static bool is_local_if_alone(const struct flow *flow)
+{
+    return (flow->command.flags & REQUEST_LOCAL_IF_ALONE) != 0 &&
+           node_peer(flow->flows->node, REGION_FIRST_DATA) != NULL;
+}
+
 static void read_done(struct read_op *read, int status, struct result *result)
 {
-    end(container_of(read, struct flow, read), status, result);
+    struct flow *flow = container_of(read, struct flow, read);
+
+    if (status == ERR_NO_QUORUM && is_local_if_alone(flow))
+        read_locally(flow);
+    else
+        end(flow, status, result);
 }
 
 static void read_start(struct flow *flow)
 {
+    uint64_t soon_ns =
+        env_mono_ns(node_env(flow->flows->node)) + (uint64_t)ALONE_MS * 1000000;
+
+    if (is_local_if_alone(flow)) {
+        if (!leaders_are_known(flow->flows->node)) {
+            read_locally(flow);
+            return;
+        }
+        if (flow->deadline_ns > soon_ns)
+            flow->deadline_ns = soon_ns;
+    }
     flow->read.command = &flow->command;
     flow->read.deadline_ns = flow->deadline_ns;
     flow->read.done = read_done;

@@ -16,7 +16,7 @@
 #include "engine/peer_impl.h"
 
 enum {
-    COMPACT_SLACK = 64,              /* entries, to have work in batches */
+    SLACK_MIN = 64,                  /* entries, to have work in batches */
     LOG_BYTES_MAX = 64 * 1024 * 1024 /* kept for lagging replicas */
 };
 
@@ -33,20 +33,31 @@ static uint64_t durable_index(struct peer *peer)
     return rc == 0 ? marker.index : 0;
 }
 
+static bool is_large(const struct peer *peer)
+{
+    return region_log_size_bytes(peer->log) > LOG_BYTES_MAX;
+}
+
 /* What may go as far as the other replicas are concerned. */
-static uint64_t spare_index(struct peer *peer)
+static uint64_t spare_index(const struct peer *peer)
 {
     uint64_t first = region_log_first_index(peer->log);
     uint64_t keep = node_log_keep(peer->node);
     uint64_t applied = peer->applied_index;
     uint64_t spare = applied > keep ? applied - keep : 0;
+    uint64_t half = first + (applied - first) / 2;
 
-    if (region_log_size_bytes(peer->log) > LOG_BYTES_MAX) {
-        uint64_t half = first + (applied - first) / 2;
+    return is_large(peer) && half > spare ? half : spare;
+}
 
-        return half > spare ? half : spare;
-    }
-    return spare;
+/* A log grows to twice what is kept before it is cut, so that the flushes this
+ * may take stay rare. */
+static bool is_due(const struct peer *peer, uint64_t index)
+{
+    uint64_t keep = node_log_keep(peer->node);
+    uint64_t slack = is_large(peer) ? 1 : keep < SLACK_MIN ? SLACK_MIN : keep;
+
+    return index >= region_log_first_index(peer->log) + slack;
 }
 
 static void compact_done(void *context)
@@ -58,20 +69,18 @@ static void compact_done(void *context)
 
 void peer_compact(struct peer *peer)
 {
-    uint64_t first = region_log_first_index(peer->log);
     uint64_t index = spare_index(peer);
     struct log_change *change;
     uint64_t durable;
 
-    if (peer->compacting || peer->install != NULL ||
-        index < first + COMPACT_SLACK)
+    if (peer->compacting || peer->install != NULL || !is_due(peer, index))
         return;
     durable = durable_index(peer);
     if (durable < index) {
         node_flush_state(peer->node);
         index = durable;
     }
-    if (index < first + COMPACT_SLACK)
+    if (!is_due(peer, index))
         return;
     peer->compacting = true;
     peer->compactions++;

@@ -50,6 +50,8 @@ static void getattr_done(struct op *op, int status)
 
 static void getattr_submit(struct op *op)
 {
+    if (inode_nsid(op->inode->id) == NSID_ROOT)
+        op->request.flags |= REQUEST_LOCAL_IF_ALONE;
     op_submit_on(op, REQUEST_GETATTR, getattr_done);
 }
 

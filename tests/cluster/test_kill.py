@@ -31,7 +31,7 @@ def writers_go_on_when_the_leader_is_killed_and_nothing_acknowledged_is_lost(t):
     assert max(gaps) < GAP_S, gaps
 
     c.start(victim)
-    c.wait_caught_up(victim)
+    c.wait_caught_up(victim, entries=100)
     for writer in writers:
         writer.end()
     c.wait_caught_up(victim)

@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The invariants of state/, for exec_fixture.h. */
+
+#include <string.h>
+
+#include "exec_fixture.h"
+
+typedef void visitor(struct exec_fixture *f, struct slice key,
+                     struct slice value);
+
+static void for_each(struct exec_fixture *f, const char *class, visitor *visit)
+{
+    struct slice none = {NULL, 0};
+    struct kv_iter *iter = kv_iter_new(f->state, NULL, slice_of(class), none);
+
+    kv_iter_seek(iter, slice_of(class));
+    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct slice key = kv_iter_key(iter);
+
+        if (memcmp(key.data, class, strlen(class)) != 0)
+            break;
+        visit(f, key, kv_iter_value(iter));
+    }
+    kv_iter_free(iter);
+}
+
+uint64_t count_class(struct kv *state, const char *class)
+{
+    struct slice none = {NULL, 0};
+    struct kv_iter *iter = kv_iter_new(state, NULL, slice_of(class), none);
+    uint64_t count = 0;
+
+    kv_iter_seek(iter, slice_of(class));
+    for (; kv_iter_valid(iter); kv_iter_next(iter), count++)
+        if (memcmp(kv_iter_key(iter).data, class, strlen(class)) != 0)
+            break;
+    kv_iter_free(iter);
+    return count;
+}
+
+uint64_t count_names(struct exec_fixture *f, uint64_t nsid)
+{
+    struct key lower = key_user('d', nsid, slice_of(""));
+    struct key upper = key_behind_namespace('d', nsid);
+    struct kv_iter *iter =
+        kv_iter_new(f->state, NULL, key_slice(&lower), key_slice(&upper));
+    struct slice name;
+    uint64_t count = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter); kv_iter_next(iter))
+        if (key_parse_entry(kv_iter_key(iter), &nsid, &name))
+            count++;
+    kv_iter_free(iter);
+    return count;
+}
+
+static bool has_key(struct exec_fixture *f, struct key key)
+{
+    struct kv_value value = {0};
+    int rc = kv_get(f->state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
+
+bool has_namespace(struct exec_fixture *f, uint64_t nsid)
+{
+    return has_key(f, key_user('n', nsid, slice_of("")));
+}
+
+/* Fails unless there is an entry; to be released. */
+static struct entry get_entry(struct exec_fixture *f, uint64_t nsid,
+                              struct slice name)
+{
+    struct key key = key_user('d', nsid, name);
+    struct kv_value value = {0};
+    struct entry entry = {0};
+
+    assert_int_equal(kv_get(f->state, NULL, key_slice(&key), &value), 0);
+    assert_int_equal(
+        entry_decode(&entry, (struct slice){value.data, value.size}), 0);
+    kv_value_release(&value);
+    return entry;
+}
+
+/* ---- entries and chunks ---- */
+
+/* The size of the file whose chunks lie at this name: in an intent, of what
+ * was there before. */
+static uint64_t chunked_size(struct exec_fixture *f, uint64_t nsid,
+                             struct slice name)
+{
+    struct entry entry = get_entry(f, nsid, name);
+    struct entry old = {0};
+    uint64_t size = entry.attr.size;
+
+    if (entry.kind == ENTRY_INTENT) {
+        assert_true(entry.old_record.size > 0);
+        assert_int_equal(entry_decode(&old, entry.old_record), 0);
+        size = old.attr.size;
+        entry_release(&old);
+    }
+    entry_release(&entry);
+    return size;
+}
+
+static void check_chunk(struct exec_fixture *f, struct slice key,
+                        struct slice value)
+{
+    const uint8_t *bytes = key.data;
+    struct slice name = {bytes + 9, key.size - 9 - KEY_CHUNK_SUFFIX_SIZE};
+    uint64_t begin =
+        (uint64_t)be32_get(bytes + key.size - 4) * (uint64_t)CHUNK_SIZE;
+    uint64_t size;
+
+    assert_true(key.size > 9 + KEY_CHUNK_SUFFIX_SIZE);
+    size = chunked_size(f, be64_get(bytes + 1), name);
+    assert_true(size > INLINE_SIZE_MAX);
+    assert_true(value.size <= CHUNK_SIZE);
+    assert_true(begin + value.size <= size);
+}
+
+static void check_intent(struct exec_fixture *f, uint64_t nsid,
+                         struct slice name, const struct entry *intent)
+{
+    assert_true(has_key(f, key_user('x', nsid, name)));
+    assert_true(intent->old_record.size > 0 || intent->new_record.size > 0);
+}
+
+static void check_data_key(struct exec_fixture *f, struct slice key,
+                           struct slice value)
+{
+    struct entry entry = {0};
+    struct slice name;
+    uint64_t nsid;
+
+    if (!key_parse_entry(key, &nsid, &name)) {
+        check_chunk(f, key, value);
+        return;
+    }
+    assert_true(has_namespace(f, nsid));
+    assert_int_equal(entry_decode(&entry, value), 0);
+    if (entry.kind == ENTRY_INTENT)
+        check_intent(f, nsid, name, &entry);
+    else if (entry.kind == ENTRY_FILE)
+        assert_int_equal(
+            entry.content.size,
+            entry.attr.size <= INLINE_SIZE_MAX ? entry.attr.size : 0);
+    entry_release(&entry);
+}
+
+static void check_index(struct exec_fixture *f, struct slice key,
+                        struct slice value)
+{
+    struct entry entry;
+    struct slice name;
+    uint64_t nsid;
+
+    (void)value;
+    assert_true(key_parse_user(key, 'x', &nsid, &name));
+    entry = get_entry(f, nsid, name);
+    assert_int_equal(entry.kind, ENTRY_INTENT);
+    entry_release(&entry);
+}
+
+static void check_namespace(struct exec_fixture *f, struct slice key,
+                            struct slice value)
+{
+    struct namespace_record record = {0};
+
+    (void)key;
+    assert_int_equal(namespace_decode(&record, value), 0);
+    assert_int_equal(record.entry_count, count_names(f, record.nsid));
+    namespace_release(&record);
+}
+
+void check_state(struct exec_fixture *f)
+{
+    for_each(f, "d", check_data_key);
+    for_each(f, "x", check_index);
+    for_each(f, "n", check_namespace);
+}
+
+/* ---- settled ---- */
+
+static void check_directory(struct exec_fixture *f, struct slice key,
+                            struct slice value)
+{
+    struct directory directory = {0};
+    struct entry entry;
+
+    (void)key;
+    assert_int_equal(directory_decode(&directory, value), 0);
+    assert_true(has_namespace(f, directory.nsid));
+    if (directory.nsid != NSID_ROOT) {
+        entry = get_entry(f, directory.parent, directory.name);
+        assert_int_equal(entry.kind, ENTRY_DIR);
+        assert_int_equal(nsid_of_ino(entry.attr.ino), directory.nsid);
+        entry_release(&entry);
+    }
+    directory_release(&directory);
+}
+
+static void check_open(struct exec_fixture *f, struct slice key,
+                       struct slice value)
+{
+    struct namespace_record record = {0};
+
+    (void)key;
+    assert_int_equal(namespace_decode(&record, value), 0);
+    assert_int_equal(record.closing.id.node, 0);
+    assert_true(has_key(f, key_directory(record.nsid)));
+    namespace_release(&record);
+}
+
+static void check_reference(struct exec_fixture *f, struct slice key,
+                            struct slice value)
+{
+    struct entry entry = {0};
+    struct slice name;
+    uint64_t nsid;
+
+    if (!key_parse_entry(key, &nsid, &name))
+        return;
+    assert_int_equal(entry_decode(&entry, value), 0);
+    assert_int_not_equal(entry.kind, ENTRY_INTENT);
+    if (entry.kind == ENTRY_DIR)
+        assert_true(has_key(f, key_directory(nsid_of_ino(entry.attr.ino))));
+    entry_release(&entry);
+}
+
+void check_settled(struct exec_fixture *f)
+{
+    check_state(f);
+    assert_int_equal(count_class(f->state, "x"), 0);
+    for_each(f, "d", check_reference);
+    for_each(f, "n", check_open);
+    for_each(f, "cd", check_directory);
+}
+
+/* ---- two stores ---- */
+
+static void assert_equal(struct slice a, struct slice b)
+{
+    assert_int_equal(a.size, b.size);
+    assert_memory_equal(a.data, b.data, a.size);
+}
+
+void assert_same_stores(struct kv *a, struct kv *b)
+{
+    struct slice none = {NULL, 0};
+    struct kv_iter *left = kv_iter_new(a, NULL, none, none);
+    struct kv_iter *right = kv_iter_new(b, NULL, none, none);
+
+    kv_iter_seek(left, none);
+    kv_iter_seek(right, none);
+    for (; kv_iter_valid(left); kv_iter_next(left), kv_iter_next(right)) {
+        assert_true(kv_iter_valid(right));
+        assert_equal(kv_iter_key(left), kv_iter_key(right));
+        assert_equal(kv_iter_value(left), kv_iter_value(right));
+    }
+    assert_false(kv_iter_valid(right));
+    kv_iter_free(left);
+    kv_iter_free(right);
+}

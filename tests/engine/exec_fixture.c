@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "exec_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "tests/sim/kv_mem.h"
+
+enum { VALUE_SIZE_MAX = 64 * 1024 * 1024, FILE_INO = 100, NODE = 7 };
+
+static void put(struct kv_batch *batch, struct key key, struct buf *bytes)
+{
+    kv_batch_put(batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+struct kv *exec_state_new(void)
+{
+    struct kv *state = kv_mem_new();
+    struct kv_batch *batch = kv_batch_new(state);
+    const struct directory root = {
+        .nsid = NSID_ROOT,
+        .attr = {.ino = ino_of_nsid(NSID_ROOT), .mode = S_IFDIR | 0755},
+    };
+    const struct namespace_record record = {.nsid = NSID_ROOT,
+                                            .domain = NSID_ROOT};
+
+    put(batch, key_directory(NSID_ROOT), directory_encode(&root));
+    put(batch, key_user('n', NSID_ROOT, slice_of("")),
+        namespace_encode(&record));
+    put(batch, key_id_allocator(), buf_copy("\0\0\0\0\0\0\4\0", 8));
+    assert_int_equal(kv_write(state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    return state;
+}
+
+int setup_exec(void **state)
+{
+    struct exec_fixture *f = mem_zalloc(sizeof *f);
+
+    f->state = exec_state_new();
+    f->ino = FILE_INO;
+    f->random = 1;
+    *state = f;
+    return 0;
+}
+
+int teardown_exec(void **state)
+{
+    struct exec_fixture *f = *state;
+
+    check_state(f);
+    result_release(&f->result);
+    kv_close(f->state);
+    free(f);
+    return 0;
+}
+
+uint64_t pick(struct exec_fixture *f, uint64_t bound)
+{
+    f->random = f->random * UINT64_C(6364136223846793005) + 1442695040888963407;
+    return (f->random >> 33) % bound;
+}
+
+int run(struct exec_fixture *f, const struct command *command)
+{
+    struct command c = *command;
+    struct kv_batch *batch = kv_batch_new(f->state);
+    struct exec x = {.state = f->state,
+                     .command = &c,
+                     .batch = batch,
+                     .result = &f->result,
+                     .version = ++f->version};
+    int rc;
+
+    c.now_ns = (int64_t)f->version * 1000;
+    if (c.value_size_max == 0)
+        c.value_size_max = VALUE_SIZE_MAX;
+    result_release(&f->result);
+    f->result = (struct result){0};
+    rc = exec_command(&x);
+    assert_int_equal(f->result.status, rc);
+    if (rc == 0 || x.keep)
+        assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    kv_mem_sync(f->state, kv_mem_unsynced_count(f->state));
+    return rc;
+}
+
+int run_read(struct exec_fixture *f, const struct command *command)
+{
+    int rc;
+
+    result_release(&f->result);
+    f->result = (struct result){0};
+    rc = read_execute(f->state, command, &f->unknown, &f->result);
+    assert_int_equal(f->result.status, rc);
+    return rc;
+}
+
+int run_read_again(struct exec_fixture *f, const struct command *command)
+{
+    int rc;
+
+    f->unknown.count = 0;
+    rc = run_read(f, command);
+    for (size_t i = 0; rc == ERR_LOCKED && i < READ_UNKNOWN_MAX; i++)
+        rc = run_read(f, command);
+    return rc;
+}
+
+/* ---- files ---- */
+
+int create_sized(struct exec_fixture *f, uint64_t dir, const char *name,
+                 size_t size)
+{
+    struct buf *data = buf_new(size);
+    int rc;
+
+    memset(data->data, 'a' + (int)(f->ino % 26), size);
+    rc = run(f, &(struct command){.op = COMMAND_CREATE,
+                                  .dir = dir,
+                                  .name = slice_of(name),
+                                  .ino = ++f->ino,
+                                  .flags = REQUEST_EXCLUSIVE,
+                                  .set = {.mode = S_IFREG | 0644},
+                                  .data = {data->data, size}});
+    buf_unref(data);
+    return rc;
+}
+
+int create(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    return create_sized(f, dir, name, 0);
+}
+
+int unlink_file(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    return run(f, &(struct command){.op = COMMAND_UNLINK,
+                                    .dir = dir,
+                                    .name = slice_of(name)});
+}
+
+int rename_file(struct exec_fixture *f, uint64_t dir, const char *name,
+                uint64_t to_dir, const char *to_name, unsigned flags)
+{
+    return run(f, &(struct command){.op = COMMAND_RENAME,
+                                    .flags = flags,
+                                    .dir = dir,
+                                    .name = slice_of(name),
+                                    .to_dir = to_dir,
+                                    .to_name = slice_of(to_name)});
+}
+
+int lookup(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    return run_read_again(f, &(struct command){.op = COMMAND_LOOKUP,
+                                               .dir = dir,
+                                               .name = slice_of(name)});
+}
+
+/* ---- transactions ---- */
+
+static struct test_txn txn_new(struct exec_fixture *f, enum txn_kind kind,
+                               uint64_t dir, const char *name)
+{
+    return (struct test_txn){
+        .command = {.txn_kind = kind,
+                    .dir = dir,
+                    .name = slice_of(name),
+                    .txn = {.id = {NODE, 1, ++f->sequence},
+                            .dir = dir,
+                            .name = slice_of(name)}},
+    };
+}
+
+struct test_txn txn_mkdir(struct exec_fixture *f, uint64_t dir,
+                          const char *name)
+{
+    struct test_txn txn = txn_new(f, TXN_MKDIR, dir, name);
+
+    txn.nsid = ++f->ino;
+    txn.command.ino = ino_of_nsid(txn.nsid);
+    txn.command.set.mode = S_IFDIR | 0700;
+    return txn;
+}
+
+struct test_txn txn_rmdir(struct exec_fixture *f, uint64_t dir,
+                          const char *name)
+{
+    return txn_new(f, TXN_RMDIR, dir, name);
+}
+
+struct test_txn txn_rename(struct exec_fixture *f, uint64_t dir,
+                           const char *name, uint64_t to_dir,
+                           const char *to_name, unsigned flags)
+{
+    struct test_txn txn = txn_new(f, TXN_RENAME, dir, name);
+
+    txn.command.flags = flags;
+    txn.command.to_dir = txn.command.txn.to_dir = to_dir;
+    txn.command.to_name = txn.command.txn.to_name = slice_of(to_name);
+    return txn;
+}
+
+static int step(struct exec_fixture *f, const struct test_txn *txn,
+                enum command_op op)
+{
+    struct command command = txn->command;
+
+    command.op = op;
+    memcpy(command.changes, txn->changes, sizeof txn->changes);
+    command.change_count = txn->change_count;
+    for (size_t i = 0; i < txn->change_count; i++)
+        command.changes[i].name = slice_of(txn->names[i]);
+    return run(f, &command);
+}
+
+int prepare(struct exec_fixture *f, struct test_txn *txn)
+{
+    int rc = step(f, txn, COMMAND_TXN_PREPARE);
+
+    if (rc != 0)
+        return rc;
+    txn->change_count = f->result.change_count;
+    for (size_t i = 0; i < txn->change_count; i++) {
+        struct slice name = f->result.changes[i].name;
+
+        assert_true(name.size < sizeof txn->names[i]);
+        txn->changes[i] = f->result.changes[i];
+        memset(txn->names[i], 0, sizeof txn->names[i]);
+        if (name.size > 0)
+            memcpy(txn->names[i], name.data, name.size);
+    }
+    return 0;
+}
+
+int decide(struct exec_fixture *f, const struct test_txn *txn)
+{
+    return step(f, txn, COMMAND_TXN_DECIDE);
+}
+
+int abort_txn(struct exec_fixture *f, const struct test_txn *txn)
+{
+    return step(f, txn, COMMAND_TXN_ABORT);
+}
+
+int resolve(struct exec_fixture *f, const struct test_txn *txn, bool committed)
+{
+    struct test_txn t = *txn;
+
+    t.command.commit = committed;
+    return step(f, &t, COMMAND_TXN_RESOLVE);
+}
+
+int forget(struct exec_fixture *f, const struct test_txn *txn)
+{
+    return step(f, txn, COMMAND_TXN_FORGET);
+}
+
+void commit(struct exec_fixture *f, struct test_txn txn)
+{
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(decide(f, &txn), 0);
+    assert_int_equal(resolve(f, &txn, true), 0);
+    assert_int_equal(forget(f, &txn), 0);
+}
+
+uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    struct test_txn txn = txn_mkdir(f, dir, name);
+
+    commit(f, txn);
+    return txn.nsid;
+}

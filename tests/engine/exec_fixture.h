@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A state/ in memory with the root directory in it, and commands executed on
+ * it one after the other, as an applier would. */
+
+#ifndef GROVEFS_TESTS_ENGINE_EXEC_FIXTURE_H
+#define GROVEFS_TESTS_ENGINE_EXEC_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "engine/exec.h"
+#include "engine/read.h"
+
+struct exec_fixture {
+    struct kv *state;
+    struct result result; /* of the last command or read */
+    struct read_unknown unknown;
+    uint64_t version;
+    uint64_t sequence; /* of the last transaction */
+    uint64_t ino;      /* the last one given to a file or directory */
+    uint64_t random;
+};
+
+int setup_exec(void **state);
+/* Checks counts and the index of intents, too. */
+int teardown_exec(void **state);
+/* An empty state/ with the root. */
+struct kv *exec_state_new(void);
+
+/* A number below `bound`; the same ones for the same seed (f->random). */
+uint64_t pick(struct exec_fixture *f, uint64_t bound);
+
+/* Executes and writes what is to be written. Returns the status. */
+int run(struct exec_fixture *f, const struct command *command);
+/* Executes a read; unknown decisions are noted in f->unknown. */
+int run_read(struct exec_fixture *f, const struct command *command);
+/* The same, and once more when it met an unknown decision. */
+int run_read_again(struct exec_fixture *f, const struct command *command);
+
+/* ---- Files. Return the status. ---- */
+
+int create(struct exec_fixture *f, uint64_t dir, const char *name);
+/* With content; f->ino is the new file's number. */
+int create_sized(struct exec_fixture *f, uint64_t dir, const char *name,
+                 size_t size);
+int unlink_file(struct exec_fixture *f, uint64_t dir, const char *name);
+int rename_file(struct exec_fixture *f, uint64_t dir, const char *name,
+                uint64_t to_dir, const char *to_name, unsigned flags);
+int lookup(struct exec_fixture *f, uint64_t dir, const char *name);
+
+/* ---- Directory transactions ---- */
+
+/* A transaction as its coordinator knows it. */
+struct test_txn {
+    struct command command; /* of the PREPARE */
+    struct catalog_change changes[CATALOG_CHANGES_MAX];
+    size_t change_count;
+    char names[CATALOG_CHANGES_MAX][8];
+    uint64_t nsid; /* MKDIR: the new one */
+};
+
+struct test_txn txn_mkdir(struct exec_fixture *f, uint64_t dir,
+                          const char *name);
+struct test_txn txn_rmdir(struct exec_fixture *f, uint64_t dir,
+                          const char *name);
+struct test_txn txn_rename(struct exec_fixture *f, uint64_t dir,
+                           const char *name, uint64_t to_dir,
+                           const char *to_name, unsigned flags);
+int prepare(struct exec_fixture *f, struct test_txn *txn);
+int decide(struct exec_fixture *f, const struct test_txn *txn);
+int abort_txn(struct exec_fixture *f, const struct test_txn *txn);
+int resolve(struct exec_fixture *f, const struct test_txn *txn, bool commit);
+int forget(struct exec_fixture *f, const struct test_txn *txn);
+/* All of it; asserts that nothing is refused. */
+void commit(struct exec_fixture *f, struct test_txn txn);
+/* mkdir to its end; returns the new directory's nsid. */
+uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name);
+
+/* ---- What state/ must be like ---- */
+
+/* The number of names, with and without intents, in a namespace. */
+uint64_t count_names(struct exec_fixture *f, uint64_t nsid);
+bool has_namespace(struct exec_fixture *f, uint64_t nsid);
+/* How many keys have this class in front. */
+uint64_t count_class(struct kv *state, const char *class);
+/* Each namespace's count is the number of its names, intents are indexed,
+ * content is as content.h says. */
+void check_state(struct exec_fixture *f);
+/* The same, and that no transaction has left anything behind: no intent, no
+ * closing namespace; catalog, references and namespaces agree. */
+void check_settled(struct exec_fixture *f);
+/* All keys and values of two stores are equal. */
+void assert_same_stores(struct kv *a, struct kv *b);
+
+#endif

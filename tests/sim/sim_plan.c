@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_plan.h"
+
+#include <inttypes.h>
+
+static const char *const fault_names[SIM_FAULTS] = {
+    [SIM_KILL] = "kill",
+    [SIM_POWER_CUT] = "power-cut",
+    [SIM_KILL_ALL] = "kill-all",
+    [SIM_RESTART] = "restart",
+    [SIM_PAUSE] = "pause",
+    [SIM_CUT] = "cut",
+    [SIM_CUT_ONE_WAY] = "cut-one-way",
+    [SIM_ISOLATE] = "isolate",
+    [SIM_RECONNECT] = "reconnect",
+    [SIM_CLOCK_STEP] = "clock-step",
+    [SIM_SLOW_DISK] = "slow-disk",
+    [SIM_SLOW_APPLY] = "slow-apply",
+    [SIM_TRANSFER] = "transfer",
+};
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+    return fault_names[fault];
+}
+
+/* One of a few values, so that each is seen often enough. */
+static uint64_t choose(struct sim_loop *loop, const uint64_t *values,
+                       size_t count)
+{
+    return values[sim_pick(loop, count)];
+}
+
+#define CHOOSE(loop, ...)                                                      \
+    choose(loop, (const uint64_t[]){__VA_ARGS__},                              \
+           ARRAY_SIZE(((const uint64_t[]){__VA_ARGS__})))
+
+static uint64_t draw_interval(struct sim_loop *loop)
+{
+    return CHOOSE(loop, 700, 1500, 3000, 6000) * sim_ms;
+}
+
+static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
+{
+    uint64_t mood = sim_pick(loop, 10);
+
+    if (mood == 0)
+        return; /* A calm seed. */
+    if (mood <= 3) {
+        plan->every_ns[sim_pick(loop, SIM_FAULTS)] = draw_interval(loop) / 2;
+        return;
+    }
+    for (size_t i = 0; i < SIM_FAULTS; i++)
+        if (sim_chance(loop, 350000))
+            plan->every_ns[i] = draw_interval(loop) * (i == SIM_KILL_ALL) +
+                                draw_interval(loop);
+}
+
+static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
+{
+    plan->delay_ns = CHOOSE(loop, 50, 200, 1000, 5000, 20000) * sim_us;
+    plan->tail_per_million = CHOOSE(loop, 0, 1000, 20000);
+    plan->loss_per_million = CHOOSE(loop, 0, 0, 1000, 20000, 100000);
+    plan->repeat_per_million = CHOOSE(loop, 0, 0, 5000, 100000);
+    plan->bulk_loss_per_million = CHOOSE(loop, 0, 0, 20000);
+    plan->notice_ns = CHOOSE(loop, 100, 1000, 5000, 20000) * sim_ms;
+}
+
+static void draw_machine(struct sim_plan *plan, struct sim_loop *loop)
+{
+    plan->task_ns = CHOOSE(loop, 2, 10, 100, 1000) * sim_us;
+    plan->sync_ns = CHOOSE(loop, 50, 500, 3000, 15000) * sim_us;
+    plan->flush_every_ns = CHOOSE(loop, 0, 300, 3000) * sim_ms;
+    plan->drift_ppm = CHOOSE(loop, 0, 100, 20000);
+    plan->step_ns = CHOOSE(loop, 50, 5000, 3600000) * sim_ms;
+}
+
+static void draw_clients(struct sim_plan *plan, struct sim_loop *loop)
+{
+    plan->clients = sim_between(loop, 1, 3);
+    plan->names = sim_between(loop, 1, 5);
+    plan->dir_names = CHOOSE(loop, 0, 1, 2, 3);
+    plan->think_ns = CHOOSE(loop, 5, 20, 60) * sim_ms;
+    plan->cancel_per_million = CHOOSE(loop, 0, 0, 30000);
+    plan->large_per_million = CHOOSE(loop, 0, 0, 0, 20000);
+    plan->short_per_million = CHOOSE(loop, 0, 50000, 300000);
+    plan->try_first = sim_pick(loop, 4) != 0;
+    plan->few_kinds = sim_pick(loop, 5) == 0;
+}
+
+void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
+{
+    *plan = (struct sim_plan){0};
+    plan->nodes = (size_t)CHOOSE(loop, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5);
+    plan->chaos_ns = sim_between(loop, 6000, 20000) * sim_ms;
+    plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
+    plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
+    plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
+    draw_faults(plan, loop);
+    draw_network(plan, loop);
+    draw_machine(plan, loop);
+    draw_clients(plan, loop);
+}
+
+void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
+{
+    sim_note(loop,
+             "plan: nodes=%zu clients=%zu names=%zu+%zu chaos_ms=%" PRIu64
+             " log_keep=%" PRIu64 " op_timeout_ms=%" PRIu64,
+             plan->nodes, plan->clients, plan->names, plan->dir_names,
+             plan->chaos_ns / sim_ms, plan->log_keep, plan->op_timeout_ms);
+    sim_note(loop,
+             "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
+             " notice_ms=%" PRIu64 " task_us=%" PRIu64 " sync_us=%" PRIu64
+             " flush_ms=%" PRIu64 " drift_ppm=%" PRIu64,
+             plan->delay_ns / sim_us, plan->loss_per_million,
+             plan->repeat_per_million, plan->notice_ns / sim_ms,
+             plan->task_ns / sim_us, plan->sync_ns / sim_us,
+             plan->flush_every_ns / sim_ms, plan->drift_ppm);
+    for (size_t i = 0; i < SIM_FAULTS; i++)
+        if (plan->every_ns[i] != 0)
+            sim_note(loop, "plan: %s every %" PRIu64 " ms", fault_names[i],
+                     plan->every_ns[i] / sim_ms);
+}

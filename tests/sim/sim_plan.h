@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What one seed stands for: how big the cluster is, how fast and how bad its
+ * disks, clocks and network are, which faults come how often, and what the
+ * clients do. Drawn once, so that some seeds are calm, some know one kind of
+ * fault only, and some all of them. */
+
+#ifndef GROVEFS_TESTS_SIM_PLAN_H
+#define GROVEFS_TESTS_SIM_PLAN_H
+
+#include "tests/sim/sim_loop.h"
+
+enum { SIM_NODES_MAX = 5 };
+
+/* Kinds of faults; each may strike at any time during chaos. */
+enum sim_fault {
+    SIM_KILL,       /* the process; its connections break at once */
+    SIM_POWER_CUT,  /* the machine; the others notice later */
+    SIM_KILL_ALL,   /* power fails everywhere */
+    SIM_RESTART,    /* stopped and started in good order */
+    SIM_PAUSE,      /* SIGSTOP */
+    SIM_CUT,        /* a node from another, both directions */
+    SIM_CUT_ONE_WAY,
+    SIM_ISOLATE,    /* a node from all */
+    SIM_RECONNECT,  /* a connection breaks and comes again */
+    SIM_CLOCK_STEP, /* of the wall clock */
+    SIM_SLOW_DISK,  /* syncs of one node take long for a while */
+    SIM_SLOW_APPLY, /* its apply thread does */
+    SIM_TRANSFER,   /* a leader is told to hand over */
+    SIM_FAULTS
+};
+
+const char *sim_fault_name(enum sim_fault fault);
+
+struct sim_plan {
+    size_t nodes;
+    uint64_t chaos_ns;
+    uint64_t log_keep;
+    uint64_t op_timeout_ms;
+
+    /* Mean time between strikes, 0: never; how long one lasts. */
+    uint64_t every_ns[SIM_FAULTS];
+    uint64_t lasting_ns;
+
+    /* Network. */
+    uint64_t delay_ns;        /* mean, one way */
+    uint64_t tail_per_million; /* of packets that take 5-30 times as long */
+    uint64_t loss_per_million;
+    uint64_t repeat_per_million;
+    uint64_t bulk_loss_per_million; /* of bulk packets that break theirs */
+    uint64_t notice_ns;             /* until a dead connection is noticed */
+
+    /* Threads and disks. */
+    uint64_t task_ns; /* mean delay of a task */
+    uint64_t sync_ns; /* mean */
+    uint64_t flush_every_ns; /* state/ in the background; 0: only if asked */
+
+    /* Clocks. */
+    uint64_t drift_ppm;
+    uint64_t step_ns;
+
+    /* Clients. */
+    size_t clients; /* per node */
+    size_t names;
+    size_t dir_names; /* 0: no directories */
+    uint64_t think_ns;
+    uint64_t cancel_per_million;
+    uint64_t large_per_million; /* values above one chunk */
+    uint64_t short_per_million; /* requests with little time */
+    bool try_first;             /* as engine_submit() does */
+    bool few_kinds;             /* only register operations */
+};
+
+void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop);
+void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop);
+
+#endif
