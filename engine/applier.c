@@ -142,7 +142,9 @@ static int execute(struct applier *applier, const struct command *command,
     if (!is_fatal(rc)) {
         *ret_result = result_encode(&result);
         assert(*ret_result != NULL);
-        if ((rc == 0 || x.keep) && command->node != 0)
+        /* Failures too: a second copy must not succeed after the first one
+         * was answered. */
+        if (command->node != 0)
             results_add(applier->results, command, *ret_result, applier->batch);
         rc = 0;
     }

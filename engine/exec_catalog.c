@@ -71,12 +71,14 @@ static int check_change(struct exec *x, const struct catalog_change *change)
         return change->nsid == NSID_ROOT ? ERR_BUSY : 0;
     rc = exec_get_directory(x, change->parent, &directory);
     directory_release(&directory);
-    if (rc == 0 && change->kind == CATALOG_MOVE) {
+    if (rc != 0 || change->kind == CATALOG_ADD)
+        return rc;
+
+    rc = exec_get_directory(x, change->nsid, &directory);
+    directory_release(&directory);
+    if (rc == 0)
         rc = is_below(x, change->parent, change->nsid, &below);
-        if (rc == 0 && below)
-            rc = ERR_INVALID;
-    }
-    return rc;
+    return rc == 0 && below ? ERR_INVALID : rc;
 }
 
 static int make_change(struct exec *x, const struct catalog_change *change)
@@ -188,6 +190,8 @@ int exec_dir_setattr(struct exec *x)
         rc = ERR_IS_DIR;
     } else {
         exec_change_attr(x, &directory.attr);
+        if ((x->command->set_mask & (SET_MTIME | SET_MTIME_NOW)) != 0)
+            directory.mtime_version = x->version;
         exec_put_directory(x, &directory);
         x->result->attr = directory.attr;
     }

@@ -13,6 +13,7 @@
 
 enum {
     MESSAGE_SIZE_MAX = 1024 * 1024,
+    MESSAGE_ENTRIES_MAX = 256, /* a frame bounds its payloads */
     INFLIGHT_COUNT_MAX = 256,
     INFLIGHT_BYTES_MAX = 16 * 1024 * 1024,
     UNCOMMITTED_BYTES_MAX = 64 * 1024 * 1024,
@@ -115,6 +116,7 @@ static int start_raft(struct peer *peer)
         .tell_commit_to_candidates = true,
         .disable_proposal_forwarding = true,
         .message_size_max = MESSAGE_SIZE_MAX,
+        .message_entries_max = MESSAGE_ENTRIES_MAX,
         .inflight_count_max = INFLIGHT_COUNT_MAX,
         .inflight_bytes_max = INFLIGHT_BYTES_MAX,
         .uncommitted_size_max = UNCOMMITTED_BYTES_MAX,

@@ -3,6 +3,7 @@
 #include "engine/read.h"
 
 #include <assert.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "engine/content.h"
@@ -17,6 +18,8 @@ struct reading {
     struct read_unknown *unknown;
     struct kv_snapshot *snapshot; /* entry and chunks of one moment */
     struct result *result;
+    struct place chunks; /* where the chunks of the entry lie */
+    char moved_from[NAME_SIZE_MAX];
 };
 
 /* ---- decisions ---- */
@@ -63,6 +66,19 @@ static int ask_decision(struct reading *r, const struct txn_ref *txn,
     return ERR_LOCKED;
 }
 
+/* A commit that has not brought the chunks yet: they are where they were. */
+static void note_moved(struct reading *r, const struct entry *intent)
+{
+    struct slice name = intent->moved_from_name;
+
+    if (intent->moved_from_dir == 0)
+        return;
+    assert(name.size > 0 && name.size <= sizeof r->moved_from);
+    memcpy(r->moved_from, name.data, name.size);
+    r->chunks.dir = intent->moved_from_dir;
+    r->chunks.name = (struct slice){r->moved_from, name.size};
+}
+
 /* Replaces an intent by what counts of it; ERR_NOT_FOUND for nothing. */
 static int settle_intent(struct reading *r, struct entry *entry)
 {
@@ -80,12 +96,8 @@ static int settle_intent(struct reading *r, struct entry *entry)
     rc = entry_decode(&settled, record);
     if (rc != 0)
         return rc;
-    /* A commit that has not brought the chunks yet: read them where they are.
-     */
-    if (committed && entry->moved_from_dir != 0) {
-        entry_release(&settled);
-        return ERR_LOCKED;
-    }
+    if (committed)
+        note_moved(r, entry);
     entry_release(entry);
     *entry = settled;
     return 0;
@@ -173,7 +185,9 @@ static int64_t max_i64(int64_t a, int64_t b)
 }
 
 /* What the catalog says, and what the namespace record adds to it. The
- * catalog decides whether the directory is there. */
+ * catalog decides whether the directory is there. Of an mtime set by hand and
+ * that of the last change inside, the later counts: by version, since the one
+ * set by hand may be any time. */
 static int directory_attr(struct reading *r, uint64_t nsid, struct attr *ret)
 {
     struct directory directory = {0};
@@ -186,7 +200,8 @@ static int directory_attr(struct reading *r, uint64_t nsid, struct attr *ret)
     if (rc == 0) {
         *ret = directory.attr;
         ret->entry_count = (uint32_t)record.entry_count;
-        ret->mtime_ns = max_i64(ret->mtime_ns, record.mtime_ns);
+        if (directory.mtime_version <= record.version)
+            ret->mtime_ns = record.mtime_ns;
         ret->ctime_ns = max_i64(ret->ctime_ns, record.ctime_ns);
         if (record.version > ret->version)
             ret->version = record.version;
@@ -244,8 +259,8 @@ static int copy_content(struct reading *r, const struct entry *entry)
 
     if (data == NULL)
         return ERR_NO_MEMORY;
-    rc = content_read(r->state, r->snapshot, (struct place){c->dir, c->name},
-                      entry, c->offset, size, data->data, &done);
+    rc = content_read(r->state, r->snapshot, r->chunks, entry, c->offset, size,
+                      data->data, &done);
     if (rc == 0 && done != size)
         rc = ERR_CORRUPT;
     if (rc != 0) {
@@ -266,6 +281,7 @@ static int read_content(struct reading *r)
     if (r->command->size > WRITE_SIZE_MAX)
         return ERR_INVALID;
     r->snapshot = kv_snapshot_new(r->state);
+    r->chunks = (struct place){r->command->dir, r->command->name};
     rc = find_file(r, &entry);
     if (rc == 0)
         rc = copy_content(r, &entry);

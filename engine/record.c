@@ -180,6 +180,7 @@ struct buf *directory_encode(const struct directory *directory)
     message.name = codec_bytes(directory->name);
     message.attr = attr_to_pb(&attr, &directory->attr);
     message.xattrs = codec_bytes(directory->xattrs);
+    message.mtime_version = directory->mtime_version;
     return codec_pack_record(&message.base);
 }
 
@@ -191,6 +192,7 @@ static bool directory_from_pb(struct directory *to,
         .parent = from->parent,
         .name = codec_slice(from->name),
         .xattrs = codec_slice(from->xattrs),
+        .mtime_version = from->mtime_version,
     };
     attr_from_pb(&to->attr, from->attr);
     return name_is_valid(to->name) && xattr_check(to->xattrs);

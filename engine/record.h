@@ -97,6 +97,7 @@ struct directory {
     struct slice name;
     struct attr attr; /* ino, mode, owner, times, version */
     struct slice xattrs;
+    uint64_t mtime_version; /* when mtime was set by hand; see read.c */
 
     void *held; /* private */
 };

@@ -121,6 +121,18 @@ static bool is_remembered(const struct known_sender *known, uint64_t sequence)
     return false;
 }
 
+/* The sequence that the sender must still hold for the command to count. A
+ * DECIDE is worth nothing when its transaction is given up: the memory of an
+ * abort went with that (forget_aborts). */
+static uint64_t needed_sequence(const struct command *command)
+{
+    if (command->op == COMMAND_TXN_DECIDE &&
+        command->txn.id.node == command->node &&
+        command->txn.id.sequence < command->sequence)
+        return command->txn.id.sequence;
+    return command->sequence;
+}
+
 int results_find(struct results *results, const struct command *command,
                  struct buf **ret)
 {
@@ -133,7 +145,7 @@ int results_find(struct results *results, const struct command *command,
     if (known == NULL || command->boot > known->sender.boot)
         return ERR_NOT_FOUND;
     if (command->boot < known->sender.boot ||
-        command->sequence < known->sender.lowest)
+        needed_sequence(command) < known->sender.lowest)
         return ERR_CANCELED;
     if (!is_remembered(known, command->sequence))
         return ERR_NOT_FOUND;

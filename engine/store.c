@@ -2,6 +2,7 @@
 
 #include "engine/store.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,11 +17,42 @@
 
 enum { STORE_PATH_SIZE = 4096, INO_BLOCK = 1 << 24 };
 
+static bool is_ours(const char *name)
+{
+    static const char *const names[] = {".", "..", "lost+found", "log",
+                                        "state"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A folder with other things in it was given by mistake. */
+static int check_dir(const char *path, struct err *e)
+{
+    DIR *dir = opendir(path);
+    const struct dirent *entry;
+    int rc = 0;
+
+    if (dir == NULL)
+        return err_set(e, err_from_errno(errno), "%s", strerror(errno));
+    while (rc == 0 && (entry = readdir(dir)) != NULL)
+        if (!is_ours(entry->d_name))
+            rc = err_set(e, ERR_FOREIGN,
+                         "there is a '%s' in it, so this is no store",
+                         entry->d_name);
+    (void)closedir(dir); /* Only read. */
+    return rc;
+}
+
 static int make_dir(const char *path, struct err *e)
 {
-    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+    if (mkdir(path, 0700) == 0)
         return 0;
-    return err_set(e, err_from_errno(errno), "cannot create '%s': %s", path,
+    if (errno == EEXIST)
+        return check_dir(path, e);
+    return err_set(e, err_from_errno(errno), "cannot create it: %s",
                    strerror(errno));
 }
 

@@ -128,6 +128,7 @@ struct raft_config {
     enum raft_read_only read_only;
     uint64_t message_size_max;     /* of the entries in one MsgApp; 0: one entry
                                     * per message */
+    uint64_t message_entries_max;  /* and their number; 0: no limit */
     size_t inflight_count_max;     /* unacknowledged MsgApp per peer, > 0 */
     uint64_t inflight_bytes_max;   /* 0: no limit */
     uint64_t uncommitted_size_max; /* data bytes; 0: no limit */

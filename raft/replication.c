@@ -52,6 +52,16 @@ static void send_entries(struct raft *r, struct progress *p,
     progress_sent_commit(p, r->log.committed);
 }
 
+/* The end of what one message to the peer may carry, by number. */
+static uint64_t entries_end(const struct raft *r, const struct progress *p)
+{
+    uint64_t end = raft_log_last_index(&r->log) + 1;
+    uint64_t count_max = r->config.message_entries_max;
+
+    return count_max != 0 && end - p->next > count_max ? p->next + count_max
+                                                       : end;
+}
+
 /* Sends what comes next for the peer: entries, or a snapshot when they are
  * gone. Without entries only `even_if_empty`. With a full window still an
  * empty message goes out where one is asked for: if everything in flight was
@@ -70,7 +80,7 @@ bool replication_maybe_send(struct raft *r, struct progress *p,
         return snapshot_maybe_send(r, p);
 
     if (p->state != RAFT_REPLICATE || !inflights_full(&p->inflights))
-        rc = raft_log_slice(&r->log, p->next, raft_log_last_index(&r->log) + 1,
+        rc = raft_log_slice(&r->log, p->next, entries_end(r, p),
                             r->config.message_size_max, &entries);
     if (rc == ERR_COMPACTED)
         return snapshot_maybe_send(r, p);

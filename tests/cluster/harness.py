@@ -233,7 +233,8 @@ class Cluster:
             for region in (0, 1):
                 rows = [row for row in self.lags(node, self.leader(node, region))
                         if row['region'] == str(region)]
-                if not rows or any(int(row['lag_entries']) > entries for row in rows):
+                if not any(row['lag_entries'] != '-' and int(row['lag_entries']) <= entries
+                           for row in rows):
                     return False
             return True
         wait_until(f'node {node} has lag {entries}', seconds, caught_up, 0.2)

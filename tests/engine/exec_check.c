@@ -239,29 +239,3 @@ void check_settled(struct exec_fixture *f)
     for_each(f, "n", check_open);
     for_each(f, "cd", check_directory);
 }
-
-/* ---- two stores ---- */
-
-static void assert_equal(struct slice a, struct slice b)
-{
-    assert_int_equal(a.size, b.size);
-    assert_memory_equal(a.data, b.data, a.size);
-}
-
-void assert_same_stores(struct kv *a, struct kv *b)
-{
-    struct slice none = {NULL, 0};
-    struct kv_iter *left = kv_iter_new(a, NULL, none, none);
-    struct kv_iter *right = kv_iter_new(b, NULL, none, none);
-
-    kv_iter_seek(left, none);
-    kv_iter_seek(right, none);
-    for (; kv_iter_valid(left); kv_iter_next(left), kv_iter_next(right)) {
-        assert_true(kv_iter_valid(right));
-        assert_equal(kv_iter_key(left), kv_iter_key(right));
-        assert_equal(kv_iter_value(left), kv_iter_value(right));
-    }
-    assert_false(kv_iter_valid(right));
-    kv_iter_free(left);
-    kv_iter_free(right);
-}

@@ -94,7 +94,12 @@ void check_state(struct exec_fixture *f);
 /* The same, and that no transaction has left anything behind: no intent, no
  * closing namespace; catalog, references and namespaces agree. */
 void check_settled(struct exec_fixture *f);
+/* What a reader sees, as "a=101 d/=102 d/f=103": names in order, with the
+ * inode number or the namespace id. In static memory. */
+const char *tree(struct exec_fixture *f);
 /* All keys and values of two stores are equal. */
 void assert_same_stores(struct kv *a, struct kv *b);
+/* A second store with the same in it. */
+struct kv *copy_store(struct kv *from);
 
 #endif

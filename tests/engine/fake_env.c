@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "fake_env.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+static struct fake_env *fake_of(struct env *env)
+{
+    return (struct fake_env *)(void *)((char *)env -
+                                       offsetof(struct fake_env, env));
+}
+
+static uint64_t no_number(struct env *env)
+{
+    (void)env;
+    return 1;
+}
+
+static void on_log_write(struct env *env, struct env_log_write *write)
+{
+    struct fake_env *fake = fake_of(env);
+
+    STAILQ_INSERT_TAIL(&fake->writes, write, link);
+    fake->write_count++;
+}
+
+static void on_fatal(struct env *env, const char *reason)
+{
+    (void)reason;
+    fake_of(env)->fatal_count++;
+}
+
+static const struct env_ops ops = {.mono_ns = no_number,
+                                   .wall_ns = no_number,
+                                   .random = no_number,
+                                   .log_write = on_log_write,
+                                   .fatal = on_fatal};
+
+void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
+{
+    *fake =
+        (struct fake_env){.env = {.ops = &ops, .log = log, .state = state}};
+    STAILQ_INIT(&fake->writes);
+}
+
+void fake_env_sync(struct fake_env *fake, size_t count)
+{
+    struct fake_writes synced = STAILQ_HEAD_INITIALIZER(synced);
+    struct kv_batch *batch = kv_batch_new(fake->env.log);
+    struct env_log_write *write;
+    int rc;
+
+    while (count-- > 0 && (write = STAILQ_FIRST(&fake->writes)) != NULL) {
+        STAILQ_REMOVE_HEAD(&fake->writes, link);
+        fake->write_count--;
+        write->fill(write, batch);
+        STAILQ_INSERT_TAIL(&synced, write, link);
+    }
+    rc = kv_write(fake->env.log, batch, KV_SYNCED, NULL);
+    assert(rc == 0);
+    kv_batch_free(batch);
+    while ((write = STAILQ_FIRST(&synced)) != NULL) {
+        STAILQ_REMOVE_HEAD(&synced, link);
+        write->done(write);
+    }
+}

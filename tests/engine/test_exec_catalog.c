@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "exec_fixture.h"
+
+#define ROOT NSID_ROOT
+
+/* ---- decisions ---- */
+
+static void test_deciding_twice_gives_the_first_decision(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct test_txn txn = txn_mkdir(f, ROOT, "d");
+
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(decide(f, &txn), 0);
+    assert_int_equal(decide(f, &txn), 0);
+    assert_true(f->result.decided && f->result.committed);
+    assert_int_equal(abort_txn(f, &txn), 0);
+    assert_true(f->result.decided && f->result.committed);
+    assert_int_equal(resolve(f, &txn, true), 0);
+    check_settled(f);
+}
+
+static void test_an_aborted_transaction_cannot_commit(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct test_txn txn = txn_mkdir(f, ROOT, "d");
+
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(abort_txn(f, &txn), 0);
+    assert_false(f->result.committed);
+    assert_int_equal(decide(f, &txn), ERR_ABORTED);
+    assert_false(f->result.committed);
+    assert_int_equal(resolve(f, &txn, false), 0);
+    assert_int_equal(decide(f, &txn), ERR_ABORTED);
+    check_settled(f);
+}
+
+static void test_forgetting_drops_a_commit_and_keeps_an_abort(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct test_txn one = txn_mkdir(f, ROOT, "d");
+    struct test_txn two = txn_mkdir(f, ROOT, "e");
+
+    commit(f, one);
+    assert_int_equal(count_class(f->state, "ct"), 0);
+    assert_int_equal(abort_txn(f, &two), 0);
+    assert_int_equal(forget(f, &two), 0);
+    assert_int_equal(count_class(f->state, "ct"), 1);
+    assert_int_equal(forget(f, &one), 0);
+}
+
+/* What the catalog refuses is decided, too: nobody can commit it later. */
+static void expect_catalog_refuses(struct exec_fixture *f, struct test_txn txn)
+{
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(decide(f, &txn), ERR_INVALID);
+    assert_true(f->result.decided);
+    assert_false(f->result.committed);
+    assert_int_equal(decide(f, &txn), ERR_ABORTED);
+    assert_int_equal(resolve(f, &txn, false), 0);
+    check_settled(f);
+}
+
+static void test_a_directory_does_not_move_below_itself(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t a = make_dir(f, ROOT, "a");
+    uint64_t b = make_dir(f, a, "b");
+    uint64_t c = make_dir(f, b, "c");
+    const unsigned exchange = REQUEST_EXCHANGE;
+
+    assert_int_equal(create(f, b, "f"), 0);
+    expect_catalog_refuses(f, txn_rename(f, ROOT, "a", a, "x", 0));
+    expect_catalog_refuses(f, txn_rename(f, ROOT, "a", c, "x", 0));
+    expect_catalog_refuses(f, txn_rename(f, ROOT, "a", a, "b", exchange));
+    expect_catalog_refuses(f, txn_rename(f, a, "b", ROOT, "a", exchange));
+    expect_catalog_refuses(f, txn_rename(f, ROOT, "a", b, "f", exchange));
+    expect_catalog_refuses(f, txn_rename(f, b, "f", ROOT, "a", exchange));
+    commit(f, txn_rename(f, b, "c", ROOT, "c", 0));
+    commit(f, txn_rename(f, ROOT, "a", c, "a", 0));
+}
+
+/* Whatever stands in the way of a DECIDE, the answer is a decision. */
+static void test_a_move_of_what_is_gone_is_decided_against(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct test_txn txn = txn_mkdir(f, ROOT, "d");
+
+    txn.change_count = 1;
+    txn.changes[0] =
+        (struct catalog_change){.kind = CATALOG_MOVE, .nsid = 99, .parent = 1};
+    strcpy(txn.names[0], "d");
+    assert_int_equal(decide(f, &txn), ERR_NOT_FOUND);
+    assert_true(f->result.decided);
+    assert_false(f->result.committed);
+    assert_int_equal(decide(f, &txn), ERR_ABORTED);
+}
+
+static void test_the_root_is_not_removed(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct test_txn txn = txn_rmdir(f, ROOT, "d");
+
+    txn.change_count = 1;
+    txn.changes[0] =
+        (struct catalog_change){.kind = CATALOG_REMOVE, .nsid = ROOT};
+    assert_int_equal(decide(f, &txn), ERR_BUSY);
+    check_settled(f);
+}
+
+/* ---- directories ---- */
+
+static struct command on_dir(enum command_op op, uint64_t nsid)
+{
+    return (struct command){.op = op, .ino = ino_of_nsid(nsid)};
+}
+
+static void test_a_directory_s_attributes_are_changed(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t nsid = make_dir(f, ROOT, "d");
+    struct command c = on_dir(COMMAND_DIR_SETATTR, nsid);
+
+    c.set_mask = SET_MODE | SET_UID | SET_MTIME;
+    c.set = (struct attr){.mode = 01777, .uid = 5, .mtime_ns = 7};
+    assert_int_equal(run(f, &c), 0);
+    assert_int_equal(lookup(f, ROOT, "d"), 0);
+    assert_int_equal(f->result.attr.mode, S_IFDIR | 01777);
+    assert_int_equal(f->result.attr.uid, 5);
+    assert_int_equal(f->result.attr.entry_count, 0);
+    c.set_mask = SET_SIZE;
+    assert_int_equal(run(f, &c), ERR_IS_DIR);
+    c.ino = ino_of_nsid(99);
+    assert_int_equal(run(f, &c), ERR_STALE);
+}
+
+static void test_a_directory_s_xattrs_survive_its_rename(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t nsid = make_dir(f, ROOT, "d");
+    struct command c = on_dir(COMMAND_DIR_SETXATTR, nsid);
+
+    c.xattr = slice_of("user.a");
+    c.data = slice_of("1");
+    assert_int_equal(run(f, &c), 0);
+    commit(f, txn_rename(f, ROOT, "d", ROOT, "e", 0));
+    c.op = COMMAND_GETXATTR;
+    assert_int_equal(run_read(f, &c), 0);
+    assert_true(slice_equal(f->result.data, slice_of("1")));
+    c.op = COMMAND_DIR_REMOVEXATTR;
+    assert_int_equal(run(f, &c), 0);
+    assert_int_equal(run(f, &c), ERR_NO_DATA);
+}
+
+/* ---- ids and nodes ---- */
+
+static void test_leased_ids_never_overlap(void **state)
+{
+    struct exec_fixture *f = *state;
+    const struct command lease = {.op = COMMAND_LEASE_IDS, .size = 100};
+
+    assert_int_equal(run(f, &lease), 0);
+    assert_int_equal(f->result.first_id, 1024);
+    assert_int_equal(run(f, &lease), 0);
+    assert_int_equal(f->result.first_id, 1124);
+}
+
+static void test_a_node_s_address_is_stored(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct command c = {.op = COMMAND_NODE_UPDATE,
+                        .node = 3,
+                        .address = slice_of("[::1]:7420")};
+    struct key key = key_node(3);
+    struct kv_value value = {0};
+    struct node_record node;
+    char long_address[200];
+
+    assert_int_equal(run(f, &c), 0);
+    assert_int_equal(kv_get(f->state, NULL, key_slice(&key), &value), 0);
+    assert_int_equal(
+        node_decode(&node, (struct slice){value.data, value.size}), 0);
+    kv_value_release(&value);
+    assert_string_equal(node.address, "[::1]:7420");
+    memset(long_address, 'x', sizeof long_address);
+    c.address = (struct slice){long_address, sizeof long_address};
+    assert_int_equal(run(f, &c), ERR_INVALID);
+}
+
+#define WITH_ROOT(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, setup_exec, teardown_exec)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_ROOT(test_deciding_twice_gives_the_first_decision),
+        WITH_ROOT(test_an_aborted_transaction_cannot_commit),
+        WITH_ROOT(test_forgetting_drops_a_commit_and_keeps_an_abort),
+        WITH_ROOT(test_a_directory_does_not_move_below_itself),
+        WITH_ROOT(test_a_move_of_what_is_gone_is_decided_against),
+        WITH_ROOT(test_the_root_is_not_removed),
+        WITH_ROOT(test_a_directory_s_attributes_are_changed),
+        WITH_ROOT(test_a_directory_s_xattrs_survive_its_rename),
+        WITH_ROOT(test_leased_ids_never_overlap),
+        WITH_ROOT(test_a_node_s_address_is_stored),
+    };
+
+    return cmocka_run_group_tests_name("exec_catalog", tests, NULL, NULL);
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <stdlib.h>
+
+#include "engine/results.h"
+#include "exec_fixture.h"
+
+enum { REGION = 1, NODE = 3 };
+
+struct fixture {
+    struct kv *state;
+    struct results *results;
+};
+
+static int setup(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof *f);
+
+    f->state = exec_state_new();
+    assert_int_equal(results_open(&f->results, f->state, REGION), 0);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    results_free(f->results);
+    kv_close(f->state);
+    free(f);
+    return 0;
+}
+
+static struct command command(uint64_t boot, uint64_t sequence, uint64_t lowest)
+{
+    return (struct command){.op = COMMAND_WRITE,
+                            .node = NODE,
+                            .boot = boot,
+                            .sequence = sequence,
+                            .lowest = lowest};
+}
+
+static void add(struct fixture *f, struct command c, const char *text)
+{
+    struct kv_batch *batch = kv_batch_new(f->state);
+    struct slice bytes = slice_of(text);
+    struct buf *result = buf_copy(bytes.data, bytes.size);
+
+    results_add(f->results, &c, result, batch);
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    buf_unref(result);
+    kv_batch_free(batch);
+}
+
+static void reload(struct fixture *f)
+{
+    results_free(f->results);
+    assert_int_equal(results_open(&f->results, f->state, REGION), 0);
+}
+
+static void expect_one(struct fixture *f, struct command c, int status,
+                       const char *text)
+{
+    struct buf *result = NULL;
+
+    assert_int_equal(results_find(f->results, &c, &result), status);
+    if (status == 0)
+        assert_true(slice_equal(slice_of(text),
+                                (struct slice){result->data, result->size}));
+    buf_unref(result);
+}
+
+/* What is answered now, and what after a restart. */
+static void expect(struct fixture *f, struct command c, int status,
+                   const char *text)
+{
+    expect_one(f, c, status, text);
+    reload(f);
+    expect_one(f, c, status, text);
+}
+
+static void test_a_command_is_new_once(void **state)
+{
+    struct fixture *f = *state;
+
+    expect(f, command(1, 5, 5), ERR_NOT_FOUND, NULL);
+    add(f, command(1, 5, 5), "five");
+    expect(f, command(1, 5, 5), 0, "five");
+    expect(f, command(1, 6, 5), ERR_NOT_FOUND, NULL);
+}
+
+/* Later ones may come first: they were proposed at once. */
+static void test_order_does_not_count(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 7, 5), "seven");
+    expect(f, command(1, 5, 5), ERR_NOT_FOUND, NULL);
+    add(f, command(1, 5, 5), "five");
+    add(f, command(1, 6, 5), "six");
+    expect(f, command(1, 5, 5), 0, "five");
+    expect(f, command(1, 6, 5), 0, "six");
+    expect(f, command(1, 7, 5), 0, "seven");
+}
+
+static void test_what_nobody_waits_for_is_forgotten_and_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 5, 5), "five");
+    add(f, command(1, 6, 5), "six");
+    add(f, command(1, 7, 6), "seven");
+    expect(f, command(1, 5, 5), ERR_CANCELED, NULL);
+    expect(f, command(1, 6, 5), 0, "six");
+    assert_int_equal(count_class(f->state, "m"), 3);
+}
+
+/* An old copy of a command cannot bring back what a newer one dropped. */
+static void test_lowest_never_goes_back(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 7, 7), "seven");
+    add(f, command(1, 8, 3), "eight");
+    expect(f, command(1, 5, 5), ERR_CANCELED, NULL);
+    expect(f, command(1, 8, 3), 0, "eight");
+}
+
+static void test_a_newer_boot_drops_the_older_one_s(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 5, 5), "five");
+    expect(f, command(2, 5, 1), ERR_NOT_FOUND, NULL);
+    add(f, command(2, 1, 1), "one");
+    expect(f, command(1, 5, 5), ERR_CANCELED, NULL);
+    expect(f, command(1, 99, 99), ERR_CANCELED, NULL);
+    expect(f, command(2, 5, 1), ERR_NOT_FOUND, NULL);
+    expect(f, command(2, 1, 1), 0, "one");
+    assert_int_equal(count_class(f->state, "m"), 2);
+}
+
+static void test_senders_are_apart(void **state)
+{
+    struct fixture *f = *state;
+    struct command other = command(1, 5, 5);
+
+    other.node = 4;
+    add(f, command(2, 5, 5), "three's");
+    expect(f, other, ERR_NOT_FOUND, NULL);
+    add(f, other, "four's");
+    expect(f, other, 0, "four's");
+    expect(f, command(2, 5, 5), 0, "three's");
+}
+
+/* The memory of an abort goes with its transaction, so a DECIDE that is still
+ * on its way must go, too. */
+static void test_a_decide_counts_while_its_transaction_is_held(void **state)
+{
+    struct fixture *f = *state;
+    struct command decide = command(1, 9, 5);
+
+    decide.op = COMMAND_TXN_DECIDE;
+    decide.txn.id = (struct txn_id){NODE, 1, 5};
+    add(f, command(1, 6, 5), "six");
+    expect(f, decide, ERR_NOT_FOUND, NULL);
+    add(f, command(1, 7, 7), "seven");
+    expect(f, decide, ERR_CANCELED, NULL);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_command_is_new_once),
+        TEST(test_order_does_not_count),
+        TEST(test_what_nobody_waits_for_is_forgotten_and_refused),
+        TEST(test_lowest_never_goes_back),
+        TEST(test_a_newer_boot_drops_the_older_one_s),
+        TEST(test_senders_are_apart),
+        TEST(test_a_decide_counts_while_its_transaction_is_held),
+    };
+
+    return cmocka_run_group_tests_name("results", tests, NULL, NULL);
+}

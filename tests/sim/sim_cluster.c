@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_cluster.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "engine/bootstrap.h"
+#include "engine/keys.h"
+#include "engine/peer_impl.h"
+#include "tests/sim/kv_mem.h"
+#include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_watch.h"
+
+enum { LOOK_MS = 20, INO_BLOCK = 1 << 24 };
+
+static struct sim_node *node_of(struct sim_machine *machine)
+{
+    return container_of(machine, struct sim_node, machine);
+}
+
+/* ---- what the machine and the network ask for ---- */
+
+static void send_packet(struct sim_machine *machine, uint64_t to,
+                        enum env_channel channel,
+                        const struct env_packet *packet)
+{
+    struct sim_node *node = node_of(machine);
+
+    if (to == 0 || to > node->cluster->plan->nodes || to == machine->node_id)
+        sim_fail(machine->loop, "node %" PRIu64 " sends to node %" PRIu64,
+                 machine->node_id, to);
+    if (node->state != SIM_STOPPING)
+        sim_net_send(node->cluster->net, node->number, (size_t)to - 1, channel,
+                     packet);
+}
+
+static size_t pending_bytes(struct sim_machine *machine, uint64_t to,
+                            enum env_channel channel)
+{
+    struct sim_node *node = node_of(machine);
+
+    return sim_net_pending(node->cluster->net, node->number, (size_t)to - 1,
+                           channel);
+}
+
+static void after_step(struct sim_machine *machine)
+{
+    struct sim_node *node = node_of(machine);
+
+    if (node->node != NULL)
+        sim_watch_step(node->cluster->watch, node);
+}
+
+static bool is_up(void *context, size_t number)
+{
+    const struct sim_cluster *cluster = context;
+    const struct sim_node *node = &cluster->nodes[number];
+
+    return node->state == SIM_UP || node->state == SIM_RETIRING;
+}
+
+static uint64_t paused_until(void *context, size_t number)
+{
+    const struct sim_cluster *cluster = context;
+
+    return cluster->nodes[number].machine.paused_until_ns;
+}
+
+static void on_packet(void *context, size_t number, size_t from,
+                      enum env_channel channel, const struct env_packet *packet)
+{
+    struct sim_cluster *cluster = context;
+    struct sim_node *node = &cluster->nodes[number];
+
+    (void)channel;
+    sim_env_enter(node->env, ENV_WORKER);
+    node_on_packet(node->node, from + 1, packet);
+    sim_env_leave(node->env);
+}
+
+static void on_link(void *context, size_t number, size_t other, bool up)
+{
+    struct sim_cluster *cluster = context;
+    struct sim_node *node = &cluster->nodes[number];
+
+    sim_env_enter(node->env, ENV_WORKER);
+    node_on_link(node->node, other + 1, up);
+    sim_env_leave(node->env);
+}
+
+/* ---- start: what store.c and engine_run.c do ---- */
+
+static struct identity read_identity(struct kv *log)
+{
+    struct key key = key_identity();
+    struct kv_value value = {0};
+    struct identity identity = {0};
+    int rc = kv_get(log, NULL, key_slice(&key), &value);
+
+    assert(rc == 0);
+    rc = identity_decode(&identity, (struct slice){value.data, value.size});
+    assert(rc == 0);
+    kv_value_release(&value);
+    return identity;
+}
+
+/* A little more than half a block is left at the start, so that the next one
+ * is leased soon. */
+static struct identity count_boot(struct sim_node *node, uint64_t *ret_ino)
+{
+    struct identity identity = read_identity(node->log);
+    struct key key = key_identity();
+    struct kv_batch *batch = kv_batch_new(node->log);
+    struct buf *bytes;
+
+    identity.boot++;
+    *ret_ino = identity.ino_bound != 0 ? identity.ino_bound : 2;
+    identity.ino_bound =
+        *ret_ino + INO_BLOCK / 2 + sim_pick(node->machine.loop, 20);
+    bytes = identity_encode(&identity);
+    kv_batch_put(batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    (void)kv_write(node->log, batch, KV_SYNCED, NULL);
+    kv_batch_free(batch);
+    buf_unref(bytes);
+    return identity;
+}
+
+void sim_node_start(struct sim_node *node)
+{
+    const struct sim_plan *plan = node->cluster->plan;
+    struct node_config config = {
+        .advertise = "",
+        .op_timeout_ms = plan->op_timeout_ms,
+        .value_size_max = UINT64_C(1) << 20,
+        .log_keep = plan->log_keep,
+    };
+    struct err e = ERR_INIT;
+
+    assert(node->state == SIM_DOWN);
+    config.identity = count_boot(node, &config.ino_next);
+    sim_note(node->machine.loop, "node %zu: start, boot %" PRIu64,
+             node->number + 1, config.identity.boot);
+    node->env = sim_env_new(&node->machine, node->log, node->state_kv);
+    node->log = node->state_kv = NULL;
+    node->starts++;
+    sim_env_enter(node->env, ENV_WORKER);
+    if (node_open(&node->node, &node->env->env, &config, &e) != 0)
+        sim_fail(node->machine.loop, "node %zu does not open: %s",
+                 node->number + 1, e.text);
+    sim_watch_start(node->cluster->watch, node);
+    node_start(node->node);
+    node->state = SIM_UP;
+    sim_env_leave(node->env);
+}
+
+bool sim_node_serves(const struct sim_node *node)
+{
+    return (node->state == SIM_UP || node->state == SIM_RETIRING) &&
+           node->machine.paused_until_ns <= node->machine.loop->now_ns;
+}
+
+/* ---- the end ---- */
+
+static void start_later(struct sim_node *node, uint64_t down_ns)
+{
+    node->start_at_ns = node->machine.loop->now_ns + down_ns;
+}
+
+static bool is_installing(const struct sim_node *node)
+{
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        const struct peer *peer = node_peer(node->node, region);
+
+        if (peer != NULL && peer->install != NULL)
+            return true;
+    }
+    return false;
+}
+
+void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
+{
+    if (node->state == SIM_DOWN)
+        return;
+    sim_seen(SEEN_CRASH);
+    if (is_installing(node))
+        sim_seen(SEEN_SNAPSHOT_CRASH);
+    sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
+             with_machine ? "power cut" : "killed");
+    sim_env_crash(node->env, &node->log, &node->state_kv);
+    sim_net_drop(node->cluster->net, node->number, with_machine);
+    node->node = NULL; /* Left lying. */
+    node->env = NULL;
+    node->state = SIM_DOWN;
+    node->machine.paused_until_ns = 0;
+    start_later(node, down_ns);
+}
+
+static void retired(void *context)
+{
+    struct sim_node *node = context;
+
+    if (node->state == SIM_RETIRING)
+        node->start_at_ns = 0; /* The next look goes on. */
+}
+
+void sim_node_stop(struct sim_node *node, uint64_t down_ns)
+{
+    (void)down_ns;
+    if (node->state != SIM_UP)
+        return;
+    sim_seen(SEEN_RESTART);
+    sim_note(node->machine.loop, "node %zu: stop", node->number + 1);
+    node->state = SIM_RETIRING;
+    node->start_at_ns = UINT64_MAX;
+    sim_env_enter(node->env, ENV_WORKER);
+    node_retire(node->node, retired, node);
+    sim_env_leave(node->env);
+}
+
+static void stop_now(struct sim_node *node)
+{
+    node->state = SIM_STOPPING;
+    sim_env_enter(node->env, ENV_WORKER);
+    node_stop(node->node);
+    sim_env_leave(node->env);
+    sim_net_drop(node->cluster->net, node->number, false);
+}
+
+static void close_now(struct sim_node *node)
+{
+    sim_note(node->machine.loop, "node %zu: closed", node->number + 1);
+    sim_env_enter(node->env, ENV_WORKER);
+    node_close(node->node);
+    node->node = NULL;
+    sim_env_leave(node->env);
+    sim_env_end(node->env, &node->log, &node->state_kv);
+    node->env = NULL;
+    node->state = SIM_DOWN;
+    start_later(node, sim_spread(node->machine.loop, 300 * sim_ms));
+}
+
+void sim_node_pause(struct sim_node *node, uint64_t span_ns)
+{
+    if (node->state == SIM_DOWN)
+        return;
+    sim_seen(SEEN_PAUSE);
+    sim_note(node->machine.loop, "node %zu: paused for %" PRIu64 " ms",
+             node->number + 1, span_ns / sim_ms);
+    node->machine.paused_until_ns = node->machine.loop->now_ns + span_ns;
+}
+
+static void look(struct sim_event *event)
+{
+    struct sim_node *node = container_of(event, struct sim_node, event);
+    uint64_t now_ns = node->machine.loop->now_ns;
+
+    sim_post_in(node->machine.loop, event, LOOK_MS * sim_ms);
+    if (node->machine.paused_until_ns > now_ns)
+        return;
+    if (node->state == SIM_DOWN && node->start_at_ns <= now_ns)
+        sim_node_start(node);
+    else if (node->state == SIM_RETIRING && node->start_at_ns == 0)
+        stop_now(node);
+    else if (node->state == SIM_STOPPING && sim_env_is_idle(node->env))
+        close_now(node);
+}
+
+/* ---- the cluster ---- */
+
+static void found(struct sim_cluster *cluster)
+{
+    struct identity identity = {.token_count = cluster->founders.count};
+    struct err e = ERR_INIT;
+
+    for (size_t i = 0; i < cluster->founders.count; i++)
+        identity.tokens[i] = founding_token(
+            sim_random(cluster->loop), UINT64_C(1700000000) * 1000000000);
+    identity.cluster_id =
+        founding_cluster_id(&cluster->founders, identity.tokens);
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        int rc;
+
+        identity.node_id = i + 1;
+        identity.token = identity.tokens[i];
+        node->log = kv_mem_new();
+        node->state_kv = kv_mem_new();
+        rc = founding_write(node->log, node->state_kv, &identity,
+                            &cluster->founders, &e);
+        assert(rc == 0);
+    }
+}
+
+static void node_init(struct sim_cluster *cluster, size_t number)
+{
+    struct sim_node *node = &cluster->nodes[number];
+    int64_t drift = (int64_t)cluster->plan->drift_ppm;
+    uint64_t step_ns = cluster->plan->step_ns;
+
+    node->cluster = cluster;
+    node->number = number;
+    node->machine = (struct sim_machine){
+        .loop = cluster->loop,
+        .plan = cluster->plan,
+        .node_id = number + 1,
+        .drift_ppm =
+            (int64_t)sim_between(cluster->loop, 0, 2 * (uint64_t)drift) - drift,
+        .wall_offset_ns = (int64_t)sim_pick(cluster->loop, step_ns),
+        .context = node,
+        .send = send_packet,
+        .pending = pending_bytes,
+        .after_step = after_step,
+    };
+    node->event.run = look;
+    sim_post_in(cluster->loop, &node->event,
+                sim_pick(cluster->loop, 500 * sim_ms));
+    cluster->founders.founder[number].id = number + 1;
+    (void)snprintf(cluster->founders.founder[number].address,
+                   sizeof cluster->founders.founder[number].address,
+                   "10.0.0.%zu:7420", number + 1);
+}
+
+struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
+                                    const struct sim_plan *plan)
+{
+    struct sim_cluster *cluster = mem_zalloc(sizeof *cluster);
+    struct sim_net_host host = {
+        .context = cluster,
+        .is_up = is_up,
+        .paused_until_ns = paused_until,
+        .on_packet = on_packet,
+        .on_link = on_link,
+    };
+
+    cluster->loop = loop;
+    cluster->plan = plan;
+    cluster->founders.count = plan->nodes;
+    for (size_t i = 0; i < plan->nodes; i++)
+        node_init(cluster, i);
+    found(cluster);
+    cluster->net = sim_net_new(loop, plan, &host);
+    cluster->watch = sim_watch_new(cluster);
+    return cluster;
+}
+
+void sim_cluster_free(struct sim_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        assert(cluster->nodes[i].state == SIM_DOWN);
+        kv_close(cluster->nodes[i].log);
+        kv_close(cluster->nodes[i].state_kv);
+    }
+    sim_watch_free(cluster->watch);
+    sim_net_free(cluster->net);
+    free(cluster);
+}
+
+void sim_cluster_calm(struct sim_cluster *cluster)
+{
+    sim_net_calm(cluster->net);
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+
+        node->machine.paused_until_ns = 0;
+        node->machine.slow_disk_until_ns = 0;
+        node->machine.slow_apply_until_ns = 0;
+        if (node->state == SIM_DOWN)
+            node->start_at_ns = cluster->loop->now_ns;
+    }
+}
+
+size_t sim_cluster_up_count(const struct sim_cluster *cluster)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        count += cluster->nodes[i].state == SIM_UP;
+    return count;
+}

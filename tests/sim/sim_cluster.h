@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The nodes of one run: real ones (engine/node.h) on machines of sim_env.h,
+ * connected by sim_net.h. Founding, starting, stopping, crashing. */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_CLUSTER_H
+#define GROVEFS_TESTS_SIM_SIM_CLUSTER_H
+
+#include "engine/founding.h"
+#include "engine/node.h"
+#include "tests/sim/sim_env.h"
+#include "tests/sim/sim_net.h"
+#include "tests/sim/sim_plan.h"
+
+struct sim_watch;
+
+enum sim_node_state {
+    SIM_DOWN,
+    SIM_UP,
+    SIM_RETIRING, /* hands leadership over */
+    SIM_STOPPING  /* what was posted runs to its end */
+};
+
+struct sim_node {
+    struct sim_machine machine;
+    struct sim_cluster *cluster;
+    size_t number; /* the id is one more */
+    enum sim_node_state state;
+    uint64_t starts; /* tells the incarnations apart */
+    uint64_t start_at_ns; /* while it is down; UINT64_MAX: not by itself */
+    uint64_t request_last;
+    struct kv *log; /* while it is down */
+    struct kv *state_kv;
+    struct sim_env *env; /* while it is not */
+    struct node *node;
+    struct sim_event event; /* looks after starting and stopping */
+};
+
+struct sim_cluster {
+    struct sim_loop *loop;
+    const struct sim_plan *plan;
+    struct sim_net *net;
+    struct sim_watch *watch;
+    struct founders founders;
+    struct sim_node nodes[SIM_NODES_MAX];
+};
+
+/* Founds the cluster on the disks and starts all nodes. */
+struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
+                                    const struct sim_plan *plan);
+/* All nodes are to be down. */
+void sim_cluster_free(struct sim_cluster *cluster);
+
+/* Whether requests may be given to it. */
+bool sim_node_serves(const struct sim_node *node);
+
+void sim_node_start(struct sim_node *node);
+/* The process is gone, with the machine or without; it starts again after
+ * `down_ns`. */
+void sim_node_crash(struct sim_node *node, bool with_machine,
+                    uint64_t down_ns);
+void sim_node_stop(struct sim_node *node, uint64_t down_ns);
+void sim_node_pause(struct sim_node *node, uint64_t span_ns);
+
+/* Ends all that is slow, cut, stopped or down; clocks stay as they are. */
+void sim_cluster_calm(struct sim_cluster *cluster);
+size_t sim_cluster_up_count(const struct sim_cluster *cluster);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* "Sometimes" assertions: rare states that a campaign of many seeds must have
+ * reached, counted. One row each; `required` ones fail a long campaign when
+ * they never came. */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_SEEN_H
+#define GROVEFS_TESTS_SIM_SIM_SEEN_H
+
+#include <stdint.h>
+
+/* Rows: name, required, text. */
+#define SIM_SEEN(X)                                                            \
+    X(OP_OK, 1, "operations that succeeded")                                   \
+    X(OP_REFUSED, 1, "operations refused for what was there")                  \
+    X(OP_NO_QUORUM, 1, "operations failed for want of a quorum")               \
+    X(OP_UNKNOWN, 1, "operations of unknown outcome")                          \
+    X(OP_UNKNOWN_COMMITTED, 1, "... that were in the log")                     \
+    X(OP_BUSY, 0, "operations that met a lock until their deadline")           \
+    X(OP_INTERRUPTED, 1, "operations that were cancelled")                     \
+    X(OP_CRASHED, 1, "operations whose node crashed under them")               \
+    X(READ_AT_ONCE, 1, "reads answered by a lease without waiting")            \
+    X(READ_WAITED, 1, "reads that waited")                                     \
+    X(DIR_RENAMED, 1, "directories renamed")                                   \
+    X(DIR_EXCHANGED, 1, "exchanges with a directory")                          \
+    X(DIR_LOOP, 1, "moves of a directory below itself refused")                \
+    X(DIR_NOT_EMPTY, 1, "removals of a directory that was not empty")          \
+    X(LARGE_VALUE, 1, "values of more than one chunk")                         \
+    X(TERM, 1, "leaderships")                                                  \
+    X(LEADER_LOST_PENDING, 1, "leaders deposed with proposals pending")        \
+    X(LOG_TRUNCATED, 1, "replicas that dropped entries of an old term")        \
+    X(SNAPSHOT_RESTORED, 1, "snapshots restored")                              \
+    X(SNAPSHOT_FAILED, 1, "snapshot streams that failed")                      \
+    X(SNAPSHOT_CRASH, 0, "crashes while a snapshot was installed")             \
+    X(COMPACTED, 1, "log compactions")                                         \
+    X(LOG_REPAIRED, 0, "logs reset at the start, behind the marker")           \
+    X(REPLAYED, 1, "restarts that applied entries again")                      \
+    X(TXN_ABORTED, 1, "transactions aborted by somebody else")                 \
+    X(TXN_REFUSED, 1, "transactions that the catalog refused")                 \
+    X(TXN_SETTLED, 1, "transactions resolved by somebody else")                \
+    X(TXN_ORPHAN, 1, "transactions finished by the leader")                    \
+    X(REPEATED, 1, "commands that were in the log twice")                      \
+    X(STATE_LOST, 1, "crashes that lost a tail of state/")                     \
+    X(LOG_LOST, 1, "crashes that lost a log write")                            \
+    X(LOG_KEPT, 1, "crashes that kept an unacknowledged one")                  \
+    X(CRASH, 1, "crashes")                                                     \
+    X(CRASH_ALL, 1, "crashes of all nodes at once")                            \
+    X(RESTART, 1, "restarts in good order")                                    \
+    X(PAUSE, 1, "pauses of a node")                                            \
+    X(CUT, 1, "cuts")                                                          \
+    X(LINK_LOST, 1, "connections lost")                                        \
+    X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
+    X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \
+    X(UNDECIDED, 0, "histories too hard to check")
+
+enum sim_seen {
+#define SIM_SEEN_ENUM(name, required, text) SEEN_##name,
+    SIM_SEEN(SIM_SEEN_ENUM)
+#undef SIM_SEEN_ENUM
+        SIM_SEEN_COUNT
+};
+
+/* Of this run. */
+extern uint64_t sim_seen_counts[SIM_SEEN_COUNT];
+
+static inline void sim_seen(enum sim_seen what)
+{
+    sim_seen_counts[what]++;
+}
+
+#endif

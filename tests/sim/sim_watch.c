@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_watch.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "engine/command.h"
+#include "engine/peer_impl.h"
+#include "tests/sim/sim_seen.h"
+
+enum { TERMS_MAX = 4096, CHECK_EVERY = 64 };
+
+struct known_entry {
+    uint64_t term; /* 0: not known to be committed */
+    uint64_t hash;
+};
+
+/* What all nodes together have shown of a region. */
+struct known_region {
+    struct known_entry *entries; /* by index */
+    size_t count;
+    size_t count_max;
+    uint64_t leaders[TERMS_MAX]; /* node, by term */
+    uint64_t leader_starts[TERMS_MAX];
+    uint64_t commit_max;
+};
+
+/* One replica in its incarnation. */
+struct known_peer {
+    uint64_t compared; /* committed entries up to here are compared */
+    uint64_t commit;
+    uint64_t applied;
+    uint64_t last_index;
+    uint64_t compactions;
+    uint64_t snapshots_restored;
+    enum raft_role role;
+    bool had_pending;
+};
+
+struct seen_command {
+    uint64_t key;
+    bool used;
+};
+
+struct sim_watch {
+    struct sim_cluster *cluster;
+    struct known_region regions[REGIONS];
+    struct known_peer peers[SIM_NODES_MAX][REGIONS];
+    struct sim_tag *tags;
+    size_t tag_count;
+    size_t tag_count_max;
+    struct seen_command *commands; /* open addressing */
+    size_t command_size;
+    size_t command_count;
+    uint64_t steps;
+};
+
+struct sim_watch *sim_watch_new(struct sim_cluster *cluster)
+{
+    struct sim_watch *watch = mem_zalloc(sizeof *watch);
+
+    watch->cluster = cluster;
+    watch->command_size = 1 << 16;
+    watch->commands = mem_zalloc(watch->command_size * sizeof *watch->commands);
+    return watch;
+}
+
+void sim_watch_free(struct sim_watch *watch)
+{
+    for (size_t i = 0; i < REGIONS; i++)
+        free(watch->regions[i].entries);
+    free(watch->tags);
+    free(watch->commands);
+    free(watch);
+}
+
+/* ---- what the logs say ---- */
+
+static struct sim_tag *tag_of(struct sim_watch *watch, uint32_t tag)
+{
+    while (watch->tag_count <= tag) {
+        watch->tags = mem_grow(watch->tags, sizeof *watch->tags,
+                               &watch->tag_count_max, watch->tag_count + 1);
+        watch->tags[watch->tag_count++] = (struct sim_tag){0};
+    }
+    return &watch->tags[tag];
+}
+
+struct sim_tag sim_watch_tag(const struct sim_watch *watch, uint32_t tag)
+{
+    return tag < watch->tag_count ? watch->tags[tag] : (struct sim_tag){0};
+}
+
+uint64_t sim_watch_committed(const struct sim_watch *watch, uint64_t region)
+{
+    return watch->regions[region].commit_max;
+}
+
+static void note_repeat(struct sim_watch *watch, uint64_t region,
+                        const struct command *c)
+{
+    uint64_t key = sim_mix(sim_mix(region * 64 + c->node, c->boot), c->sequence);
+    size_t i = (size_t)key % watch->command_size;
+
+    if (c->node == 0 || watch->command_count > watch->command_size / 2)
+        return;
+    for (; watch->commands[i].used; i = (i + 1) % watch->command_size)
+        if (watch->commands[i].key == key) {
+            sim_seen(SEEN_REPEATED);
+            return;
+        }
+    watch->commands[i] = (struct seen_command){key, true};
+    watch->command_count++;
+}
+
+static void note_command(struct sim_watch *watch, uint64_t region,
+                         const struct raft_entry *entry)
+{
+    struct command c = {0};
+    uint32_t tag;
+
+    if (entry->data == NULL)
+        return;
+    if (command_decode(&c, (struct slice){entry->data->data,
+                                          entry->data->size}) != 0)
+        sim_fail(watch->cluster->loop, "a committed entry cannot be decoded");
+    tag = c.set.uid;
+    note_repeat(watch, region, &c);
+    sim_note(watch->cluster->loop,
+             "log %" PRIu64 ": %" PRIu64 ".%" PRIu64 " op=%d tag=%u id=%" PRIu64
+             ".%" PRIu64 ".%" PRIu64 " txn=%" PRIu64 ".%" PRIu64 ".%" PRIu64,
+             region, entry->index, entry->term, (int)c.op, tag, c.node, c.boot,
+             c.sequence, c.txn.id.node, c.txn.id.boot, c.txn.id.sequence);
+    if (tag != 0 && (c.op == COMMAND_CREATE || c.op == COMMAND_TXN_PREPARE) &&
+        (c.ino != 0))
+        tag_of(watch, tag)->ino = c.ino;
+    if (tag != 0 && c.op != COMMAND_TXN_PREPARE && c.op != COMMAND_TXN_RESOLVE)
+        tag_of(watch, tag)->committed = true;
+    if (c.op == COMMAND_TXN_ABORT)
+        sim_seen(SEEN_TXN_ABORTED);
+    if (c.op == COMMAND_TXN_RESOLVE && c.node != c.txn.id.node)
+        sim_seen(SEEN_TXN_SETTLED);
+    command_release(&c);
+}
+
+/* ---- comparing logs ---- */
+
+static uint64_t hash_of(const struct raft_entry *entry)
+{
+    return entry->data == NULL
+               ? 0
+               : XXH3_64bits_withSeed(entry->data->data, entry->data->size,
+                                      (uint64_t)entry->type + 1);
+}
+
+static void compare_entry(struct sim_watch *watch, const struct sim_node *node,
+                          uint64_t region, const struct raft_entry *entry)
+{
+    struct known_region *r = &watch->regions[region];
+    struct known_entry *known;
+
+    while (r->count <= entry->index) {
+        r->entries = mem_grow(r->entries, sizeof *r->entries, &r->count_max,
+                              r->count + 1);
+        r->entries[r->count++] = (struct known_entry){0};
+    }
+    known = &r->entries[entry->index];
+    if (known->term == 0) {
+        *known = (struct known_entry){entry->term, hash_of(entry)};
+        note_command(watch, region, entry);
+    } else if (known->term != entry->term || known->hash != hash_of(entry)) {
+        sim_fail(watch->cluster->loop,
+                 "log matching: region %" PRIu64 " index %" PRIu64
+                 ": node %zu has committed another entry",
+                 region, entry->index, node->number + 1);
+    }
+}
+
+static void compare_committed(struct sim_watch *watch,
+                              const struct sim_node *node,
+                              const struct peer *peer, struct known_peer *known)
+{
+    uint64_t first = region_log_first_index(peer->log);
+    uint64_t last = raft_commit(peer->raft);
+
+    if (last > region_log_last_index(peer->log))
+        last = region_log_last_index(peer->log);
+    if (known->compared + 1 < first)
+        known->compared = first - 1;
+    while (known->compared < last) {
+        struct raft_entries entries = {0};
+        int rc = region_log_entries(peer->log, known->compared + 1, last + 1,
+                                    UINT64_MAX, &entries);
+
+        if (rc != 0)
+            sim_fail(watch->cluster->loop, "node %zu: its log cannot be read",
+                     node->number + 1);
+        for (size_t i = 0; i < entries.count; i++)
+            compare_entry(watch, node, peer->region_id, &entries.item[i]);
+        known->compared += entries.count;
+        raft_entries_release(&entries);
+    }
+    if (last > watch->regions[peer->region_id].commit_max)
+        watch->regions[peer->region_id].commit_max = last;
+}
+
+/* ---- leaders ---- */
+
+static void check_complete(struct sim_watch *watch, const struct sim_node *node,
+                           const struct peer *peer)
+{
+    const struct known_region *r = &watch->regions[peer->region_id];
+    uint64_t first = region_log_first_index(peer->log);
+
+    if (raft_last_index(peer->raft) < r->commit_max)
+        sim_fail(watch->cluster->loop,
+                 "leader completeness: region %" PRIu64
+                 ": node %zu leads without index %" PRIu64,
+                 peer->region_id, node->number + 1, r->commit_max);
+    for (uint64_t i = first; i < r->count && i <= r->commit_max; i++)
+        if (r->entries[i].term != 0 &&
+            raft_term_at(peer->raft, i) != r->entries[i].term)
+            sim_fail(watch->cluster->loop,
+                     "leader completeness: region %" PRIu64
+                     ": node %zu leads with another entry %" PRIu64,
+                     peer->region_id, node->number + 1, i);
+}
+
+static void check_leader(struct sim_watch *watch, const struct sim_node *node,
+                         const struct peer *peer)
+{
+    struct known_region *r = &watch->regions[peer->region_id];
+    uint64_t term = raft_term(peer->raft);
+    uint64_t *leader = &r->leaders[term % TERMS_MAX];
+
+    assert(term < TERMS_MAX);
+    if (*leader == 0) {
+        *leader = node->number + 1;
+        r->leader_starts[term] = node->starts;
+        sim_seen(SEEN_TERM);
+        sim_note(watch->cluster->loop,
+                 "region %" PRIu64 ": node %zu leads term %" PRIu64,
+                 peer->region_id, node->number + 1, term);
+        check_complete(watch, node, peer);
+    } else if (*leader != node->number + 1 ||
+               r->leader_starts[term] != node->starts) {
+        sim_fail(watch->cluster->loop,
+                 "election safety: region %" PRIu64 " term %" PRIu64
+                 ": nodes %" PRIu64 " and %zu",
+                 peer->region_id, term, *leader, node->number + 1);
+    }
+}
+
+/* Whether `peer` has committed in its own leadership. */
+static bool rules(const struct peer *peer)
+{
+    struct raft_status status;
+
+    if (raft_role(peer->raft) != RAFT_LEADER)
+        return false;
+    raft_status(peer->raft, &status);
+    return status.own_term_committed;
+}
+
+static void check_leases(struct sim_watch *watch, uint64_t region)
+{
+    struct sim_cluster *cluster = watch->cluster;
+    uint64_t term_max = 0;
+    size_t ruler = 0;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        const struct peer *peer =
+            node->node == NULL ? NULL : node_peer(node->node, region);
+
+        if (peer != NULL && rules(peer) && raft_term(peer->raft) > term_max) {
+            term_max = raft_term(peer->raft);
+            ruler = i;
+        }
+    }
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        const struct peer *peer =
+            node->node == NULL ? NULL : node_peer(node->node, region);
+
+        if (peer != NULL && i != ruler && term_max != 0 &&
+            peer_lease_holds(peer, env_mono_ns(&node->env->env)))
+            sim_fail(cluster->loop,
+                     "lease: region %" PRIu64 ": node %zu holds one in term "
+                     "%" PRIu64 ", node %zu has committed in term %" PRIu64,
+                     region, i + 1, raft_term(peer->raft), ruler + 1,
+                     term_max);
+    }
+}
+
+/* ---- one peer ---- */
+
+static void check_indexes(struct sim_watch *watch, const struct sim_node *node,
+                          const struct peer *peer, struct known_peer *known)
+{
+    uint64_t commit = raft_commit(peer->raft);
+    uint64_t applied = peer->applied_index;
+
+    if (commit < known->commit || applied < known->applied)
+        sim_fail(watch->cluster->loop,
+                 "region %" PRIu64 ": node %zu: commit %" PRIu64 " -> %" PRIu64
+                 ", applied %" PRIu64 " -> %" PRIu64,
+                 peer->region_id, node->number + 1, known->commit, commit,
+                 known->applied, applied);
+    if (applied > commit)
+        sim_fail(watch->cluster->loop,
+                 "region %" PRIu64 ": node %zu: applied %" PRIu64
+                 " > commit %" PRIu64,
+                 peer->region_id, node->number + 1, applied, commit);
+    known->commit = commit;
+    known->applied = applied;
+}
+
+static void count_rare(struct known_peer *known, const struct peer *peer)
+{
+    enum raft_role role = raft_role(peer->raft);
+    uint64_t last = raft_last_index(peer->raft);
+
+    if (known->role == RAFT_LEADER && role != RAFT_LEADER && known->had_pending)
+        sim_seen(SEEN_LEADER_LOST_PENDING);
+    if (last < known->last_index)
+        sim_seen(SEEN_LOG_TRUNCATED);
+    if (peer->compactions > known->compactions)
+        sim_seen(SEEN_COMPACTED);
+    if (peer->snapshots_restored > known->snapshots_restored)
+        sim_seen(SEEN_SNAPSHOT_RESTORED);
+    known->role = role;
+    known->had_pending = !TAILQ_EMPTY(&peer->pending);
+    known->last_index = last;
+    known->compactions = peer->compactions;
+    known->snapshots_restored = peer->snapshots_restored;
+}
+
+static void step_peer(struct sim_watch *watch, const struct sim_node *node,
+                      struct peer *peer)
+{
+    struct known_peer *known = &watch->peers[node->number][peer->region_id];
+
+    check_indexes(watch, node, peer, known);
+    count_rare(known, peer);
+    if (raft_role(peer->raft) == RAFT_LEADER)
+        check_leader(watch, node, peer);
+    /* Else the log is not yet what Raft knows. */
+    if (!peer->process_posted && peer->install == NULL)
+        compare_committed(watch, node, peer, known);
+    if (watch->steps % CHECK_EVERY == 0)
+        raft_check(peer->raft);
+}
+
+void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
+{
+    watch->steps++;
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        struct peer *peer = node_peer(node->node, region);
+
+        if (peer == NULL)
+            continue;
+        step_peer(watch, node, peer);
+        check_leases(watch, region);
+    }
+}
+
+void sim_watch_start(struct sim_watch *watch, const struct sim_node *node)
+{
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        const struct peer *peer = node_peer(node->node, region);
+
+        watch->peers[node->number][region] = (struct known_peer){0};
+        if (peer == NULL)
+            continue;
+        watch->peers[node->number][region].applied = peer->applied_index;
+        if (peer->applied_index < region_log_last_index(peer->log))
+            sim_seen(SEEN_REPLAYED);
+    }
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What must hold after every step, looked at on the node that took it:
+ *
+ *   1. Election safety: one leader per region and term.
+ *   2. Leader completeness: a new leader has every committed entry.
+ *   3. Log matching: what two nodes know as committed is the same.
+ *   4. Commit and applied index never go back in one incarnation, applied is
+ *      at most commit, and after a restart applied is at least what was
+ *      durable.
+ *   5. Nobody holds a lease while another node has committed in a later term.
+ *
+ * It also keeps what the logs say about each operation: sim_watch_tag(). */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_WATCH_H
+#define GROVEFS_TESTS_SIM_SIM_WATCH_H
+
+#include "tests/sim/sim_cluster.h"
+
+struct sim_watch;
+
+/* What became of the operation with a tag (sim_client.h), as the logs have
+ * it. */
+struct sim_tag {
+    bool committed; /* what makes it take effect is in the log */
+    uint64_t ino;   /* of CREATE and MKDIR */
+};
+
+struct sim_watch *sim_watch_new(struct sim_cluster *cluster);
+void sim_watch_free(struct sim_watch *watch);
+
+void sim_watch_start(struct sim_watch *watch, const struct sim_node *node);
+void sim_watch_step(struct sim_watch *watch, const struct sim_node *node);
+
+struct sim_tag sim_watch_tag(const struct sim_watch *watch, uint32_t tag);
+uint64_t sim_watch_committed(const struct sim_watch *watch, uint64_t region);
+
+#endif
