@@ -14,8 +14,10 @@
 #include "engine/status.h"
 #include "engine/txn.h"
 
-/* How long a read waits that may do without a majority. */
-enum { ALONE_MS = 500 };
+enum {
+    ALONE_MS = 500,    /* a read waits that may do without a majority */
+    HOPELESS_MS = 200, /* any request, long after the leader was lost */
+};
 
 struct flow {
     struct flows *flows;
@@ -204,14 +206,17 @@ static void read_locally(struct flow *flow)
 
     (void)read_execute(node_env(flow->flows->node)->state, &flow->command,
                        &unknown, &result);
+    if (result.status != 0) /* No replica of the data region: half of it. */
+        result.status =
+            read_catalog(node_env(flow->flows->node)->state,
+                         nsid_of_ino(flow->command.ino), &result.attr);
     end(flow, result.status == 0 ? 0 : ERR_NO_QUORUM, &result);
     result_release(&result);
 }
 
 static bool is_local_if_alone(const struct flow *flow)
 {
-    return (flow->command.flags & REQUEST_LOCAL_IF_ALONE) != 0 &&
-           node_peer(flow->flows->node, REGION_FIRST_DATA) != NULL;
+    return (flow->command.flags & REQUEST_LOCAL_IF_ALONE) != 0;
 }
 
 static void read_done(struct read_op *read, int status, struct result *result)
@@ -362,12 +367,23 @@ static void start(struct flow *flow)
     }
 }
 
+/* Once a leader has been missing for a whole timeout, others need not wait as
+ * long to learn it: who waits in the kernel holds up who comes after him. */
+static uint64_t timeout_of(const struct flows *flows,
+                           const struct request *request)
+{
+    const struct peer *placement = node_peer(flows->node, REGION_PLACEMENT);
+    uint64_t op_timeout_ms = node_config(flows->node)->op_timeout_ms;
+
+    if (peer_leaderless_ns(placement) > op_timeout_ms * 1000000)
+        return HOPELESS_MS;
+    return request->timeout_ms != 0 ? request->timeout_ms : op_timeout_ms;
+}
+
 static struct flow *flow_new(struct flows *flows, struct request *request)
 {
     struct flow *flow = mem_zalloc(sizeof *flow);
-    const struct node_config *config = node_config(flows->node);
-    uint64_t timeout_ms =
-        request->timeout_ms != 0 ? request->timeout_ms : config->op_timeout_ms;
+    uint64_t timeout_ms = timeout_of(flows, request);
 
     flow->flows = flows;
     flow->request = request;

@@ -36,6 +36,8 @@ static int add_founder(struct founders *founders, const char *item,
     rc = address_parse(&address, at + 1, e);
     if (rc != 0)
         return rc;
+    if (address.port == 0)
+        return err_set(e, ERR_INVALID, "'%s' has no port", item);
     founder->id = id;
     (void)address_format(&address, text);
     if (strlen(text) >= sizeof founder->address)

@@ -133,6 +133,7 @@ static int start_raft(struct peer *peer)
     if (rc != 0)
         return rc;
     peer->applied_index = marker->index;
+    peer->leaderless_since_ns = env_mono_ns(peer->env);
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     if (alone)
         rc = raft_campaign(peer->raft);
@@ -430,6 +431,13 @@ uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id)
 uint64_t peer_leader_node(const struct peer *peer)
 {
     return peer_node_of(peer, raft_leader(peer->raft));
+}
+
+uint64_t peer_leaderless_ns(const struct peer *peer)
+{
+    if (peer->leaderless_since_ns == 0)
+        return 0;
+    return env_mono_ns(peer->env) - peer->leaderless_since_ns;
 }
 
 uint64_t peer_applied(const struct peer *peer)

@@ -54,6 +54,8 @@ struct peer {
 
     atomic_uint_fast64_t lease_until_ns;
     uint64_t applied_index;
+    uint64_t leaderless_since_ns; /* 0: a leader is known */
+    uint64_t leader_noted;        /* the node last said to lead; 0: none */
     int64_t applied_wall_ns;
     enum raft_role role;
     uint64_t snapshots_sent;

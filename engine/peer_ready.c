@@ -344,12 +344,25 @@ static void answer_index_requests(struct peer *peer,
     }
 }
 
+static void note_leader(struct peer *peer)
+{
+    uint64_t leader = peer_leader_node(peer);
+
+    if (leader != 0)
+        peer->leaderless_since_ns = 0;
+    else if (peer->leaderless_since_ns == 0)
+        peer->leaderless_since_ns = env_mono_ns(peer->env);
+    if (leader == peer->leader_noted)
+        return;
+    peer->leader_noted = leader;
+    node_on_leader_change(peer->node, peer);
+}
+
 static void note_role(struct peer *peer, const struct raft_ready *ready)
 {
     if (!ready->soft_state_changed)
         return;
-    if (ready->role != peer->role || ready->leader != 0)
-        node_on_leader_change(peer->node, peer);
+    note_leader(peer);
     if (peer->role == RAFT_LEADER && ready->role != RAFT_LEADER) {
         peer_fail_proposals(peer, ERR_NOT_LEADER);
         peer_fail_index_requests(peer);

@@ -289,7 +289,8 @@ static int read_content(struct reading *r)
     return rc;
 }
 
-/* Adds the entry under the iterator; ERR_RANGE when it does not fit. */
+/* Adds the entry under the iterator; ERR_RANGE when it does not fit. Moves on
+ * also from one that is ERR_LOCKED. */
 static int list_entry(struct reading *r, struct kv_iter *iter,
                       struct dirent_writer *writer)
 {
@@ -305,7 +306,7 @@ static int list_entry(struct reading *r, struct kv_iter *iter,
     rc = get_entry(r, kv_iter_value(iter), &entry);
     if (rc == 0)
         rc = dirent_append(writer, name, entry.attr.ino, entry.attr.mode);
-    if (rc != 0 && rc != ERR_NOT_FOUND) {
+    if (rc != 0 && rc != ERR_NOT_FOUND && rc != ERR_LOCKED) {
         entry_release(&entry);
         return rc;
     }
@@ -318,9 +319,10 @@ static int list_entry(struct reading *r, struct kv_iter *iter,
         kv_iter_next(iter);
     }
     entry_release(&entry);
-    return 0;
+    return rc == ERR_LOCKED ? rc : 0;
 }
 
+/* One look notes all the unknown decisions of a page. */
 static int list_entries(struct reading *r, struct dirent_writer *writer)
 {
     const struct command *c = r->command;
@@ -329,17 +331,24 @@ static int list_entries(struct reading *r, struct dirent_writer *writer)
     struct key upper = key_behind_namespace('d', c->dir);
     struct kv_iter *iter = kv_iter_new(r->state, r->snapshot, key_slice(&lower),
                                        key_slice(&upper));
+    bool locked = false;
     int rc = 0;
 
     kv_iter_seek(iter, key_slice(&lower));
-    while (rc == 0 && kv_iter_valid(iter))
+    while (rc == 0 && kv_iter_valid(iter)) {
         rc = list_entry(r, iter, writer);
+        locked = locked || rc == ERR_LOCKED;
+        if (rc == ERR_LOCKED && r->unknown->count < READ_UNKNOWN_MAX)
+            rc = 0;
+    }
     if (rc == 0) {
         rc = kv_iter_status(iter, NULL);
         r->result->at_end = true;
     }
     kv_iter_free(iter);
-    return rc == ERR_RANGE ? 0 : rc;
+    if (rc == ERR_RANGE)
+        rc = 0;
+    return rc == 0 && locked ? ERR_LOCKED : rc;
 }
 
 static int read_readdir(struct reading *r)
@@ -457,4 +466,16 @@ int read_execute(struct kv *state, const struct command *command,
     ret->status = execute(&r);
     kv_snapshot_free(r.snapshot);
     return ret->status;
+}
+
+int read_catalog(struct kv *state, uint64_t nsid, struct attr *ret)
+{
+    struct reading r = {.state = state};
+    struct directory directory = {0};
+    int rc = find_directory(&r, nsid, &directory);
+
+    if (rc == 0)
+        *ret = directory.attr;
+    directory_release(&directory);
+    return rc;
 }

@@ -37,4 +37,7 @@ struct read_unknown {
 int read_execute(struct kv *state, const struct command *command,
                  struct read_unknown *unknown, struct result *ret);
 
+/* What the catalog alone says about a directory. ERR_STALE: nothing. */
+int read_catalog(struct kv *state, uint64_t nsid, struct attr *ret);
+
 #endif

@@ -327,6 +327,14 @@ struct log_change *log_change_new(struct region_log *log)
     return change;
 }
 
+/* Counts `gone` of the log's entries off, as if all were of one size. */
+static void forget_size(struct region_log *log, uint64_t gone)
+{
+    uint64_t count = log->last_index - log->start.index;
+
+    log->size_bytes -= log->size_bytes / count * gone;
+}
+
 void log_change_append(struct log_change *change,
                        const struct raft_entries *entries)
 {
@@ -341,6 +349,7 @@ void log_change_append(struct log_change *change,
     if (first <= log->last_index) {
         change->delete_first = first;
         change->delete_end = log->last_index + 1;
+        forget_size(log, change->delete_end - first);
         cache_cut(log, first);
         if (log->durable_index >= first)
             log->durable_index = first - 1;
@@ -365,7 +374,6 @@ void log_change_hard_state(struct log_change *change,
 void log_change_compact(struct log_change *change, uint64_t index)
 {
     struct region_log *log = change->log;
-    uint64_t count = log->last_index - log->start.index;
     uint64_t term = 0;
 
     assert(index > log->start.index && index <= log->durable_index);
@@ -375,7 +383,7 @@ void log_change_compact(struct log_change *change, uint64_t index)
     change->delete_end = index + 1;
     change->start = (struct log_start){index, term};
     change->has_start = true;
-    log->size_bytes -= log->size_bytes / count * (index - log->start.index);
+    forget_size(log, index - log->start.index);
     log->start = change->start;
     while (log->cache_first <= index)
         cache_pop_front(log);

@@ -231,7 +231,8 @@ bool status_replica(struct node *node, const struct peer *peer,
     if (commit > status->applied) {
         ret->lag_entries = commit - status->applied;
         ret->lag_bytes = ret->lag_entries * entry_bytes(peer);
-        ret->lag_s = (double)(now_ns - status->applied_wall_ns) / 1e9;
+        if (status->applied_wall_ns != 0)
+            ret->lag_s = (double)(now_ns - status->applied_wall_ns) / 1e9;
     }
     return true;
 }

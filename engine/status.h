@@ -26,9 +26,10 @@ void status_board_on_packet(struct status_board *board,
 /* A request has ended so. */
 void status_board_count(struct status_board *board, int status);
 
-/* The last word of a node, or NULL when it has been silent for too long. */
+/* The last word of a node, or NULL when its connection is lost or it has been
+ * silent for too long. */
 const struct node_status *status_board_find(const struct status_board *board,
-                                            uint64_t node_id);
+                                            uint64_t id);
 /* When a node was last heard of (wall clock), 0: never. */
 int64_t status_board_heard_ns(const struct status_board *board,
                               uint64_t node_id);

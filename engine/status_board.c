@@ -142,12 +142,13 @@ static const struct heard *find(const struct status_board *board,
 }
 
 const struct node_status *status_board_find(const struct status_board *board,
-                                            uint64_t node_id)
+                                            uint64_t id)
 {
-    const struct heard *heard = find(board, node_id);
+    const struct heard *heard = find(board, id);
     uint64_t now_ns = env_mono_ns(node_env(board->node));
 
     if (heard == NULL ||
+        (id != node_id(board->node) && !node_link_up(board->node, id)) ||
         now_ns - heard->mono_ns > (uint64_t)STATUS_SILENT_MS * 1000000)
         return NULL;
     return &heard->status;

@@ -25,7 +25,10 @@ static int report_silent_nodes(struct node *node, FILE *out)
             status_board_find(board, nodes[i]) != NULL)
             continue;
         (void)fprintf(out, "node %" PRIu64 " unreachable since ", nodes[i]);
-        status_print_time(out, status_board_heard_ns(board, nodes[i]));
+        if (status_board_heard_ns(board, nodes[i]) != 0)
+            status_print_time(out, status_board_heard_ns(board, nodes[i]));
+        else
+            (void)fputs("this node's start", out);
         (void)fputs(": start it, or look at the network between\n", out);
         troubles++;
     }

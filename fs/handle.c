@@ -271,7 +271,11 @@ struct buf *handle_left(struct fs *fs, struct handle *handle, uint64_t offset)
 
     lock(fs);
     left = inode->last_content;
-    if (left == NULL || (offset > 0 && handle->kept != NULL))
+    if (offset > 0 && handle->kept != NULL)
+        left = handle->kept;
+    /* Replaced on another node between OPEN and the first READ: what OPEN saw.
+     * Later than that it might be older than what was written since. */
+    else if (left == NULL && handle->kept_reach == 0)
         left = handle->kept;
     left = buf_ref(left);
     unlock(fs);

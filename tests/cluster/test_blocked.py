@@ -32,8 +32,9 @@ def without_majority(t, survivor):
     that node's id."""
     c = t.cluster(options=f'op_timeout={OP_TIMEOUT_S}')
     put(c.path(1, 'key'), b'old')
-    for name in range(8):
-        put(c.path(1, f'key{name}'), b'old')
+    for name in range(6):
+        os.mkdir(c.path(1, f'own{name}'))
+        put(c.path(1, f'own{name}/key'), b'old')
     os.mkdir(c.path(1, 'folder'))
     os.mkdir(c.path(1, 'other'))
     node = c.leader() if survivor == 'leader' else c.followers()[0]
@@ -143,8 +144,9 @@ def no_process_is_in_D_state_while_the_cluster_has_no_majority(t):
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
-    commands = [('sh', '-c', f'echo v > {c.path(node, f"key{i}")}') for i in range(4)]
-    commands += [('cat', c.path(node, 'key4')), ('stat', c.path(node, 'key5')),
+    # Each in a folder of its own: see the next test.
+    commands = [('sh', '-c', f'echo v > {c.path(node, f"own{i}/key")}') for i in range(4)]
+    commands += [('cat', c.path(node, 'own4/key')), ('stat', c.path(node, 'own5/key')),
                  ('ls', '-l', c.path(node, 'folder')), ('touch', c.path(node, 'other/new'))]
     for words in commands:
         processes.append(t.popen(*words, stdout=subprocess.DEVNULL,

@@ -65,3 +65,14 @@ void fake_env_sync(struct fake_env *fake, size_t count)
         write->done(write);
     }
 }
+
+void fake_env_forget(struct fake_env *fake)
+{
+    struct env_log_write *write;
+
+    while ((write = STAILQ_FIRST(&fake->writes)) != NULL) {
+        STAILQ_REMOVE_HEAD(&fake->writes, link);
+        write->done(write);
+    }
+    fake->write_count = 0;
+}

@@ -23,4 +23,8 @@ void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state);
  * calls `done` of each. */
 void fake_env_sync(struct fake_env *fake, size_t count);
 
+/* The process dies: what waits is never written. `done` is called, so that
+ * its memory is freed. */
+void fake_env_forget(struct fake_env *fake);
+
 #endif

@@ -13,7 +13,7 @@
 enum {
     NAMES_MAX = 64,
     PENDING_MAX = 5,
-    SEEDS = 40,
+    SEEDS = 80,
     STEPS = 400,
     TREE_SIZE = 8192,
     CHUNKED = 70000

@@ -167,7 +167,9 @@ bool sim_node_serves(const struct sim_node *node)
 
 static void start_later(struct sim_node *node, uint64_t down_ns)
 {
-    node->start_at_ns = node->machine.loop->now_ns + down_ns;
+    uint64_t now_ns = node->machine.loop->now_ns;
+
+    node->start_at_ns = down_ns == UINT64_MAX ? down_ns : now_ns + down_ns;
 }
 
 static bool is_installing(const struct sim_node *node)
@@ -203,19 +205,18 @@ static void retired(void *context)
 {
     struct sim_node *node = context;
 
-    if (node->state == SIM_RETIRING)
-        node->start_at_ns = 0; /* The next look goes on. */
+    node->retired = true; /* The next look goes on. */
 }
 
 void sim_node_stop(struct sim_node *node, uint64_t down_ns)
 {
-    (void)down_ns;
     if (node->state != SIM_UP)
         return;
     sim_seen(SEEN_RESTART);
     sim_note(node->machine.loop, "node %zu: stop", node->number + 1);
     node->state = SIM_RETIRING;
-    node->start_at_ns = UINT64_MAX;
+    node->down_ns = down_ns;
+    node->retired = false;
     sim_env_enter(node->env, ENV_WORKER);
     node_retire(node->node, retired, node);
     sim_env_leave(node->env);
@@ -240,7 +241,7 @@ static void close_now(struct sim_node *node)
     sim_env_end(node->env, &node->log, &node->state_kv);
     node->env = NULL;
     node->state = SIM_DOWN;
-    start_later(node, sim_spread(node->machine.loop, 300 * sim_ms));
+    start_later(node, node->down_ns);
 }
 
 void sim_node_pause(struct sim_node *node, uint64_t span_ns)
@@ -263,7 +264,7 @@ static void look(struct sim_event *event)
         return;
     if (node->state == SIM_DOWN && node->start_at_ns <= now_ns)
         sim_node_start(node);
-    else if (node->state == SIM_RETIRING && node->start_at_ns == 0)
+    else if (node->state == SIM_RETIRING && node->retired)
         stop_now(node);
     else if (node->state == SIM_STOPPING && sim_env_is_idle(node->env))
         close_now(node);
@@ -368,6 +369,7 @@ void sim_cluster_calm(struct sim_cluster *cluster)
         node->machine.paused_until_ns = 0;
         node->machine.slow_disk_until_ns = 0;
         node->machine.slow_apply_until_ns = 0;
+        node->down_ns = 0;
         if (node->state == SIM_DOWN)
             node->start_at_ns = cluster->loop->now_ns;
     }

@@ -28,6 +28,8 @@ struct sim_node {
     enum sim_node_state state;
     uint64_t starts; /* tells the incarnations apart */
     uint64_t start_at_ns; /* while it is down; UINT64_MAX: not by itself */
+    uint64_t down_ns;     /* how long, once it has stopped */
+    bool retired;
     uint64_t request_last;
     struct kv *log; /* while it is down */
     struct kv *state_kv;
@@ -59,6 +61,7 @@ void sim_node_start(struct sim_node *node);
  * `down_ns`. */
 void sim_node_crash(struct sim_node *node, bool with_machine,
                     uint64_t down_ns);
+/* The same in good order. */
 void sim_node_stop(struct sim_node *node, uint64_t down_ns);
 void sim_node_pause(struct sim_node *node, uint64_t span_ns);
 

@@ -364,6 +364,13 @@ bool sim_env_is_idle(const struct sim_env *e)
            STAILQ_EMPTY(&e->log_queue);
 }
 
+void sim_env_flush_some(struct sim_env *e)
+{
+    size_t unsynced = kv_mem_unsynced_count(e->env.state);
+
+    kv_mem_sync(e->env.state, (size_t)sim_pick(loop_of(e), unsynced + 1));
+}
+
 /* The dead incarnation may have snapshots and iterators open in the old
  * store, so the disk's content moves into a new one. */
 static struct kv *survivors(struct kv *old)

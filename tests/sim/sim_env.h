@@ -79,6 +79,9 @@ void sim_env_leave(struct sim_env *e);
 /* Nothing is under way any more: tasks, log writes. Timers do not count. */
 bool sim_env_is_idle(const struct sim_env *e);
 
+/* As much of state/ gets durable as a flush in the background may take. */
+void sim_env_flush_some(struct sim_env *e);
+
 /* The process is gone. Returns by the pointers what the disk holds then, in
  * new stores. */
 void sim_env_crash(struct sim_env *e, struct kv **ret_log,

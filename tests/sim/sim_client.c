@@ -1,0 +1,622 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_client.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/flow.h"
+#include "engine/keys.h"
+#include "tests/sim/sim_seen.h"
+
+enum { KNOWN_MAX = 64, CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
+
+/* Where something was seen last. */
+struct known {
+    uint64_t dir;
+    uint8_t name;
+    uint64_t ino;
+};
+
+struct client {
+    struct sim_event event; /* first member: thinks */
+    struct sim_clients *clients;
+    struct sim_node *node;
+    uint32_t number;
+    bool resting;
+    bool auditing;
+    bool active;
+    bool posted; /* the event */
+    uint64_t starts;
+    size_t op; /* place in the history */
+    struct request request;
+    struct env_task submit_task;
+    struct env_task cancel_task;
+    /* An audit's work that is left. */
+    struct known queue[QUEUE_MAX];
+    size_t queue_count;
+};
+
+struct sim_clients {
+    struct sim_cluster *cluster;
+    struct sim_history history;
+    struct client *clients[CLIENTS_MAX];
+    size_t count;
+    struct known known[KNOWN_MAX];
+    size_t known_count;
+    uint64_t written;
+};
+
+static struct sim_loop *loop_of(const struct client *client)
+{
+    return client->clients->cluster->loop;
+}
+
+static const struct sim_plan *plan_of(const struct client *client)
+{
+    return client->clients->cluster->plan;
+}
+
+/* ---- what is known of the tree ---- */
+
+static void learn(struct sim_clients *clients, uint64_t dir, uint8_t name,
+                  uint64_t ino)
+{
+    struct known *slot = NULL;
+
+    for (size_t i = 0; i < clients->known_count; i++)
+        if (clients->known[i].dir == dir && clients->known[i].name == name)
+            slot = &clients->known[i];
+    if (slot == NULL && clients->known_count < KNOWN_MAX)
+        slot = &clients->known[clients->known_count++];
+    if (slot == NULL)
+        slot = &clients->known[sim_pick(clients->cluster->loop, KNOWN_MAX)];
+    *slot = (struct known){dir, name, ino};
+}
+
+static uint64_t known_ino(const struct sim_clients *clients, uint64_t dir,
+                          uint8_t name)
+{
+    for (size_t i = 0; i < clients->known_count; i++)
+        if (clients->known[i].dir == dir && clients->known[i].name == name)
+            return clients->known[i].ino;
+    return 0;
+}
+
+/* Mostly the root, else a directory that was there once. */
+static uint64_t pick_dir(struct client *client)
+{
+    struct sim_clients *clients = client->clients;
+    size_t first;
+
+    if (clients->known_count == 0 || sim_pick(loop_of(client), 3) == 0)
+        return NSID_ROOT;
+    first = (size_t)sim_pick(loop_of(client), clients->known_count);
+    for (size_t i = 0; i < clients->known_count; i++) {
+        const struct known *known =
+            &clients->known[(first + i) % clients->known_count];
+
+        if ((known->ino & INO_DIR_BIT) != 0)
+            return nsid_of_ino(known->ino);
+    }
+    return NSID_ROOT;
+}
+
+static uint8_t pick_name(struct client *client)
+{
+    return (uint8_t)sim_pick(loop_of(client), plan_of(client)->names);
+}
+
+/* Directories have names of their own mostly, but files get in their way. */
+static uint8_t pick_dir_name(struct client *client)
+{
+    const struct sim_plan *plan = plan_of(client);
+
+    if (sim_pick(loop_of(client), 8) == 0)
+        return pick_name(client);
+    return (uint8_t)(plan->names + sim_pick(loop_of(client), plan->dir_names));
+}
+
+/* ---- the end of an operation ---- */
+
+static bool is_read(enum request_kind kind)
+{
+    return kind < REQUEST_CREATE;
+}
+
+static enum sim_outcome outcome_of(const struct sim_op *op, int status)
+{
+    switch (status) {
+    case 0:
+        return SIM_OP_OK;
+    case ERR_NO_QUORUM:
+    case ERR_BUSY:
+        return SIM_OP_FAILED;
+    case ERR_UNKNOWN_OUTCOME:
+    case ERR_INTERRUPTED:
+    case ERR_CANCELED:
+        return is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
+    default:
+        return SIM_OP_REFUSED;
+    }
+}
+
+static void count_outcome(const struct sim_op *op)
+{
+    if (op->status == 0)
+        sim_seen(SEEN_OP_OK);
+    else if (op->status == ERR_NO_QUORUM)
+        sim_seen(SEEN_OP_NO_QUORUM);
+    else if (op->status == ERR_UNKNOWN_OUTCOME)
+        sim_seen(SEEN_OP_UNKNOWN);
+    else if (op->status == ERR_BUSY)
+        sim_seen(SEEN_OP_BUSY);
+    else if (op->status == ERR_INTERRUPTED)
+        sim_seen(SEEN_OP_INTERRUPTED);
+    else
+        sim_seen(SEEN_OP_REFUSED);
+    if (op->kind == REQUEST_RENAME && op->status == ERR_INVALID)
+        sim_seen(SEEN_DIR_LOOP);
+    if (op->kind == REQUEST_RMDIR && op->status == ERR_NOT_EMPTY)
+        sim_seen(SEEN_DIR_NOT_EMPTY);
+    if (op->status == 0 && op->ret_size > 64 * 1024)
+        sim_seen(SEEN_LARGE_VALUE);
+}
+
+/* READDIR lists in one go: the directories are small. */
+static void take_listing(struct client *client, struct sim_op *op,
+                         const struct request *request)
+{
+    struct dirent_view entry;
+    size_t position = 0;
+
+    if (!request->at_end)
+        sim_fail(loop_of(client), "a small directory was not listed whole");
+    while (dirent_next(request->ret_data, &position, &entry)) {
+        uint8_t name = sim_name_number(entry.name, strlen(entry.name));
+
+        if (name == SIM_NAMES_MAX)
+            sim_fail(loop_of(client), "readdir: unknown name '%s'", entry.name);
+        op->content += sim_fold_name(name, entry.ino);
+        op->entry_count++;
+        learn(client->clients, op->dir, name, entry.ino);
+        if (client->auditing && client->queue_count < QUEUE_MAX)
+            client->queue[client->queue_count++] =
+                (struct known){op->dir, name, entry.ino};
+    }
+}
+
+static void take_result(struct client *client, struct sim_op *op,
+                        const struct request *request)
+{
+    op->ret_ino = request->attr.ino;
+    op->ret_size = request->attr.size;
+    op->ret_offset = request->ret_offset;
+    op->created = request->created;
+    switch (op->kind) {
+    case REQUEST_LOOKUP:
+    case REQUEST_CREATE:
+    case REQUEST_MKDIR:
+        learn(client->clients, op->dir, op->name, op->ret_ino);
+        break;
+    case REQUEST_READ:
+        op->malformed = !sim_fold_content(request->ret_data->data,
+                                          request->ret_data->size,
+                                          &op->content);
+        break;
+    case REQUEST_READDIR:
+        take_listing(client, op, request);
+        break;
+    case REQUEST_RENAME: {
+        uint64_t from = known_ino(client->clients, op->dir, op->name);
+        uint64_t to = known_ino(client->clients, op->to_dir, op->to_name);
+
+        learn(client->clients, op->to_dir, op->to_name, from);
+        if ((op->flags & REQUEST_EXCHANGE) != 0)
+            learn(client->clients, op->dir, op->name, to);
+        if ((from & INO_DIR_BIT) != 0)
+            sim_seen((op->flags & REQUEST_EXCHANGE) != 0 ? SEEN_DIR_EXCHANGED
+                                                         : SEEN_DIR_RENAMED);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+static void think(struct client *client);
+
+static void op_done(struct client *client)
+{
+    struct sim_op *op = &client->clients->history.ops[client->op];
+    struct request *request = &client->request;
+    char text[SIM_NOTE_SIZE];
+
+    op->status = request->status;
+    op->outcome = outcome_of(op, request->status);
+    if (op->outcome != SIM_OP_UNKNOWN)
+        op->return_ns = loop_of(client)->now_ns;
+    if (op->status == 0)
+        take_result(client, op, request);
+    if (op->status == 0 && !is_read(op->kind))
+        client->clients->written++;
+    count_outcome(op);
+    sim_fold(loop_of(client), sim_mix((uint64_t)(int64_t)op->status,
+                                      op->ret_ino ^ op->content));
+    sim_op_print(op, text, sizeof text);
+    sim_note(loop_of(client), "done %s", text);
+    buf_unref(request->ret_data);
+    buf_unref(request->data);
+    request->ret_data = request->data = NULL;
+    client->active = false;
+    think(client);
+}
+
+static void request_done(struct request *request)
+{
+    op_done(container_of(request, struct client, request));
+}
+
+/* ---- its beginning, as engine_submit() has it ---- */
+
+static void run_submit(struct env_task *task)
+{
+    struct client *client = container_of(task, struct client, submit_task);
+
+    flows_submit(node_flows(client->node->node), &client->request);
+}
+
+static void run_cancel(struct env_task *task)
+{
+    struct client *client = container_of(task, struct client, cancel_task);
+
+    flows_cancel(node_flows(client->node->node),
+                 (uint64_t)(uintptr_t)client->request.private);
+}
+
+struct cancel_event {
+    struct sim_event event; /* first member */
+    struct client *client;
+    uint64_t starts;
+    size_t op;
+};
+
+static void cancel_later(struct sim_event *event)
+{
+    struct cancel_event *c = (struct cancel_event *)event;
+    struct client *client = c->client;
+
+    if (client->active && client->op == c->op &&
+        client->starts == c->starts && client->node->env != NULL) {
+        sim_env_enter(client->node->env, SIM_FROM_USER);
+        env_post(&client->node->env->env, ENV_WORKER, &client->cancel_task);
+        sim_env_leave(client->node->env);
+    }
+    free(c);
+}
+
+static void maybe_cancel(struct client *client)
+{
+    struct cancel_event *c;
+
+    if (!sim_chance(loop_of(client), plan_of(client)->cancel_per_million))
+        return;
+    c = mem_zalloc(sizeof *c);
+    c->event.run = cancel_later;
+    c->client = client;
+    c->starts = client->starts;
+    c->op = client->op;
+    client->cancel_task.run = run_cancel;
+    sim_post_in(loop_of(client), &c->event,
+                sim_spread(loop_of(client), 20 * sim_ms));
+}
+
+static void fill_request(struct client *client, const struct sim_op *op)
+{
+    struct request *request = &client->request;
+    bool two = op->kind == REQUEST_RENAME;
+
+    *request = (struct request){
+        .kind = op->kind,
+        .flags = op->flags,
+        .dir = op->dir,
+        .to_dir = op->to_dir,
+        .ino = op->ino,
+        .name = op->kind == REQUEST_READDIR ? "" : sim_name(op->name),
+        .to_name = two ? sim_name(op->to_name) : NULL,
+        .size = op->kind == REQUEST_READDIR ? 64 * 1024 : SIM_VALUE_MAX,
+        .set = {.uid = op->tag,
+                .mode = op->kind == REQUEST_MKDIR ? S_IFDIR | 0755
+                                                  : S_IFREG | 0644},
+        .done = request_done,
+    };
+    if (op->piece_size > 0)
+        request->data = sim_piece(op->tag, op->piece_size);
+    if (sim_chance(loop_of(client), plan_of(client)->short_per_million))
+        request->timeout_ms = sim_between(loop_of(client), 1, 300);
+}
+
+static void submit(struct client *client)
+{
+    struct sim_node *node = client->node;
+    struct sim_op *op = &client->clients->history.ops[client->op];
+    bool try_first = plan_of(client)->try_first;
+
+    fill_request(client, op);
+    client->active = true;
+    client->starts = node->starts;
+    if (try_first && flows_try(node->node, &client->request)) {
+        sim_seen(SEEN_READ_AT_ONCE);
+        op_done(client);
+        return;
+    }
+    if (is_read(op->kind))
+        sim_seen(SEEN_READ_WAITED);
+    client->request.private = (void *)(uintptr_t)++node->request_last;
+    client->submit_task.run = run_submit;
+    sim_env_enter(node->env, SIM_FROM_USER);
+    env_post(&node->env->env, ENV_WORKER, &client->submit_task);
+    sim_env_leave(node->env);
+    maybe_cancel(client);
+}
+
+/* ---- what they do ---- */
+
+static uint32_t pick_piece(struct client *client)
+{
+    if (sim_chance(loop_of(client), plan_of(client)->large_per_million))
+        return (uint32_t)sim_between(loop_of(client), 60000, 140000);
+    return (uint32_t)sim_between(loop_of(client), SIM_PIECE_HEADER, 60);
+}
+
+static void plan_file_op(struct client *client, struct sim_op *op)
+{
+    uint64_t roll = sim_pick(loop_of(client), 100);
+
+    op->dir = pick_dir(client);
+    op->name = pick_name(client);
+    op->ino = known_ino(client->clients, op->dir, op->name);
+    if (op->ino == 0 || roll < 14) {
+        op->ino = 0;
+        op->kind = sim_pick(loop_of(client), 3) == 0 ? REQUEST_LOOKUP
+                                                     : REQUEST_CREATE;
+        if (op->kind == REQUEST_CREATE && sim_pick(loop_of(client), 2) == 0)
+            op->flags = REQUEST_EXCLUSIVE;
+        if (op->kind == REQUEST_CREATE && sim_pick(loop_of(client), 4) == 0)
+            op->piece_size = pick_piece(client);
+    } else if (roll < 30) {
+        op->kind = REQUEST_READ;
+    } else if (roll < 50) {
+        op->kind = REQUEST_WRITE;
+        op->flags = REQUEST_TRUNCATE;
+        op->piece_size = pick_piece(client);
+    } else if (roll < 65) {
+        op->kind = REQUEST_WRITE;
+        op->flags = REQUEST_APPEND;
+        op->piece_size = pick_piece(client);
+    } else if (roll < 80) {
+        op->kind = REQUEST_LOOKUP;
+    } else if (roll < 88) {
+        op->kind = REQUEST_GETATTR;
+    } else {
+        op->kind = REQUEST_UNLINK;
+    }
+    if (op->kind == REQUEST_LOOKUP || op->kind == REQUEST_UNLINK)
+        op->ino = 0;
+}
+
+static unsigned pick_rename_flags(struct client *client)
+{
+    uint64_t roll = sim_pick(loop_of(client), 5);
+
+    return roll == 0 ? REQUEST_NOREPLACE : roll == 1 ? REQUEST_EXCHANGE : 0;
+}
+
+static void plan_rename(struct client *client, struct sim_op *op)
+{
+    op->kind = REQUEST_RENAME;
+    op->flags = pick_rename_flags(client);
+    op->name = pick_name(client);
+    op->to_dir = pick_dir(client);
+    op->to_name = pick_name(client);
+}
+
+static void plan_dir_op(struct client *client, struct sim_op *op)
+{
+    uint64_t roll = sim_pick(loop_of(client), 100);
+
+    op->dir = pick_dir(client);
+    op->name = pick_dir_name(client);
+    if (roll < 30) {
+        op->kind = REQUEST_MKDIR;
+    } else if (roll < 50) {
+        op->kind = REQUEST_RMDIR;
+    } else if (roll < 60) {
+        op->kind = REQUEST_LOOKUP;
+    } else if (roll < 72) {
+        op->kind = REQUEST_READDIR;
+        op->name = 0;
+    } else if (roll < 76) {
+        op->kind = REQUEST_GETATTR;
+        op->ino = ino_of_nsid(op->dir);
+    } else {
+        op->kind = REQUEST_RENAME;
+        op->flags = pick_rename_flags(client);
+        op->to_dir = pick_dir(client);
+        op->to_name = pick_dir_name(client);
+    }
+}
+
+static void plan_op(struct client *client, struct sim_op *op)
+{
+    const struct sim_plan *plan = plan_of(client);
+    uint64_t roll = sim_pick(loop_of(client), 100);
+
+    if (plan->few_kinds || (plan->dir_names == 0 && roll < 70)) {
+        plan_file_op(client, op);
+        if (plan->few_kinds)
+            op->dir = NSID_ROOT;
+    } else if (roll < 50) {
+        plan_file_op(client, op);
+    } else if (roll < 62 || plan->dir_names == 0) {
+        op->dir = pick_dir(client);
+        plan_rename(client, op);
+    } else {
+        plan_dir_op(client, op);
+    }
+}
+
+/* The next thing that an audit looks at. False: it is through. */
+static bool audit_op(struct client *client, struct sim_op *op)
+{
+    const struct known *next;
+
+    if (client->queue_count == 0)
+        return false;
+    next = &client->queue[--client->queue_count];
+    op->dir = next->dir;
+    op->name = next->name;
+    if ((next->ino & INO_DIR_BIT) != 0) {
+        op->kind = REQUEST_READDIR;
+        op->dir = nsid_of_ino(next->ino);
+        op->name = 0;
+    } else {
+        op->kind = REQUEST_READ;
+        op->ino = next->ino;
+    }
+    return true;
+}
+
+static void next_op(struct sim_event *event)
+{
+    struct client *client = (struct client *)event;
+    struct sim_history *history = &client->clients->history;
+    struct sim_op *op;
+
+    client->posted = false;
+    if (client->active || (client->resting && !client->auditing))
+        return;
+    if (!sim_node_serves(client->node)) {
+        think(client);
+        return;
+    }
+    op = sim_history_add(history);
+    op->client = client->number;
+    op->call_ns = loop_of(client)->now_ns;
+    client->op = history->count - 1;
+    if (!client->auditing) {
+        plan_op(client, op);
+    } else if (!audit_op(client, op)) {
+        history->count--;
+        client->auditing = false;
+        return;
+    }
+    submit(client);
+}
+
+static void think(struct client *client)
+{
+    if (client->posted || (client->resting && !client->auditing))
+        return;
+    client->posted = true;
+    sim_post_in(loop_of(client), &client->event,
+                sim_spread(loop_of(client), plan_of(client)->think_ns) + 1);
+}
+
+/* ---- all of them ---- */
+
+struct sim_clients *sim_clients_new(struct sim_cluster *cluster)
+{
+    struct sim_clients *clients = mem_zalloc(sizeof *clients);
+
+    clients->cluster = cluster;
+    for (size_t i = 0; i < cluster->plan->nodes * cluster->plan->clients; i++) {
+        struct client *client = mem_zalloc(sizeof *client);
+
+        assert(clients->count < CLIENTS_MAX);
+        client->event.run = next_op;
+        client->clients = clients;
+        client->node = &cluster->nodes[i % cluster->plan->nodes];
+        client->number = (uint32_t)i;
+        clients->clients[clients->count++] = client;
+    }
+    return clients;
+}
+
+void sim_clients_free(struct sim_clients *clients)
+{
+    for (size_t i = 0; i < clients->count; i++) {
+        assert(!clients->clients[i]->active);
+        free(clients->clients[i]);
+    }
+    sim_history_close(&clients->history);
+    free(clients);
+}
+
+void sim_clients_work(struct sim_clients *clients)
+{
+    for (size_t i = 0; i < clients->count; i++) {
+        clients->clients[i]->resting = false;
+        think(clients->clients[i]);
+    }
+}
+
+void sim_clients_rest(struct sim_clients *clients)
+{
+    for (size_t i = 0; i < clients->count; i++)
+        clients->clients[i]->resting = true;
+}
+
+bool sim_clients_are_idle(const struct sim_clients *clients)
+{
+    for (size_t i = 0; i < clients->count; i++)
+        if (clients->clients[i]->active || clients->clients[i]->auditing)
+            return false;
+    return true;
+}
+
+void sim_clients_on_crash(struct sim_clients *clients,
+                          const struct sim_node *node)
+{
+    for (size_t i = 0; i < clients->count; i++) {
+        struct client *client = clients->clients[i];
+        struct sim_op *op;
+
+        if (client->node != node || !client->active)
+            continue;
+        sim_seen(SEEN_OP_CRASHED);
+        op = &clients->history.ops[client->op];
+        op->outcome = is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
+        op->status = ERR_CANCELED;
+        client->request.data = NULL; /* Left lying with the process. */
+        client->active = false;
+        think(client);
+    }
+}
+
+void sim_clients_audit(struct sim_clients *clients)
+{
+    for (size_t i = 0; i < clients->cluster->plan->nodes; i++) {
+        struct client *client = clients->clients[i];
+
+        assert(!client->active);
+        client->auditing = true;
+        client->queue[0] =
+            (struct known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
+        client->queue_count = 1;
+        think(client);
+    }
+}
+
+uint64_t sim_clients_written(const struct sim_clients *clients)
+{
+    return clients->written;
+}
+
+struct sim_history *sim_clients_history(struct sim_clients *clients)
+{
+    return &clients->history;
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_faults.h"
+
+#include <stdlib.h>
+
+#include "engine/peer.h"
+#include "tests/sim/sim_seen.h"
+
+enum { LOOK_MS = 20 };
+
+struct sim_faults {
+    struct sim_event event; /* first member */
+    struct sim_cluster *cluster;
+    struct sim_clients *clients;
+    bool stopped;
+};
+
+static struct sim_node *pick_node(struct sim_faults *f)
+{
+    struct sim_cluster *cluster = f->cluster;
+
+    return &cluster->nodes[sim_pick(cluster->loop, cluster->plan->nodes)];
+}
+
+static uint64_t lasting(struct sim_faults *f)
+{
+    return sim_spread(f->cluster->loop, f->cluster->plan->lasting_ns) + sim_ms;
+}
+
+static void crash(struct sim_faults *f, struct sim_node *node,
+                  bool with_machine)
+{
+    if (node->state == SIM_DOWN)
+        return;
+    sim_node_crash(node, with_machine, lasting(f));
+    sim_clients_on_crash(f->clients, node);
+}
+
+static void crash_all(struct sim_faults *f)
+{
+    sim_seen(SEEN_CRASH_ALL);
+    for (size_t i = 0; i < f->cluster->plan->nodes; i++)
+        crash(f, &f->cluster->nodes[i], true);
+}
+
+static void cut(struct sim_faults *f, size_t from, size_t to, uint64_t span_ns)
+{
+    if (from == to)
+        return;
+    sim_seen(SEEN_CUT);
+    sim_note(f->cluster->loop, "net: cut %zu -> %zu", from + 1, to + 1);
+    sim_net_cut(f->cluster->net, from, to,
+                f->cluster->loop->now_ns + span_ns);
+}
+
+static void cut_pair(struct sim_faults *f, bool both)
+{
+    size_t a = pick_node(f)->number;
+    size_t b = pick_node(f)->number;
+    uint64_t span_ns = 2 * lasting(f);
+
+    cut(f, a, b, span_ns);
+    if (both)
+        cut(f, b, a, span_ns);
+}
+
+static void isolate(struct sim_faults *f)
+{
+    size_t node = pick_node(f)->number;
+    uint64_t span_ns = 2 * lasting(f);
+
+    for (size_t i = 0; i < f->cluster->plan->nodes; i++) {
+        cut(f, node, i, span_ns);
+        cut(f, i, node, span_ns);
+    }
+}
+
+static void step_clock(struct sim_faults *f)
+{
+    struct sim_machine *machine = &pick_node(f)->machine;
+    uint64_t step_ns = f->cluster->plan->step_ns;
+
+    machine->wall_offset_ns = (int64_t)sim_pick(f->cluster->loop, step_ns);
+    sim_note(f->cluster->loop, "node %u: clock step",
+             (unsigned)machine->node_id);
+}
+
+static void transfer(struct sim_faults *f)
+{
+    struct sim_node *node = pick_node(f);
+    uint64_t to = pick_node(f)->number + 1;
+    uint64_t region = sim_pick(f->cluster->loop, REGIONS);
+
+    if (!sim_node_serves(node) || node_peer(node->node, region) == NULL)
+        return;
+    sim_env_enter(node->env, ENV_WORKER);
+    (void)peer_transfer(node_peer(node->node, region), to);
+    sim_env_leave(node->env);
+}
+
+static void break_one(struct sim_faults *f)
+{
+    size_t a = pick_node(f)->number;
+    size_t b = pick_node(f)->number;
+
+    if (a != b)
+        sim_net_break(f->cluster->net, a < b ? a : b, a < b ? b : a);
+}
+
+static void strike(struct sim_faults *f, enum sim_fault fault)
+{
+    uint64_t now_ns = f->cluster->loop->now_ns;
+
+    switch (fault) {
+    case SIM_KILL:
+        crash(f, pick_node(f), false);
+        break;
+    case SIM_POWER_CUT:
+        crash(f, pick_node(f), true);
+        break;
+    case SIM_KILL_ALL:
+        crash_all(f);
+        break;
+    case SIM_RESTART:
+        sim_node_stop(pick_node(f), lasting(f));
+        break;
+    case SIM_PAUSE:
+        sim_node_pause(pick_node(f), lasting(f));
+        break;
+    case SIM_CUT:
+        cut_pair(f, true);
+        break;
+    case SIM_CUT_ONE_WAY:
+        cut_pair(f, false);
+        break;
+    case SIM_ISOLATE:
+        isolate(f);
+        break;
+    case SIM_RECONNECT:
+        break_one(f);
+        break;
+    case SIM_CLOCK_STEP:
+        step_clock(f);
+        break;
+    case SIM_SLOW_DISK:
+        pick_node(f)->machine.slow_disk_until_ns = now_ns + 2 * lasting(f);
+        break;
+    case SIM_SLOW_APPLY:
+        pick_node(f)->machine.slow_apply_until_ns = now_ns + 2 * lasting(f);
+        break;
+    case SIM_TRANSFER:
+        transfer(f);
+        break;
+    case SIM_FAULTS:
+        break;
+    }
+}
+
+/* RocksDB's flushes in the background. */
+static void flush_some(struct sim_faults *f)
+{
+    const struct sim_plan *plan = f->cluster->plan;
+    struct sim_loop *loop = f->cluster->loop;
+    struct sim_node *node = pick_node(f);
+
+    if (node->env == NULL || plan->flush_every_ns == 0 ||
+        sim_pick(loop, plan->flush_every_ns / sim_ms) > LOOK_MS)
+        return;
+    sim_env_flush_some(node->env);
+}
+
+static void look(struct sim_event *event)
+{
+    struct sim_faults *f = (struct sim_faults *)event;
+    const struct sim_plan *plan = f->cluster->plan;
+    struct sim_loop *loop = f->cluster->loop;
+
+    if (f->stopped)
+        return;
+    for (int i = 0; i < SIM_FAULTS; i++)
+        if (plan->every_ns[i] != 0 &&
+            sim_pick(loop, plan->every_ns[i] / sim_ms) < LOOK_MS)
+            strike(f, (enum sim_fault)i);
+    flush_some(f);
+    sim_post_in(loop, event, LOOK_MS * sim_ms);
+}
+
+struct sim_faults *sim_faults_new(struct sim_cluster *cluster,
+                                  struct sim_clients *clients)
+{
+    struct sim_faults *f = mem_zalloc(sizeof *f);
+
+    f->event.run = look;
+    f->cluster = cluster;
+    f->clients = clients;
+    sim_post_in(cluster->loop, &f->event, 500 * sim_ms);
+    return f;
+}
+
+void sim_faults_stop(struct sim_faults *faults)
+{
+    faults->stopped = true;
+}
+
+void sim_faults_free(struct sim_faults *faults)
+{
+    free(faults);
+}

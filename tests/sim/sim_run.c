@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_run.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/status.h"
+#include "tests/sim/sim_check.h"
+#include "tests/sim/sim_end.h"
+#include "tests/sim/sim_faults.h"
+#include "tests/sim/sim_seen.h"
+
+enum {
+    START_SECONDS = 10, /* for all nodes to come up */
+    SERVE_SECONDS = 20, /* for a write after the calm has begun */
+    WORK_MS = 2000,     /* that clients go on in the calm */
+    REST_SECONDS = 30,  /* for requests to end */
+    QUIET_SECONDS = 90, /* for replicas to become the same */
+    STOP_SECONDS = 20
+};
+
+static const uint64_t second_ns = 1000000000;
+
+struct run {
+    struct sim_loop *loop;
+    struct sim_plan plan;
+    struct sim_cluster *cluster;
+    struct sim_clients *clients;
+    struct sim_faults *faults;
+    uint64_t written; /* when the calm began */
+};
+
+static void go_on(struct run *run, uint64_t span_ns)
+{
+    uint64_t until_ns = run->loop->now_ns + span_ns;
+
+    while (sim_step(run->loop, until_ns))
+        ;
+}
+
+static void wait_until(struct run *run, bool (*done)(struct run *run),
+                       uint64_t seconds, const char *what)
+{
+    uint64_t until_ns = run->loop->now_ns + seconds * second_ns;
+
+    while (!done(run)) {
+        if (run->loop->now_ns >= until_ns)
+            sim_fail(run->loop, "no progress: %s", what);
+        go_on(run, 50 * sim_ms);
+    }
+}
+
+static bool all_up(struct run *run)
+{
+    return sim_cluster_up_count(run->cluster) == run->plan.nodes;
+}
+
+static bool has_written(struct run *run)
+{
+    return sim_clients_written(run->clients) > run->written;
+}
+
+static bool clients_idle(struct run *run)
+{
+    return sim_clients_are_idle(run->clients);
+}
+
+static bool is_quiet(struct run *run)
+{
+    return sim_end_is_quiet(run->cluster);
+}
+
+static bool all_down(struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++)
+        if (run->cluster->nodes[i].state != SIM_DOWN)
+            return false;
+    return true;
+}
+
+/* ---- phases ---- */
+
+static void chaos(struct run *run)
+{
+    run->faults = sim_faults_new(run->cluster, run->clients);
+    sim_clients_work(run->clients);
+    go_on(run, run->plan.chaos_ns);
+    sim_faults_stop(run->faults);
+}
+
+static void calm(struct run *run)
+{
+    sim_note(run->loop, "calm");
+    sim_cluster_calm(run->cluster);
+    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
+    run->written = sim_clients_written(run->clients);
+    wait_until(run, has_written, SERVE_SECONDS, "no write succeeds");
+    go_on(run, WORK_MS * sim_ms);
+}
+
+/* Every page of /.cluster can be had. */
+static void render_all(struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++)
+        for (int table = 0; table < TABLES; table++) {
+            struct sim_node *node = &run->cluster->nodes[i];
+            struct buf *text =
+                status_render(node->node, (enum engine_table)table);
+
+            if (text == NULL)
+                sim_fail(run->loop, "table %d cannot be rendered", table);
+            buf_unref(text);
+        }
+}
+
+static void become_quiet(struct run *run)
+{
+    sim_note(run->loop, "rest");
+    sim_clients_rest(run->clients);
+    wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
+    wait_until(run, is_quiet, QUIET_SECONDS,
+               "replicas or transactions do not settle");
+    sim_note(run->loop, "audit");
+    sim_clients_audit(run->clients);
+    wait_until(run, clients_idle, REST_SECONDS, "the audit does not end");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+    render_all(run);
+}
+
+static void check(struct run *run)
+{
+    sim_end_compare(run->cluster);
+    sim_end_check_tree(run->cluster);
+    switch (sim_check(sim_clients_history(run->clients), run->cluster->watch)) {
+    case SIM_LINEARIZABLE:
+        break;
+    case SIM_NOT_LINEARIZABLE:
+        sim_fail(run->loop, "the history is not linearizable");
+    case SIM_TOO_HARD:
+        sim_seen(SEEN_UNDECIDED);
+    }
+}
+
+static void stop(struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++)
+        sim_node_stop(&run->cluster->nodes[i], UINT64_MAX);
+    wait_until(run, all_down, STOP_SECONDS, "nodes do not stop");
+}
+
+struct sim_result sim_run(struct sim_loop *loop)
+{
+    struct run run = {.loop = loop};
+    struct sim_result result;
+
+    memset(sim_seen_counts, 0, sizeof sim_seen_counts);
+    sim_plan_draw(&run.plan, loop);
+    sim_plan_note(&run.plan, loop);
+    run.cluster = sim_cluster_new(loop, &run.plan);
+    run.clients = sim_clients_new(run.cluster);
+    chaos(&run);
+    calm(&run);
+    become_quiet(&run);
+    check(&run);
+    stop(&run);
+    result = (struct sim_result){
+        .hash = loop->hash,
+        .steps = loop->steps,
+        .ops = sim_clients_history(run.clients)->count,
+        .virtual_ns = loop->now_ns,
+    };
+    sim_clients_free(run.clients);
+    sim_faults_free(run.faults);
+    sim_cluster_free(run.cluster);
+    return result;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* One seed, from founding to the last check:
+ *
+ *     chaos   clients work, faults strike
+ *     calm    all faults end; clients must get on
+ *     quiet   clients rest; the replicas must become the same, and nothing
+ *             may stay locked
+ *     audit   every node reads the whole tree
+ *     end     stores and history are checked, all nodes stop in good order
+ *
+ * Whatever is wrong ends in loop->on_fail(). */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_RUN_H
+#define GROVEFS_TESTS_SIM_SIM_RUN_H
+
+#include "tests/sim/sim_loop.h"
+
+struct sim_result {
+    uint64_t hash;
+    uint64_t steps;
+    uint64_t ops;
+    uint64_t virtual_ns;
+};
+
+struct sim_result sim_run(struct sim_loop *loop);
+
+#endif
