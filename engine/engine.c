@@ -50,6 +50,7 @@ static int set_addresses(struct engine *engine,
     const char *listen = config->listen;
     int rc;
 
+    engine->advertise_given = advertise != NULL;
     if (listen == NULL)
         listen = listen_default;
     rc = address_parse(ret_listen, listen, e);

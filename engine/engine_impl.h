@@ -15,6 +15,7 @@
 #include "engine/founding.h"
 #include "engine/node.h"
 #include "engine/reader.h"
+#include "engine/router.h"
 #include "engine/store.h"
 #include "engine/transport.h"
 
@@ -27,6 +28,7 @@ struct engine {
     /* Set by engine_open(), not changed afterwards. */
     char data_dir[4096];
     struct address advertise;
+    bool advertise_given;     /* by the user: the catalog is to say so */
     struct founders founders; /* count 0: none were given */
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
@@ -50,6 +52,7 @@ struct engine {
     bool stopping;
     uint64_t links[NODES_MAX]; /* that came up before there was a node */
     size_t link_count;
+    struct router_call address_call;
     struct read_op first_read;
     struct command first_command;
 

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 #include "engine/engine_impl.h"
@@ -138,6 +139,53 @@ static void set_flag(struct engine *engine, bool *flag)
     (void)pthread_mutex_unlock(&engine->mutex);
 }
 
+/* ---- this node's own address ---- */
+
+static void address_told(struct router_call *call, int status,
+                         const struct result *result, uint64_t index)
+{
+    (void)call;
+    (void)result;
+    (void)index;
+    if (status != 0)
+        log_line(LOG_WARN, "engine",
+                 "the new address could not be stored: %s; it is told again "
+                 "at the next start",
+                 err_text(status));
+}
+
+static bool is_known_address(const struct engine *engine, const char *address)
+{
+    struct key key = key_node(engine->store.identity.node_id);
+    struct node_record record = {0};
+    struct kv_value value = {0};
+    int rc = kv_get(engine->env->state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = node_decode(&record, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc == 0 && strcmp(record.address, address) == 0;
+}
+
+/* A node that has moved says where it is with advertise=. The others learn it
+ * from the catalog; this node reaches them at their old addresses. */
+static void tell_address(struct engine *engine)
+{
+    struct router_call *call = &engine->address_call;
+    struct command command = {.op = COMMAND_NODE_UPDATE};
+    char text[ADDRESS_TEXT_SIZE];
+
+    command.address = slice_of(address_format(&engine->advertise, text));
+    if (!engine->advertise_given || is_known_address(engine, text))
+        return;
+    call->kind = CALL_PROPOSE;
+    call->region = REGION_PLACEMENT;
+    call->deadline_ns =
+        env_mono_ns(engine->env) + engine->op_timeout_ms * 1000000;
+    call->done = address_told;
+    router_call(node_router(engine->node), call, &command);
+}
+
 static void read_root(struct engine *engine);
 
 static void root_read(struct read_op *op, int status, struct result *result)
@@ -148,6 +196,7 @@ static void root_read(struct read_op *op, int status, struct result *result)
     if (status == 0) {
         log_line(LOG_INFO, "engine", "ready");
         set_flag(engine, &engine->ready);
+        tell_address(engine);
     } else if (status != ERR_CANCELED) {
         read_root(engine);
     }

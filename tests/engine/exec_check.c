@@ -145,9 +145,9 @@ static void check_data_key(struct exec_fixture *f, struct slice key,
     if (entry.kind == ENTRY_INTENT)
         check_intent(f, nsid, name, &entry);
     else if (entry.kind == ENTRY_FILE)
-        assert_int_equal(
-            entry.content.size,
-            entry.attr.size <= INLINE_SIZE_MAX ? entry.attr.size : 0);
+        assert_int_equal(entry.content.size, entry.attr.size <= INLINE_SIZE_MAX
+                                                 ? entry.attr.size
+                                                 : 0);
     entry_release(&entry);
 }
 

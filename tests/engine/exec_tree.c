@@ -17,9 +17,8 @@ static char text[TREE_SIZE];
 static void add_line(const char *path, bool is_dir, uint64_t number)
 {
     size_t size = strlen(text);
-    int added = snprintf(text + size, sizeof text - size,
-                         "%s%s%s=%" PRIu64, size > 0 ? " " : "", path,
-                         is_dir ? "/" : "", number);
+    int added = snprintf(text + size, sizeof text - size, "%s%s%s=%" PRIu64,
+                         size > 0 ? " " : "", path, is_dir ? "/" : "", number);
 
     assert_true(added > 0 && (size_t)added < sizeof text - size);
 }

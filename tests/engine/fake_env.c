@@ -39,8 +39,7 @@ static const struct env_ops ops = {.mono_ns = no_number,
 
 void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
 {
-    *fake =
-        (struct fake_env){.env = {.ops = &ops, .log = log, .state = state}};
+    *fake = (struct fake_env){.env = {.ops = &ops, .log = log, .state = state}};
     STAILQ_INIT(&fake->writes);
 }
 

@@ -81,8 +81,7 @@ static int apply(struct fixture *f, const struct command *command)
     buf_unref(f->bytes);
     f->bytes = bytes;
     assert_int_equal(
-        result_decode(&f->result, (struct slice){bytes->data, bytes->size}),
-        0);
+        result_decode(&f->result, (struct slice){bytes->data, bytes->size}), 0);
     return f->result.status;
 }
 
@@ -178,8 +177,8 @@ static void test_a_prepared_mkdir_answers_its_changes_again(void **state)
 
     c.txn_kind = TXN_MKDIR;
     c.ino = ino_of_nsid(2000);
-    c.txn = (struct txn_ref){
-        .id = {NODE, 1, 1}, .dir = NSID_ROOT, .name = c.name};
+    c.txn =
+        (struct txn_ref){.id = {NODE, 1, 1}, .dir = NSID_ROOT, .name = c.name};
     for (int i = 0; i < 2; i++) {
         assert_int_equal(apply(f, &c), 0);
         assert_int_equal(f->result.change_count, 1);
@@ -304,8 +303,8 @@ static struct command random_command(struct exec_fixture *random)
 {
     static const char *const names[] = {"a", "b", "c", "d"};
     static const enum command_op ops[] = {
-        COMMAND_CREATE, COMMAND_WRITE,       COMMAND_UNLINK,
-        COMMAND_RENAME, COMMAND_TXN_PREPARE, COMMAND_TXN_DECIDE,
+        COMMAND_CREATE,    COMMAND_WRITE,       COMMAND_UNLINK,
+        COMMAND_RENAME,    COMMAND_TXN_PREPARE, COMMAND_TXN_DECIDE,
         COMMAND_TXN_ABORT, COMMAND_TXN_RESOLVE, COMMAND_SETATTR};
     static uint64_t newest = 10;
     static const uint8_t zeros[70000];
@@ -350,8 +349,7 @@ static void test_replicas_stay_equal_byte_by_byte(void **state)
         if (i % 20 == 0)
             assert_same_stores(f->fake.env.state, other->fake.env.state);
         assert_int_equal(f->bytes->size, other->bytes->size);
-        assert_memory_equal(f->bytes->data, other->bytes->data,
-                            f->bytes->size);
+        assert_memory_equal(f->bytes->data, other->bytes->data, f->bytes->size);
     }
     assert_same_stores(f->fake.env.state, other->fake.env.state);
     (void)teardown((void **)&other);

@@ -66,10 +66,11 @@ static void on_send(struct env *env, uint64_t to, enum env_channel channel,
     struct net *net = node->net;
 
     (void)channel;
-    if (net->message_count == MESSAGES_MAX || node->identity.node_id == net->cut)
+    if (net->message_count == MESSAGES_MAX ||
+        node->identity.node_id == net->cut)
         return;
-    net->message[net->message_count++] = (struct message){
-        node->identity.node_id, to, buf_ref(packet->header)};
+    net->message[net->message_count++] =
+        (struct message){node->identity.node_id, to, buf_ref(packet->header)};
 }
 
 static const struct env_ops ops = {

@@ -103,10 +103,10 @@ static void step_write(struct exec_fixture *f, size_t i)
     struct command c = command_on(COMMAND_WRITE, i);
 
     c.offset = pick_size(f, SIZE_MAX_BYTES);
-    c.data = random_data(
-        f, pick_size(f, SIZE_MAX_BYTES - c.offset < WRITE_SIZE_MAX
-                            ? SIZE_MAX_BYTES - c.offset
-                            : WRITE_SIZE_MAX));
+    c.data =
+        random_data(f, pick_size(f, SIZE_MAX_BYTES - c.offset < WRITE_SIZE_MAX
+                                        ? SIZE_MAX_BYTES - c.offset
+                                        : WRITE_SIZE_MAX));
     if (pick(f, 4) == 0)
         c.flags |= REQUEST_TRUNCATE;
     assert_int_equal(run(f, &c), files[i].exists ? 0 : ERR_STALE);
@@ -219,10 +219,10 @@ static void check_file(struct exec_fixture *f, size_t i)
 
 static void random_step(struct exec_fixture *f)
 {
-    static void (*const steps[])(struct exec_fixture *f, size_t i) = {
-        step_create, step_create, step_write,  step_write,    step_append,
-        step_append, step_resize, step_resize, step_exchange, step_rename,
-        step_unlink};
+    static void (*const steps[])(struct exec_fixture * f, size_t i) = {
+        step_create,   step_create, step_write,  step_write,
+        step_append,   step_append, step_resize, step_resize,
+        step_exchange, step_rename, step_unlink};
 
     steps[pick(f, ARRAY_SIZE(steps))](f, pick(f, NAMES));
     for (size_t i = 0; i < NAMES; i++)

@@ -182,8 +182,8 @@ static void test_a_node_s_address_is_stored(void **state)
 
     assert_int_equal(run(f, &c), 0);
     assert_int_equal(kv_get(f->state, NULL, key_slice(&key), &value), 0);
-    assert_int_equal(
-        node_decode(&node, (struct slice){value.data, value.size}), 0);
+    assert_int_equal(node_decode(&node, (struct slice){value.data, value.size}),
+                     0);
     kv_value_release(&value);
     assert_string_equal(node.address, "[::1]:7420");
     memset(long_address, 'x', sizeof long_address);

@@ -131,8 +131,8 @@ static void test_setattr_changes_what_its_mask_says(void **state)
     assert_int_equal(f->result.attr.mtime_ns, 9);
 }
 
-static void test_an_explicit_time_counts_more_than_a_change_of_size(
-    void **state)
+static void
+test_an_explicit_time_counts_more_than_a_change_of_size(void **state)
 {
     struct exec_fixture *f = *state;
     struct command c;
@@ -218,11 +218,9 @@ static void test_noreplace_and_exchange_have_their_conditions(void **state)
                      ERR_EXISTS);
     assert_int_equal(rename_file(f, ROOT, "a", ROOT, "c", REQUEST_EXCHANGE),
                      ERR_NOT_FOUND);
-    assert_int_equal(rename_file(f, ROOT, "a", ROOT, "b", REQUEST_EXCHANGE),
-                     0);
+    assert_int_equal(rename_file(f, ROOT, "a", ROOT, "b", REQUEST_EXCHANGE), 0);
     assert_string_equal(tree(f), "a=102 b=101");
-    assert_int_equal(rename_file(f, ROOT, "a", ROOT, "a", REQUEST_EXCHANGE),
-                     0);
+    assert_int_equal(rename_file(f, ROOT, "a", ROOT, "a", REQUEST_EXCHANGE), 0);
 }
 
 /* ---- xattrs ---- */

@@ -9,8 +9,7 @@
 #define ROOT NSID_ROOT
 
 /* What the tests of outcomes begin with. */
-#define TREE                                                                   \
-    "c=106 d/=101 d/f=104 e/=102 i=105 o/=103 o/c=107"
+#define TREE "c=106 d/=101 d/f=104 e/=102 i=105 o/=103 o/c=107"
 
 enum { D = 101, E = 102, O = 103, CHUNKED = 70000 };
 
@@ -170,8 +169,7 @@ static void test_resolving_twice_changes_nothing(void **state)
 static void test_a_chunked_file_keeps_its_content_when_exchanged(void **state)
 {
     struct exec_fixture *f = *state;
-    struct test_txn txn =
-        txn_rename(f, ROOT, "d", O, "c", REQUEST_EXCHANGE);
+    struct test_txn txn = txn_rename(f, ROOT, "d", O, "c", REQUEST_EXCHANGE);
 
     assert_int_equal(prepare(f, &txn), 0);
     check_content(f, O, "c", 'a' + 106 % 26);
@@ -263,9 +261,8 @@ static void test_a_listing_shows_what_was_before_an_undecided_one(void **state)
 {
     struct exec_fixture *f = *state;
     struct test_txn txn = txn_mkdir(f, ROOT, "n");
-    const struct command list = {.op = COMMAND_READDIR,
-                                 .dir = ROOT,
-                                 .size = READDIR_SIZE_MAX};
+    const struct command list = {
+        .op = COMMAND_READDIR, .dir = ROOT, .size = READDIR_SIZE_MAX};
 
     assert_int_equal(prepare(f, &txn), 0);
     f->unknown.count = 0;
@@ -311,11 +308,9 @@ static void test_what_the_names_forbid_is_refused(void **state)
     expect_refused(f, txn_rename(f, ROOT, "e", ROOT, "d", 0), ERR_NOT_EMPTY);
     expect_refused(f, txn_rename(f, ROOT, "e", ROOT, "i", 0), ERR_NOT_DIR);
     expect_refused(f, txn_rename(f, ROOT, "i", ROOT, "e", 0), ERR_IS_DIR);
-    expect_refused(f,
-                   txn_rename(f, ROOT, "d", ROOT, "e", REQUEST_NOREPLACE),
+    expect_refused(f, txn_rename(f, ROOT, "d", ROOT, "e", REQUEST_NOREPLACE),
                    ERR_EXISTS);
-    expect_refused(f,
-                   txn_rename(f, ROOT, "d", ROOT, "d", REQUEST_NOREPLACE),
+    expect_refused(f, txn_rename(f, ROOT, "d", ROOT, "d", REQUEST_NOREPLACE),
                    ERR_EXISTS);
     expect_refused(f, txn_rename(f, ROOT, "d", ROOT, "n", exchange),
                    ERR_NOT_FOUND);
@@ -339,8 +334,7 @@ static void test_a_rename_to_itself_changes_nothing(void **state)
 static void test_a_transaction_that_meets_files_renames_them(void **state)
 {
     struct exec_fixture *f = *state;
-    struct test_txn txn =
-        txn_rename(f, ROOT, "c", O, "c", REQUEST_EXCHANGE);
+    struct test_txn txn = txn_rename(f, ROOT, "c", O, "c", REQUEST_EXCHANGE);
 
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(txn.change_count, 0);

@@ -45,8 +45,7 @@ static char text[TREE_SIZE];
 static struct model_name *find(uint64_t dir, const char *name)
 {
     for (size_t i = 0; i < NAMES_MAX; i++)
-        if (names[i].dir == dir && dir != 0 &&
-            strcmp(names[i].name, name) == 0)
+        if (names[i].dir == dir && dir != 0 && strcmp(names[i].name, name) == 0)
             return &names[i];
     return NULL;
 }
@@ -176,8 +175,7 @@ static void check_holder(struct exec_fixture *f, int rc)
 
     for (size_t i = 0; i < PENDING_MAX; i++)
         if (pendings[i].used && !pendings[i].resolved &&
-            txn_id_equal(f->result.holder.id,
-                         pendings[i].txn.command.txn.id))
+            txn_id_equal(f->result.holder.id, pendings[i].txn.command.txn.id))
             found = true;
     assert_true(found);
 }
@@ -267,8 +265,7 @@ static void apply(const struct test_txn *txn)
     else if (c->txn_kind == TXN_RMDIR)
         find(c->dir, name)->dir = 0;
     else
-        apply_rename(find(c->dir, name), find(c->to_dir, to_name), c,
-                     to_name);
+        apply_rename(find(c->dir, name), find(c->to_dir, to_name), c, to_name);
 }
 
 static bool makes_circle(const struct test_txn *txn)
@@ -292,8 +289,7 @@ static uint64_t closed_by(const struct test_txn *txn)
 
 static unsigned pick_flags(struct exec_fixture *f)
 {
-    static const unsigned flags[] = {0, 0, REQUEST_NOREPLACE,
-                                     REQUEST_EXCHANGE};
+    static const unsigned flags[] = {0, 0, REQUEST_NOREPLACE, REQUEST_EXCHANGE};
 
     return flags[pick(f, ARRAY_SIZE(flags))];
 }

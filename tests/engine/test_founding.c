@@ -50,11 +50,22 @@ static void test_a_list_s_hash_does_not_depend_on_its_order(void **state)
 
 static void test_anything_else_is_refused(void **state)
 {
-    static const char *const lists[] = {
-        "",          "1",           "a:1",          "1@",
-        "1@a",       "0@a:1",       "-1@a:1",       "70000@a:1",
-        "1@a:1+",    "1@a:1++2@b:2", "1@a:1+1@b:2", "1@a:0",
-        "1@a:99999", "1@::1:5",     "1@a:1,2@b:2",  "99999999999999999999@a:1"};
+    static const char *const lists[] = {"",
+                                        "1",
+                                        "a:1",
+                                        "1@",
+                                        "1@a",
+                                        "0@a:1",
+                                        "-1@a:1",
+                                        "70000@a:1",
+                                        "1@a:1+",
+                                        "1@a:1++2@b:2",
+                                        "1@a:1+1@b:2",
+                                        "1@a:0",
+                                        "1@a:99999",
+                                        "1@::1:5",
+                                        "1@a:1,2@b:2",
+                                        "99999999999999999999@a:1"};
 
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
@@ -117,9 +128,9 @@ static void write_founding(struct stores *stores, uint64_t node,
 {
     struct identity identity = identity_of(node, founders->count);
 
-    assert_int_equal(founding_write(stores->log, stores->state, &identity,
-                                    founders, NULL),
-                     0);
+    assert_int_equal(
+        founding_write(stores->log, stores->state, &identity, founders, NULL),
+        0);
 }
 
 static struct stores found(uint64_t node, const char *list)
@@ -154,8 +165,8 @@ static void load_region(struct stores *stores, uint64_t id, struct region *ret)
     struct kv_value value = {0};
 
     assert_int_equal(kv_get(stores->state, NULL, key_slice(&key), &value), 0);
-    assert_int_equal(
-        region_decode(ret, (struct slice){value.data, value.size}), 0);
+    assert_int_equal(region_decode(ret, (struct slice){value.data, value.size}),
+                     0);
     kv_value_release(&value);
 }
 

@@ -19,8 +19,8 @@ static struct command lookup_of(uint64_t dir, const char *name)
 }
 
 /* Unknown at first; still there at the second look, so undecided. */
-static void test_an_undecided_intent_counts_as_before_at_the_second_look(
-    void **state)
+static void
+test_an_undecided_intent_counts_as_before_at_the_second_look(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t nsid = make_dir(f, ROOT, "d");
@@ -96,12 +96,11 @@ static void test_another_transaction_is_not_the_noted_one(void **state)
 }
 
 /* What a dead coordinator has committed is served without anybody's help. */
-static void test_a_committed_move_is_read_before_its_chunks_are_brought(
-    void **state)
+static void
+test_a_committed_move_is_read_before_its_chunks_are_brought(void **state)
 {
     struct exec_fixture *f = *state;
-    struct test_txn txn = txn_rename(f, ROOT, "d", ROOT, "c",
-                                     REQUEST_EXCHANGE);
+    struct test_txn txn = txn_rename(f, ROOT, "d", ROOT, "c", REQUEST_EXCHANGE);
     struct command c = {.op = COMMAND_READ,
                         .dir = ROOT,
                         .name = slice_of("d"),
@@ -140,9 +139,8 @@ static void test_a_directory_shows_the_later_of_its_times(void **state)
 static void test_a_handle_does_not_mean_a_new_file_of_the_name(void **state)
 {
     struct exec_fixture *f = *state;
-    struct command c = {.op = COMMAND_GETATTR,
-                        .dir = ROOT,
-                        .name = slice_of("a")};
+    struct command c = {
+        .op = COMMAND_GETATTR, .dir = ROOT, .name = slice_of("a")};
 
     assert_int_equal(create(f, ROOT, "a"), 0);
     c.ino = f->ino;
@@ -182,12 +180,11 @@ static unsigned list_pages(struct exec_fixture *f, uint64_t dir, uint64_t size,
         struct dirent_view entry;
         size_t position = 0;
 
-        assert_int_equal(
-            run_read(f, &(struct command){.op = COMMAND_READDIR,
-                                          .dir = dir,
-                                          .name = slice_of(last),
-                                          .size = size}),
-            0);
+        assert_int_equal(run_read(f, &(struct command){.op = COMMAND_READDIR,
+                                                       .dir = dir,
+                                                       .name = slice_of(last),
+                                                       .size = size}),
+                         0);
         while (dirent_next(f->result.data_buf, &position, &entry))
             strcat(ret, strcpy(last, entry.name));
         assert_true(f->result.at_end || position > 0);
@@ -232,12 +229,11 @@ static void test_a_page_begins_behind_a_name_that_is_gone(void **state)
 
     assert_int_equal(create(f, ROOT, "a"), 0);
     assert_int_equal(create(f, ROOT, "c"), 0);
-    assert_int_equal(
-        run_read(f, &(struct command){.op = COMMAND_READDIR,
-                                      .dir = ROOT,
-                                      .name = slice_of("b"),
-                                      .size = 100}),
-        0);
+    assert_int_equal(run_read(f, &(struct command){.op = COMMAND_READDIR,
+                                                   .dir = ROOT,
+                                                   .name = slice_of("b"),
+                                                   .size = 100}),
+                     0);
     assert_true(dirent_next(f->result.data_buf, &position, &entry));
     assert_string_equal(entry.name, "c");
     assert_true(f->result.at_end);
@@ -298,8 +294,7 @@ static void test_xattrs_are_read_by_name_and_as_a_list(void **state)
     assert_true(slice_equal(f->result.data, slice_of("1")));
     c.op = COMMAND_LISTXATTR;
     assert_int_equal(run_read(f, &c), 0);
-    assert_true(
-        slice_equal(f->result.data, (struct slice){"user.x\0", 7}));
+    assert_true(slice_equal(f->result.data, (struct slice){"user.x\0", 7}));
     c.op = COMMAND_GETXATTR;
     c.xattr = slice_of("user.y");
     assert_int_equal(run_read(f, &c), ERR_NO_DATA);

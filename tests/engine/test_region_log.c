@@ -39,7 +39,7 @@ struct fixture {
     struct model durable;
     struct model queued[CHANGES_MAX]; /* after each change that waits */
     size_t done_count;
-    bool dead; /* the process is; its memory is being freed */
+    bool dead;        /* the process is; its memory is being freed */
     size_t data_size; /* of entries */
     uint64_t number;
     uint64_t term;
@@ -207,8 +207,8 @@ static void check_entries(struct fixture *f, uint64_t first, uint64_t end,
     struct raft_entries entries = {0};
     uint64_t size = 0;
 
-    assert_int_equal(
-        region_log_entries(f->log, first, end, size_max, &entries), 0);
+    assert_int_equal(region_log_entries(f->log, first, end, size_max, &entries),
+                     0);
     for (size_t i = 0; i < entries.count; i++) {
         check_entry(f, &entries.item[i], first + i);
         size += raft_entry_size(&entries.item[i]);

@@ -125,12 +125,15 @@ static void run_child(struct slot *slot, bool twice, bool noting, bool verbose)
 static void start_child(struct slot *slot, uint64_t seed, bool twice,
                         bool noting, bool verbose)
 {
+    pid_t pid;
+
     *slot = (struct slot){.seed = seed};
     (void)fflush(NULL);
-    slot->pid = fork();
-    assert(slot->pid >= 0);
-    if (slot->pid == 0)
+    pid = fork();
+    assert(pid >= 0);
+    if (pid == 0)
         run_child(slot, twice, noting, verbose);
+    slot->pid = pid;
 }
 
 /* ---- many ---- */

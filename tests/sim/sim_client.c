@@ -12,7 +12,7 @@
 #include "engine/keys.h"
 #include "tests/sim/sim_seen.h"
 
-enum { KNOWN_MAX = 64, CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
+enum { KNOWN_MAX = 64, KNOWN_DIRS_MAX = 8, CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
 
 /* Where something was seen last. */
 struct known {
@@ -86,6 +86,15 @@ static uint64_t known_ino(const struct sim_clients *clients, uint64_t dir,
     return 0;
 }
 
+static size_t count_known_dirs(const struct sim_clients *clients)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < clients->known_count; i++)
+        count += (clients->known[i].ino & INO_DIR_BIT) != 0;
+    return count;
+}
+
 /* Mostly the root, else a directory that was there once. */
 static uint64_t pick_dir(struct client *client)
 {
@@ -133,6 +142,7 @@ static enum sim_outcome outcome_of(const struct sim_op *op, int status)
     case 0:
         return SIM_OP_OK;
     case ERR_NO_QUORUM:
+    case ERR_NO_SPACE:
     case ERR_BUSY:
         return SIM_OP_FAILED;
     case ERR_UNKNOWN_OUTCOME:
@@ -150,6 +160,8 @@ static void count_outcome(const struct sim_op *op)
         sim_seen(SEEN_OP_OK);
     else if (op->status == ERR_NO_QUORUM)
         sim_seen(SEEN_OP_NO_QUORUM);
+    else if (op->status == ERR_NO_SPACE)
+        sim_seen(SEEN_OP_NO_SPACE);
     else if (op->status == ERR_UNKNOWN_OUTCOME)
         sim_seen(SEEN_OP_UNKNOWN);
     else if (op->status == ERR_BUSY)
@@ -210,13 +222,17 @@ static void take_result(struct client *client, struct sim_op *op,
     case REQUEST_READDIR:
         take_listing(client, op, request);
         break;
+    case REQUEST_UNLINK:
+    case REQUEST_RMDIR:
+        learn(client->clients, op->dir, op->name, 0);
+        break;
     case REQUEST_RENAME: {
         uint64_t from = known_ino(client->clients, op->dir, op->name);
         uint64_t to = known_ino(client->clients, op->to_dir, op->to_name);
 
+        learn(client->clients, op->dir, op->name,
+              (op->flags & REQUEST_EXCHANGE) != 0 ? to : 0);
         learn(client->clients, op->to_dir, op->to_name, from);
-        if ((op->flags & REQUEST_EXCHANGE) != 0)
-            learn(client->clients, op->dir, op->name, to);
         if ((from & INO_DIR_BIT) != 0)
             sim_seen((op->flags & REQUEST_EXCHANGE) != 0 ? SEEN_DIR_EXCHANGED
                                                          : SEEN_DIR_RENAMED);
@@ -430,7 +446,7 @@ static void plan_dir_op(struct client *client, struct sim_op *op)
 
     op->dir = pick_dir(client);
     op->name = pick_dir_name(client);
-    if (roll < 30) {
+    if (roll < 30 && count_known_dirs(client->clients) < KNOWN_DIRS_MAX) {
         op->kind = REQUEST_MKDIR;
     } else if (roll < 50) {
         op->kind = REQUEST_RMDIR;

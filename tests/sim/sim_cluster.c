@@ -11,6 +11,7 @@
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
 #include "tests/sim/kv_mem.h"
+#include "tests/sim/sim_history.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
@@ -129,14 +130,25 @@ static struct identity count_boot(struct sim_node *node, uint64_t *ret_ino)
     return identity;
 }
 
+static void disk_space(void *context, struct engine_space *ret)
+{
+    const struct sim_machine *machine = &((struct sim_node *)context)->machine;
+
+    ret->bytes_total = UINT64_C(1) << 40;
+    ret->bytes_free =
+        machine->disk_full_until_ns > machine->loop->now_ns ? 0 : 1 << 30;
+}
+
 void sim_node_start(struct sim_node *node)
 {
     const struct sim_plan *plan = node->cluster->plan;
     struct node_config config = {
         .advertise = "",
         .op_timeout_ms = plan->op_timeout_ms,
-        .value_size_max = UINT64_C(1) << 20,
+        .value_size_max = SIM_VALUE_MAX,
         .log_keep = plan->log_keep,
+        .space = disk_space,
+        .context = node,
     };
     struct err e = ERR_INIT;
 
@@ -368,6 +380,7 @@ void sim_cluster_calm(struct sim_cluster *cluster)
 
         node->machine.paused_until_ns = 0;
         node->machine.slow_disk_until_ns = 0;
+        node->machine.disk_full_until_ns = 0;
         node->machine.slow_apply_until_ns = 0;
         node->down_ns = 0;
         if (node->state == SIM_DOWN)

@@ -41,9 +41,10 @@ static bool is_paused(const struct sim_env *e)
 /* How this machine's clock measures a span. */
 static uint64_t local_span(const struct sim_machine *machine, uint64_t span_ns)
 {
-    int64_t off = (int64_t)(span_ns / 1000000) * machine->drift_ppm;
+    int64_t span = (int64_t)span_ns;
 
-    return (uint64_t)((int64_t)span_ns + off);
+    return (uint64_t)(span + span / 1000000 * machine->drift_ppm +
+                      span % 1000000 * machine->drift_ppm / 1000000);
 }
 
 static uint64_t mono_ns(struct env *env)

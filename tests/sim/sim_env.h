@@ -39,6 +39,7 @@ struct sim_machine {
     uint64_t slow_disk_until_ns;
     uint64_t slow_apply_until_ns;
     uint64_t paused_until_ns;
+    uint64_t disk_full_until_ns;
     void *context;
     /* What env_send() does. */
     void (*send)(struct sim_machine *machine, uint64_t to,

@@ -149,6 +149,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
     case SIM_SLOW_APPLY:
         pick_node(f)->machine.slow_apply_until_ns = now_ns + 2 * lasting(f);
         break;
+    case SIM_DISK_FULL:
+        pick_node(f)->machine.disk_full_until_ns = now_ns + 2 * lasting(f);
+        break;
     case SIM_TRANSFER:
         transfer(f);
         break;

@@ -206,9 +206,13 @@ static bool step_write(struct sim_tree *tree, const struct sim_op *op)
 {
     struct sim_entry *e = find(tree, op->dir, op->name);
     struct sim_entry entry;
+    uint64_t reasons = is_file_at(e, op) ? 0 : bit(ERR_STALE);
     bool fits;
 
-    if (!goes_on(op, is_file_at(e, op) ? 0 : bit(ERR_STALE), &fits))
+    if (reasons == 0 && (op->flags & REQUEST_APPEND) != 0 &&
+        e->size + op->piece_size > SIM_VALUE_MAX)
+        reasons = bit(ERR_TOO_LARGE);
+    if (!goes_on(op, reasons, &fits))
         return fits;
     entry = *e;
     if ((op->flags & REQUEST_TRUNCATE) != 0)

@@ -17,6 +17,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_CLOCK_STEP] = "clock-step",
     [SIM_SLOW_DISK] = "slow-disk",
     [SIM_SLOW_APPLY] = "slow-apply",
+    [SIM_DISK_FULL] = "disk-full",
     [SIM_TRANSFER] = "transfer",
 };
 

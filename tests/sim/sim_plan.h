@@ -26,6 +26,7 @@ enum sim_fault {
     SIM_CLOCK_STEP, /* of the wall clock */
     SIM_SLOW_DISK,  /* syncs of one node take long for a while */
     SIM_SLOW_APPLY, /* its apply thread does */
+    SIM_DISK_FULL,  /* it says that it has no space */
     SIM_TRANSFER,   /* a leader is told to hand over */
     SIM_FAULTS
 };

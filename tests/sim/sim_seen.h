@@ -14,6 +14,7 @@
     X(OP_OK, 1, "operations that succeeded")                                   \
     X(OP_REFUSED, 1, "operations refused for what was there")                  \
     X(OP_NO_QUORUM, 1, "operations failed for want of a quorum")               \
+    X(OP_NO_SPACE, 1, "operations refused by a full disk")                     \
     X(OP_UNKNOWN, 1, "operations of unknown outcome")                          \
     X(OP_UNKNOWN_COMMITTED, 1, "... that were in the log")                     \
     X(OP_BUSY, 0, "operations that met a lock until their deadline")           \
