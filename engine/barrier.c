@@ -191,9 +191,11 @@ void barrier_wait(struct barrier *barrier, struct barrier_wait *wait)
     struct env *env = node_env(barrier->node);
 
     wait->barrier = barrier;
-    if (peer_lease_holds(barrier->peer, env_mono_ns(env))) {
-        wait->stage = IDLE;
-        wait->done(wait);
+    if (peer_leads(barrier->peer, env_mono_ns(env))) {
+        wait->stage = APPLYING;
+        wait->applied = (struct applied_waiter){.done = applied};
+        peer_wait_applied(barrier->peer, &wait->applied,
+                          peer_commit(barrier->peer));
         return;
     }
     wait->stage = JOINING;

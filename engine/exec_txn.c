@@ -257,11 +257,16 @@ static int check_rename(const struct exec *x, const struct end *from,
 }
 
 /* Puts what is at `from` into `to`'s future. */
-static void plan_move(const struct end *from, struct end *to)
+static void plan_move(const struct exec *x, const struct end *from,
+                      struct end *to)
 {
     to->new = from->old;
     to->new.held = NULL; /* Borrowed. */
-    if (from->old.kind == ENTRY_FILE && from->old.attr.size > INLINE_SIZE_MAX)
+    if (from->old.kind != ENTRY_FILE)
+        return;
+    to->new.attr.ctime_ns = exec_now(x, from->old.attr.ctime_ns);
+    to->new.attr.version = x->version;
+    if (from->old.attr.size > INLINE_SIZE_MAX)
         to->moved_from = from->place;
 }
 
@@ -284,10 +289,10 @@ static int plan_rename(struct exec *x, struct end *from, struct end *to)
 
     if (rc != 0)
         return rc;
-    plan_move(from, to);
+    plan_move(x, from, to);
     add_move(x, from, to);
     if (exchange) {
-        plan_move(to, from);
+        plan_move(x, to, from);
         add_move(x, to, from);
     } else if (to->old.kind == ENTRY_DIR) {
         to->closes_nsid = nsid_of_ino(to->old.attr.ino);

@@ -155,6 +155,7 @@ int peer_open(struct peer **ret, struct node *node, uint64_t region,
     TAILQ_INIT(&peer->index_requests);
     TAILQ_INIT(&peer->applied_waiters);
     atomic_init(&peer->lease_until_ns, 0);
+    atomic_init(&peer->read_until_ns, 0);
 
     rc = peer_load_region(peer);
     if (rc == 0)
@@ -262,7 +263,7 @@ void peer_read_index(struct peer *peer, struct index_request *request)
         request->done(request, ERR_NOT_LEADER, 0);
         return;
     }
-    if (peer_lease_holds(peer, env_mono_ns(peer->env))) {
+    if (peer_leads(peer, env_mono_ns(peer->env))) {
         request->done(request, 0, raft_commit(peer->raft));
         return;
     }
@@ -396,9 +397,17 @@ void peer_publish_lease(struct peer *peer)
         raft_term_at(raft, peer->applied_index) == raft_term(raft))
         until_ns = clock + lease_ns;
     atomic_store(&peer->lease_until_ns, until_ns);
+    if (raft_commit(raft) > peer->applied_index)
+        until_ns = 0;
+    atomic_store(&peer->read_until_ns, until_ns);
 }
 
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns)
+{
+    return atomic_load(&peer->read_until_ns) > now_ns;
+}
+
+bool peer_leads(const struct peer *peer, uint64_t now_ns)
 {
     return atomic_load(&peer->lease_until_ns) > now_ns;
 }
@@ -443,6 +452,11 @@ uint64_t peer_leaderless_ns(const struct peer *peer)
 uint64_t peer_applied(const struct peer *peer)
 {
     return peer->applied_index;
+}
+
+uint64_t peer_commit(const struct peer *peer)
+{
+    return raft_commit(peer->raft);
 }
 
 void peer_status(const struct peer *peer, struct peer_status *ret)

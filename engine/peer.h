@@ -100,12 +100,18 @@ uint64_t peer_leader_node(const struct peer *peer);
 /* For how long no leader has been known; 0: one is. */
 uint64_t peer_leaderless_ns(const struct peer *peer);
 uint64_t peer_applied(const struct peer *peer);
+uint64_t peer_commit(const struct peer *peer);
 uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
 
 /* Whether this node may answer reads from state/ right now without asking
  * anybody, seen at `now_ns` (monotonic). Any thread: take the time, ask,
  * read, ask again with the same time; only if both say yes the read counts. */
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns);
+
+/* The same for a leader that has more committed than applied: what is
+ * committed up to now has to be applied before the read, because others may
+ * have applied it, and shown it, already. */
+bool peer_leads(const struct peer *peer, uint64_t now_ns);
 
 /* For /.cluster. */
 enum peer_state {

@@ -181,6 +181,21 @@ static void test_a_chunked_file_keeps_its_content_when_exchanged(void **state)
     check_settled(f);
 }
 
+static void test_an_exchanged_file_gets_a_new_version(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct attr before;
+
+    assert_int_equal(lookup(f, ROOT, "i"), 0);
+    before = f->result.attr;
+    commit(f, txn_rename(f, ROOT, "d", ROOT, "i", REQUEST_EXCHANGE));
+    assert_int_equal(lookup(f, ROOT, "d"), 0);
+    assert_int_equal(f->result.attr.ino, before.ino);
+    assert_true(f->result.attr.version > before.version);
+    assert_true(f->result.attr.ctime_ns > before.ctime_ns);
+    assert_int_equal(f->result.attr.mtime_ns, before.mtime_ns);
+}
+
 /* ---- while an intent is there ---- */
 
 static void assert_locked_by(struct exec_fixture *f, int rc,
@@ -393,6 +408,7 @@ int main(void)
         cmocka_unit_test(test_an_abort_leaves_what_was_there),
         cmocka_unit_test(test_resolving_twice_changes_nothing),
         ON_TREE(test_a_chunked_file_keeps_its_content_when_exchanged),
+        ON_TREE(test_an_exchanged_file_gets_a_new_version),
         ON_TREE(test_a_held_name_refuses_every_change),
         ON_TREE(test_nothing_is_made_in_a_directory_that_is_removed),
         ON_TREE(test_a_directory_that_is_gone_is_not_found),

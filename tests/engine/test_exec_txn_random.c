@@ -365,11 +365,6 @@ static void forget_it(struct exec_fixture *f, struct pending *p)
     p->used = false;
 }
 
-static void decide_again(struct exec_fixture *f, struct pending *p)
-{
-    assert_int_equal(decide(f, &p->txn), p->committed ? 0 : ERR_ABORTED);
-}
-
 static void advance(struct exec_fixture *f, struct pending *p)
 {
     if (!p->used)
@@ -379,7 +374,7 @@ static void advance(struct exec_fixture *f, struct pending *p)
     else if (!p->decided)
         abort_it(f, p);
     else if (pick(f, 4) == 0)
-        decide_again(f, p);
+        assert_int_equal(decide(f, &p->txn), p->committed ? 0 : ERR_ABORTED);
     else if (pick(f, 4) == 0)
         abort_it(f, p);
     else if (!p->resolved || pick(f, 3) == 0)
@@ -424,7 +419,6 @@ static void step_unlink(struct exec_fixture *f)
     }
 }
 
-/* Refusals are looked at in test_exec_txn.c. */
 static void step_rename(struct exec_fixture *f)
 {
     struct command c = {
@@ -468,14 +462,8 @@ static void random_step(struct exec_fixture *f)
 static void finish_all(struct exec_fixture *f)
 {
     for (size_t i = 0; i < PENDING_MAX; i++) {
-        struct pending *p = &pendings[i];
-
-        if (!p->used)
-            continue;
-        if (!p->decided)
-            decide_it(f, p);
-        resolve_it(f, p);
-        forget_it(f, p);
+        while (pendings[i].used)
+            advance(f, &pendings[i]);
     }
     check_settled(f);
     assert_string_equal(tree(f), model_tree());

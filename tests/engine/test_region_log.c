@@ -369,6 +369,21 @@ static void test_a_replaced_entry_is_durable_only_in_its_new_form(void **state)
     check(f);
 }
 
+/* Memory is trimmed when an earlier change is done. */
+static void test_a_replaced_entry_is_not_read_back_in_its_old_form(void **state)
+{
+    struct fixture *f = *state;
+
+    f->data_size = BIG;
+    append(f, 1, 30);
+    sync_all(f);
+    append(f, 31, 0);
+    f->term++;
+    append(f, 5, 30);
+    sync_some(f, 1);
+    check(f);
+}
+
 /* ---- size, founding, damage ---- */
 
 static void test_the_size_follows_the_entries(void **state)
@@ -443,6 +458,7 @@ int main(void)
         TEST(test_a_cut_may_go_below_what_is_in_memory),
         TEST(test_what_is_not_durable_stays_in_memory),
         TEST(test_a_replaced_entry_is_durable_only_in_its_new_form),
+        TEST(test_a_replaced_entry_is_not_read_back_in_its_old_form),
         TEST(test_the_size_follows_the_entries),
         TEST(test_a_founded_log_starts_where_it_says),
         TEST(test_a_hole_in_the_log_is_found_when_it_is_opened),

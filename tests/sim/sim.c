@@ -154,7 +154,10 @@ static void collect(struct campaign *c, struct slot *slot, int status)
     slot->pid = 0;
     if (!slot->done || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
         c->failed++;
-        (void)printf("seed %" PRIu64 " FAILED\n", slot->seed);
+        (void)printf("seed %" PRIu64 " FAILED (%s %d)\n", slot->seed,
+                     WIFSIGNALED(status) ? "signal" : "status",
+                     WIFSIGNALED(status) ? WTERMSIG(status)
+                                         : WEXITSTATUS(status));
         if (c->options.verbose)
             return;
         explain(c, slot->seed);

@@ -187,7 +187,8 @@ static void take_listing(struct client *client, struct sim_op *op,
 
     if (!request->at_end)
         sim_fail(loop_of(client), "a small directory was not listed whole");
-    while (dirent_next(request->ret_data, &position, &entry)) {
+    while (request->ret_data != NULL &&
+           dirent_next(request->ret_data, &position, &entry)) {
         uint8_t name = sim_name_number(entry.name, strlen(entry.name));
 
         if (name == SIM_NAMES_MAX)
@@ -215,7 +216,8 @@ static void take_result(struct client *client, struct sim_op *op,
         learn(client->clients, op->dir, op->name, op->ret_ino);
         break;
     case REQUEST_READ:
-        op->malformed = !sim_fold_content(request->ret_data->data,
+        op->malformed = request->ret_data != NULL &&
+                        !sim_fold_content(request->ret_data->data,
                                           request->ret_data->size,
                                           &op->content);
         break;

@@ -287,7 +287,7 @@ static void check_leases(struct sim_watch *watch, uint64_t region)
             node->node == NULL ? NULL : node_peer(node->node, region);
 
         if (peer != NULL && i != ruler && term_max != 0 &&
-            peer_lease_holds(peer, env_mono_ns(&node->env->env)))
+            peer_leads(peer, env_mono_ns(&node->env->env)))
             sim_fail(cluster->loop,
                      "lease: region %" PRIu64 ": node %zu holds one in term "
                      "%" PRIu64 ", node %zu has committed in term %" PRIu64,
