@@ -12,6 +12,7 @@
 struct known_sender {
     uint64_t node;
     struct sender sender;
+    uint64_t sequence_max; /* of those ever remembered in this boot */
     uint64_t *sequences;
     size_t sequence_count;
     size_t sequence_count_max;
@@ -51,6 +52,8 @@ static void remember(struct known_sender *known, uint64_t sequence)
         mem_grow(known->sequences, sizeof *known->sequences,
                  &known->sequence_count_max, known->sequence_count + 1);
     known->sequences[known->sequence_count++] = sequence;
+    if (sequence > known->sequence_max)
+        known->sequence_max = sequence;
 }
 
 /* ---- open ---- */
@@ -115,6 +118,8 @@ void results_free(struct results *results)
 
 static bool is_remembered(const struct known_sender *known, uint64_t sequence)
 {
+    if (sequence > known->sequence_max)
+        return false; /* As nearly all are. */
     for (size_t i = known->sequence_count; i > 0; i--)
         if (known->sequences[i - 1] == sequence)
             return true;
@@ -210,6 +215,7 @@ static void update_sender(struct results *results, struct known_sender *known,
 
     if (command->boot > known->sender.boot) {
         forget(results, known, UINT64_MAX, batch);
+        known->sequence_max = 0;
         known->sender = (struct sender){.boot = command->boot};
     } else if (command->lowest <= known->sender.lowest) {
         return;
