@@ -18,6 +18,8 @@
 #ifndef GROVEFS_ENGINE_ROUTER_H
 #define GROVEFS_ENGINE_ROUTER_H
 
+/* uthash's default function has unmarked fall-throughs. */
+#define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
 #include "engine/command.h"

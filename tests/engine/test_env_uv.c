@@ -35,9 +35,9 @@ static void test_tasks_run_in_order_on_the_worker(void **state)
     expect_order_on(*state, ENV_WORKER, "grove-worker");
 }
 
-static void test_tasks_run_in_order_on_apply(void **state)
+static void test_tasks_of_apply_run_in_order_on_the_worker(void **state)
 {
-    expect_order_on(*state, ENV_APPLY, "grove-apply");
+    expect_order_on(*state, ENV_APPLY, "grove-worker");
 }
 
 static void test_tasks_run_in_order_on_bulk(void **state)
@@ -45,15 +45,15 @@ static void test_tasks_run_in_order_on_bulk(void **state)
     expect_order_on(*state, ENV_BULK, "grove-bulk");
 }
 
-static void test_apply_can_share_the_worker(void **state)
+static void test_apply_can_have_a_thread_of_its_own(void **state)
 {
     struct fixture *f = *state;
     const struct env_uv_owners owners = {
-        .thread = {ENV_UV_WORKER, ENV_UV_WORKER, ENV_UV_BULK}};
+        .thread = {ENV_UV_WORKER, ENV_UV_APPLY, ENV_UV_BULK}};
 
     fixture_new_env(f, &(struct env_uv_config){.owners = &owners});
     env_uv_start(f->uv);
-    expect_order_on(f, ENV_APPLY, "grove-worker");
+    expect_order_on(f, ENV_APPLY, "grove-apply");
 }
 
 static void *post_many(void *context)
@@ -357,9 +357,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_tasks_run_in_order_on_the_worker),
-        T(test_tasks_run_in_order_on_apply),
+        T(test_tasks_of_apply_run_in_order_on_the_worker),
         T(test_tasks_run_in_order_on_bulk),
-        NOT_STARTED(test_apply_can_share_the_worker),
+        NOT_STARTED(test_apply_can_have_a_thread_of_its_own),
         T(test_tasks_of_each_of_many_posters_run_in_order),
         T(test_a_task_never_runs_inside_the_post),
         T(test_stop_lets_a_chain_of_tasks_and_writes_end),
