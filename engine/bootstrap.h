@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* How the nodes of a peers= list become a cluster, in any order of starting,
- * exactly once (design 7).
+ * exactly once.
  *
  * Each empty store has a token, made at its first start and kept on its disk.
  * The nodes tell each other their tokens; who knows the tokens of all founds

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The content of a value, inline or in chunks (design 3).
+/* The content of a value, inline or in chunks.
  *
  * 1. size <= INLINE_SIZE_MAX: the content is in the entry record, no chunk
  *    exists. 2. Else the record has none and it lies in chunks of CHUNK_SIZE;

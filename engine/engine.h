@@ -195,7 +195,7 @@ bool dirent_next(const struct buf *data, size_t *position,
                  struct dirent_view *ret_entry);
 
 /* Options, as texts from the command line or the configuration file. NULL or
- * 0 means the default of design 11. */
+ * 0 means the default in grovefs(8). */
 struct engine_config {
     const char *data_dir;
     const char *listen;    /* HOST:PORT; one-node stores open no port without */

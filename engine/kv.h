@@ -2,7 +2,7 @@
 
 /* An ordered store of bytes: what the engine knows of RocksDB.
  *
- * Production opens two of them (design 6): log/ with the WAL on, where a
+ * Production opens two of them: log/ with the WAL on, where a
  * batch is synced before it counts, and state/ with the WAL off, where
  * batches survive in the order in which they were written up to some point,
  * and kv_get_durable() tells how far. tests/sim/ implements the same table

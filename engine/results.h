@@ -2,7 +2,7 @@
 
 /* What a region remembers of the commands it has applied, so that a command
  * that comes twice (a retry after a change of leader) takes effect once and
- * answers the same both times (design 3, "Identity of requests").
+ * answers the same both times.
  *
  * A sender is a node in one of its boots; its commands are numbered. The
  * region keeps each result until the sender says, in a later command, that it

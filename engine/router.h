@@ -4,7 +4,7 @@
  * it until they are answered or their deadline has passed: leaders change,
  * links break, answers get lost. Also answers the calls of other nodes.
  *
- * A proposed command has an identity (design 3): {node, boot, sequence}. All
+ * A proposed command has an identity: {node, boot, sequence}. All
  * attempts carry the same one, so however many arrive, it takes effect once.
  * Every command also says which sequences this node still waits for; that is
  * what `struct router_hold` keeps.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Directory transactions (design 3): mkdir, rmdir, rename and exchange of
+/* Directory transactions: mkdir, rmdir, rename and exchange of
  * directories change the data region, where names and namespaces are, and
  * region 0, where the catalog is, together or not at all.
  *

@@ -63,7 +63,7 @@ struct fs {
 
 /* Attribute timeout in LOOKUP replies: one jiffy. The GETATTR that follows a
  * LOOKUP within one path walk is saved, and no later stat(2) is answered by
- * it, because every path walk begins with a LOOKUP (notes/fuse.md 0.8). */
+ * it, because every path walk begins with a LOOKUP. */
 #define FS_ATTR_TIMEOUT_S 0.004
 
 enum { FS_BLOCK_SIZE = WRITE_SIZE_MAX }; /* st_blksize: cp writes that much */

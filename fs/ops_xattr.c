@@ -24,7 +24,7 @@ static bool begins(const char *text, const char *prefix)
 
 /* What the kernel is told about reading or writing an attribute by its name
  * alone; 0: the engine is asked. EOPNOTSUPP makes ls stop asking for access
- * control lists and labels (notes/fuse.md 0.7). */
+ * control lists and labels. */
 struct name_rule {
     const char *prefix;
     int on_get;

@@ -39,7 +39,7 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 
 /* Left out on purpose, so that the kernel does it: access (default_permissions
  * is on), locks (on this node), lseek, copy_file_range, readdirplus; and poll,
- * which would make io_uring ask for every read (notes/fuse.md 0.6). */
+ * which would make io_uring ask for every read. */
 static const struct fuse_lowlevel_ops operations = {
     /* clang-format off */
     .init         = on_init,

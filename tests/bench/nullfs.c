@@ -4,7 +4,7 @@
  *
  * It is the floor of the benchmark: what the kernel and the FUSE protocol cost
  * before any work is done. For that it must be mounted and served exactly as
- * fs/ does it (design 8.3, notes/fuse.md 0.1 and 3.1), and change with it:
+ * fs/ does it, and change with it:
  *
  *     direct_io; entry timeout 0; attribute timeout 0 in GETATTR, 4 ms in
  *     LOOKUP and CREATE; default_permissions; writes up to 1 MiB; no FLUSH of
