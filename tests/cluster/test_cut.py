@@ -75,7 +75,8 @@ def a_cut_off_node_refuses_within_op_timeout_and_works_again_when_healed(t):
         began = time.monotonic()
         number = errno_of(call)
         assert number in (errno.EHOSTUNREACH, errno.ETIMEDOUT), errno_name(number)
-        assert time.monotonic() - began < OP_TIMEOUT_S + 1.5
+        # The kernel asks twice for a name that it has seen before.
+        assert time.monotonic() - began < 2 * OP_TIMEOUT_S + 1.5
     put(c.path(alone % 3 + 1, 'key'), b'new')
     c.heal(alone)
     c.wait_healthy(alone)
