@@ -37,8 +37,8 @@ static int check_founders(struct engine *engine,
     for (size_t i = 0; i < engine->founders.count; i++)
         if (engine->founders.founder[i].id == config->node_id)
             return 0;
-    return err_set(e, ERR_INVALID, "id=%" PRIu64 " is not in peers=",
-                   config->node_id);
+    return err_set(e, ERR_INVALID,
+                   "id=%" PRIu64 " is not in peers=", config->node_id);
 }
 
 /* Where the others find this node: what it was told, or where it listens. */
@@ -95,8 +95,7 @@ static void on_fatal(void *context, const char *reason)
 }
 
 /* An empty store without peers becomes a cluster of one node. */
-static int found_alone(struct engine *engine, const char *listen,
-                       struct err *e)
+static int found_alone(struct engine *engine, const char *listen, struct err *e)
 {
     struct identity *identity = &engine->store.identity;
     struct founders alone = {.count = 1};

@@ -354,14 +354,15 @@ static int list_entries(struct reading *r, struct dirent_writer *writer)
 static int read_readdir(struct reading *r)
 {
     uint64_t size = r->command->size;
-    struct namespace_record record = {0};
+    struct attr attr;
     struct dirent_writer writer;
     int rc;
 
     if (size > READDIR_SIZE_MAX)
         size = READDIR_SIZE_MAX;
-    rc = find_namespace(r, r->command->dir, &record);
-    namespace_release(&record);
+    /* By the catalog: of a directory that was removed the namespace may still
+     * be there, closing. */
+    rc = directory_attr(r, r->command->dir, &attr);
     if (rc != 0)
         return rc;
     dirent_writer_init(&writer, (size_t)size);

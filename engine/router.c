@@ -8,8 +8,9 @@
 #include "engine/serve.h"
 
 enum {
-    RETRY_MS = 10,   /* after a refusal */
-    RESEND_MS = 1000 /* without any answer */
+    RETRY_MS = 10,    /* after a refusal */
+    RESEND_MS = 1000, /* without any answer */
+    ATTEMPTS = 256    /* told apart in a ticket */
 };
 
 TAILQ_HEAD(holds, router_hold);
@@ -31,6 +32,8 @@ struct router *router_new(struct node *node)
     router->node = node;
     router->env = node_env(node);
     router->serve = serve_new(node);
+    /* An answer to a call of an earlier boot must not fit one of this boot. */
+    router->ticket_last = node_config(node)->identity.boot << 32;
     TAILQ_INIT(&router->holds);
     return router;
 }
@@ -198,8 +201,9 @@ static void attempt_here(struct router_call *call)
 
 static void attempt_there(struct router_call *call)
 {
-    struct call header = {
-        .ticket = call->ticket, .region = call->region, .kind = call->kind};
+    struct call header = {.ticket = call->ticket + ++call->attempt % ATTEMPTS,
+                          .region = call->region,
+                          .kind = call->kind};
     struct buf *bytes = call_encode(&header);
 
     node_send(call->node, call->target, ENV_CHANNEL_RAFT, WIRE_CALL, bytes,
@@ -221,7 +225,7 @@ static void attempt(struct router_call *call)
         arm(call, RETRY_MS);
         return;
     }
-    if (target == node_id(call->node) && call->grows &&
+    if (target == node_id(call->node) && call->grows && !call->maybe_applied &&
         node_disk_full(call->node)) {
         end_call(call, ERR_NO_SPACE, NULL, 0);
         return;
@@ -292,7 +296,8 @@ void router_call(struct router *router, struct router_call *call,
                  struct command *command)
 {
     call->node = router->node;
-    call->ticket = ++router->ticket_last;
+    call->ticket = ++router->ticket_last * ATTEMPTS;
+    call->attempt = 0;
     call->target = call->hint = 0;
     call->maybe_applied = false;
     call->grows = command != NULL && command_grows(command);
@@ -343,7 +348,10 @@ static void on_refusal(struct router_call *call,
     if (answer->status == ERR_NOT_LEADER || answer->status == ERR_DROPPED)
         retry(call, answer->proposed, answer->leader_node);
     else
-        end_call(call, answer->status, NULL, 0);
+        /* Refused now says nothing about an earlier attempt. */
+        end_call(call,
+                 call->maybe_applied ? ERR_UNKNOWN_OUTCOME : answer->status,
+                 NULL, 0);
 }
 
 void router_on_return(struct router *router, const struct env_packet *packet)
@@ -354,9 +362,12 @@ void router_on_return(struct router *router, const struct env_packet *packet)
 
     if (call_return_decode(&answer, header) != 0)
         return;
-    call = find_call(router, answer.ticket);
+    call = find_call(router, answer.ticket - answer.ticket % ATTEMPTS);
     if (call == NULL)
         return; /* Answered before, or given up. */
+    if (answer.status != 0 &&
+        answer.ticket % ATTEMPTS != call->attempt % ATTEMPTS)
+        return; /* An earlier one: nothing is known of the one under way. */
     if (answer.status != 0)
         on_refusal(call, &answer);
     else if (call->kind == CALL_READ_INDEX)

@@ -45,10 +45,11 @@ struct router_call {
     struct node *node; /* private from here on */
     struct buf *command;
     struct router_hold hold;
-    uint64_t ticket;
-    uint64_t target; /* node asked now; 0: none */
-    uint64_t hint;   /* node that is said to lead */
-    size_t turn;     /* for trying all nodes */
+    uint64_t ticket;  /* its low bits are left to `attempt` */
+    uint64_t attempt; /* counts those at other nodes */
+    uint64_t target;  /* node asked now; 0: none */
+    uint64_t hint;    /* node that is said to lead */
+    size_t turn;      /* for trying all nodes */
     bool active;
     bool grows;
     bool maybe_applied;

@@ -114,8 +114,8 @@ static void run_child(struct slot *slot, bool twice, bool noting, bool verbose)
     if (twice) {
         again = run_once(slot->seed, noting, false);
         if (again.hash != slot->result.hash)
-            sim_fail(running, "two runs differ: after %" PRIu64
-                              " and %" PRIu64 " steps",
+            sim_fail(running,
+                     "two runs differ: after %" PRIu64 " and %" PRIu64 " steps",
                      slot->result.steps, again.steps);
     }
     slot->done = true;

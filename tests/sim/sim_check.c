@@ -10,7 +10,7 @@
 
 #include "tests/sim/sim_seen.h"
 
-enum { TRIES_MAX = 3000000, CONTEXT_OPS = 40 };
+enum { TRIES_MAX = 400000, CONTEXT_OPS = 40 };
 
 /* A call, or a return, in the order of time. */
 struct event {
@@ -19,6 +19,7 @@ struct event {
     struct event *match; /* of a call: its return, or NULL */
     const struct sim_op *op;
     uint64_t at_ns;
+    uint64_t until_ns; /* not behind a call that is later; for optional ones */
     uint64_t new_ino;
     bool is_call;
 };
@@ -28,6 +29,7 @@ struct placed {
     struct event *call;
     struct sim_tree *before;
     uint64_t set;
+    uint64_t latest_ns;
 };
 
 struct search {
@@ -36,7 +38,8 @@ struct search {
     size_t event_count;
     size_t sure_count; /* operations that must be placed */
     size_t sure_done;
-    uint64_t set; /* hash of the placed operations */
+    uint64_t set;       /* hash of the placed operations */
+    uint64_t latest_ns; /* the latest call of them */
     struct sim_tree tree;
     struct placed *stack;
     size_t depth;
@@ -52,21 +55,24 @@ struct search {
 
 /* ---- the events ---- */
 
-static bool is_wanted(const struct sim_op *op, const struct sim_watch *watch,
-                      uint64_t *ret_ino)
+static struct sim_tag tag_of(const struct sim_op *op,
+                             const struct sim_watch *watch)
 {
-    struct sim_tag tag;
+    if (watch != NULL)
+        return sim_watch_tag(watch, op->tag);
+    return (struct sim_tag){.committed = true,
+                            .begun_ns = op->call_ns,
+                            .last_ns = UINT64_MAX,
+                            .ino = op->ret_ino};
+}
 
-    *ret_ino = op->ret_ino;
-    if (op->outcome == SIM_OP_FAILED)
-        return false;
-    if (op->outcome != SIM_OP_UNKNOWN || watch == NULL)
-        return true;
-    tag = sim_watch_tag(watch, op->tag);
-    *ret_ino = tag.ino;
-    if (tag.committed)
+static bool is_wanted(const struct sim_op *op, const struct sim_tag *tag)
+{
+    if (op->outcome != SIM_OP_UNKNOWN)
+        return op->outcome != SIM_OP_FAILED;
+    if (tag->committed)
         sim_seen(SEEN_OP_UNKNOWN_COMMITTED);
-    return tag.committed;
+    return tag->committed;
 }
 
 static int by_time(const void *a, const void *b)
@@ -113,13 +119,17 @@ static void make_events(struct search *s, const struct sim_history *history,
     s->events = mem_zalloc((2 * history->count + 1) * sizeof *s->events);
     for (size_t i = 0; i < history->count; i++) {
         const struct sim_op *op = &history->ops[i];
+        struct sim_tag tag = tag_of(op, watch);
         struct event *call;
-        uint64_t new_ino;
 
-        if (!is_wanted(op, watch, &new_ino))
+        if (!is_wanted(op, &tag))
             continue;
         call = add_event(s, op, op->call_ns, true);
-        call->new_ino = new_ino;
+        call->new_ino = tag.ino;
+        call->until_ns = tag.unpublished > 0 ? UINT64_MAX : tag.last_ns;
+        if (op->kind >= REQUEST_CREATE && tag.committed &&
+            tag.begun_ns > op->call_ns && tag.begun_ns <= op->return_ns)
+            call->at_ns = tag.begun_ns;
         if (op->outcome == SIM_OP_UNKNOWN)
             continue;
         call->match = add_event(s, op, op->return_ns, false);
@@ -211,9 +221,12 @@ static void tree_set(struct sim_tree *tree, const struct sim_tree *from)
 /* Places the operation next, if it fits there and that is new. */
 static bool place(struct search *s, struct event *call)
 {
-    struct sim_tree *before = tree_copy(&s->tree);
+    struct sim_tree *before;
     uint64_t set = s->set ^ sim_mix(call->op->tag, 3);
 
+    if (call->match == NULL && s->latest_ns > call->until_ns)
+        return false;
+    before = tree_copy(&s->tree);
     s->tries++;
     if (!sim_tree_step(&s->tree, call->op, call->new_ino) ||
         !remember(s, sim_mix(set, s->tree.hash))) {
@@ -221,8 +234,10 @@ static bool place(struct search *s, struct event *call)
         free(before);
         return false;
     }
-    s->stack[s->depth++] = (struct placed){call, before, s->set};
+    s->stack[s->depth++] = (struct placed){call, before, s->set, s->latest_ns};
     s->set = set;
+    if (call->op->call_ns > s->latest_ns)
+        s->latest_ns = call->op->call_ns;
     s->sure_done += call->match != NULL;
     take_out(call);
     return true;
@@ -234,6 +249,7 @@ static struct event *take_back(struct search *s)
 
     put_back(placed->call);
     s->set = placed->set;
+    s->latest_ns = placed->latest_ns;
     s->sure_done -= placed->call->match != NULL;
     tree_set(&s->tree, placed->before);
     free(placed->before);

@@ -5,8 +5,11 @@
  * and Gong, with Lowe's memory of what was tried (notes/eventual.md D.4). The
  * whole tree is one group, since a rename may tie any two names together.
  *
- * Operations of unknown outcome may stand anywhere after their call, or
- * nowhere; those that never came into a log are left out. */
+ * What the logs say makes the intervals of writes shorter, which is stricter
+ * and makes the search short: an operation cannot take effect before its
+ * command (of a transaction, its PREPARE) is committed; one of unknown outcome
+ * does so before all that is called after that, which waits for what is
+ * committed, or never. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_CHECK_H
 #define GROVEFS_TESTS_SIM_SIM_CHECK_H

@@ -12,7 +12,12 @@
 #include "engine/keys.h"
 #include "tests/sim/sim_seen.h"
 
-enum { KNOWN_MAX = 64, KNOWN_DIRS_MAX = 8, CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
+enum {
+    KNOWN_MAX = 64,
+    KNOWN_DIRS_MAX = 8,
+    CLIENTS_MAX = SIM_NODES_MAX * 4,
+    QUEUE_MAX = 256
+};
 
 /* Where something was seen last. */
 struct known {
@@ -216,10 +221,10 @@ static void take_result(struct client *client, struct sim_op *op,
         learn(client->clients, op->dir, op->name, op->ret_ino);
         break;
     case REQUEST_READ:
-        op->malformed = request->ret_data != NULL &&
-                        !sim_fold_content(request->ret_data->data,
-                                          request->ret_data->size,
-                                          &op->content);
+        op->malformed =
+            request->ret_data != NULL &&
+            !sim_fold_content(request->ret_data->data, request->ret_data->size,
+                              &op->content);
         break;
     case REQUEST_READDIR:
         take_listing(client, op, request);
@@ -262,8 +267,8 @@ static void op_done(struct client *client)
     if (op->status == 0 && !is_read(op->kind))
         client->clients->written++;
     count_outcome(op);
-    sim_fold(loop_of(client), sim_mix((uint64_t)(int64_t)op->status,
-                                      op->ret_ino ^ op->content));
+    sim_fold(loop_of(client),
+             sim_mix((uint64_t)(int64_t)op->status, op->ret_ino ^ op->content));
     sim_op_print(op, text, sizeof text);
     sim_note(loop_of(client), "done %s", text);
     buf_unref(request->ret_data);
@@ -307,8 +312,8 @@ static void cancel_later(struct sim_event *event)
     struct cancel_event *c = (struct cancel_event *)event;
     struct client *client = c->client;
 
-    if (client->active && client->op == c->op &&
-        client->starts == c->starts && client->node->env != NULL) {
+    if (client->active && client->op == c->op && client->starts == c->starts &&
+        client->node->env != NULL) {
         sim_env_enter(client->node->env, SIM_FROM_USER);
         env_post(&client->node->env->env, ENV_WORKER, &client->cancel_task);
         sim_env_leave(client->node->env);
@@ -399,8 +404,8 @@ static void plan_file_op(struct client *client, struct sim_op *op)
     op->ino = known_ino(client->clients, op->dir, op->name);
     if (op->ino == 0 || roll < 14) {
         op->ino = 0;
-        op->kind = sim_pick(loop_of(client), 3) == 0 ? REQUEST_LOOKUP
-                                                     : REQUEST_CREATE;
+        op->kind =
+            sim_pick(loop_of(client), 3) == 0 ? REQUEST_LOOKUP : REQUEST_CREATE;
         if (op->kind == REQUEST_CREATE && sim_pick(loop_of(client), 2) == 0)
             op->flags = REQUEST_EXCLUSIVE;
         if (op->kind == REQUEST_CREATE && sim_pick(loop_of(client), 4) == 0)
@@ -622,8 +627,7 @@ void sim_clients_audit(struct sim_clients *clients)
 
         assert(!client->active);
         client->auditing = true;
-        client->queue[0] =
-            (struct known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
+        client->queue[0] = (struct known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
         client->queue_count = 1;
         think(client);
     }

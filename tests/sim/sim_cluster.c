@@ -15,7 +15,7 @@
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
-enum { LOOK_MS = 20, INO_BLOCK = 1 << 24 };
+enum { LOOK_MS = 20, INO_BLOCK = 1 << 24, PAUSE_MS_MAX = 5000 };
 
 static struct sim_node *node_of(struct sim_machine *machine)
 {
@@ -117,10 +117,13 @@ static struct identity count_boot(struct sim_node *node, uint64_t *ret_ino)
     struct kv_batch *batch = kv_batch_new(node->log);
     struct buf *bytes;
 
+    if (node->ino_bound != 0 && identity.ino_bound > node->ino_bound)
+        sim_seen(SEEN_INO_LEASED);
     identity.boot++;
     *ret_ino = identity.ino_bound != 0 ? identity.ino_bound : 2;
     identity.ino_bound =
         *ret_ino + INO_BLOCK / 2 + sim_pick(node->machine.loop, 20);
+    node->ino_bound = identity.ino_bound;
     bytes = identity_encode(&identity);
     kv_batch_put(batch, key_slice(&key),
                  (struct slice){bytes->data, bytes->size});
@@ -260,10 +263,15 @@ void sim_node_pause(struct sim_node *node, uint64_t span_ns)
 {
     if (node->state == SIM_DOWN)
         return;
+    if (span_ns > PAUSE_MS_MAX * sim_ms)
+        span_ns = PAUSE_MS_MAX * sim_ms;
     sim_seen(SEEN_PAUSE);
     sim_note(node->machine.loop, "node %zu: paused for %" PRIu64 " ms",
              node->number + 1, span_ns / sim_ms);
-    node->machine.paused_until_ns = node->machine.loop->now_ns + span_ns;
+    span_ns += node->machine.loop->now_ns;
+    /* Never back: what was put off to its end stays in order. */
+    if (span_ns > node->machine.paused_until_ns)
+        node->machine.paused_until_ns = span_ns;
 }
 
 static void look(struct sim_event *event)
@@ -290,8 +298,8 @@ static void found(struct sim_cluster *cluster)
     struct err e = ERR_INIT;
 
     for (size_t i = 0; i < cluster->founders.count; i++)
-        identity.tokens[i] = founding_token(
-            sim_random(cluster->loop), UINT64_C(1700000000) * 1000000000);
+        identity.tokens[i] = founding_token(sim_random(cluster->loop),
+                                            UINT64_C(1700000000) * 1000000000);
     identity.cluster_id =
         founding_cluster_id(&cluster->founders, identity.tokens);
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
@@ -378,7 +386,6 @@ void sim_cluster_calm(struct sim_cluster *cluster)
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         struct sim_node *node = &cluster->nodes[i];
 
-        node->machine.paused_until_ns = 0;
         node->machine.slow_disk_until_ns = 0;
         node->machine.disk_full_until_ns = 0;
         node->machine.slow_apply_until_ns = 0;

@@ -26,12 +26,13 @@ struct sim_node {
     struct sim_cluster *cluster;
     size_t number; /* the id is one more */
     enum sim_node_state state;
-    uint64_t starts; /* tells the incarnations apart */
+    uint64_t starts;      /* tells the incarnations apart */
     uint64_t start_at_ns; /* while it is down; UINT64_MAX: not by itself */
     uint64_t down_ns;     /* how long, once it has stopped */
     bool retired;
     uint64_t request_last;
-    struct kv *log; /* while it is down */
+    uint64_t ino_bound; /* leased at the last start */
+    struct kv *log;     /* while it is down */
     struct kv *state_kv;
     struct sim_env *env; /* while it is not */
     struct node *node;
@@ -59,8 +60,7 @@ bool sim_node_serves(const struct sim_node *node);
 void sim_node_start(struct sim_node *node);
 /* The process is gone, with the machine or without; it starts again after
  * `down_ns`. */
-void sim_node_crash(struct sim_node *node, bool with_machine,
-                    uint64_t down_ns);
+void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns);
 /* The same in good order. */
 void sim_node_stop(struct sim_node *node, uint64_t down_ns);
 void sim_node_pause(struct sim_node *node, uint64_t span_ns);

@@ -42,14 +42,12 @@ bool sim_end_is_quiet(const struct sim_cluster *cluster)
         for (uint64_t region = 0; region < REGIONS; region++) {
             const struct peer *peer = node_peer(node->node, region);
 
-            if (peer != NULL && (peer->applied_index != raft_commit(peer->raft) ||
-                                 peer->applied_index !=
-                                     raft_last_index(peer->raft) ||
-                                 peer->install != NULL ||
-                                 raft_leader(peer->raft) == 0 ||
-                                 peer->applied_index <
-                                     sim_watch_committed(cluster->watch,
-                                                         region)))
+            if (peer != NULL &&
+                (peer->applied_index != raft_commit(peer->raft) ||
+                 peer->applied_index != raft_last_index(peer->raft) ||
+                 peer->install != NULL || raft_leader(peer->raft) == 0 ||
+                 peer->applied_index <
+                     sim_watch_committed(cluster->watch, region)))
                 return false;
         }
     }
@@ -151,8 +149,7 @@ struct tree_check {
     struct kv_iter *iter;
 };
 
-static void open_class(struct tree_check *t, const char *first,
-                       const char *end)
+static void open_class(struct tree_check *t, const char *first, const char *end)
 {
     struct slice lower = slice_of(first);
 
@@ -195,8 +192,8 @@ static void check_reference(struct tree_check *t, uint64_t dir,
     struct namespace_record record = {0};
 
     if (!get_directory(t, nsid, &directory))
-        sim_fail(t->cluster->loop, "directory %" PRIx64 " is not in the catalog",
-                 nsid);
+        sim_fail(t->cluster->loop,
+                 "directory %" PRIx64 " is not in the catalog", nsid);
     if (directory.parent != dir || !slice_equal(directory.name, name))
         sim_fail(t->cluster->loop,
                  "directory %" PRIx64 " is at %" PRIx64 "/%.*s, the catalog "

@@ -220,7 +220,8 @@ static void wake_log(struct sim_env *e, uint64_t delay_ns,
 
 static void write_done(struct env_task *task)
 {
-    struct env_log_write *write = container_of(task, struct env_log_write, task);
+    struct env_log_write *write =
+        container_of(task, struct env_log_write, task);
 
     write->done(write);
 }

@@ -21,11 +21,7 @@
 #include "tests/sim/sim_plan.h"
 
 /* Whose code runs: an owner, the log writer, or a thread of the user's. */
-enum sim_poster {
-    SIM_FROM_LOG = ENV_OWNERS,
-    SIM_FROM_USER,
-    SIM_POSTERS
-};
+enum sim_poster { SIM_FROM_LOG = ENV_OWNERS, SIM_FROM_USER, SIM_POSTERS };
 
 STAILQ_HEAD(sim_log_writes, env_log_write);
 
@@ -88,7 +84,6 @@ void sim_env_flush_some(struct sim_env *e);
 void sim_env_crash(struct sim_env *e, struct kv **ret_log,
                    struct kv **ret_state);
 /* Ended in good order: nothing may be under way. Gives the stores back. */
-void sim_env_end(struct sim_env *e, struct kv **ret_log,
-                 struct kv **ret_state);
+void sim_env_end(struct sim_env *e, struct kv **ret_log, struct kv **ret_state);
 
 #endif

@@ -50,8 +50,7 @@ static void cut(struct sim_faults *f, size_t from, size_t to, uint64_t span_ns)
         return;
     sim_seen(SEEN_CUT);
     sim_note(f->cluster->loop, "net: cut %zu -> %zu", from + 1, to + 1);
-    sim_net_cut(f->cluster->net, from, to,
-                f->cluster->loop->now_ns + span_ns);
+    sim_net_cut(f->cluster->net, from, to, f->cluster->loop->now_ns + span_ns);
 }
 
 static void cut_pair(struct sim_faults *f, bool both)

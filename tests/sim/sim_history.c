@@ -100,11 +100,11 @@ uint64_t sim_fold_name(uint8_t name, uint64_t ino)
 /* ---- for people ---- */
 
 static const char *const kinds[REQUEST_KINDS] = {
-    [REQUEST_LOOKUP] = "lookup",   [REQUEST_GETATTR] = "getattr",
-    [REQUEST_READ] = "read",       [REQUEST_READDIR] = "readdir",
-    [REQUEST_CREATE] = "create",   [REQUEST_WRITE] = "write",
-    [REQUEST_UNLINK] = "unlink",   [REQUEST_MKDIR] = "mkdir",
-    [REQUEST_RMDIR] = "rmdir",     [REQUEST_RENAME] = "rename",
+    [REQUEST_LOOKUP] = "lookup", [REQUEST_GETATTR] = "getattr",
+    [REQUEST_READ] = "read",     [REQUEST_READDIR] = "readdir",
+    [REQUEST_CREATE] = "create", [REQUEST_WRITE] = "write",
+    [REQUEST_UNLINK] = "unlink", [REQUEST_MKDIR] = "mkdir",
+    [REQUEST_RMDIR] = "rmdir",   [REQUEST_RENAME] = "rename",
 };
 
 static const char *outcome_text(const struct sim_op *op)
@@ -124,8 +124,7 @@ static const char *outcome_text(const struct sim_op *op)
 
 void sim_op_print(const struct sim_op *op, char *text, size_t size)
 {
-    uint64_t back_us =
-        op->return_ns == UINT64_MAX ? 0 : op->return_ns / sim_us;
+    uint64_t back_us = op->return_ns == UINT64_MAX ? 0 : op->return_ns / sim_us;
 
     (void)snprintf(
         text, size,
@@ -136,6 +135,6 @@ void sim_op_print(const struct sim_op *op, char *text, size_t size)
         op->kind == REQUEST_READDIR ? "" : sim_name(op->name), op->to_dir,
         op->to_dir == 0 ? "" : sim_name(op->to_name), op->ino,
         op->call_ns / sim_us, back_us, outcome_text(op), err_text(op->status),
-        op->ret_ino, op->ret_size, op->ret_offset, op->content,
-        op->entry_count, op->malformed ? " MALFORMED" : "");
+        op->ret_ino, op->ret_size, op->ret_offset, op->content, op->entry_count,
+        op->malformed ? " MALFORMED" : "");
 }

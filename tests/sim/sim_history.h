@@ -30,7 +30,7 @@ struct sim_op {
     uint64_t to_dir;
     uint8_t name; /* number of the name, see sim_name() */
     uint8_t to_name;
-    uint64_t ino; /* of the handle */
+    uint64_t ino;        /* of the handle */
     uint32_t piece_size; /* of what is written; 0: nothing */
     uint64_t call_ns;
     uint64_t return_ns; /* UINT64_MAX: never */

@@ -20,7 +20,8 @@ static uint64_t entry_hash(const struct sim_entry *e)
                    sim_mix(sim_mix(e->ino, e->content), e->size));
 }
 
-static struct sim_entry *find(struct sim_tree *tree, uint64_t dir, uint32_t name)
+static struct sim_entry *find(struct sim_tree *tree, uint64_t dir,
+                              uint32_t name)
 {
     for (size_t i = 0; i < tree->count; i++)
         if (tree->entries[i].dir == dir && tree->entries[i].name == name)

@@ -68,8 +68,8 @@ static void packet_free(struct packet *p)
 
 static struct packet *packet_copy(const struct env_packet *packet)
 {
-    struct packet *p = mem_zalloc(
-        sizeof *p + packet->payload_count * sizeof(struct buf *));
+    struct packet *p =
+        mem_zalloc(sizeof *p + packet->payload_count * sizeof(struct buf *));
 
     p->packet = *packet;
     p->packet.payloads = p->payloads;
@@ -116,8 +116,7 @@ static uint64_t ready_ns(const struct pipe *pipe)
     const struct sim_net *net = pipe->net;
     uint64_t at_ns = STAILQ_FIRST(&pipe->packets)->at_ns;
     uint64_t cut_ns = net->cut_until_ns[pipe->from][pipe->to];
-    uint64_t paused_ns =
-        net->host.paused_until_ns(net->host.context, pipe->to);
+    uint64_t paused_ns = net->host.paused_until_ns(net->host.context, pipe->to);
 
     if (cut_ns > at_ns)
         at_ns = cut_ns;

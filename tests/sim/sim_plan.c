@@ -54,8 +54,8 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
     }
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (sim_chance(loop, 350000))
-            plan->every_ns[i] = draw_interval(loop) * (i == SIM_KILL_ALL) +
-                                draw_interval(loop);
+            plan->every_ns[i] =
+                draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)

@@ -14,12 +14,12 @@ enum { SIM_NODES_MAX = 5 };
 
 /* Kinds of faults; each may strike at any time during chaos. */
 enum sim_fault {
-    SIM_KILL,       /* the process; its connections break at once */
-    SIM_POWER_CUT,  /* the machine; the others notice later */
-    SIM_KILL_ALL,   /* power fails everywhere */
-    SIM_RESTART,    /* stopped and started in good order */
-    SIM_PAUSE,      /* SIGSTOP */
-    SIM_CUT,        /* a node from another, both directions */
+    SIM_KILL,      /* the process; its connections break at once */
+    SIM_POWER_CUT, /* the machine; the others notice later */
+    SIM_KILL_ALL,  /* power fails everywhere */
+    SIM_RESTART,   /* stopped and started in good order */
+    SIM_PAUSE,     /* SIGSTOP */
+    SIM_CUT,       /* a node from another, both directions */
     SIM_CUT_ONE_WAY,
     SIM_ISOLATE,    /* a node from all */
     SIM_RECONNECT,  /* a connection breaks and comes again */
@@ -44,7 +44,7 @@ struct sim_plan {
     uint64_t lasting_ns;
 
     /* Network. */
-    uint64_t delay_ns;        /* mean, one way */
+    uint64_t delay_ns;         /* mean, one way */
     uint64_t tail_per_million; /* of packets that take 5-30 times as long */
     uint64_t loss_per_million;
     uint64_t repeat_per_million;
@@ -52,8 +52,8 @@ struct sim_plan {
     uint64_t notice_ns;             /* until a dead connection is noticed */
 
     /* Threads and disks. */
-    uint64_t task_ns; /* mean delay of a task */
-    uint64_t sync_ns; /* mean */
+    uint64_t task_ns;        /* mean delay of a task */
+    uint64_t sync_ns;        /* mean */
     uint64_t flush_every_ns; /* state/ in the background; 0: only if asked */
 
     /* Clocks. */

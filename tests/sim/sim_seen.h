@@ -37,7 +37,6 @@
     X(LOG_REPAIRED, 0, "logs reset at the start, behind the marker")           \
     X(REPLAYED, 1, "restarts that applied entries again")                      \
     X(TXN_ABORTED, 1, "transactions aborted by somebody else")                 \
-    X(TXN_REFUSED, 1, "transactions that the catalog refused")                 \
     X(TXN_SETTLED, 1, "transactions resolved by somebody else")                \
     X(TXN_ORPHAN, 1, "transactions finished by the leader")                    \
     X(REPEATED, 1, "commands that were in the log twice")                      \

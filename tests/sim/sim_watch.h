@@ -22,8 +22,13 @@ struct sim_watch;
 /* What became of the operation with a tag (sim_client.h), as the logs have
  * it. */
 struct sim_tag {
-    bool committed; /* what makes it take effect is in the log */
-    uint64_t ino;   /* of CREATE and MKDIR */
+    bool committed;       /* what makes it take effect is in the log */
+    uint64_t begun_ns;    /* of its first entry at all, a PREPARE too */
+    uint64_t first_ns;    /* when a node first knew so, of the first entry */
+    uint64_t last_ns;     /* when somebody has acted upon the last one: commands
+                           * may be repeated */
+    unsigned unpublished; /* entries that nobody has acted upon yet */
+    uint64_t ino;         /* of CREATE and MKDIR */
 };
 
 struct sim_watch *sim_watch_new(struct sim_cluster *cluster);
