@@ -10,21 +10,10 @@
 
 #include "engine/flow.h"
 #include "engine/keys.h"
+#include "tests/sim/sim_choice.h"
 #include "tests/sim/sim_seen.h"
 
-enum {
-    KNOWN_MAX = 64,
-    KNOWN_DIRS_MAX = 8,
-    CLIENTS_MAX = SIM_NODES_MAX * 4,
-    QUEUE_MAX = 256
-};
-
-/* Where something was seen last. */
-struct known {
-    uint64_t dir;
-    uint8_t name;
-    uint64_t ino;
-};
+enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
 
 struct client {
     struct sim_event event; /* first member: thinks */
@@ -41,7 +30,7 @@ struct client {
     struct env_task submit_task;
     struct env_task cancel_task;
     /* An audit's work that is left. */
-    struct known queue[QUEUE_MAX];
+    struct sim_known queue[QUEUE_MAX];
     size_t queue_count;
 };
 
@@ -50,8 +39,7 @@ struct sim_clients {
     struct sim_history history;
     struct client *clients[CLIENTS_MAX];
     size_t count;
-    struct known known[KNOWN_MAX];
-    size_t known_count;
+    struct sim_choice choice;
     uint64_t written;
 };
 
@@ -63,75 +51,6 @@ static struct sim_loop *loop_of(const struct client *client)
 static const struct sim_plan *plan_of(const struct client *client)
 {
     return client->clients->cluster->plan;
-}
-
-/* ---- what is known of the tree ---- */
-
-static void learn(struct sim_clients *clients, uint64_t dir, uint8_t name,
-                  uint64_t ino)
-{
-    struct known *slot = NULL;
-
-    for (size_t i = 0; i < clients->known_count; i++)
-        if (clients->known[i].dir == dir && clients->known[i].name == name)
-            slot = &clients->known[i];
-    if (slot == NULL && clients->known_count < KNOWN_MAX)
-        slot = &clients->known[clients->known_count++];
-    if (slot == NULL)
-        slot = &clients->known[sim_pick(clients->cluster->loop, KNOWN_MAX)];
-    *slot = (struct known){dir, name, ino};
-}
-
-static uint64_t known_ino(const struct sim_clients *clients, uint64_t dir,
-                          uint8_t name)
-{
-    for (size_t i = 0; i < clients->known_count; i++)
-        if (clients->known[i].dir == dir && clients->known[i].name == name)
-            return clients->known[i].ino;
-    return 0;
-}
-
-static size_t count_known_dirs(const struct sim_clients *clients)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < clients->known_count; i++)
-        count += (clients->known[i].ino & INO_DIR_BIT) != 0;
-    return count;
-}
-
-/* Mostly the root, else a directory that was there once. */
-static uint64_t pick_dir(struct client *client)
-{
-    struct sim_clients *clients = client->clients;
-    size_t first;
-
-    if (clients->known_count == 0 || sim_pick(loop_of(client), 3) == 0)
-        return NSID_ROOT;
-    first = (size_t)sim_pick(loop_of(client), clients->known_count);
-    for (size_t i = 0; i < clients->known_count; i++) {
-        const struct known *known =
-            &clients->known[(first + i) % clients->known_count];
-
-        if ((known->ino & INO_DIR_BIT) != 0)
-            return nsid_of_ino(known->ino);
-    }
-    return NSID_ROOT;
-}
-
-static uint8_t pick_name(struct client *client)
-{
-    return (uint8_t)sim_pick(loop_of(client), plan_of(client)->names);
-}
-
-/* Directories have names of their own mostly, but files get in their way. */
-static uint8_t pick_dir_name(struct client *client)
-{
-    const struct sim_plan *plan = plan_of(client);
-
-    if (sim_pick(loop_of(client), 8) == 0)
-        return pick_name(client);
-    return (uint8_t)(plan->names + sim_pick(loop_of(client), plan->dir_names));
 }
 
 /* ---- the end of an operation ---- */
@@ -200,10 +119,10 @@ static void take_listing(struct client *client, struct sim_op *op,
             sim_fail(loop_of(client), "readdir: unknown name '%s'", entry.name);
         op->content += sim_fold_name(name, entry.ino);
         op->entry_count++;
-        learn(client->clients, op->dir, name, entry.ino);
+        sim_choice_learn(&client->clients->choice, op->dir, name, entry.ino);
         if (client->auditing && client->queue_count < QUEUE_MAX)
             client->queue[client->queue_count++] =
-                (struct known){op->dir, name, entry.ino};
+                (struct sim_known){op->dir, name, entry.ino};
     }
 }
 
@@ -218,7 +137,8 @@ static void take_result(struct client *client, struct sim_op *op,
     case REQUEST_LOOKUP:
     case REQUEST_CREATE:
     case REQUEST_MKDIR:
-        learn(client->clients, op->dir, op->name, op->ret_ino);
+        sim_choice_learn(&client->clients->choice, op->dir, op->name,
+                         op->ret_ino);
         break;
     case REQUEST_READ:
         op->malformed =
@@ -231,15 +151,18 @@ static void take_result(struct client *client, struct sim_op *op,
         break;
     case REQUEST_UNLINK:
     case REQUEST_RMDIR:
-        learn(client->clients, op->dir, op->name, 0);
+        sim_choice_learn(&client->clients->choice, op->dir, op->name, 0);
         break;
     case REQUEST_RENAME: {
-        uint64_t from = known_ino(client->clients, op->dir, op->name);
-        uint64_t to = known_ino(client->clients, op->to_dir, op->to_name);
+        uint64_t from =
+            sim_choice_known_ino(&client->clients->choice, op->dir, op->name);
+        uint64_t to = sim_choice_known_ino(&client->clients->choice, op->to_dir,
+                                           op->to_name);
 
-        learn(client->clients, op->dir, op->name,
-              (op->flags & REQUEST_EXCHANGE) != 0 ? to : 0);
-        learn(client->clients, op->to_dir, op->to_name, from);
+        sim_choice_learn(&client->clients->choice, op->dir, op->name,
+                         (op->flags & REQUEST_EXCHANGE) != 0 ? to : 0);
+        sim_choice_learn(&client->clients->choice, op->to_dir, op->to_name,
+                         from);
         if ((from & INO_DIR_BIT) != 0)
             sim_seen((op->flags & REQUEST_EXCHANGE) != 0 ? SEEN_DIR_EXCHANGED
                                                          : SEEN_DIR_RENAMED);
@@ -388,114 +311,10 @@ static void submit(struct client *client)
 
 /* ---- what they do ---- */
 
-static uint32_t pick_piece(struct client *client)
-{
-    if (sim_chance(loop_of(client), plan_of(client)->large_per_million))
-        return (uint32_t)sim_between(loop_of(client), 60000, 140000);
-    return (uint32_t)sim_between(loop_of(client), SIM_PIECE_HEADER, 60);
-}
-
-static void plan_file_op(struct client *client, struct sim_op *op)
-{
-    uint64_t roll = sim_pick(loop_of(client), 100);
-
-    op->dir = pick_dir(client);
-    op->name = pick_name(client);
-    op->ino = known_ino(client->clients, op->dir, op->name);
-    if (op->ino == 0 || roll < 14) {
-        op->ino = 0;
-        op->kind =
-            sim_pick(loop_of(client), 3) == 0 ? REQUEST_LOOKUP : REQUEST_CREATE;
-        if (op->kind == REQUEST_CREATE && sim_pick(loop_of(client), 2) == 0)
-            op->flags = REQUEST_EXCLUSIVE;
-        if (op->kind == REQUEST_CREATE && sim_pick(loop_of(client), 4) == 0)
-            op->piece_size = pick_piece(client);
-    } else if (roll < 30) {
-        op->kind = REQUEST_READ;
-    } else if (roll < 50) {
-        op->kind = REQUEST_WRITE;
-        op->flags = REQUEST_TRUNCATE;
-        op->piece_size = pick_piece(client);
-    } else if (roll < 65) {
-        op->kind = REQUEST_WRITE;
-        op->flags = REQUEST_APPEND;
-        op->piece_size = pick_piece(client);
-    } else if (roll < 80) {
-        op->kind = REQUEST_LOOKUP;
-    } else if (roll < 88) {
-        op->kind = REQUEST_GETATTR;
-    } else {
-        op->kind = REQUEST_UNLINK;
-    }
-    if (op->kind == REQUEST_LOOKUP || op->kind == REQUEST_UNLINK)
-        op->ino = 0;
-}
-
-static unsigned pick_rename_flags(struct client *client)
-{
-    uint64_t roll = sim_pick(loop_of(client), 5);
-
-    return roll == 0 ? REQUEST_NOREPLACE : roll == 1 ? REQUEST_EXCHANGE : 0;
-}
-
-static void plan_rename(struct client *client, struct sim_op *op)
-{
-    op->kind = REQUEST_RENAME;
-    op->flags = pick_rename_flags(client);
-    op->name = pick_name(client);
-    op->to_dir = pick_dir(client);
-    op->to_name = pick_name(client);
-}
-
-static void plan_dir_op(struct client *client, struct sim_op *op)
-{
-    uint64_t roll = sim_pick(loop_of(client), 100);
-
-    op->dir = pick_dir(client);
-    op->name = pick_dir_name(client);
-    if (roll < 30 && count_known_dirs(client->clients) < KNOWN_DIRS_MAX) {
-        op->kind = REQUEST_MKDIR;
-    } else if (roll < 50) {
-        op->kind = REQUEST_RMDIR;
-    } else if (roll < 60) {
-        op->kind = REQUEST_LOOKUP;
-    } else if (roll < 72) {
-        op->kind = REQUEST_READDIR;
-        op->name = 0;
-    } else if (roll < 76) {
-        op->kind = REQUEST_GETATTR;
-        op->ino = ino_of_nsid(op->dir);
-    } else {
-        op->kind = REQUEST_RENAME;
-        op->flags = pick_rename_flags(client);
-        op->to_dir = pick_dir(client);
-        op->to_name = pick_dir_name(client);
-    }
-}
-
-static void plan_op(struct client *client, struct sim_op *op)
-{
-    const struct sim_plan *plan = plan_of(client);
-    uint64_t roll = sim_pick(loop_of(client), 100);
-
-    if (plan->few_kinds || (plan->dir_names == 0 && roll < 70)) {
-        plan_file_op(client, op);
-        if (plan->few_kinds)
-            op->dir = NSID_ROOT;
-    } else if (roll < 50) {
-        plan_file_op(client, op);
-    } else if (roll < 62 || plan->dir_names == 0) {
-        op->dir = pick_dir(client);
-        plan_rename(client, op);
-    } else {
-        plan_dir_op(client, op);
-    }
-}
-
 /* The next thing that an audit looks at. False: it is through. */
 static bool audit_op(struct client *client, struct sim_op *op)
 {
-    const struct known *next;
+    const struct sim_known *next;
 
     if (client->queue_count == 0)
         return false;
@@ -531,7 +350,7 @@ static void next_op(struct sim_event *event)
     op->call_ns = loop_of(client)->now_ns;
     client->op = history->count - 1;
     if (!client->auditing) {
-        plan_op(client, op);
+        sim_choice_plan(&client->clients->choice, op);
     } else if (!audit_op(client, op)) {
         history->count--;
         client->auditing = false;
@@ -556,6 +375,8 @@ struct sim_clients *sim_clients_new(struct sim_cluster *cluster)
     struct sim_clients *clients = mem_zalloc(sizeof *clients);
 
     clients->cluster = cluster;
+    clients->choice =
+        (struct sim_choice){.loop = cluster->loop, .plan = cluster->plan};
     for (size_t i = 0; i < cluster->plan->nodes * cluster->plan->clients; i++) {
         struct client *client = mem_zalloc(sizeof *client);
 
@@ -627,7 +448,8 @@ void sim_clients_audit(struct sim_clients *clients)
 
         assert(!client->active);
         client->auditing = true;
-        client->queue[0] = (struct known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
+        client->queue[0] =
+            (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
         client->queue_count = 1;
         think(client);
     }
