@@ -87,7 +87,7 @@ static void meet(struct orphans *orphans, const struct txn_ref *txn)
     settle_force(&seen->settle, orphans->node, txn);
 }
 
-static void look_at(struct orphans *orphans, struct slice index_key)
+static void look_at_intent(struct orphans *orphans, const struct kv_iter *iter)
 {
     struct kv *state = node_env(orphans->node)->state;
     struct kv_value value = {0};
@@ -96,7 +96,7 @@ static void look_at(struct orphans *orphans, struct slice index_key)
     struct key key;
     uint64_t nsid;
 
-    if (!key_parse_user(index_key, 'x', &nsid, &name))
+    if (!key_parse_user(kv_iter_key(iter), 'x', &nsid, &name))
         return;
     key = key_user('d', nsid, name);
     if (kv_get(state, NULL, key_slice(&key), &value) == 0 &&
@@ -105,6 +105,19 @@ static void look_at(struct orphans *orphans, struct slice index_key)
         meet(orphans, &entry.txn);
     kv_value_release(&value);
     entry_release(&entry);
+}
+
+/* A decision that nobody has forgotten: its coordinator died after RESOLVE. An
+ * abort stays until its sender waits no more (results.h). */
+static void look_at_decision(struct orphans *orphans,
+                             const struct kv_iter *iter)
+{
+    struct decision decision = {0};
+
+    if (decision_decode(&decision, kv_iter_value(iter)) == 0 &&
+        decision.committed)
+        meet(orphans, &decision.txn);
+    decision_release(&decision);
 }
 
 static void forget_gone(struct orphans *orphans)
@@ -118,22 +131,32 @@ static void forget_gone(struct orphans *orphans)
     }
 }
 
+static void
+look_at_all(struct orphans *orphans, struct slice begin, struct slice end,
+            void (*look)(struct orphans *orphans, const struct kv_iter *iter))
+{
+    struct kv_iter *iter =
+        kv_iter_new(node_env(orphans->node)->state, NULL, begin, end);
+
+    kv_iter_seek(iter, begin);
+    for (int i = 0; kv_iter_valid(iter) && i < ORPHANS_MAX; i++) {
+        look(orphans, iter);
+        kv_iter_next(iter);
+    }
+    kv_iter_free(iter);
+}
+
 void orphans_tick(struct orphans *orphans)
 {
     const struct peer *peer = node_peer(orphans->node, REGION_FIRST_DATA);
-    struct slice begin = {"x", 1};
-    struct slice end = {"y", 1};
-    struct kv_iter *iter;
-    int count = 0;
+    struct key decisions = key_decision(0, 0, 0);
+    struct key behind = key_decision(UINT64_MAX, UINT64_MAX, UINT64_MAX);
 
     if (peer == NULL || !peer_is_leader(peer))
         return;
-    iter = kv_iter_new(node_env(orphans->node)->state, NULL, begin, end);
-    kv_iter_seek(iter, begin);
-    for (; kv_iter_valid(iter) && count < ORPHANS_MAX; kv_iter_next(iter)) {
-        look_at(orphans, kv_iter_key(iter));
-        count++;
-    }
-    kv_iter_free(iter);
+    look_at_all(orphans, (struct slice){"x", 1}, (struct slice){"y", 1},
+                look_at_intent);
+    look_at_all(orphans, key_slice(&decisions), key_slice(&behind),
+                look_at_decision);
     forget_gone(orphans);
 }
