@@ -12,6 +12,7 @@
 #include "engine/barrier.h"
 #include "engine/event_log.h"
 #include "engine/flow.h"
+#include "engine/ino_lease.h"
 #include "engine/keys.h"
 #include "engine/outbox.h"
 #include "engine/reader.h"
@@ -23,9 +24,7 @@
 enum {
     TICKS_PER_SECOND = 1000 / TICK_MS,
     RETIRE_MS = 1500, /* for handing leadership over */
-    RETIRE_LOOK_MS = 50,
-    INO_BLOCK = 1 << 24, /* inode counters leased on disk at a time */
-    INO_NODE_SHIFT = 47  /* above the counter: 16 bits of node id */
+    RETIRE_LOOK_MS = 50
 };
 
 struct node {
@@ -49,11 +48,7 @@ struct node {
     bool disk_full;
     struct env_task flush_task;
     bool flush_posted;
-    uint64_t ino_next;
-    uint64_t ino_end;
-    bool ino_leasing;
-    struct env_log_write ino_write;
-    struct buf *ino_identity;
+    struct ino_lease *inos;
     void (*retired)(void *context);
     void *retired_context;
     struct env_timer retire_timer;
@@ -97,8 +92,7 @@ int node_open(struct node **ret, struct env *env,
 
     node->env = env;
     node->config = *config;
-    node->ino_next = config->ino_next;
-    node->ino_end = config->identity.ino_bound;
+    node->inos = ino_lease_new(env, &config->identity, config->ino_next);
     node->events = event_log_new();
     node->outbox = outbox_new(env);
     node->router = router_new(node);
@@ -132,7 +126,7 @@ void node_close(struct node *node)
     status_board_free(node->board);
     outbox_free(node->outbox);
     event_log_free(node->events);
-    buf_unref(node->ino_identity);
+    ino_lease_free(node->inos);
     free(node);
 }
 
@@ -520,46 +514,9 @@ uint64_t node_stamp(struct node *node)
     return node->stamp_last;
 }
 
-static void ino_fill(struct env_log_write *write, struct kv_batch *batch)
-{
-    struct node *node = container_of(write, struct node, ino_write);
-    struct key key = key_identity();
-
-    kv_batch_put(
-        batch, key_slice(&key),
-        (struct slice){node->ino_identity->data, node->ino_identity->size});
-}
-
-static void ino_leased(struct env_log_write *write)
-{
-    struct node *node = container_of(write, struct node, ino_write);
-
-    node->ino_end = node->config.identity.ino_bound;
-    node->ino_leasing = false;
-}
-
-/* The next block is leased long before this one is used up. */
-static void lease_inos(struct node *node)
-{
-    if (node->ino_leasing || node->ino_end - node->ino_next > INO_BLOCK / 2)
-        return;
-    node->ino_leasing = true;
-    node->config.identity.ino_bound += INO_BLOCK;
-    buf_unref(node->ino_identity);
-    node->ino_identity = identity_encode(&node->config.identity);
-    node->ino_write.fill = ino_fill;
-    node->ino_write.done = ino_leased;
-    env_log_write(node->env, &node->ino_write);
-}
-
 uint64_t node_new_ino(struct node *node)
 {
-    uint64_t counter = node->ino_next++;
-
-    lease_inos(node);
-    if (counter >= node->ino_end)
-        env_fatal(node->env, "inode numbers are used up faster than leased");
-    return node_id(node) << INO_NODE_SHIFT | counter;
+    return ino_lease_take(node->inos);
 }
 
 /* ---- events ---- */
