@@ -213,16 +213,17 @@ struct engine_config {
 
 struct engine;
 
-/* Checks the options, opens or creates the store, binds the port. Nothing
- * runs yet. Errors, all with one clear line in `e`: ERR_INVALID (an option),
+/* Checks the options, opens or creates the store, binds the port. The engine
+ * does nothing yet, but the store has threads that do not survive a fork: call
+ * it in the process that will serve. Errors, all with one clear line in `e`: ERR_INVALID (an option),
  * ERR_BUSY (store locked by another process), ERR_FOREIGN (store of another
  * cluster or node), ERR_VERSION, ERR_ADDRESS_IN_USE, ERR_CORRUPT, ERR_IO and
  * what the filesystem says. On error nothing has changed. */
 int engine_open(struct engine **ret, const struct engine_config *config,
                 struct err *e);
 
-/* Starts the threads. Call after the process has forked into the background.
- * Any thread. */
+/* Starts the engine's own threads, which end the program if they cannot be
+ * started; so it always returns 0. Once, on the thread that opened. */
 int engine_start(struct engine *engine, struct err *e);
 
 /* Waits until the node is part of a cluster and its root directory has been

@@ -6,13 +6,14 @@
  * Production implements it in env_uv.c with libuv, threads and RocksDB;
  * tests/sim/ with virtual time, a simulated network and a disk that forgets
  * what was not synced. The logic above never blocks, and calls neither the
- * C library's clocks nor pthreads, so that a run is a function of its seed.
+ * C library's clocks nor pthreads (but for the lock of event_log.h), so that
+ * a run is a function of its seed.
  *
  * Owners: each piece of engine state belongs to one owner, and only code that
  * runs on that owner touches it. ENV_WORKER owns regions, requests and
  * connections; ENV_APPLY owns what applying commands needs; ENV_BULK reads
  * and writes snapshots, may block on the disk and owns nothing else.
- * Production maps each owner to one thread. */
+ * Production runs each owner on one thread; two may share one. */
 
 #ifndef GROVEFS_ENGINE_ENV_H
 #define GROVEFS_ENGINE_ENV_H

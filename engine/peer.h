@@ -105,7 +105,8 @@ uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
 
 /* Whether this node may answer reads from state/ right now without asking
  * anybody, seen at `now_ns` (monotonic). Any thread: take the time, ask,
- * read, ask again with the same time; only if both say yes the read counts. */
+ * read, ask again with the same time; only if both say yes the read counts.
+ * No while more is committed than applied here: see peer_leads(). */
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns);
 
 /* The same for a leader that has more committed than applied: what is
