@@ -215,10 +215,11 @@ struct engine;
 
 /* Checks the options, opens or creates the store, binds the port. The engine
  * does nothing yet, but the store has threads that do not survive a fork: call
- * it in the process that will serve. Errors, all with one clear line in `e`: ERR_INVALID (an option),
- * ERR_BUSY (store locked by another process), ERR_FOREIGN (store of another
- * cluster or node), ERR_VERSION, ERR_ADDRESS_IN_USE, ERR_CORRUPT, ERR_IO and
- * what the filesystem says. On error nothing has changed. */
+ * it in the process that will serve. Errors, all with one clear line in `e`:
+ * ERR_INVALID (an option), ERR_BUSY (store locked by another process),
+ * ERR_FOREIGN (store of another cluster or node), ERR_VERSION,
+ * ERR_ADDRESS_IN_USE, ERR_CORRUPT, ERR_IO and what the filesystem says. On
+ * error nothing has changed. */
 int engine_open(struct engine **ret, const struct engine_config *config,
                 struct err *e);
 
