@@ -41,6 +41,7 @@ enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1, REGIONS = 2 };
 enum {
     NODES_MAX = 16,
     LOG_KEEP_DEFAULT = 10000, /* applied entries kept for lagging replicas */
+    RESULTS_HELD_DEFAULT = 8192,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* more than memory has to flush */
 };
 
@@ -59,7 +60,8 @@ struct node_config {
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
     uint64_t log_keep;
-    uint64_t ino_next; /* of the block leased on disk */
+    uint64_t ino_next;         /* of the block leased on disk */
+    uint64_t results_held_max; /* that a region remembers for this node */
     /* What only the host knows; may be NULL. */
     void (*space)(void *context, struct engine_space *ret);
     void (*metrics)(void *context, FILE *out);

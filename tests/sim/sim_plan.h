@@ -37,6 +37,7 @@ struct sim_plan {
     size_t nodes;
     uint64_t chaos_ns;
     uint64_t log_keep;
+    uint64_t results_held_max;
     uint64_t op_timeout_ms;
 
     /* Mean time between strikes, 0: never; how long one lasts. */

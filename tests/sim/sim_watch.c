@@ -9,9 +9,10 @@
 
 #include "engine/command.h"
 #include "engine/peer_impl.h"
+#include "engine/router.h"
 #include "tests/sim/sim_seen.h"
 
-enum { TERMS_MAX = 4096, CHECK_EVERY = 64 };
+enum { TERMS_MAX = 4096, CHECK_EVERY = 64, HELD_UNDER_WAY_MAX = 64 };
 
 struct known_entry {
     uint64_t term; /* 0: not known to be committed */
@@ -416,9 +417,23 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
         raft_check(peer->raft);
 }
 
+/* New changes wait when regions have to remember too many results for their
+ * node; changes under way do not. */
+static void check_held(const struct sim_watch *watch,
+                       const struct sim_node *node)
+{
+    uint64_t span = router_held_span(node_router(node->node));
+
+    if (span > watch->cluster->plan->results_held_max + HELD_UNDER_WAY_MAX)
+        sim_fail(watch->cluster->loop,
+                 "node %zu has regions remember %" PRIu64 " results",
+                 node->number + 1, span);
+}
+
 void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
 {
     watch->steps++;
+    check_held(watch, node);
     for (uint64_t region = 0; region < REGIONS; region++) {
         struct peer *peer = node_peer(node->node, region);
 
