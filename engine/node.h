@@ -94,6 +94,13 @@ uint64_t node_log_keep(const struct node *node);
 
 /* The replica of a region on this node, or NULL. Any thread. */
 struct peer *node_peer(const struct node *node, uint64_t region);
+/* Also one that has no state yet. */
+struct peer *node_any_peer(const struct node *node, uint64_t region);
+/* Whether some replica is being removed from this node's stores. */
+bool node_is_erasing(const struct node *node);
+/* See replicas.h. */
+void node_on_peer_restored(struct node *node, struct peer *peer);
+void node_on_peer_removed(struct node *node, struct peer *peer);
 struct barrier *node_barrier(const struct node *node, uint64_t region);
 struct router *node_router(const struct node *node);
 struct reader *node_reader(const struct node *node);
