@@ -19,6 +19,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_SLOW_APPLY] = "slow-apply",
     [SIM_DISK_FULL] = "disk-full",
     [SIM_TRANSFER] = "transfer",
+    [SIM_MEMBERS] = "members",
 };
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -56,6 +57,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
         if (sim_chance(loop, 350000))
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
+    plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)

@@ -28,6 +28,7 @@ enum sim_fault {
     SIM_SLOW_APPLY, /* its apply thread does */
     SIM_DISK_FULL,  /* it says that it has no space */
     SIM_TRANSFER,   /* a leader is told to hand over */
+    SIM_MEMBERS,    /* a leader is told to change its region's members */
     SIM_FAULTS
 };
 
