@@ -31,7 +31,7 @@ from collections import defaultdict
 
 INFINITY = float('inf')
 GRACE_NS = 100_000_000
-STATES_MAX = 2_000_000
+STATES_MAX = 500_000
 
 
 class Step:
