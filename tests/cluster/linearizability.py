@@ -19,9 +19,6 @@ A key's value is one string. What is not one simple step is modelled as it is:
 - An `echo text > key` in which more than a moment passes between open and
   write may be two steps, the truncation and the write (fs/handle.h,
   STAGE_GRACE_MS).
-- The kernel takes a rename for done when it finds the same file under both
-  names, as it does when another mount has made the same rename just between
-  its two lookups.
 """
 
 import copy
@@ -49,7 +46,6 @@ class Step:
         self.key = keys.index(record['key'])
         self.key2 = keys.index(record['key2']) if self.op == 'rename' else None
         self.targets = [self.key]
-        self.idle = False  # a rename that may have done nothing
 
     def after(self, state):
         """The states in which it may leave the group; none: it does not fit."""
@@ -87,10 +83,9 @@ class Step:
         return [changed(state, self.key, None)] if state[self.key] is not None else []
 
     def after_rename(self, state):
-        unmoved = [state] if self.idle else []
         if state[self.key] is None:
-            return unmoved
-        return unmoved + [changed(changed(state, self.key2, state[self.key]), self.key, None)]
+            return []
+        return [changed(changed(state, self.key2, state[self.key]), self.key, None)]
 
     def present(self, state):
         return [key for key in self.targets if state[key] is not None]
@@ -131,12 +126,6 @@ def moved_meanwhile(record, renames):
     return any(overlap(r, record['since'], record['end']) for r in renames)
 
 
-def overtaken(record, renames):
-    """Whether the same rename was made elsewhere at the same time."""
-    return any(r is not record and r['key'] == record['key'] and
-               overlap(r, record['start'], record['end']) for r in renames)
-
-
 def overlap(record, start, end):
     return record['start'] <= end and (record['end'] >= start or record['result'] == 'unknown')
 
@@ -152,9 +141,7 @@ def part_of(step, op):
 def steps_of_one(record, keys, renames):
     step = Step(record, keys)
     through_descriptor = step.op in ('put', 'append') or step.text is not None
-    if step.op == 'rename':
-        step.idle = overtaken(record, renames)
-    elif through_descriptor and moved_meanwhile(record, renames):
+    if step.op != 'rename' and through_descriptor and moved_meanwhile(record, renames):
         step.targets = range(len(keys))
     steps = [step] if counts(record) else []
     if steps and step.op == 'read' and len(step.targets) > 1:
