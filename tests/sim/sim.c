@@ -82,6 +82,7 @@ static void on_log_line(enum log_level level, const char *component,
         {"the log is reset to",                    SEEN_LOG_REPAIRED},
         {"was given up",                           SEEN_SNAPSHOT_FAILED},
         {"an unfinished directory operation was",  SEEN_TXN_ORPHAN},
+        {"there is room on the disk again",        SEEN_OP_ROOM_AGAIN},
     };
     /* clang-format on */
 

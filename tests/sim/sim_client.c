@@ -15,6 +15,14 @@
 
 enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
 
+#define XATTR "user.tag"
+
+/* A file to be read, or a directory to be listed. */
+struct audit_item {
+    struct sim_known what;
+    uint8_t behind;
+};
+
 struct client {
     struct sim_event event; /* first member: thinks */
     struct sim_clients *clients;
@@ -30,7 +38,7 @@ struct client {
     struct env_task submit_task;
     struct env_task cancel_task;
     /* An audit's work that is left. */
-    struct sim_known queue[QUEUE_MAX];
+    struct audit_item queue[QUEUE_MAX];
     size_t queue_count;
 };
 
@@ -60,8 +68,18 @@ static bool is_read(enum request_kind kind)
     return kind < REQUEST_CREATE;
 }
 
+/* The engine reads a directory's attributes again after it has set them; the
+ * directory may be gone by then. */
+static bool may_be_gone_after(const struct sim_op *op, int status)
+{
+    return op->kind == REQUEST_SETATTR && (op->ino & INO_DIR_BIT) != 0 &&
+           (status == ERR_STALE || status == ERR_NOT_FOUND);
+}
+
 static enum sim_outcome outcome_of(const struct sim_op *op, int status)
 {
+    if (may_be_gone_after(op, status))
+        return SIM_OP_UNKNOWN;
     switch (status) {
     case 0:
         return SIM_OP_OK;
@@ -96,21 +114,31 @@ static void count_outcome(const struct sim_op *op)
         sim_seen(SEEN_OP_REFUSED);
     if (op->kind == REQUEST_RENAME && op->status == ERR_INVALID)
         sim_seen(SEEN_DIR_LOOP);
+    if (op->kind == REQUEST_SETATTR && op->status == 0)
+        sim_seen(SEEN_ATTR_SET);
     if (op->kind == REQUEST_RMDIR && op->status == ERR_NOT_EMPTY)
         sim_seen(SEEN_DIR_NOT_EMPTY);
     if (op->status == 0 && op->ret_size > 64 * 1024)
         sim_seen(SEEN_LARGE_VALUE);
 }
 
-/* READDIR lists in one go: the directories are small. */
+static void add_to_audit(struct client *client, struct sim_known what,
+                         uint8_t behind)
+{
+    if (!client->auditing)
+        return;
+    assert(client->queue_count < QUEUE_MAX);
+    client->queue[client->queue_count++] = (struct audit_item){what, behind};
+}
+
 static void take_listing(struct client *client, struct sim_op *op,
                          const struct request *request)
 {
     struct dirent_view entry;
     size_t position = 0;
 
-    if (!request->at_end)
-        sim_fail(loop_of(client), "a small directory was not listed whole");
+    uint8_t last = op->behind;
+
     while (request->ret_data != NULL &&
            dirent_next(request->ret_data, &position, &entry)) {
         uint8_t name = sim_name_number(entry.name, strlen(entry.name));
@@ -120,10 +148,18 @@ static void take_listing(struct client *client, struct sim_op *op,
         op->content += sim_fold_name(name, entry.ino);
         op->entry_count++;
         sim_choice_learn(&client->clients->choice, op->dir, name, entry.ino);
-        if (client->auditing && client->queue_count < QUEUE_MAX)
-            client->queue[client->queue_count++] =
-                (struct sim_known){op->dir, name, entry.ino};
+        add_to_audit(client, (struct sim_known){op->dir, name, entry.ino},
+                     SIM_NAMES_MAX);
+        last = name;
     }
+    op->at_end = request->at_end;
+    if (op->at_end)
+        return;
+    sim_seen(SEEN_DIR_PAGE);
+    if (op->entry_count == 0)
+        sim_fail(loop_of(client), "readdir: an empty page, and not the last");
+    add_to_audit(client, (struct sim_known){op->dir, 0, ino_of_nsid(op->dir)},
+                 last);
 }
 
 static void take_result(struct client *client, struct sim_op *op,
@@ -132,6 +168,7 @@ static void take_result(struct client *client, struct sim_op *op,
     op->ret_ino = request->attr.ino;
     op->ret_size = request->attr.size;
     op->ret_offset = request->ret_offset;
+    op->gid = request->attr.gid;
     op->created = request->created;
     switch (op->kind) {
     case REQUEST_LOOKUP:
@@ -144,7 +181,11 @@ static void take_result(struct client *client, struct sim_op *op,
         op->malformed =
             request->ret_data != NULL &&
             !sim_fold_content(request->ret_data->data, request->ret_data->size,
-                              &op->content);
+                              &op->content, &op->first_tag);
+        break;
+    case REQUEST_GETXATTR:
+        if (request->ret_data->size == sizeof op->xattr)
+            memcpy(&op->xattr, request->ret_data->data, sizeof op->xattr);
         break;
     case REQUEST_READDIR:
         take_listing(client, op, request);
@@ -175,11 +216,20 @@ static void take_result(struct client *client, struct sim_op *op,
 
 static void think(struct client *client);
 
+static void note_done(const struct client *client, const struct sim_op *op)
+{
+    char text[SIM_NOTE_SIZE];
+
+    if (!loop_of(client)->noting)
+        return;
+    sim_op_print(op, text, sizeof text);
+    sim_note(loop_of(client), "done %s", text);
+}
+
 static void op_done(struct client *client)
 {
     struct sim_op *op = &client->clients->history.ops[client->op];
     struct request *request = &client->request;
-    char text[SIM_NOTE_SIZE];
 
     op->status = request->status;
     op->outcome = outcome_of(op, request->status);
@@ -192,8 +242,7 @@ static void op_done(struct client *client)
     count_outcome(op);
     sim_fold(loop_of(client),
              sim_mix((uint64_t)(int64_t)op->status, op->ret_ino ^ op->content));
-    sim_op_print(op, text, sizeof text);
-    sim_note(loop_of(client), "done %s", text);
+    note_done(client, op);
     buf_unref(request->ret_data);
     buf_unref(request->data);
     request->ret_data = request->data = NULL;
@@ -260,6 +309,13 @@ static void maybe_cancel(struct client *client)
                 sim_spread(loop_of(client), 20 * sim_ms));
 }
 
+static const char *name_of(const struct sim_op *op)
+{
+    if (op->kind != REQUEST_READDIR)
+        return sim_name(op->name);
+    return op->behind == SIM_NAMES_MAX ? "" : sim_name(op->behind);
+}
+
 static void fill_request(struct client *client, const struct sim_op *op)
 {
     struct request *request = &client->request;
@@ -271,14 +327,20 @@ static void fill_request(struct client *client, const struct sim_op *op)
         .dir = op->dir,
         .to_dir = op->to_dir,
         .ino = op->ino,
-        .name = op->kind == REQUEST_READDIR ? "" : sim_name(op->name),
+        .name = name_of(op),
         .to_name = two ? sim_name(op->to_name) : NULL,
-        .size = op->kind == REQUEST_READDIR ? 64 * 1024 : SIM_VALUE_MAX,
+        .size = op->kind == REQUEST_READDIR ? plan_of(client)->page_size
+                                            : SIM_VALUE_MAX,
+        .xattr = XATTR,
+        .set_mask = SET_GID,
         .set = {.uid = op->tag,
+                .gid = op->kind == REQUEST_SETATTR ? op->tag : 0,
                 .mode = op->kind == REQUEST_MKDIR ? S_IFDIR | 0755
                                                   : S_IFREG | 0644},
         .done = request_done,
     };
+    if (op->kind == REQUEST_SETXATTR)
+        request->data = buf_copy(&op->tag, sizeof op->tag);
     if (op->piece_size > 0)
         request->data = sim_piece(op->tag, op->piece_size);
     if (sim_chance(loop_of(client), plan_of(client)->short_per_million))
@@ -314,20 +376,21 @@ static void submit(struct client *client)
 /* The next thing that an audit looks at. False: it is through. */
 static bool audit_op(struct client *client, struct sim_op *op)
 {
-    const struct sim_known *next;
+    const struct audit_item *next;
 
     if (client->queue_count == 0)
         return false;
     next = &client->queue[--client->queue_count];
-    op->dir = next->dir;
-    op->name = next->name;
-    if ((next->ino & INO_DIR_BIT) != 0) {
+    op->dir = next->what.dir;
+    op->name = next->what.name;
+    op->behind = next->behind;
+    if ((next->what.ino & INO_DIR_BIT) != 0) {
         op->kind = REQUEST_READDIR;
-        op->dir = nsid_of_ino(next->ino);
+        op->dir = nsid_of_ino(next->what.ino);
         op->name = 0;
     } else {
         op->kind = REQUEST_READ;
-        op->ino = next->ino;
+        op->ino = next->what.ino;
     }
     return true;
 }
@@ -448,9 +511,10 @@ void sim_clients_audit(struct sim_clients *clients)
 
         assert(!client->active);
         client->auditing = true;
-        client->queue[0] =
-            (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
-        client->queue_count = 1;
+        client->queue_count = 0;
+        add_to_audit(client,
+                     (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)},
+                     SIM_NAMES_MAX);
         think(client);
     }
 }

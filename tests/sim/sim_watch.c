@@ -43,6 +43,7 @@ struct known_peer {
     uint64_t snapshots_restored;
     enum raft_role role;
     bool had_pending;
+    bool had_lease;
 };
 
 struct seen_command {
@@ -383,7 +384,11 @@ static void count_rare(struct known_peer *known, const struct peer *peer)
 {
     enum raft_role role = raft_role(peer->raft);
     uint64_t last = raft_last_index(peer->raft);
+    bool leads = peer_leads(peer, env_mono_ns(peer->env));
 
+    if (known->had_lease && !leads && role == RAFT_LEADER)
+        sim_seen(SEEN_LEADER_NO_LEASE);
+    known->had_lease = leads;
     if (known->role == RAFT_LEADER && role != RAFT_LEADER && known->had_pending)
         sim_seen(SEEN_LEADER_LOST_PENDING);
     if (last < known->last_index)
