@@ -11,7 +11,9 @@
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "tests/sim/sim_choice.h"
+#include "tests/sim/sim_outcome.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_watch.h"
 
 enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
 
@@ -62,65 +64,6 @@ static const struct sim_plan *plan_of(const struct client *client)
 }
 
 /* ---- the end of an operation ---- */
-
-static bool is_read(enum request_kind kind)
-{
-    return kind < REQUEST_CREATE;
-}
-
-/* The engine reads a directory's attributes again after it has set them; the
- * directory may be gone by then. */
-static bool may_be_gone_after(const struct sim_op *op, int status)
-{
-    return op->kind == REQUEST_SETATTR && (op->ino & INO_DIR_BIT) != 0 &&
-           (status == ERR_STALE || status == ERR_NOT_FOUND);
-}
-
-static enum sim_outcome outcome_of(const struct sim_op *op, int status)
-{
-    if (may_be_gone_after(op, status))
-        return SIM_OP_UNKNOWN;
-    switch (status) {
-    case 0:
-        return SIM_OP_OK;
-    case ERR_NO_QUORUM:
-    case ERR_NO_SPACE:
-    case ERR_BUSY:
-        return SIM_OP_FAILED;
-    case ERR_UNKNOWN_OUTCOME:
-    case ERR_INTERRUPTED:
-    case ERR_CANCELED:
-        return is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
-    default:
-        return SIM_OP_REFUSED;
-    }
-}
-
-static void count_outcome(const struct sim_op *op)
-{
-    if (op->status == 0)
-        sim_seen(SEEN_OP_OK);
-    else if (op->status == ERR_NO_QUORUM)
-        sim_seen(SEEN_OP_NO_QUORUM);
-    else if (op->status == ERR_NO_SPACE)
-        sim_seen(SEEN_OP_NO_SPACE);
-    else if (op->status == ERR_UNKNOWN_OUTCOME)
-        sim_seen(SEEN_OP_UNKNOWN);
-    else if (op->status == ERR_BUSY)
-        sim_seen(SEEN_OP_BUSY);
-    else if (op->status == ERR_INTERRUPTED)
-        sim_seen(SEEN_OP_INTERRUPTED);
-    else
-        sim_seen(SEEN_OP_REFUSED);
-    if (op->kind == REQUEST_RENAME && op->status == ERR_INVALID)
-        sim_seen(SEEN_DIR_LOOP);
-    if (op->kind == REQUEST_SETATTR && op->status == 0)
-        sim_seen(SEEN_ATTR_SET);
-    if (op->kind == REQUEST_RMDIR && op->status == ERR_NOT_EMPTY)
-        sim_seen(SEEN_DIR_NOT_EMPTY);
-    if (op->status == 0 && op->ret_size > 64 * 1024)
-        sim_seen(SEEN_LARGE_VALUE);
-}
 
 static void add_to_audit(struct client *client, struct sim_known what,
                          uint8_t behind)
@@ -232,14 +175,16 @@ static void op_done(struct client *client)
     struct request *request = &client->request;
 
     op->status = request->status;
-    op->outcome = outcome_of(op, request->status);
+    op->outcome = sim_outcome_of(op, request->status);
     if (op->outcome != SIM_OP_UNKNOWN)
         op->return_ns = loop_of(client)->now_ns;
     if (op->status == 0)
         take_result(client, op, request);
-    if (op->status == 0 && !is_read(op->kind))
+    if (op->status == 0 && !sim_is_read(op->kind)) {
+        sim_watch_acknowledged(client->clients->cluster->watch, op->tag);
         client->clients->written++;
-    count_outcome(op);
+    }
+    sim_outcome_count(op);
     sim_fold(loop_of(client),
              sim_mix((uint64_t)(int64_t)op->status, op->ret_ino ^ op->content));
     note_done(client, op);
@@ -361,7 +306,7 @@ static void submit(struct client *client)
         op_done(client);
         return;
     }
-    if (is_read(op->kind))
+    if (sim_is_read(op->kind))
         sim_seen(SEEN_READ_WAITED);
     client->request.private = (void *)(uintptr_t)++node->request_last;
     client->submit_task.run = run_submit;
@@ -496,7 +441,7 @@ void sim_clients_on_crash(struct sim_clients *clients,
             continue;
         sim_seen(SEEN_OP_CRASHED);
         op = &clients->history.ops[client->op];
-        op->outcome = is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
+        op->outcome = sim_is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
         op->status = ERR_CANCELED;
         client->request.data = NULL; /* Left lying with the process. */
         client->active = false;

@@ -146,6 +146,7 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
     node->state = SIM_DOWN;
     node->machine.paused_until_ns = 0;
     start_later(node, down_ns);
+    sim_watch_crash(node->cluster->watch);
 }
 
 static void retired(void *context)

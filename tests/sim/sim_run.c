@@ -11,7 +11,6 @@
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
 #include "tests/sim/sim_seen.h"
-#include "tests/sim/sim_watch.h"
 
 enum {
     START_SECONDS = 10, /* for all nodes to come up */
@@ -130,25 +129,8 @@ static void become_quiet(struct run *run)
     render_all(run);
 }
 
-/* What was acknowledged is in the log of a majority. */
-static void check_committed(struct run *run)
-{
-    const struct sim_history *history = sim_clients_history(run->clients);
-
-    for (size_t i = 0; i < history->count; i++) {
-        const struct sim_op *op = &history->ops[i];
-        struct sim_tag tag = sim_watch_tag(run->cluster->watch, op->tag);
-
-        if (op->outcome == SIM_OP_OK && op->kind >= REQUEST_CREATE &&
-            (!tag.committed || tag.first_ns > op->return_ns))
-            sim_fail(run->loop, "operation %u was acknowledged uncommitted",
-                     op->tag);
-    }
-}
-
 static void check(struct run *run)
 {
-    check_committed(run);
     sim_end_compare(run->cluster);
     sim_end_check_tree(run->cluster);
     switch (sim_check(sim_clients_history(run->clients), run->cluster->watch)) {
