@@ -34,6 +34,7 @@ struct region_logs {
 
 /* What a replica's log looked like after its last step. */
 struct seen_log {
+    uint64_t first;
     uint64_t *terms; /* by index */
     size_t count;    /* the last index is one less; 0: never seen */
     size_t count_max;
@@ -73,6 +74,34 @@ void sim_logs_free(struct sim_logs *logs)
             free(logs->seen[i][region].terms);
     }
     free(logs);
+}
+
+/* ---- what is durable ---- */
+
+static bool has_logged(struct kv *log, uint64_t region, uint64_t index,
+                       uint64_t term)
+{
+    struct key key = key_log_entry(region, index);
+    struct kv_value value = {0};
+    bool found = kv_get_durable(log, key_slice(&key), &value) == 0 &&
+                 value.size >= 10 && be64_get(value.data + 2) == term;
+
+    kv_value_release(&value);
+    return found;
+}
+
+static bool has_applied(struct kv *state, uint64_t region, uint64_t index)
+{
+    struct key key = key_marker(region);
+    struct kv_value value = {0};
+    struct marker marker = {0};
+    bool found =
+        kv_get_durable(state, key_slice(&key), &value) == 0 &&
+        marker_decode(&marker, (struct slice){value.data, value.size}) == 0 &&
+        marker.index >= index;
+
+    kv_value_release(&value);
+    return found;
 }
 
 /* ---- log matching ---- */
@@ -162,8 +191,25 @@ static void remember_terms(struct seen_log *seen, const struct peer *peer,
 
 void sim_logs_start(struct sim_logs *logs, const struct sim_node *node)
 {
-    for (size_t region = 0; region < REGIONS; region++)
+    for (size_t region = 0; region < REGIONS; region++) {
+        logs->seen[node->number][region].first = 0;
         logs->seen[node->number][region].count = 0;
+    }
+}
+
+static void check_first(struct sim_logs *logs, const struct sim_node *node,
+                        const struct peer *peer, struct seen_log *seen)
+{
+    uint64_t first = region_log_first_index(peer->log);
+
+    if (first == seen->first)
+        return;
+    seen->first = first;
+    if (!has_applied(node->env->env.state, peer->region_id, first - 1))
+        sim_fail(logs->cluster->loop,
+                 "durability: region %" PRIu64 ": node %zu gives up its log "
+                 "before entry %" PRIu64 ", which its state needs",
+                 peer->region_id, node->number + 1, first);
 }
 
 void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
@@ -173,6 +219,7 @@ void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
     uint64_t last = region_log_last_index(peer->log);
     uint64_t begin = last + 1;
 
+    check_first(logs, node, peer, seen);
     while (begin > region_log_first_index(peer->log) &&
            (begin > seen->count ||
             seen->terms[begin - 1] != term_at(peer, begin - 1)))
@@ -184,33 +231,7 @@ void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
     remember_terms(seen, peer, begin, last);
 }
 
-/* ---- what is durable ---- */
-
-static bool has_logged(struct kv *log, uint64_t region, uint64_t index,
-                       uint64_t term)
-{
-    struct key key = key_log_entry(region, index);
-    struct kv_value value = {0};
-    bool found = kv_get_durable(log, key_slice(&key), &value) == 0 &&
-                 value.size >= 10 && be64_get(value.data + 2) == term;
-
-    kv_value_release(&value);
-    return found;
-}
-
-static bool has_applied(struct kv *state, uint64_t region, uint64_t index)
-{
-    struct key key = key_marker(region);
-    struct kv_value value = {0};
-    struct marker marker = {0};
-    bool found =
-        kv_get_durable(state, key_slice(&key), &value) == 0 &&
-        marker_decode(&marker, (struct slice){value.data, value.size}) == 0 &&
-        marker.index >= index;
-
-    kv_value_release(&value);
-    return found;
-}
+/* ---- what is committed ---- */
 
 static bool is_durable_on(const struct sim_node *node, uint64_t region,
                           uint64_t index, uint64_t term)

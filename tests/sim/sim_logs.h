@@ -5,7 +5,8 @@
  *   1. Log matching: entries with the same index and term are the same
  *      everywhere, and those before them have the same term.
  *   2. What was once known as committed stays durable on a majority: in log/,
- *      or in state/ behind a durable marker. */
+ *      or in state/ behind a durable marker.
+ *   3. No log gives up an entry that is above the durable marker. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_LOGS_H
 #define GROVEFS_TESTS_SIM_SIM_LOGS_H
