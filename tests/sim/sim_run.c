@@ -10,6 +10,7 @@
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
+#include "tests/sim/sim_lincheck.h"
 #include "tests/sim/sim_seen.h"
 
 enum {
@@ -20,6 +21,8 @@ enum {
     QUIET_SECONDS = 90, /* for replicas to become the same */
     STOP_SECONDS = 20
 };
+
+uint64_t sim_seen_counts[SIM_SEEN_COUNT];
 
 static const uint64_t second_ns = 1000000000;
 
@@ -150,7 +153,7 @@ static void stop(struct run *run)
     wait_until(run, all_down, STOP_SECONDS, "nodes do not stop");
 }
 
-struct sim_result sim_run(struct sim_loop *loop)
+struct sim_result sim_run(struct sim_loop *loop, FILE *history)
 {
     struct run run = {.loop = loop};
     struct sim_result result;
@@ -163,6 +166,9 @@ struct sim_result sim_run(struct sim_loop *loop)
     chaos(&run);
     calm(&run);
     become_quiet(&run);
+    if (history != NULL)
+        sim_lincheck_write(sim_clients_history(run.clients), run.cluster->watch,
+                           history);
     check(&run);
     stop(&run);
     result = (struct sim_result){
