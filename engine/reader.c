@@ -45,18 +45,24 @@ void reader_free(struct reader *reader)
 
 /* ---- the end ---- */
 
+/* Gives up reading here, in whatever way that is under way. */
+static void leave_barriers(struct read_op *op)
+{
+    env_timer_stop(node_env(op->node), &op->pause);
+    barrier_cancel(&op->placement_wait);
+    barrier_cancel(&op->data_wait);
+    if (op->run != NULL)
+        op->run->op = NULL;
+    op->run = NULL;
+}
+
 static void forget_op(struct read_op *op)
 {
     struct reader *reader = node_reader(op->node);
 
-    env_timer_stop(node_env(op->node), &op->pause);
+    leave_barriers(op);
     env_timer_stop(node_env(op->node), &op->deadline);
-    barrier_cancel(&op->placement_wait);
-    barrier_cancel(&op->data_wait);
     router_cancel(node_router(op->node), &op->call);
-    if (op->run != NULL)
-        op->run->op = NULL;
-    op->run = NULL;
     op->active = false;
     TAILQ_REMOVE(&reader->ops, op, link);
 }
@@ -200,6 +206,22 @@ static void ask_leader(struct read_op *op)
     op->call.deadline_ns = op->deadline_ns;
     op->call.done = answered;
     router_call(node_router(op->node), &op->call, &command);
+}
+
+void reader_on_replica_gone(struct reader *reader, uint64_t region)
+{
+    struct read_op *op;
+    struct read_op *next;
+
+    if (region != REGION_FIRST_DATA)
+        return;
+    for (op = TAILQ_FIRST(&reader->ops); op != NULL; op = next) {
+        next = TAILQ_NEXT(op, link);
+        if (op->call.active)
+            continue;
+        leave_barriers(op);
+        ask_leader(op);
+    }
 }
 
 /* ---- start ---- */

@@ -53,6 +53,7 @@ struct sim_cluster {
     /* A node has ended itself, and is to be crashed by sim_node_crash(). */
     void (*on_died)(void *context, struct sim_node *node);
     void *on_died_context;
+    uint64_t peers_made; /* by membership changes */
     struct sim_node nodes[SIM_NODES_MAX];
 };
 

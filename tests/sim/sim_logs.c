@@ -17,7 +17,7 @@ struct logged {
     struct logged *next; /* of another term */
 };
 
-/* Nodes of which a majority is needed. */
+/* Nodes of which a majority is needed to elect a leader. */
 struct quorum {
     uint64_t nodes[REGION_PEERS_MAX];
     size_t count;
@@ -29,11 +29,13 @@ struct region_logs {
     size_t count_max;
     uint64_t committed_index; /* 0: nothing yet */
     uint64_t committed_term;
-    struct quorum quorums[2]; /* the second one counts during a joint change */
+    uint64_t conf_ver;        /* the newest configuration that was applied */
+    struct quorum quorums[2]; /* the second one counts in a joint one */
 };
 
 /* What a replica's log looked like after its last step. */
 struct seen_log {
+    uint64_t peer_id; /* another one has another log */
     uint64_t first;
     uint64_t *terms; /* by index */
     size_t count;    /* the last index is one less; 0: never seen */
@@ -191,10 +193,8 @@ static void remember_terms(struct seen_log *seen, const struct peer *peer,
 
 void sim_logs_start(struct sim_logs *logs, const struct sim_node *node)
 {
-    for (size_t region = 0; region < REGIONS; region++) {
-        logs->seen[node->number][region].first = 0;
-        logs->seen[node->number][region].count = 0;
-    }
+    for (size_t region = 0; region < REGIONS; region++)
+        logs->seen[node->number][region].peer_id = 0; /* None has that. */
 }
 
 static void check_first(struct sim_logs *logs, const struct sim_node *node,
@@ -205,21 +205,20 @@ static void check_first(struct sim_logs *logs, const struct sim_node *node,
     if (first == seen->first)
         return;
     seen->first = first;
-    if (!has_applied(node->env->env.state, peer->region_id, first - 1))
+    if (first > 1 &&
+        !has_applied(node->env->env.state, peer->region_id, first - 1))
         sim_fail(logs->cluster->loop,
                  "durability: region %" PRIu64 ": node %zu gives up its log "
                  "before entry %" PRIu64 ", which its state needs",
                  peer->region_id, node->number + 1, first);
 }
 
-void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
-                   const struct peer *peer)
+static void compare_new(struct sim_logs *logs, const struct sim_node *node,
+                        const struct peer *peer, struct seen_log *seen)
 {
-    struct seen_log *seen = &logs->seen[node->number][peer->region_id];
     uint64_t last = region_log_last_index(peer->log);
     uint64_t begin = last + 1;
 
-    check_first(logs, node, peer, seen);
     while (begin > region_log_first_index(peer->log) &&
            (begin > seen->count ||
             seen->terms[begin - 1] != term_at(peer, begin - 1)))
@@ -244,27 +243,37 @@ static bool is_durable_on(const struct sim_node *node, uint64_t region,
            has_applied(state, region, index);
 }
 
-static void check_quorum(const struct sim_logs *logs, uint64_t region,
-                         const struct quorum *quorum)
+/* Whether a majority is without the newest committed entry. */
+static bool is_majority_without(const struct sim_logs *logs, uint64_t region,
+                                const struct quorum *quorum)
 {
     const struct region_logs *r = &logs->regions[region];
     size_t count = 0;
 
     for (size_t i = 0; i < quorum->count; i++)
-        count += is_durable_on(&logs->cluster->nodes[quorum->nodes[i] - 1],
-                               region, r->committed_index, r->committed_term);
-    if (quorum->count > 0 && count <= quorum->count / 2)
+        count += !is_durable_on(&logs->cluster->nodes[quorum->nodes[i] - 1],
+                                region, r->committed_index, r->committed_term);
+    return count > quorum->count / 2;
+}
+
+static void check_region(const struct sim_logs *logs, uint64_t region)
+{
+    const struct region_logs *r = &logs->regions[region];
+
+    if (r->committed_index > 0 &&
+        is_majority_without(logs, region, &r->quorums[0]) &&
+        (r->quorums[1].count == 0 ||
+         is_majority_without(logs, region, &r->quorums[1])))
         sim_fail(logs->cluster->loop,
                  "durability: region %" PRIu64 ": entry %" PRIu64
-                 " is committed and durable on %zu of %zu nodes",
-                 region, r->committed_index, count, quorum->count);
+                 " is committed, and a majority is without it",
+                 region, r->committed_index);
 }
 
 void sim_logs_check_durable(const struct sim_logs *logs)
 {
     for (uint64_t region = 0; region < REGIONS; region++)
-        for (size_t i = 0; i < 2; i++)
-            check_quorum(logs, region, &logs->regions[region].quorums[i]);
+        check_region(logs, region);
 }
 
 static struct quorum quorum_of(const struct peer *peer, const uint64_t *voters,
@@ -277,19 +286,41 @@ static struct quorum quorum_of(const struct peer *peer, const uint64_t *voters,
     return quorum;
 }
 
+static void note_members(struct region_logs *r, const struct peer *peer)
+{
+    const struct region *region = peer_region(peer);
+
+    if (region->conf_ver <= r->conf_ver)
+        return;
+    r->conf_ver = region->conf_ver;
+    r->quorums[0] = quorum_of(peer, region->voters, region->voter_count);
+    r->quorums[1] =
+        quorum_of(peer, region->voters_outgoing, region->voter_outgoing_count);
+}
+
 void sim_logs_committed(struct sim_logs *logs, const struct peer *peer,
                         uint64_t index, uint64_t term)
 {
     struct region_logs *r = &logs->regions[peer->region_id];
-    const struct region *region = peer_region(peer);
 
     if (index <= r->committed_index)
         return;
     r->committed_index = index;
     r->committed_term = term;
-    r->quorums[0] = quorum_of(peer, region->voters, region->voter_count);
-    r->quorums[1] =
-        quorum_of(peer, region->voters_outgoing, region->voter_outgoing_count);
-    for (size_t i = 0; i < 2; i++)
-        check_quorum(logs, peer->region_id, &r->quorums[i]);
+    check_region(logs, peer->region_id);
+}
+
+void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
+                   const struct peer *peer)
+{
+    struct seen_log *seen = &logs->seen[node->number][peer->region_id];
+
+    if (seen->peer_id != peer->id) {
+        seen->peer_id = peer->id;
+        seen->first = 0;
+        seen->count = 0;
+    }
+    note_members(&logs->regions[peer->region_id], peer);
+    check_first(logs, node, peer, seen);
+    compare_new(logs, node, peer, seen);
 }

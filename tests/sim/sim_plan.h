@@ -30,6 +30,7 @@ enum sim_fault {
     SIM_DISK_FULL,  /* it says that it has no space */
     SIM_DISK_ERROR, /* a write, flush, sync or ingest fails: the node ends */
     SIM_TRANSFER,   /* a leader is told to hand over */
+    SIM_MEMBERS,    /* a leader is told to change its region's members */
     SIM_FAULTS
 };
 
@@ -40,6 +41,7 @@ struct sim_plan {
     bool empty; /* the stores, so that the nodes have to found the cluster */
     uint64_t chaos_ns;
     uint64_t log_keep;
+    uint64_t results_held_max;
     uint64_t op_timeout_ms;
 
     /* Mean time between strikes, 0: never; how long one lasts. */

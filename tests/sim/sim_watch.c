@@ -8,11 +8,18 @@
 
 #include "engine/command.h"
 #include "engine/peer_impl.h"
+#include "engine/router.h"
 #include "tests/sim/sim_logs.h"
 #include "tests/sim/sim_ranges.h"
+#include "tests/sim/sim_rare.h"
 #include "tests/sim/sim_seen.h"
 
-enum { TERMS_MAX = 4096, CHECK_EVERY = 64, NO_VERSION = 0 };
+enum {
+    TERMS_MAX = 4096,
+    CHECK_EVERY = 64,
+    NO_VERSION = 0,
+    HELD_UNDER_WAY_MAX = 64
+};
 
 struct known_entry {
     uint64_t term;       /* 0: not known to be committed */
@@ -35,17 +42,13 @@ struct known_region {
 
 /* One replica in its incarnation. */
 struct known_peer {
+    uint64_t peer_id;  /* another one's past does not count */
     uint64_t compared; /* committed entries up to here are compared */
     uint64_t published;
     uint64_t commit;
     uint64_t applied;
     uint64_t marker_index; /* compared up to here */
-    uint64_t last_index;
-    uint64_t compactions;
-    uint64_t snapshots_restored;
-    enum raft_role role;
-    bool had_pending;
-    bool had_lease;
+    struct sim_rare rare;
 };
 
 struct seen_command {
@@ -145,7 +148,7 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     struct command c = {0};
     uint32_t tag;
 
-    if (entry->data == NULL)
+    if (entry->data == NULL || entry->type != RAFT_ENTRY_NORMAL)
         return 0;
     if (command_decode(
             &c, (struct slice){entry->data->data, entry->data->size}) != 0)
@@ -405,37 +408,16 @@ static void check_indexes(struct sim_watch *watch, const struct sim_node *node,
     known->applied = applied;
 }
 
-static void count_rare(struct known_peer *known, const struct peer *peer)
-{
-    enum raft_role role = raft_role(peer->raft);
-    uint64_t last = raft_last_index(peer->raft);
-    bool leads = peer_leads(peer, env_mono_ns(peer->env));
-
-    if (known->had_lease && !leads && role == RAFT_LEADER)
-        sim_seen(SEEN_LEADER_NO_LEASE);
-    known->had_lease = leads;
-    if (known->role == RAFT_LEADER && role != RAFT_LEADER && known->had_pending)
-        sim_seen(SEEN_LEADER_LOST_PENDING);
-    if (last < known->last_index)
-        sim_seen(SEEN_LOG_TRUNCATED);
-    if (peer->compactions > known->compactions)
-        sim_seen(SEEN_COMPACTED);
-    if (peer->snapshots_restored > known->snapshots_restored)
-        sim_seen(SEEN_SNAPSHOT_RESTORED);
-    known->role = role;
-    known->had_pending = !TAILQ_EMPTY(&peer->pending);
-    known->last_index = last;
-    known->compactions = peer->compactions;
-    known->snapshots_restored = peer->snapshots_restored;
-}
-
 static void step_peer(struct sim_watch *watch, const struct sim_node *node,
                       struct peer *peer)
 {
     struct known_peer *known = &watch->peers[node->number][peer->region_id];
 
+    if (known->peer_id != peer->id && known->peer_id != 0)
+        *known = (struct known_peer){0};
+    known->peer_id = peer->id;
     check_indexes(watch, node, peer, known);
-    count_rare(known, peer);
+    sim_rare_step(&known->rare, peer);
     if (raft_role(peer->raft) == RAFT_LEADER)
         check_leader(watch, node, peer);
     sim_logs_step(watch->logs, node, peer);
@@ -447,9 +429,23 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
     raft_check(peer->raft);
 }
 
+/* New changes wait when regions have to remember too many results for their
+ * node; changes under way do not. */
+static void check_held(const struct sim_watch *watch,
+                       const struct sim_node *node)
+{
+    uint64_t span = router_held_span(node_router(node->node));
+
+    if (span > watch->cluster->plan->results_held_max + HELD_UNDER_WAY_MAX)
+        sim_fail(watch->cluster->loop,
+                 "node %zu has regions remember %" PRIu64 " results",
+                 node->number + 1, span);
+}
+
 void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
 {
     watch->steps++;
+    check_held(watch, node);
     for (uint64_t region = 0; region < REGIONS; region++) {
         struct peer *peer = node_peer(node->node, region);
 

@@ -14,7 +14,8 @@
  *   6. Nobody holds a lease while another node has committed in a later term.
  *   7. Ranges of regions: sim_ranges.h.
  *   8. What is acknowledged is committed, and so durable by 3.
- *   9. raft_check().
+ *   9. What a node has the regions remember for it is bounded.
+ *  10. raft_check().
  *
  * It also keeps what the logs say about each operation: sim_watch_tag(). */
 
