@@ -18,558 +18,380 @@
 
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_lincheck.h"
-
-enum { DIR_D = 1024, STEP_NS = 100, OP_NS = 50 };
-
-/* Names; and inode numbers of what is there. */
-enum { A, B, D };
-enum { INO_A = 10, INO_B = 11 };
-
-struct story {
-    struct sim_history history;
-    uint64_t now_ns;
-};
-
-/* ---- telling ---- */
-
-/* One operation after the other, unless together() says otherwise. */
-static struct sim_op *tell(struct story *s, enum request_kind kind)
-{
-    struct sim_op *op = sim_history_add(&s->history);
-
-    op->kind = kind;
-    op->dir = NSID_ROOT;
-    op->call_ns = s->now_ns += STEP_NS;
-    op->return_ns = op->call_ns + OP_NS;
-    op->outcome = SIM_OP_OK;
-    return op;
-}
-
-/* This operation and the last one overlapped. */
-static void together(struct story *s)
-{
-    struct sim_op *ops = s->history.ops;
-    size_t last = s->history.count - 1;
-
-    ops[last].call_ns = ops[last - 1].call_ns;
-    ops[last].client = ops[last - 1].client + 1;
-    ops[last - 1].return_ns = ops[last].return_ns;
-}
-
-static struct sim_op *refused(struct sim_op *op, int status)
-{
-    op->outcome = SIM_OP_REFUSED;
-    op->status = status;
-    return op;
-}
-
-static struct sim_op *unknown(struct sim_op *op)
-{
-    op->outcome = SIM_OP_UNKNOWN;
-    op->return_ns = UINT64_MAX;
-    return op;
-}
-
-static struct sim_op *create(struct story *s, uint8_t name, uint64_t ino,
-                             unsigned flags)
-{
-    struct sim_op *op = tell(s, REQUEST_CREATE);
-
-    op->name = name;
-    op->flags = flags;
-    op->ret_ino = ino;
-    op->created = true;
-    return op;
-}
-
-/* `offset` is where it landed; a TRUNCATE has 0. */
-static struct sim_op *write_file(struct story *s, uint8_t name, uint64_t ino,
-                                 unsigned flags, uint32_t offset)
-{
-    struct sim_op *op = tell(s, REQUEST_WRITE);
-
-    op->name = name;
-    op->ino = op->ret_ino = ino;
-    op->flags = flags;
-    op->piece_size = 10;
-    op->ret_offset = offset;
-    op->ret_size = offset + 10;
-    return op;
-}
-
-static struct sim_op *put(struct story *s, uint8_t name, uint64_t ino)
-{
-    return write_file(s, name, ino, REQUEST_TRUNCATE, 0);
-}
-
-static struct sim_op *append(struct story *s, uint32_t offset)
-{
-    return write_file(s, A, INO_A, REQUEST_APPEND, offset);
-}
-
-/* Reads these pieces; 0 ends them. */
-static struct sim_op *get(struct story *s, uint8_t name, uint64_t ino,
-                          const uint32_t *tags)
-{
-    struct sim_op *op = tell(s, REQUEST_READ);
-
-    op->name = name;
-    op->ino = op->ret_ino = ino;
-    op->first_tag = tags[0];
-    for (; *tags != 0; tags++) {
-        op->content = sim_fold_piece(op->content, *tags);
-        op->ret_size += 10;
-    }
-    return op;
-}
-
-#define GET(s, name, ino, ...)                                                 \
-    get(s, name, ino, (const uint32_t[]){__VA_ARGS__, 0})
-
-/* `ino` 0: not found. */
-static struct sim_op *lookup(struct story *s, uint8_t name, uint64_t ino)
-{
-    struct sim_op *op = tell(s, REQUEST_LOOKUP);
-
-    op->name = name;
-    op->ret_ino = ino;
-    return ino == 0 ? refused(op, ERR_NOT_FOUND) : op;
-}
-
-static struct sim_op *unlink_name(struct story *s, uint8_t name)
-{
-    struct sim_op *op = tell(s, REQUEST_UNLINK);
-
-    op->name = name;
-    return op;
-}
-
-static struct sim_op *mkdir_d(struct story *s)
-{
-    struct sim_op *op = tell(s, REQUEST_MKDIR);
-
-    op->name = D;
-    op->ret_ino = ino_of_nsid(DIR_D);
-    return op;
-}
-
-static struct sim_op *rmdir_d(struct story *s)
-{
-    struct sim_op *op = tell(s, REQUEST_RMDIR);
-
-    op->name = D;
-    return op;
-}
-
-static struct sim_op *rename_a_to_b(struct story *s, unsigned flags)
-{
-    struct sim_op *op = tell(s, REQUEST_RENAME);
-
-    op->name = A;
-    op->to_dir = NSID_ROOT;
-    op->to_name = B;
-    op->flags = flags;
-    return op;
-}
-
-static struct sim_op *list(struct story *s, uint8_t behind, bool at_end)
-{
-    struct sim_op *op = tell(s, REQUEST_READDIR);
-
-    op->behind = behind;
-    op->at_end = at_end;
-    return op;
-}
-
-static void lists(struct sim_op *op, uint8_t name, uint64_t ino)
-{
-    op->content += sim_fold_name(name, ino);
-    op->entry_count++;
-}
-
-static struct sim_op *on_a(struct story *s, enum request_kind kind)
-{
-    struct sim_op *op = tell(s, kind);
-
-    op->name = A;
-    op->ino = INO_A;
-    return op;
-}
-
-/* ---- stories ---- */
+#include "tests/sim/story.h"
 
 static void a_and_b(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    create(s, B, INO_B, 0);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_create(s, STORY_B, STORY_INO_B, 0);
 }
 
 static void stale_read(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    put(s, A, INO_A);
-    put(s, A, INO_A);
-    GET(s, A, INO_A, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_put(s, STORY_A, STORY_INO_A);
+    GET(s, STORY_A, STORY_INO_A, 2);
 }
 
 static void read_of_what_was_never_written(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    GET(s, A, INO_A, 77);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    GET(s, STORY_A, STORY_INO_A, 77);
 }
 
 static void either_of_two_puts(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    put(s, A, INO_A);
-    put(s, A, INO_A);
-    together(s);
-    GET(s, A, INO_A, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_together(s);
+    GET(s, STORY_A, STORY_INO_A, 2);
 }
 
 static void two_reads_that_disagree(struct story *s)
 {
     either_of_two_puts(s);
-    GET(s, A, INO_A, 3);
+    GET(s, STORY_A, STORY_INO_A, 3);
 }
 
 static void lost_append(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    append(s, 0);
-    append(s, 10);
-    GET(s, A, INO_A, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_append(s, 0);
+    story_append(s, 10);
+    GET(s, STORY_A, STORY_INO_A, 2);
 }
 
 static void append_over_another_one(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    append(s, 0);
-    append(s, 0);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_append(s, 0);
+    story_append(s, 0);
 }
 
 static void append_done_twice(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    append(s, 0);
-    GET(s, A, INO_A, 2, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_append(s, 0);
+    GET(s, STORY_A, STORY_INO_A, 2, 2);
 }
 
 static void appends_in_another_order(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    append(s, 0);
-    append(s, 10);
-    GET(s, A, INO_A, 3, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_append(s, 0);
+    story_append(s, 10);
+    GET(s, STORY_A, STORY_INO_A, 3, 2);
 }
 
 static void appends_at_once(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    append(s, 10);
-    append(s, 0);
-    together(s);
-    GET(s, A, INO_A, 3, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_append(s, 10);
+    story_append(s, 0);
+    story_together(s);
+    GET(s, STORY_A, STORY_INO_A, 3, 2);
 }
 
 static void torn_value(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    put(s, A, INO_A);
-    GET(s, A, INO_A, 2)->malformed = true;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_put(s, STORY_A, STORY_INO_A);
+    GET(s, STORY_A, STORY_INO_A, 2)->malformed = true;
 }
 
 static void two_exclusive_creates(struct story *s)
 {
-    create(s, A, INO_A, REQUEST_EXCLUSIVE);
-    create(s, A, INO_B, REQUEST_EXCLUSIVE);
-    together(s);
+    story_create(s, STORY_A, STORY_INO_A, REQUEST_EXCLUSIVE);
+    story_create(s, STORY_A, STORY_INO_B, REQUEST_EXCLUSIVE);
+    story_together(s);
 }
 
 static void one_of_two_exclusive_creates(struct story *s)
 {
-    create(s, A, INO_A, REQUEST_EXCLUSIVE);
-    refused(create(s, A, 0, REQUEST_EXCLUSIVE), ERR_EXISTS);
-    together(s);
+    story_create(s, STORY_A, STORY_INO_A, REQUEST_EXCLUSIVE);
+    story_refused(story_create(s, STORY_A, 0, REQUEST_EXCLUSIVE), ERR_EXISTS);
+    story_together(s);
 }
 
 static void no_winner_of_two_creates(struct story *s)
 {
-    refused(create(s, A, 0, REQUEST_EXCLUSIVE), ERR_EXISTS);
-    refused(create(s, A, 0, REQUEST_EXCLUSIVE), ERR_EXISTS);
-    together(s);
+    story_refused(story_create(s, STORY_A, 0, REQUEST_EXCLUSIVE), ERR_EXISTS);
+    story_refused(story_create(s, STORY_A, 0, REQUEST_EXCLUSIVE), ERR_EXISTS);
+    story_together(s);
 }
 
 static void created_and_not_found(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    lookup(s, A, 0);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_lookup(s, STORY_A, 0);
 }
 
 static void rename_that_leaves_both(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    rename_a_to_b(s, 0);
-    lookup(s, B, INO_A);
-    lookup(s, A, INO_A);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_rename(s, 0);
+    story_lookup(s, STORY_B, STORY_INO_A);
+    story_lookup(s, STORY_A, STORY_INO_A);
 }
 
 static void rename_that_leaves_neither(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    rename_a_to_b(s, 0);
-    lookup(s, A, 0);
-    lookup(s, B, 0);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_rename(s, 0);
+    story_lookup(s, STORY_A, 0);
+    story_lookup(s, STORY_B, 0);
 }
 
 static void rename_of_the_wrong_one(struct story *s)
 {
     a_and_b(s);
-    put(s, A, INO_A);
-    put(s, B, INO_B);
-    rename_a_to_b(s, 0);
-    GET(s, B, INO_B, 4);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_put(s, STORY_B, STORY_INO_B);
+    story_rename(s, 0);
+    GET(s, STORY_B, STORY_INO_B, 4);
 }
 
 static void rename_over_another(struct story *s)
 {
     a_and_b(s);
-    put(s, A, INO_A);
-    rename_a_to_b(s, 0);
-    lookup(s, A, 0);
-    GET(s, B, INO_A, 3);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_rename(s, 0);
+    story_lookup(s, STORY_A, 0);
+    GET(s, STORY_B, STORY_INO_A, 3);
 }
 
 static void rename_of_nothing(struct story *s)
 {
-    rename_a_to_b(s, 0);
+    story_rename(s, 0);
 }
 
 static void noreplace_that_replaces(struct story *s)
 {
     a_and_b(s);
-    rename_a_to_b(s, REQUEST_NOREPLACE);
+    story_rename(s, REQUEST_NOREPLACE);
 }
 
 static void noreplace_refused_for_nothing(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    refused(rename_a_to_b(s, REQUEST_NOREPLACE), ERR_EXISTS);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_refused(story_rename(s, REQUEST_NOREPLACE), ERR_EXISTS);
 }
 
 static void half_an_exchange(struct story *s)
 {
     a_and_b(s);
-    rename_a_to_b(s, REQUEST_EXCHANGE);
-    lookup(s, A, INO_B);
-    lookup(s, B, INO_B);
+    story_rename(s, REQUEST_EXCHANGE);
+    story_lookup(s, STORY_A, STORY_INO_B);
+    story_lookup(s, STORY_B, STORY_INO_B);
 }
 
 static void exchange(struct story *s)
 {
     a_and_b(s);
-    rename_a_to_b(s, REQUEST_EXCHANGE);
-    lookup(s, A, INO_B);
-    lookup(s, B, INO_A);
+    story_rename(s, REQUEST_EXCHANGE);
+    story_lookup(s, STORY_A, STORY_INO_B);
+    story_lookup(s, STORY_B, STORY_INO_A);
 }
 
 static void unlinked_and_back(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    unlink_name(s, A);
-    lookup(s, A, INO_A);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_unlink(s, STORY_A);
+    story_lookup(s, STORY_A, STORY_INO_A);
 }
 
 static void unlinked_twice(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    unlink_name(s, A);
-    unlink_name(s, A);
-    together(s);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_unlink(s, STORY_A);
+    story_unlink(s, STORY_A);
+    story_together(s);
 }
 
 static void write_through_a_stale_handle(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    unlink_name(s, A);
-    create(s, A, INO_B, 0);
-    put(s, A, INO_A);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_unlink(s, STORY_A);
+    story_create(s, STORY_A, STORY_INO_B, 0);
+    story_put(s, STORY_A, STORY_INO_A);
 }
 
 static void two_mkdirs(struct story *s)
 {
-    mkdir_d(s);
-    mkdir_d(s)->ret_ino = ino_of_nsid(DIR_D + 1);
-    together(s);
+    story_mkdir(s);
+    story_mkdir(s)->ret_ino = ino_of_nsid(STORY_NSID_D + 1);
+    story_together(s);
 }
 
 static void directory_that_vanished(struct story *s)
 {
-    mkdir_d(s);
-    lookup(s, D, 0);
+    story_mkdir(s);
+    story_lookup(s, STORY_D, 0);
 }
 
 static void rmdir_of_what_is_not_empty(struct story *s)
 {
-    mkdir_d(s);
-    create(s, A, INO_A, 0)->dir = DIR_D;
-    rmdir_d(s);
+    story_mkdir(s);
+    story_create(s, STORY_A, STORY_INO_A, 0)->dir = STORY_NSID_D;
+    story_rmdir(s);
 }
 
 static void rmdir_refused_for_nothing(struct story *s)
 {
-    mkdir_d(s);
-    refused(rmdir_d(s), ERR_NOT_EMPTY);
+    story_mkdir(s);
+    story_refused(story_rmdir(s), ERR_NOT_EMPTY);
 }
 
 static void create_in_what_was_removed(struct story *s)
 {
-    mkdir_d(s);
-    rmdir_d(s);
-    create(s, A, INO_A, 0)->dir = DIR_D;
+    story_mkdir(s);
+    story_rmdir(s);
+    story_create(s, STORY_A, STORY_INO_A, 0)->dir = STORY_NSID_D;
 }
 
 static void directory_below_itself(struct story *s)
 {
     struct sim_op *op;
 
-    mkdir_d(s);
-    op = rename_a_to_b(s, 0);
-    op->name = D;
-    op->to_dir = DIR_D;
+    story_mkdir(s);
+    op = story_rename(s, 0);
+    op->name = STORY_D;
+    op->to_dir = STORY_NSID_D;
 }
 
 static void listing_without_a_name(struct story *s)
 {
     a_and_b(s);
-    lists(list(s, SIM_NAMES_MAX, true), A, INO_A);
+    story_lists(story_list(s, SIM_NAMES_MAX, true), STORY_A, STORY_INO_A);
 }
 
 static void listing_of_another_file(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    lists(list(s, SIM_NAMES_MAX, true), A, INO_B);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_lists(story_list(s, SIM_NAMES_MAX, true), STORY_A, STORY_INO_B);
 }
 
 static void page_that_hides_a_name(struct story *s)
 {
     a_and_b(s);
-    lists(list(s, SIM_NAMES_MAX, false), B, INO_B);
+    story_lists(story_list(s, SIM_NAMES_MAX, false), STORY_B, STORY_INO_B);
 }
 
 static void page_that_hides_the_rest(struct story *s)
 {
     a_and_b(s);
-    lists(list(s, SIM_NAMES_MAX, true), A, INO_A);
+    story_lists(story_list(s, SIM_NAMES_MAX, true), STORY_A, STORY_INO_A);
 }
 
 static void pages(struct story *s)
 {
     a_and_b(s);
-    lists(list(s, SIM_NAMES_MAX, false), A, INO_A);
-    lists(list(s, A, true), B, INO_B);
+    story_lists(story_list(s, SIM_NAMES_MAX, false), STORY_A, STORY_INO_A);
+    story_lists(story_list(s, STORY_A, true), STORY_B, STORY_INO_B);
 }
 
 static void getattr_of_another_size(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    put(s, A, INO_A);
-    on_a(s, REQUEST_GETATTR)->ret_ino = INO_A;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_on_a(s, REQUEST_GETATTR)->ret_ino = STORY_INO_A;
 }
 
 static void setattr_without_effect(struct story *s)
 {
     struct sim_op *op;
 
-    create(s, A, INO_A, 0);
-    op = on_a(s, REQUEST_SETATTR);
-    op->ret_ino = INO_A;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    op = story_on_a(s, REQUEST_SETATTR);
+    op->ret_ino = STORY_INO_A;
     op->gid = op->tag;
-    lookup(s, A, INO_A);
+    story_lookup(s, STORY_A, STORY_INO_A);
 }
 
 static void setattr_with_effect(struct story *s)
 {
     struct sim_op *op;
 
-    create(s, A, INO_A, 0);
-    op = on_a(s, REQUEST_SETATTR);
-    op->ret_ino = INO_A;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    op = story_on_a(s, REQUEST_SETATTR);
+    op->ret_ino = STORY_INO_A;
     op->gid = op->tag;
-    lookup(s, A, INO_A)->gid = 2;
+    story_lookup(s, STORY_A, STORY_INO_A)->gid = 2;
 }
 
 static void xattr_lost(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    on_a(s, REQUEST_SETXATTR);
-    refused(on_a(s, REQUEST_GETXATTR), ERR_NO_DATA);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_on_a(s, REQUEST_SETXATTR);
+    story_refused(story_on_a(s, REQUEST_GETXATTR), ERR_NO_DATA);
 }
 
 static void xattr_of_before(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    on_a(s, REQUEST_SETXATTR);
-    on_a(s, REQUEST_SETXATTR);
-    on_a(s, REQUEST_GETXATTR)->xattr = 2;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_on_a(s, REQUEST_SETXATTR);
+    story_on_a(s, REQUEST_SETXATTR);
+    story_on_a(s, REQUEST_GETXATTR)->xattr = 2;
 }
 
 static void xattr_removed_and_there(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    on_a(s, REQUEST_SETXATTR);
-    on_a(s, REQUEST_REMOVEXATTR);
-    on_a(s, REQUEST_GETXATTR)->xattr = 2;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_on_a(s, REQUEST_SETXATTR);
+    story_on_a(s, REQUEST_REMOVEXATTR);
+    story_on_a(s, REQUEST_GETXATTR)->xattr = 2;
 }
 
 static void two_new_xattrs(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    on_a(s, REQUEST_SETXATTR)->flags = REQUEST_XATTR_CREATE;
-    on_a(s, REQUEST_SETXATTR)->flags = REQUEST_XATTR_CREATE;
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_on_a(s, REQUEST_SETXATTR)->flags = REQUEST_XATTR_CREATE;
+    story_on_a(s, REQUEST_SETXATTR)->flags = REQUEST_XATTR_CREATE;
 }
 
 static void failed_write_that_is_there(struct story *s)
 {
     struct sim_op *op;
 
-    create(s, A, INO_A, 0);
-    op = put(s, A, INO_A);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    op = story_put(s, STORY_A, STORY_INO_A);
     op->outcome = SIM_OP_FAILED;
     op->status = ERR_NO_QUORUM;
-    GET(s, A, INO_A, 2);
+    GET(s, STORY_A, STORY_INO_A, 2);
 }
 
 static void unknown_write_seen(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    unknown(put(s, A, INO_A));
-    GET(s, A, INO_A, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_unknown(story_put(s, STORY_A, STORY_INO_A));
+    GET(s, STORY_A, STORY_INO_A, 2);
 }
 
 static void unknown_write_seen_late(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    put(s, A, INO_A);
-    unknown(put(s, A, INO_A));
-    GET(s, A, INO_A, 2);
-    GET(s, A, INO_A, 3);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_unknown(story_put(s, STORY_A, STORY_INO_A));
+    GET(s, STORY_A, STORY_INO_A, 2);
+    GET(s, STORY_A, STORY_INO_A, 3);
 }
 
 static void unknown_write_seen_and_gone(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    put(s, A, INO_A);
-    unknown(put(s, A, INO_A));
-    GET(s, A, INO_A, 3);
-    GET(s, A, INO_A, 2);
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    story_put(s, STORY_A, STORY_INO_A);
+    story_unknown(story_put(s, STORY_A, STORY_INO_A));
+    GET(s, STORY_A, STORY_INO_A, 3);
+    GET(s, STORY_A, STORY_INO_A, 2);
 }
 
 static void unknown_write_seen_too_early(struct story *s)
 {
-    create(s, A, INO_A, 0);
-    GET(s, A, INO_A, 3);
-    unknown(put(s, A, INO_A));
+    story_create(s, STORY_A, STORY_INO_A, 0);
+    GET(s, STORY_A, STORY_INO_A, 3);
+    story_unknown(story_put(s, STORY_A, STORY_INO_A));
 }
 
 /* ---- all of them ---- */
