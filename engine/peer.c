@@ -127,6 +127,7 @@ static int start_raft(struct peer *peer)
     if (rc != 0)
         return rc;
     peer->applied_index = marker->index;
+    atomic_store(&peer->moment, marker->index);
     peer->leaderless_since_ns = env_mono_ns(peer->env);
     peer->leader_heard_ns = env_mono_ns(peer->env);
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
@@ -149,6 +150,7 @@ static struct peer *peer_new(struct node *node, uint64_t region)
     TAILQ_INIT(&peer->applied_waiters);
     atomic_init(&peer->lease_until_ns, 0);
     atomic_init(&peer->read_until_ns, 0);
+    atomic_init(&peer->moment, 0);
     return peer;
 }
 
@@ -372,6 +374,7 @@ void peer_on_applied(struct peer *peer, uint64_t index)
     struct applied_waiter *next;
 
     peer->applied_index = index;
+    atomic_store(&peer->moment, index);
     peer->applied_wall_ns = (int64_t)env_wall_ns(peer->env);
     if (peer->install != NULL)
         return;
@@ -460,6 +463,11 @@ void peer_publish_lease(struct peer *peer)
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns)
 {
     return atomic_load(&peer->read_until_ns) > now_ns;
+}
+
+uint64_t peer_moment(const struct peer *peer)
+{
+    return atomic_load(&peer->moment);
 }
 
 bool peer_leads(const struct peer *peer, uint64_t now_ns)

@@ -143,6 +143,10 @@ uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
  * No while more is committed than applied here: see peer_leads(). */
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns);
 
+/* How far state/ is applied, never ahead of it; while the lease holds it names
+ * one moment of state/. Any thread. */
+uint64_t peer_moment(const struct peer *peer);
+
 /* The same for a leader that has more committed than applied: what is
  * committed up to now has to be applied before the read, because others may
  * have applied it, and shown it, already. */

@@ -66,6 +66,7 @@ struct peer {
 
     atomic_uint_fast64_t lease_until_ns;
     atomic_uint_fast64_t read_until_ns; /* 0 while commit > applied */
+    atomic_uint_fast64_t moment;        /* applied_index, for all threads */
     uint64_t applied_index;
     uint64_t leaderless_since_ns; /* 0: a leader is known */
     uint64_t leader_noted;        /* the node last said to lead; 0: none */
