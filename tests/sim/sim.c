@@ -26,7 +26,12 @@
 #include "tests/sim/sim_run.h"
 #include "tests/sim/sim_seen.h"
 
-enum { JOBS_MAX = 64, TWICE_EVERY = 8, CAMPAIGN_SEEDS = 200, FAILURES_MAX = 5 };
+enum {
+    JOBS_MAX = 64,
+    TWICE_EVERY = 8,
+    CAMPAIGN_SEEDS = 1000, /* that many must have reached what is rare */
+    FAILURES_MAX = 5
+};
 
 /* Written by a child, read by the parent. */
 struct slot {
