@@ -224,6 +224,26 @@ static void test_own_vote_waits_for_the_disk(void **state)
     raft_ready_release(&ready);
 }
 
+/* Nobody leads a term before the own vote in it is durable, however many others
+ * there are: after a crash the vote would be forgotten, and the same term could
+ * be led a second time, with other entries. */
+static void test_leadership_waits_for_the_own_vote(void **state)
+{
+    struct peer *p = *state;
+    struct raft_message vote = {.type = RAFT_MSG_VOTE_RESP, .to = 1, .term = 1};
+    struct raft_ready ready;
+
+    peer_start(p);
+    (void)raft_campaign(p->raft);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    for (vote.from = 2; vote.from <= 3; vote.from++)
+        (void)raft_step(p->raft, &vote);
+    assert_int_equal(raft_role(p->raft), RAFT_CANDIDATE);
+    (void)raft_append_done(p->raft, &ready.token);
+    assert_int_equal(raft_role(p->raft), RAFT_LEADER);
+    raft_ready_release(&ready);
+}
+
 /* A candidate that hears from a leader of its term recognizes it. */
 static void test_candidate_follows_a_leader(void **state)
 {
@@ -431,6 +451,7 @@ int main(void)
         UNIT(test_majority_wins),
         UNIT(test_repeated_votes_do_not_win),
         UNIT(test_own_vote_waits_for_the_disk),
+        UNIT(test_leadership_waits_for_the_own_vote),
         UNIT(test_candidate_follows_a_leader),
         UNIT(test_pre_vote_leaves_the_term),
         UNIT(test_pre_votes_are_not_votes),
