@@ -183,6 +183,10 @@ bool commit_advance(struct raft *r);
 bool commit_is_own_term(const struct raft *r);
 void commit_applied_to(struct raft *r, uint64_t index);
 
+/* Proposes to leave a joint configuration that has taken effect and that the
+ * leader is to leave by itself. */
+void commit_leave_joint(struct raft *r);
+
 /* ---- membership.c ---- */
 
 void membership_switch(struct raft *r, const struct conf_next *next);

@@ -268,7 +268,8 @@ static void calm_down(struct group *g)
         struct raft_conf_change leave = {.count = 0};
 
         if (leader != NULL && rounds % 20 == 10 &&
-            conf_state_is_joint(&leader->state.conf))
+            conf_state_is_joint(&leader->state.conf) &&
+            !leader->state.conf.auto_leave)
             (void)raft_propose_conf_change(leader->raft, &leave, NULL);
         calm_round(g);
         group_require(g, rounds++ < CALM_ROUNDS, "a calm group settles");
