@@ -296,6 +296,19 @@ static void test_old_pre_vote_is_refused_aloud(void **state)
     assert_int_equal(peer_last(p, RAFT_MSG_PRE_VOTE_RESP)->term, 6);
 }
 
+/* A peer that has a log but was in no term yet has no term to refuse with: it
+ * does not grant, and says nothing. */
+static void test_peer_without_a_term_refuses_in_silence(void **state)
+{
+    struct peer *p = *state;
+
+    peer_store(p, (uint64_t[]){1, 1}, 2);
+    p->storage.hard_state.term = 0;
+    peer_start(p);
+    (void)pre_vote_request(p, 2, 1);
+    assert_int_equal(p->sent.count, 0);
+}
+
 /* With check-quorum nobody votes against a leader it has heard of within an
  * election timeout, unless that leader has asked for it. */
 static void test_leader_is_sticky(void **state)
@@ -456,6 +469,7 @@ int main(void)
         UNIT(test_pre_vote_leaves_the_term),
         UNIT(test_pre_votes_are_not_votes),
         UNIT(test_old_pre_vote_is_refused_aloud),
+        UNIT(test_peer_without_a_term_refuses_in_silence),
         UNIT(test_leader_is_sticky),
         UNIT(test_leader_without_quorum_steps_down),
         UNIT(test_old_leader_is_told),
