@@ -120,10 +120,8 @@ void peers_switch(struct peers *p, const struct conf_next *next,
 /* Forgets what is known of everyone. */
 void peers_reset(struct peers *p, const struct raft_config *config,
                  uint64_t last_index);
-bool peers_are_only(const struct peers *p, uint64_t id);
 uint64_t peers_match_quorum(const struct peers *p);
 uint64_t peers_read_quorum(const struct peers *p);
-uint64_t peers_clock_quorum(const struct peers *p);
 enum quorum_result peers_vote_result(const struct peers *p);
 enum quorum_result peers_active_result(const struct peers *p);
 
