@@ -181,11 +181,12 @@ static void send_all(struct group *g, struct raft_messages *messages)
 
 bool group_take(struct group *g, struct group_peer *p)
 {
-    struct raft_ready *ready = &p->work[p->work_count];
+    struct raft_ready *ready;
 
     if (p->work_count == GROUP_WORK_MAX || !raft_has_ready(p->raft))
         return false;
 
+    ready = &p->work[p->work_count];
     group_require(g, raft_ready(p->raft, ready) == 0, "a ready is made");
     p->work_count++;
     send_all(g, &ready->messages);
@@ -230,11 +231,12 @@ static void install(struct group *g, struct group_peer *p,
 
 bool group_write(struct group *g, struct group_peer *p, bool report)
 {
-    struct raft_ready *ready = &p->work[p->written_count];
+    struct raft_ready *ready;
 
     if (p->written_count == p->work_count)
         return false;
 
+    ready = &p->work[p->written_count];
     report = report || ready->snapshot != NULL ||
              p->written_count + 1 == p->work_count;
     if (ready->snapshot != NULL)
@@ -273,11 +275,12 @@ static bool apply_change(struct group *g, struct group_peer *p,
 
 bool group_apply(struct group *g, struct group_peer *p)
 {
-    const struct raft_entries *entries = &p->work[p->applied_count].committed;
+    const struct raft_entries *entries;
 
     if (p->applied_count == p->work_count)
         return false;
 
+    entries = &p->work[p->applied_count].committed;
     for (size_t i = 0; i < entries->count; i++) {
         const struct raft_entry *entry = &entries->item[i];
         struct raft_conf_state before = p->state.conf;
