@@ -164,7 +164,7 @@ void group_crash(struct group *g, struct group_peer *p)
     if (p->state.applied > p->durable.applied)
         p->replayed_to = p->state.applied;
     if (group_pick(g, 2) == 0)
-        p->storage.hard_state.commit = 0; /* It needs no sync. */
+        p->storage.hard_state.commit = p->synced_commit;
 }
 
 /* ---- Readies ---------------------------------------------------------- */
@@ -245,6 +245,8 @@ bool group_write(struct group *g, struct group_peer *p, bool report)
     memory_storage_append(&p->storage, &ready->entries);
     if (ready->hard_state_changed)
         p->storage.hard_state = ready->hard_state;
+    if (ready->must_sync || ready->snapshot != NULL)
+        p->synced_commit = ready->hard_state.commit;
 
     send_all(g, &ready->after_append);
     if (report)

@@ -61,6 +61,7 @@ struct group_peer {
     struct raft *raft; /* NULL: crashed, or not yet started */
     struct group_state state;
     struct group_state durable; /* what a crash leaves of it */
+    uint64_t synced_commit;     /* as written with the last sync */
 
     /* Writing and applying go on independently, each in order. */
     struct raft_ready work[GROUP_WORK_MAX];
@@ -93,6 +94,7 @@ struct group_index {
 
 struct group_options {
     uint64_t seed;
+    uint64_t haste; /* ticks at a time, at most: leaders come and go */
     bool pre_vote;
     bool check_quorum;
     bool step_down_on_removal;
@@ -135,7 +137,7 @@ struct group_peer *group_leader(struct group *g);
 /* Starts from what its disk has; peers without a disk are made. */
 void group_start(struct group *g, struct group_peer *p);
 
-/* Loses what is not on the disk, some of the commit index included. */
+/* Loses what is not on the disk: also a commit index without a later sync. */
 void group_crash(struct group *g, struct group_peer *p);
 
 /* Takes one ready and sends what goes at once; false: nothing to do, or too
