@@ -49,7 +49,8 @@ struct outbox {
     uint64_t leader; /* what the host was told last */
     enum raft_role role;
     struct raft_hard_state hard_state;
-    bool self_acks_outside; /* see raft_testing.h */
+    bool self_acks_outside; /* these two: see raft_testing.h */
+    bool requests_at_once;
 };
 
 struct peers {

@@ -177,19 +177,6 @@ static void record_ballot(struct raft *r, const struct raft_message *m)
                count_ballots(r, QUORUM_NO));
 }
 
-/* The others may be enough, but the own vote must be durable too: a candidate
- * that has led, crashed and forgotten its vote could win the same term again,
- * and put other entries at places of that term that are taken. */
-static enum quorum_result count_votes(const struct raft *r)
-{
-    const struct progress *self = peers_find(&r->peers, r->id);
-    enum quorum_result result = peers_vote_result(&r->peers);
-
-    if (result == QUORUM_WON && self != NULL && self->ballot == QUORUM_SILENT)
-        return QUORUM_PENDING;
-    return result;
-}
-
 /* A leader that has committed the end of a joint configuration may be gone
  * before the others hear of it. The remaining voters would then need the votes
  * of removed ones, which have longer logs and may not stand themselves: nobody
@@ -219,7 +206,7 @@ int candidate_on_vote_resp(struct raft *r, const struct raft_message *m)
         return 0;
     }
     record_ballot(r, m);
-    switch (count_votes(r)) {
+    switch (peers_vote_result(&r->peers)) {
     case QUORUM_PENDING:
         break;
     case QUORUM_LOST:

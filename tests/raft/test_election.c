@@ -224,23 +224,21 @@ static void test_own_vote_waits_for_the_disk(void **state)
     raft_ready_release(&ready);
 }
 
-/* Nobody leads a term before the own vote in it is durable, however many others
- * there are: after a crash the vote would be forgotten, and the same term could
- * be led a second time, with other entries. */
-static void test_leadership_waits_for_the_own_vote(void **state)
+/* A candidate asks when its term, its vote and the log that it claims to have
+ * are durable. After a crash it would otherwise stand in the same term again,
+ * and answers to the first request would elect it with a shorter log. */
+static void test_request_for_votes_waits_for_the_disk(void **state)
 {
     struct peer *p = *state;
-    struct raft_message vote = {.type = RAFT_MSG_VOTE_RESP, .to = 1, .term = 1};
     struct raft_ready ready;
 
     peer_start(p);
     (void)raft_campaign(p->raft);
     assert_int_equal(raft_ready(p->raft, &ready), 0);
-    for (vote.from = 2; vote.from <= 3; vote.from++)
-        (void)raft_step(p->raft, &vote);
-    assert_int_equal(raft_role(p->raft), RAFT_CANDIDATE);
-    (void)raft_append_done(p->raft, &ready.token);
-    assert_int_equal(raft_role(p->raft), RAFT_LEADER);
+    assert_true(ready.must_sync);
+    assert_int_equal(ready.messages.count, 0);
+    assert_int_equal(ready.after_append.count, 2);
+    assert_int_equal(ready.after_append.item[0].type, RAFT_MSG_VOTE);
     raft_ready_release(&ready);
 }
 
@@ -464,7 +462,7 @@ int main(void)
         UNIT(test_majority_wins),
         UNIT(test_repeated_votes_do_not_win),
         UNIT(test_own_vote_waits_for_the_disk),
-        UNIT(test_leadership_waits_for_the_own_vote),
+        UNIT(test_request_for_votes_waits_for_the_disk),
         UNIT(test_candidate_follows_a_leader),
         UNIT(test_pre_vote_leaves_the_term),
         UNIT(test_pre_votes_are_not_votes),
