@@ -18,10 +18,10 @@
 #include "raft/id_set.h"
 #include "tests/raft/group.h"
 
-enum { STEPS = 10000, CALM_ROUNDS = 300 };
+enum { STEPS = 4000, CALM_ROUNDS = 300 };
 
 static uint64_t first_seed = 1;
-static uint64_t seed_count = 1000;
+static uint64_t seed_count = 4000;
 static unsigned seen[GROUP_EVENT_COUNT];
 
 static const char *const event_texts[] = {
@@ -190,8 +190,7 @@ static void peer_step(struct group *g, struct group_peer *p)
         group_read(g, p);
         break;
     case 9:
-        if (group_pick(g, 2) == 0)
-            rare_step(g, p);
+        rare_step(g, p);
         break;
     default:
         (void)group_take(g, p);
