@@ -221,6 +221,122 @@ static void test_an_install_waits_for_the_log(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+static uint64_t follower_term(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.term;
+}
+
+/* As from a leader of a term that the follower hears of only now. */
+static bool raise_term_of_snapshot(struct two_nodes *all, struct packet *packet)
+{
+    struct buf *header = packet->packet.header;
+    struct snapshot_begin begin;
+
+    (void)all;
+    if (packet->packet.type != WIRE_SNAPSHOT_BEGIN)
+        return true;
+    assert_int_equal(snapshot_begin_decode(
+                         &begin, (struct slice){header->data, header->size}),
+                     0);
+    begin.raft_term++;
+    packet->packet.header = snapshot_begin_encode(&begin);
+    snapshot_begin_release(&begin);
+    buf_unref(header);
+    return true;
+}
+
+static bool has_installed(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.snapshots_restored > 0;
+}
+
+/* It was acknowledged in that term, so no older leader may take it back. */
+static void test_the_term_of_a_snapshot_survives_a_restart(void **state)
+{
+    struct two_nodes *all = *state;
+    uint64_t term;
+
+    all->filter = raise_term_of_snapshot;
+    assert_true(tick_until(all, has_installed, PATIENCE));
+    term = follower_term(all);
+    restart(&all->node[FOLLOWER]);
+    assert_int_equal(follower_term(all), term);
+    all->filter = NULL;
+    assert_restored(all);
+}
+
+/* The snapshot was the first that was heard of that term, and all that was
+ * written of it: a term below that of the log's end would be voted in twice. */
+static void test_a_repaired_log_has_the_term_of_its_position(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    all->filter = NULL;
+    follower->hold_log = false;
+    put_term(follower, FOLLOWER_TERM);
+    restart(follower);
+    assert_int_equal(follower_term(all), LEADER_TERM);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+}
+
+static bool is_restoring(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.state == PEER_RESTORING;
+}
+
+/* An earlier leader's last words to the follower: two entries, committed. */
+static void commit_two_entries(struct node *follower)
+{
+    uint64_t term = FOLLOWER_TERM + 1;
+    struct raft_entry entries[] = {
+        {.index = FOLLOWER_INDEX + 1, .term = term},
+        {.index = FOLLOWER_INDEX + 2, .term = term},
+    };
+
+    peer_step(follower->peer,
+              &(struct raft_message){
+                  .type = RAFT_MSG_APP,
+                  .from = LEADER_PEER,
+                  .to = FOLLOWER_PEER,
+                  .term = term,
+                  .log_term = FOLLOWER_TERM,
+                  .index = FOLLOWER_INDEX,
+                  .commit = FOLLOWER_INDEX + 2,
+                  .entries = {.item = entries, .count = ARRAY_SIZE(entries)}});
+}
+
+/* They would be applied to the new state, and the marker go back. */
+static void test_an_install_waits_for_entries_being_applied(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    follower->hold_apply = true;
+    commit_two_entries(follower);
+    assert_true(tick_until(all, is_restoring, PATIENCE));
+    for (unsigned i = 0; i < 5; i++)
+        tick(all);
+    assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX);
+    assert_true(has_entries(follower, OLD_ENTRIES));
+    follower->hold_apply = false;
+    run(all);
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
 static bool is_streaming(struct two_nodes *all)
 {
     return all->chunk_count > 0;
@@ -255,6 +371,9 @@ int main(void)
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
         T(test_a_crash_before_the_log_is_reset_is_repaired),
         T(test_an_install_waits_for_the_log),
+        T(test_the_term_of_a_snapshot_survives_a_restart),
+        T(test_a_repaired_log_has_the_term_of_its_position),
+        T(test_an_install_waits_for_entries_being_applied),
         T(test_both_ends_can_be_closed_in_the_middle),
     };
 

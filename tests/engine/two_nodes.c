@@ -156,7 +156,7 @@ static bool run_tasks(struct node *node)
     for (size_t owner = 0; owner < ENV_OWNERS; owner++) {
         struct env_task *task = STAILQ_FIRST(&node->tasks[owner]);
 
-        if (task == NULL)
+        if (task == NULL || (owner == ENV_APPLY && node->hold_apply))
             continue;
         STAILQ_REMOVE_HEAD(&node->tasks[owner], link);
         task->run(task);
@@ -292,15 +292,29 @@ bool has_entries(struct node *node, size_t count)
     return found == count;
 }
 
+static void put_hard_state(struct node *node, const struct hard_state *hard)
+{
+    uint8_t small[MARKER_SIZE_MAX];
+    size_t size = hard_state_encode(hard, small);
+
+    put(node->env.log, key_hard_state(REGION_FIRST_DATA),
+        (struct slice){small, size});
+}
+
+void put_term(struct node *node, uint64_t term)
+{
+    put_hard_state(node, &(struct hard_state){.term = term});
+}
+
 /* ---- life ---- */
 
 static const struct region region_both = {
     .id = REGION_FIRST_DATA,
     .conf_ver = 1,
     .version = 1,
-    .peers = {{11, 1, PEER_VOTER}, {12, 2, PEER_VOTER}},
+    .peers = {{LEADER_PEER, 1, PEER_VOTER}, {FOLLOWER_PEER, 2, PEER_VOTER}},
     .peer_count = 2,
-    .voters = {11, 12},
+    .voters = {LEADER_PEER, FOLLOWER_PEER},
     .voter_count = 2,
 };
 
@@ -308,7 +322,6 @@ static void found(struct node *node, uint64_t index, uint64_t term)
 {
     struct marker marker = {.index = index, .term = term};
     struct log_start start = {.index = index, .term = term};
-    struct hard_state hard = {.term = term, .commit = index};
     struct buf *bytes = region_encode(&region_both);
     uint8_t small[MARKER_SIZE_MAX];
     size_t size = marker_encode(&marker, small);
@@ -320,9 +333,7 @@ static void found(struct node *node, uint64_t index, uint64_t term)
     size = log_start_encode(&start, small);
     put(node->env.log, key_log_start(REGION_FIRST_DATA),
         (struct slice){small, size});
-    size = hard_state_encode(&hard, small);
-    put(node->env.log, key_hard_state(REGION_FIRST_DATA),
-        (struct slice){small, size});
+    put_hard_state(node, &(struct hard_state){.term = term, .commit = index});
     buf_unref(bytes);
 }
 
@@ -372,7 +383,7 @@ struct two_nodes *two_nodes_new(void)
         node->id = i + 1;
         node->all = all;
         found(node, i == LEADER ? LEADER_INDEX : FOLLOWER_INDEX,
-              i == LEADER ? 5 : 2);
+              i == LEADER ? LEADER_TERM : FOLLOWER_TERM);
         open_node(node);
     }
     return all;

@@ -12,7 +12,16 @@
 #include "engine/node.h"
 #include "engine/snapshot.h"
 
-enum { LEADER = 0, FOLLOWER = 1, LEADER_INDEX = 100, FOLLOWER_INDEX = 10 };
+enum {
+    LEADER = 0, /* in the array; node ids are one more */
+    FOLLOWER = 1,
+    LEADER_PEER = 11,
+    FOLLOWER_PEER = 12,
+    LEADER_INDEX = 100, /* the ends of their logs */
+    LEADER_TERM = 5,
+    FOLLOWER_INDEX = 10,
+    FOLLOWER_TERM = 2
+};
 
 struct two_nodes;
 
@@ -36,7 +45,8 @@ struct node {
     struct snapshots *snapshots;
     struct env_tasks tasks[ENV_OWNERS];
     struct log_writes log_writes;
-    bool hold_log; /* log writes wait */
+    bool hold_log;   /* log writes wait */
+    bool hold_apply; /* so does ENV_APPLY */
     int fatal_count;
 };
 
@@ -59,6 +69,9 @@ void two_nodes_free(struct two_nodes *all);
 void put_entries(struct node *node, size_t count);
 /* As put_entries() left it, or else as if nothing had ever been put. */
 bool has_entries(struct node *node, size_t count);
+
+/* Makes this the term on the node's disk, for its next start. */
+void put_term(struct node *node, uint64_t term);
 
 void run(struct two_nodes *all);
 /* 100 ms. */
