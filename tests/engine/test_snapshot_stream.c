@@ -337,6 +337,30 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+/* It may have promised a leader the time until then, and has forgotten it. */
+static void test_a_started_peer_hears_no_candidate_for_a_timeout(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+    struct raft_message vote = {.type = RAFT_MSG_VOTE,
+                                .from = LEADER_PEER,
+                                .to = FOLLOWER_PEER,
+                                .term = LEADER_TERM + 1,
+                                .log_term = LEADER_TERM,
+                                .index = LEADER_INDEX};
+
+    for (unsigned i = 1; i < ELECTION_TICKS; i++) {
+        tick(all);
+        peer_step(follower->peer, &vote);
+        run(all);
+        assert_int_equal(follower_term(all), FOLLOWER_TERM);
+    }
+    tick(all);
+    peer_step(follower->peer, &vote);
+    run(all);
+    assert_int_equal(follower_term(all), LEADER_TERM + 1);
+}
+
 static bool is_streaming(struct two_nodes *all)
 {
     return all->chunk_count > 0;
@@ -374,6 +398,7 @@ int main(void)
         T(test_the_term_of_a_snapshot_survives_a_restart),
         T(test_a_repaired_log_has_the_term_of_its_position),
         T(test_an_install_waits_for_entries_being_applied),
+        T(test_a_started_peer_hears_no_candidate_for_a_timeout),
         T(test_both_ends_can_be_closed_in_the_middle),
     };
 
