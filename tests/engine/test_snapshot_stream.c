@@ -12,7 +12,11 @@
 
 #include "tests/engine/two_nodes.h"
 
-enum { ENTRIES = 100, OLD_ENTRIES = 3, PATIENCE = 600 /* ticks */ };
+enum {
+    ENTRIES = 100,
+    OLD_ENTRIES = 3,
+    PATIENCE = 600 /* ticks */
+};
 
 static int setup(void **state)
 {
@@ -36,14 +40,6 @@ static uint64_t snapshots_sent(struct two_nodes *all)
 
     peer_status(all->node[LEADER].peer, &status);
     return status.snapshots_sent;
-}
-
-static uint64_t follower_first_index(struct two_nodes *all)
-{
-    struct peer_status status;
-
-    peer_status(all->node[FOLLOWER].peer, &status);
-    return status.first_index;
 }
 
 /* And nothing is left running. */
@@ -221,14 +217,6 @@ static void test_an_install_waits_for_the_log(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
-static uint64_t follower_term(struct two_nodes *all)
-{
-    struct peer_status status;
-
-    peer_status(all->node[FOLLOWER].peer, &status);
-    return status.term;
-}
-
 /* As from a leader of a term that the follower hears of only now. */
 static bool raise_term_of_snapshot(struct two_nodes *all, struct packet *packet)
 {
@@ -297,27 +285,6 @@ static bool is_restoring(struct two_nodes *all)
     return status.state == PEER_RESTORING;
 }
 
-/* An earlier leader's last words to the follower: two entries, committed. */
-static void commit_two_entries(struct node *follower)
-{
-    uint64_t term = FOLLOWER_TERM + 1;
-    struct raft_entry entries[] = {
-        {.index = FOLLOWER_INDEX + 1, .term = term},
-        {.index = FOLLOWER_INDEX + 2, .term = term},
-    };
-
-    peer_step(follower->peer,
-              &(struct raft_message){
-                  .type = RAFT_MSG_APP,
-                  .from = LEADER_PEER,
-                  .to = FOLLOWER_PEER,
-                  .term = term,
-                  .log_term = FOLLOWER_TERM,
-                  .index = FOLLOWER_INDEX,
-                  .commit = FOLLOWER_INDEX + 2,
-                  .entries = {.item = entries, .count = ARRAY_SIZE(entries)}});
-}
-
 /* They would be applied to the new state, and the marker go back. */
 static void test_an_install_waits_for_entries_being_applied(void **state)
 {
@@ -325,7 +292,7 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     struct node *follower = &all->node[FOLLOWER];
 
     follower->hold_apply = true;
-    commit_two_entries(follower);
+    commit_entries(follower, 2);
     assert_true(tick_until(all, is_restoring, PATIENCE));
     for (unsigned i = 0; i < 5; i++)
         tick(all);
@@ -337,29 +304,7 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
-/* It may have promised a leader the time until then, and has forgotten it. */
-static void test_a_started_peer_hears_no_candidate_for_a_timeout(void **state)
-{
-    struct two_nodes *all = *state;
-    struct node *follower = &all->node[FOLLOWER];
-    struct raft_message vote = {.type = RAFT_MSG_VOTE,
-                                .from = LEADER_PEER,
-                                .to = FOLLOWER_PEER,
-                                .term = LEADER_TERM + 1,
-                                .log_term = LEADER_TERM,
-                                .index = LEADER_INDEX};
-
-    for (unsigned i = 1; i < ELECTION_TICKS; i++) {
-        tick(all);
-        peer_step(follower->peer, &vote);
-        run(all);
-        assert_int_equal(follower_term(all), FOLLOWER_TERM);
-    }
-    tick(all);
-    peer_step(follower->peer, &vote);
-    run(all);
-    assert_int_equal(follower_term(all), LEADER_TERM + 1);
-}
+/* ---- the end ---- */
 
 static bool is_streaming(struct two_nodes *all)
 {
@@ -398,7 +343,6 @@ int main(void)
         T(test_the_term_of_a_snapshot_survives_a_restart),
         T(test_a_repaired_log_has_the_term_of_its_position),
         T(test_an_install_waits_for_entries_being_applied),
-        T(test_a_started_peer_hears_no_candidate_for_a_timeout),
         T(test_both_ends_can_be_closed_in_the_middle),
     };
 

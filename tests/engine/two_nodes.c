@@ -90,8 +90,7 @@ uint64_t node_id(const struct node *node)
 
 uint64_t node_log_keep(const struct node *node)
 {
-    (void)node;
-    return LOG_KEEP_DEFAULT;
+    return node->log_keep;
 }
 
 struct peer *node_peer(const struct node *node, uint64_t region)
@@ -250,6 +249,22 @@ bool tick_until(struct two_nodes *all, bool (*done)(struct two_nodes *all),
     return done(all);
 }
 
+uint64_t follower_term(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.term;
+}
+
+uint64_t follower_first_index(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.first_index;
+}
+
 bool follower_is_restored(struct two_nodes *all)
 {
     return peer_applied(all->node[FOLLOWER].peer) > LEADER_INDEX &&
@@ -304,6 +319,24 @@ static void put_hard_state(struct node *node, const struct hard_state *hard)
 void put_term(struct node *node, uint64_t term)
 {
     put_hard_state(node, &(struct hard_state){.term = term});
+}
+
+void commit_entries(struct node *follower, size_t count)
+{
+    struct raft_message message = {.type = RAFT_MSG_APP,
+                                   .from = LEADER_PEER,
+                                   .to = FOLLOWER_PEER,
+                                   .term = FOLLOWER_TERM + 1,
+                                   .log_term = FOLLOWER_TERM,
+                                   .index = FOLLOWER_INDEX,
+                                   .commit = FOLLOWER_INDEX + count};
+
+    for (size_t i = 1; i <= count; i++)
+        raft_entries_append(&message.entries,
+                            &(struct raft_entry){.index = FOLLOWER_INDEX + i,
+                                                 .term = FOLLOWER_TERM + 1});
+    peer_step(follower->peer, &message);
+    raft_entries_release(&message.entries);
 }
 
 /* ---- life ---- */
@@ -382,6 +415,7 @@ struct two_nodes *two_nodes_new(void)
         node->env = (struct env){&fake_ops, kv_mem_new(), kv_mem_new()};
         node->id = i + 1;
         node->all = all;
+        node->log_keep = LOG_KEEP_DEFAULT;
         found(node, i == LEADER ? LEADER_INDEX : FOLLOWER_INDEX,
               i == LEADER ? LEADER_TERM : FOLLOWER_TERM);
         open_node(node);

@@ -45,6 +45,7 @@ struct node {
     struct snapshots *snapshots;
     struct env_tasks tasks[ENV_OWNERS];
     struct log_writes log_writes;
+    uint64_t log_keep;
     bool hold_log;   /* log writes wait */
     bool hold_apply; /* so does ENV_APPLY */
     int fatal_count;
@@ -73,6 +74,9 @@ bool has_entries(struct node *node, size_t count);
 /* Makes this the term on the node's disk, for its next start. */
 void put_term(struct node *node, uint64_t term);
 
+/* An earlier leader's last words to the follower: entries, all committed. */
+void commit_entries(struct node *follower, size_t count);
+
 void run(struct two_nodes *all);
 /* 100 ms. */
 void tick(struct two_nodes *all);
@@ -80,6 +84,9 @@ void tick(struct two_nodes *all);
 bool tick_until(struct two_nodes *all, bool (*done)(struct two_nodes *all),
                 unsigned count);
 bool follower_is_restored(struct two_nodes *all);
+uint64_t follower_term(struct two_nodes *all);
+/* Of its log. */
+uint64_t follower_first_index(struct two_nodes *all);
 
 /* Forgets all that is queued and opens the peer anew. */
 void restart(struct node *node);
