@@ -32,7 +32,7 @@ static void test_the_log_is_kept_until_the_state_is_durable(void **state)
     struct node *follower = &all->node[FOLLOWER];
 
     follower->log_keep = LOG_KEEP;
-    commit_entries(follower, APPENDED);
+    append_entries(follower, APPENDED, APPENDED);
     run(all);
     assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX + APPENDED);
     tick(all);

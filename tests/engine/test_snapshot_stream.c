@@ -141,6 +141,27 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
     assert_int_equal(snapshots_sent(all), 2);
 }
 
+/* Raft knows of the newer one only: a report would end that. */
+static void test_a_replaced_stream_is_not_reported(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *leader = &all->node[LEADER];
+    struct raft_message message = {.type = RAFT_MSG_SNAP,
+                                   .from = LEADER_PEER,
+                                   .to = FOLLOWER_PEER,
+                                   .term = LEADER_TERM + 1};
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, has_lost_one, PATIENCE));
+    snapshots_send(leader->snapshots, leader->peer, 2, &message);
+    for (unsigned i = 0; i < 20; i++)
+        tick(all);
+    assert_int_equal(snapshots_sent(all), 1);
+    assert_int_equal(snapshots_running(leader->snapshots), 1);
+    all->filter = NULL;
+    assert_restored(all);
+}
+
 static void test_a_lost_connection_ends_the_streams_at_both_ends(void **state)
 {
     struct two_nodes *all = *state;
@@ -183,6 +204,50 @@ static void test_a_crash_before_the_log_is_reset_is_repaired(void **state)
     restart(follower);
     assert_true(peer_applied(follower->peer) >= LEADER_INDEX);
     snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+}
+
+/* At the snapshot's place the log has an entry of another term. */
+static void test_a_crash_before_a_contradicting_log_is_reset(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    append_entries(follower, LEADER_INDEX, 0);
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    all->filter = NULL;
+    follower->hold_log = false;
+    restart(follower);
+    assert_int_equal(follower_first_index(all), LEADER_INDEX + 1);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+}
+
+static unsigned passed_count;
+
+static void note_passed(struct applied_waiter *waiter)
+{
+    (void)waiter;
+    passed_count++;
+}
+
+/* What is read would be of both states. */
+static void test_readers_wait_for_an_install(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+    struct applied_waiter waiter = {.done = note_passed};
+
+    passed_count = 0;
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    peer_wait_applied(follower->peer, &waiter, FOLLOWER_INDEX);
+    assert_int_equal(passed_count, 0);
+    all->filter = NULL;
+    follower->hold_log = false;
+    run(all);
+    assert_int_equal(passed_count, 1);
     assert_restored(all);
 }
 
@@ -292,7 +357,7 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     struct node *follower = &all->node[FOLLOWER];
 
     follower->hold_apply = true;
-    commit_entries(follower, 2);
+    append_entries(follower, 2, 2);
     assert_true(tick_until(all, is_restoring, PATIENCE));
     for (unsigned i = 0; i < 5; i++)
         tick(all);
@@ -337,8 +402,11 @@ int main(void)
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
         T(test_a_stream_without_acknowledgments_stalls),
+        T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
         T(test_a_crash_before_the_log_is_reset_is_repaired),
+        T(test_a_crash_before_a_contradicting_log_is_reset),
+        T(test_readers_wait_for_an_install),
         T(test_an_install_waits_for_the_log),
         T(test_the_term_of_a_snapshot_survives_a_restart),
         T(test_a_repaired_log_has_the_term_of_its_position),

@@ -321,7 +321,7 @@ void put_term(struct node *node, uint64_t term)
     put_hard_state(node, &(struct hard_state){.term = term});
 }
 
-void commit_entries(struct node *follower, size_t count)
+void append_entries(struct node *follower, size_t count, size_t committed_count)
 {
     struct raft_message message = {.type = RAFT_MSG_APP,
                                    .from = LEADER_PEER,
@@ -329,7 +329,7 @@ void commit_entries(struct node *follower, size_t count)
                                    .term = FOLLOWER_TERM + 1,
                                    .log_term = FOLLOWER_TERM,
                                    .index = FOLLOWER_INDEX,
-                                   .commit = FOLLOWER_INDEX + count};
+                                   .commit = FOLLOWER_INDEX + committed_count};
 
     for (size_t i = 1; i <= count; i++)
         raft_entries_append(&message.entries,

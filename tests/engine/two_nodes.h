@@ -74,8 +74,10 @@ bool has_entries(struct node *node, size_t count);
 /* Makes this the term on the node's disk, for its next start. */
 void put_term(struct node *node, uint64_t term);
 
-/* An earlier leader's last words to the follower: entries, all committed. */
-void commit_entries(struct node *follower, size_t count);
+/* An earlier leader's last words to the follower: entries, of which the first
+ * `committed_count` are committed. */
+void append_entries(struct node *follower, size_t count,
+                    size_t committed_count);
 
 void run(struct two_nodes *all);
 /* 100 ms. */
