@@ -113,6 +113,24 @@ static void test_a_damaged_chunk_is_not_taken(void **state)
     assert_int_equal(snapshots_sent(all), 2);
 }
 
+static bool repeat(struct two_nodes *all, struct packet *packet)
+{
+    struct node *to = &all->node[packet->to - 1];
+
+    if (packet->packet.type != WIRE_RAFT)
+        snapshots_on_packet(to->snapshots, packet->from, &packet->packet);
+    return true;
+}
+
+static void test_packets_that_come_twice_count_once(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = repeat;
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
 static bool lose_acks(struct two_nodes *all, struct packet *packet)
 {
     (void)all;
@@ -401,6 +419,7 @@ int main(void)
         T(test_what_was_restored_survives_a_restart),
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
+        T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
         T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
