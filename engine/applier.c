@@ -9,6 +9,7 @@
 
 #include "engine/exec.h"
 #include "engine/keys.h"
+#include "engine/region_state.h"
 #include "engine/results.h"
 
 struct applier {
@@ -19,29 +20,21 @@ struct applier {
     struct kv_batch *batch; /* reused */
 };
 
-static int load_marker(struct applier *applier)
-{
-    struct key key = key_marker(applier->region);
-    struct kv_value value = {0};
-    int rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
-
-    if (rc != 0)
-        return rc;
-    rc =
-        marker_decode(&applier->marker, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
-}
-
-int applier_open(struct applier **ret, struct env *env, uint64_t region)
+struct applier *applier_new(struct env *env, uint64_t region)
 {
     struct applier *applier = mem_zalloc(sizeof *applier);
-    int rc;
 
     applier->env = env;
     applier->region = region;
     applier->batch = kv_batch_new(env->state);
-    rc = applier_reload(applier);
+    return applier;
+}
+
+int applier_open(struct applier **ret, struct env *env, uint64_t region)
+{
+    struct applier *applier = applier_new(env, region);
+    int rc = applier_reload(applier);
+
     if (rc != 0) {
         applier_free(applier);
         return rc;
@@ -61,7 +54,8 @@ void applier_free(struct applier *applier)
 
 int applier_reload(struct applier *applier)
 {
-    int rc = load_marker(applier);
+    int rc = region_state_marker(applier->env->state, NULL, applier->region,
+                                 &applier->marker);
 
     if (rc != 0)
         return rc;
@@ -205,16 +199,12 @@ int applier_apply(struct applier *applier, const struct raft_entry *entry,
 
 int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
-                         const struct region *region)
+                         const struct buf *region)
 {
     struct key key = key_region(applier->region);
-    struct buf *bytes;
 
-    if (region != NULL) {
-        bytes = region_encode(region);
+    if (region != NULL)
         kv_batch_put(applier->batch, key_slice(&key),
-                     (struct slice){bytes->data, bytes->size});
-        buf_unref(bytes);
-    }
+                     (struct slice){region->data, region->size});
     return finish(applier, entry, applier->marker.version);
 }

@@ -23,6 +23,8 @@ struct applier;
 /* Reads marker and remembered results. ERR_NOT_FOUND: no such region here;
  * ERR_CORRUPT, ERR_IO. */
 int applier_open(struct applier **ret, struct env *env, uint64_t region);
+/* Of a replica that has no state yet: nothing is applied. */
+struct applier *applier_new(struct env *env, uint64_t region);
 void applier_free(struct applier *applier); /* Takes NULL. */
 
 /* How far it is applied. */
@@ -34,11 +36,11 @@ const struct marker *applier_marker(const struct applier *applier);
 int applier_apply(struct applier *applier, const struct raft_entry *entry,
                   struct buf **ret_result);
 
-/* Applies a membership entry: stores the region's new descriptor with the
- * marker. `region` NULL stores only the marker. */
+/* Applies a membership entry: stores the region's new descriptor, encoded,
+ * with the marker. `region` NULL stores only the marker. */
 int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
-                         const struct region *region);
+                         const struct buf *region);
 
 /* Reads everything anew after state/ was replaced by a snapshot. */
 int applier_reload(struct applier *applier);

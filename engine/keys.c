@@ -155,6 +155,16 @@ struct key key_marker(uint64_t region)
     return numbered("s", &region, 1);
 }
 
+struct key key_tombstone(uint64_t region)
+{
+    return numbered("g", &region, 1);
+}
+
+struct key key_log_peer(uint64_t region)
+{
+    return numbered("P", &region, 1);
+}
+
 struct key key_hard_state(uint64_t region)
 {
     return numbered("H", &region, 1);

@@ -7,27 +7,10 @@
 #include <stdlib.h>
 
 #include "engine/node.h"
+#include "engine/peer_change.h"
 #include "engine/peer_impl.h"
 
 /* ---- storage as Raft reads it ---- */
-
-static void copy_ids(struct raft_id_set *to, const uint64_t *ids, size_t count)
-{
-    to->count = count;
-    for (size_t i = 0; i < count; i++)
-        to->id[i] = ids[i];
-}
-
-void region_conf_state(const struct region *region, struct raft_conf_state *ret)
-{
-    copy_ids(&ret->voters, region->voters, region->voter_count);
-    copy_ids(&ret->voters_outgoing, region->voters_outgoing,
-             region->voter_outgoing_count);
-    copy_ids(&ret->learners, region->learners, region->learner_count);
-    copy_ids(&ret->learners_next, region->learners_next,
-             region->learner_next_count);
-    ret->auto_leave = region->auto_leave;
-}
 
 static int storage_initial_state(void *storage,
                                  struct raft_hard_state *ret_hard_state,
@@ -237,6 +220,7 @@ static void persist(struct peer *peer, struct raft_ready *ready)
 
 /* ---- applying ---- */
 
+/* Normal entries, or one membership entry alone. */
 struct apply_batch {
     struct env_task task;      /* to ENV_APPLY */
     struct env_task done_task; /* and back */
@@ -244,6 +228,7 @@ struct apply_batch {
     struct raft_entries entries;
     struct buf **results; /* NULL: nobody waits */
     bool want_results;
+    struct buf *region; /* of a membership entry that changes something */
 };
 
 /* Answers whoever proposed the entry, and whoever lost his place to it. */
@@ -278,25 +263,33 @@ static void apply_done(struct env_task *task)
         peer_on_applied(peer, last);
         peer_continue_install(peer);
         peer_process(peer);
+        peer_look_whether_removed(peer);
     }
     for (size_t i = 0; i < batch->entries.count; i++)
         buf_unref(batch->results[i]);
     raft_entries_release(&batch->entries);
+    buf_unref(batch->region);
     free(batch->results);
     free(batch);
+}
+
+static int apply_entry(struct apply_batch *batch, size_t at)
+{
+    struct applier *applier = batch->peer->applier;
+    const struct raft_entry *entry = &batch->entries.item[at];
+
+    if (entry->type == RAFT_ENTRY_NORMAL)
+        return applier_apply(applier, entry, &batch->results[at]);
+    return applier_apply_region(applier, entry, batch->region);
 }
 
 /* On ENV_APPLY. A failure has ended the node (applier.h). */
 static void apply_run(struct env_task *task)
 {
     struct apply_batch *batch = container_of(task, struct apply_batch, task);
-    struct applier *applier = batch->peer->applier;
 
     for (size_t i = 0; i < batch->entries.count; i++) {
-        int rc =
-            applier_apply(applier, &batch->entries.item[i], &batch->results[i]);
-
-        if (rc != 0)
+        if (apply_entry(batch, i) != 0)
             return;
         if (!batch->want_results) {
             buf_unref(batch->results[i]);
@@ -306,23 +299,60 @@ static void apply_run(struct env_task *task)
     env_post(batch->peer->env, ENV_WORKER, &batch->done_task);
 }
 
-static void apply(struct peer *peer, struct raft_ready *ready)
+/* Takes over the entries. */
+static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
 {
-    struct apply_batch *batch;
+    struct apply_batch *batch = mem_zalloc(sizeof *batch);
 
-    if (ready->committed.count == 0)
-        return;
-    assert(!peer_install_blocks_apply(peer));
-    batch = mem_zalloc(sizeof *batch);
     batch->peer = peer;
     batch->task.run = apply_run;
     batch->done_task.run = apply_done;
-    batch->entries = ready->committed;
-    ready->committed = (struct raft_entries){0};
+    batch->entries = *entries;
+    *entries = (struct raft_entries){0};
     batch->results = mem_zalloc(batch->entries.count * sizeof *batch->results);
     batch->want_results = !TAILQ_EMPTY(&peer->pending);
+    if (batch->entries.item[0].type != RAFT_ENTRY_NORMAL)
+        batch->region = peer_change_members(peer, &batch->entries.item[0]);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);
+}
+
+static bool is_normal(const struct raft_entry *entry)
+{
+    return entry->type == RAFT_ENTRY_NORMAL;
+}
+
+/* How many of the entries from `first` on make one batch. */
+static size_t batch_length(const struct raft_entries *entries, size_t first)
+{
+    size_t end = first + 1;
+
+    while (is_normal(&entries->item[first]) && end < entries->count &&
+           is_normal(&entries->item[end]))
+        end++;
+    return end - first;
+}
+
+static void apply(struct peer *peer, struct raft_ready *ready)
+{
+    struct raft_entries *committed = &ready->committed;
+    size_t length;
+
+    if (committed->count == 0)
+        return;
+    assert(!peer_install_blocks_apply(peer));
+    length = batch_length(committed, 0);
+    if (length == committed->count) {
+        apply_batch_start(peer, committed);
+        return;
+    }
+    for (size_t i = 0; i < committed->count; i += length) {
+        struct raft_entries part;
+
+        length = batch_length(committed, i);
+        raft_entries_copy(&part, &committed->item[i], length);
+        apply_batch_start(peer, &part);
+    }
 }
 
 /* ---- the rest ---- */

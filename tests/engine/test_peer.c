@@ -58,12 +58,12 @@ static void test_a_started_peer_hears_no_candidate_for_a_timeout(void **state)
 
     for (unsigned i = 1; i < ELECTION_TICKS; i++) {
         tick(all);
-        peer_step(follower->peer, &vote);
+        peer_step(follower->peer, LEADER + 1, &vote);
         run(all);
         assert_int_equal(follower_term(all), FOLLOWER_TERM);
     }
     tick(all);
-    peer_step(follower->peer, &vote);
+    peer_step(follower->peer, LEADER + 1, &vote);
     run(all);
     assert_int_equal(follower_term(all), LEADER_TERM + 1);
 }

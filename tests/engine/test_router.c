@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/router.h"
 #include "engine/timers.h"
@@ -99,6 +100,34 @@ struct peer *node_peer(const struct node *node, uint64_t region)
     (void)node;
     (void)region;
     return NULL;
+}
+
+struct peer *node_any_peer(const struct node *node, uint64_t region)
+{
+    return node_peer(node, region);
+}
+
+void node_on_peer_restored(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+void node_on_peer_removed(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+struct flows *node_flows(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+void flows_on_release(struct flows *flows)
+{
+    assert_null(flows);
 }
 
 struct reader *node_reader(const struct node *node)

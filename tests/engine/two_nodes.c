@@ -98,6 +98,23 @@ struct peer *node_peer(const struct node *node, uint64_t region)
     return region == REGION_FIRST_DATA ? node->peer : NULL;
 }
 
+struct peer *node_any_peer(const struct node *node, uint64_t region)
+{
+    return node_peer(node, region);
+}
+
+void node_on_peer_restored(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+void node_on_peer_removed(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 void node_send_raft(struct node *node, uint64_t to, uint64_t region,
                     const struct raft_message *message)
 {
@@ -184,7 +201,7 @@ static void step(void *context, const struct raft_envelope *envelope)
 {
     struct node *node = context;
 
-    peer_step(node->peer, &envelope->message);
+    peer_step(node->peer, 3 - node->id, &envelope->message);
 }
 
 static void packet_free(struct packet *packet)
@@ -335,7 +352,7 @@ void append_entries(struct node *follower, size_t count, size_t committed_count)
         raft_entries_append(&message.entries,
                             &(struct raft_entry){.index = FOLLOWER_INDEX + i,
                                                  .term = FOLLOWER_TERM + 1});
-    peer_step(follower->peer, &message);
+    peer_step(follower->peer, LEADER + 1, &message);
     raft_entries_release(&message.entries);
 }
 

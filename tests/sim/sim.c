@@ -83,6 +83,9 @@ static void on_log_line(enum log_level level, const char *component,
     } lines[] = {
         {"the log is reset to",                    SEEN_LOG_REPAIRED},
         {"was given up",                           SEEN_SNAPSHOT_FAILED},
+        {"this node gets a replica",               SEEN_REPLICA_MADE},
+        {"was removed and erased",                 SEEN_REPLICA_ERASED},
+        {"log of a removed replica is erased",     SEEN_LEFTOVER_ERASED},
         {"an unfinished directory operation was",  SEEN_TXN_ORPHAN},
     };
     /* clang-format on */

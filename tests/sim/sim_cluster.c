@@ -150,6 +150,7 @@ void sim_node_start(struct sim_node *node)
         .op_timeout_ms = plan->op_timeout_ms,
         .value_size_max = SIM_VALUE_MAX,
         .log_keep = plan->log_keep,
+        .results_held_max = plan->results_held_max,
         .space = disk_space,
         .context = node,
     };

@@ -45,6 +45,7 @@ struct sim_cluster {
     struct sim_net *net;
     struct sim_watch *watch;
     struct founders founders;
+    uint64_t peers_made; /* by membership changes */
     struct sim_node nodes[SIM_NODES_MAX];
 };
 

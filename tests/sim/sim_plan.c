@@ -19,6 +19,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_SLOW_APPLY] = "slow-apply",
     [SIM_DISK_FULL] = "disk-full",
     [SIM_TRANSFER] = "transfer",
+    [SIM_MEMBERS] = "members",
 };
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -56,6 +57,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
         if (sim_chance(loop, 350000))
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
+    plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
@@ -96,6 +98,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->nodes = (size_t)CHOOSE(loop, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5);
     plan->chaos_ns = sim_between(loop, 6000, 20000) * sim_ms;
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
+    plan->results_held_max = CHOOSE(loop, 1, 4, 8192, 8192);
     plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
     plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
     draw_faults(plan, loop);
@@ -108,9 +111,11 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
 {
     sim_note(loop,
              "plan: nodes=%zu clients=%zu names=%zu+%zu chaos_ms=%" PRIu64
-             " log_keep=%" PRIu64 " op_timeout_ms=%" PRIu64,
+             " log_keep=%" PRIu64 " results_held_max=%" PRIu64
+             " op_timeout_ms=%" PRIu64,
              plan->nodes, plan->clients, plan->names, plan->dir_names,
-             plan->chaos_ns / sim_ms, plan->log_keep, plan->op_timeout_ms);
+             plan->chaos_ns / sim_ms, plan->log_keep, plan->results_held_max,
+             plan->op_timeout_ms);
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
              " notice_ms=%" PRIu64 " task_us=%" PRIu64 " sync_us=%" PRIu64

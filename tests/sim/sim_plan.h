@@ -28,6 +28,7 @@ enum sim_fault {
     SIM_SLOW_APPLY, /* its apply thread does */
     SIM_DISK_FULL,  /* it says that it has no space */
     SIM_TRANSFER,   /* a leader is told to hand over */
+    SIM_MEMBERS,    /* a leader is told to change its region's members */
     SIM_FAULTS
 };
 
@@ -37,6 +38,7 @@ struct sim_plan {
     size_t nodes;
     uint64_t chaos_ns;
     uint64_t log_keep;
+    uint64_t results_held_max;
     uint64_t op_timeout_ms;
 
     /* Mean time between strikes, 0: never; how long one lasts. */

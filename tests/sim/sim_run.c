@@ -10,6 +10,7 @@
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
+#include "tests/sim/sim_members.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
@@ -70,7 +71,7 @@ static bool clients_idle(struct run *run)
 
 static bool is_quiet(struct run *run)
 {
-    return sim_end_is_quiet(run->cluster);
+    return sim_members_settled(run->cluster) && sim_end_is_quiet(run->cluster);
 }
 
 static bool all_down(struct run *run)

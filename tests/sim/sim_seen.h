@@ -34,6 +34,15 @@
     X(SNAPSHOT_FAILED, 1, "snapshot streams that failed")                      \
     X(SNAPSHOT_CRASH, 0, "crashes while a snapshot was installed")             \
     X(COMPACTED, 1, "log compactions")                                         \
+    X(MEMBERS_CHANGED, 1, "changes of a region's members")                     \
+    X(JOINT, 1, "... that made it joint")                                      \
+    X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \
+    X(LEADER_JOINT, 1, "leaders elected in a joint configuration")             \
+    X(LEADER_UNAPPLIED, 1, "leaders elected with a change not applied")        \
+    X(SNAPSHOT_JOINT, 1, "snapshots restored in a joint configuration")        \
+    X(REPLICA_MADE, 1, "replicas made")                                        \
+    X(REPLICA_ERASED, 1, "replicas erased")                                    \
+    X(LEFTOVER_ERASED, 0, "logs left by a crash in that, erased at the start") \
     X(LOG_REPAIRED, 0, "logs reset at the start, behind the marker")           \
     X(REPLAYED, 1, "restarts that applied entries again")                      \
     X(TXN_ABORTED, 1, "transactions aborted by somebody else")                 \

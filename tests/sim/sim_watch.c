@@ -9,9 +9,10 @@
 
 #include "engine/command.h"
 #include "engine/peer_impl.h"
+#include "engine/router.h"
 #include "tests/sim/sim_seen.h"
 
-enum { TERMS_MAX = 4096, CHECK_EVERY = 64 };
+enum { TERMS_MAX = 4096, CHECK_EVERY = 64, HELD_UNDER_WAY_MAX = 64 };
 
 struct known_entry {
     uint64_t term; /* 0: not known to be committed */
@@ -37,6 +38,8 @@ struct known_peer {
     uint64_t compared; /* committed entries up to here are compared */
     uint64_t published;
     uint64_t commit;
+    uint64_t peer_id; /* another one's past does not count */
+    uint64_t conf_ver;
     uint64_t applied;
     uint64_t last_index;
     uint64_t compactions;
@@ -146,7 +149,7 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     struct command c = {0};
     uint32_t tag;
 
-    if (entry->data == NULL)
+    if (entry->data == NULL || entry->type != RAFT_ENTRY_NORMAL)
         return 0;
     if (command_decode(
             &c, (struct slice){entry->data->data, entry->data->size}) != 0)
@@ -379,6 +382,45 @@ static void check_indexes(struct sim_watch *watch, const struct sim_node *node,
     known->applied = applied;
 }
 
+/* Whether the log has a membership entry that is not applied. */
+static bool has_unapplied_change(const struct peer *peer)
+{
+    struct raft_entries entries = {0};
+    bool found = false;
+
+    if (region_log_entries(peer->log, peer->applied_index + 1,
+                           region_log_last_index(peer->log) + 1, UINT64_MAX,
+                           &entries) != 0)
+        return false;
+    for (size_t i = 0; i < entries.count; i++)
+        found = found || entries.item[i].type != RAFT_ENTRY_NORMAL;
+    raft_entries_release(&entries);
+    return found;
+}
+
+static void count_members(struct known_peer *known, const struct peer *peer)
+{
+    enum raft_role role = raft_role(peer->raft);
+    bool joint = region_is_joint(&peer->region);
+
+    if (role == RAFT_LEADER && known->role != RAFT_LEADER) {
+        if (joint)
+            sim_seen(SEEN_LEADER_JOINT);
+        if (has_unapplied_change(peer))
+            sim_seen(SEEN_LEADER_UNAPPLIED);
+    }
+    if (peer->region.conf_ver > known->conf_ver && known->conf_ver != 0) {
+        sim_seen(SEEN_MEMBERS_CHANGED);
+        if (joint)
+            sim_seen(SEEN_JOINT);
+        if (role != RAFT_LEADER && known->role == RAFT_LEADER)
+            sim_seen(SEEN_LEADER_REMOVED);
+    }
+    if (peer->snapshots_restored > known->snapshots_restored && joint)
+        sim_seen(SEEN_SNAPSHOT_JOINT);
+    known->conf_ver = peer->region.conf_ver;
+}
+
 static void count_rare(struct known_peer *known, const struct peer *peer)
 {
     enum raft_role role = raft_role(peer->raft);
@@ -404,7 +446,11 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
 {
     struct known_peer *known = &watch->peers[node->number][peer->region_id];
 
+    if (known->peer_id != peer->id && known->peer_id != 0)
+        *known = (struct known_peer){0};
+    known->peer_id = peer->id;
     check_indexes(watch, node, peer, known);
+    count_members(known, peer);
     count_rare(known, peer);
     if (raft_role(peer->raft) == RAFT_LEADER)
         check_leader(watch, node, peer);
@@ -416,9 +462,23 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
         raft_check(peer->raft);
 }
 
+/* New changes wait when regions have to remember too many results for their
+ * node; changes under way do not. */
+static void check_held(const struct sim_watch *watch,
+                       const struct sim_node *node)
+{
+    uint64_t span = router_held_span(node_router(node->node));
+
+    if (span > watch->cluster->plan->results_held_max + HELD_UNDER_WAY_MAX)
+        sim_fail(watch->cluster->loop,
+                 "node %zu has regions remember %" PRIu64 " results",
+                 node->number + 1, span);
+}
+
 void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
 {
     watch->steps++;
+    check_held(watch, node);
     for (uint64_t region = 0; region < REGIONS; region++) {
         struct peer *peer = node_peer(node->node, region);
 

@@ -9,6 +9,7 @@
  *      at most commit, and after a restart applied is at least what was
  *      durable.
  *   5. Nobody holds a lease while another node has committed in a later term.
+ *   6. What a node has the regions remember for it is bounded.
  *
  * It also keeps what the logs say about each operation: sim_watch_tag(). */
 
