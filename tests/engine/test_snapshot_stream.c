@@ -131,6 +131,20 @@ static void test_packets_that_come_twice_count_once(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+/* It might reach into a neighbour's keys. */
+static void test_a_snapshot_of_another_range_is_refused(void **state)
+{
+    struct two_nodes *all = *state;
+
+    put_range_end(&all->node[LEADER], "e");
+    for (unsigned i = 0; i < 60; i++)
+        tick(all);
+    assert_true(snapshots_sent(all) > 1);
+    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
+    put_range_end(&all->node[LEADER], "");
+    assert_restored(all);
+}
+
 static bool lose_acks(struct two_nodes *all, struct packet *packet)
 {
     (void)all;
@@ -419,6 +433,7 @@ int main(void)
         T(test_what_was_restored_survives_a_restart),
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
+        T(test_a_snapshot_of_another_range_is_refused),
         T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
         T(test_a_replaced_stream_is_not_reported),

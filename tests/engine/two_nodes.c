@@ -368,23 +368,37 @@ static const struct region region_both = {
     .voter_count = 2,
 };
 
+static void put_region(struct node *node, const struct region *region)
+{
+    struct buf *bytes = region_encode(region);
+
+    put(node->env.state, key_region(REGION_FIRST_DATA),
+        (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+void put_range_end(struct node *node, const char *end)
+{
+    struct region region = region_both;
+
+    region.end = slice_of(end);
+    put_region(node, &region);
+}
+
 static void found(struct node *node, uint64_t index, uint64_t term)
 {
     struct marker marker = {.index = index, .term = term};
     struct log_start start = {.index = index, .term = term};
-    struct buf *bytes = region_encode(&region_both);
     uint8_t small[MARKER_SIZE_MAX];
     size_t size = marker_encode(&marker, small);
 
-    put(node->env.state, key_region(REGION_FIRST_DATA),
-        (struct slice){bytes->data, bytes->size});
+    put_region(node, &region_both);
     put(node->env.state, key_marker(REGION_FIRST_DATA),
         (struct slice){small, size});
     size = log_start_encode(&start, small);
     put(node->env.log, key_log_start(REGION_FIRST_DATA),
         (struct slice){small, size});
     put_hard_state(node, &(struct hard_state){.term = term, .commit = index});
-    buf_unref(bytes);
 }
 
 static void open_node(struct node *node)

@@ -71,6 +71,8 @@ void put_entries(struct node *node, size_t count);
 /* As put_entries() left it, or else as if nothing had ever been put. */
 bool has_entries(struct node *node, size_t count);
 
+/* Makes this the end of the region in the node's state; "" for none. */
+void put_range_end(struct node *node, const char *end);
 /* Makes this the term on the node's disk, for its next start. */
 void put_term(struct node *node, uint64_t term);
 
