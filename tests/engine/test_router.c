@@ -27,6 +27,8 @@ struct node {
     struct call sent; /* the last one */
     uint64_t sent_to;
     unsigned sent_count;
+    struct call_return returned; /* to a call of another node */
+    bool disk_full;
 };
 
 struct fixture {
@@ -162,8 +164,7 @@ bool node_link_up(const struct node *node, uint64_t node_id)
 
 bool node_disk_full(const struct node *node)
 {
-    (void)node;
-    return false;
+    return node->disk_full;
 }
 
 uint64_t node_stamp(struct node *node)
@@ -174,12 +175,16 @@ uint64_t node_stamp(struct node *node)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
+    struct slice bytes = {header->data, header->size};
+
     (void)channel;
     (void)payload;
+    if (type == WIRE_RETURN) {
+        assert_int_equal(call_return_decode(&node->returned, bytes), 0);
+        return;
+    }
     assert_int_equal(type, WIRE_CALL);
-    assert_int_equal(
-        call_decode(&node->sent, (struct slice){header->data, header->size}),
-        0);
+    assert_int_equal(call_decode(&node->sent, bytes), 0);
     node->sent_to = to;
     node->sent_count++;
 }
@@ -402,6 +407,49 @@ static void test_no_answer_of_an_earlier_boot_fits(void **state)
     assert_int_equal(f->done_count, 1);
 }
 
+/* Another node has this proposed; returns the answer's status. */
+static int propose_for_another(struct fixture *f, struct buf *command)
+{
+    struct call call = {
+        .ticket = 7, .region = REGION_FIRST_DATA, .kind = CALL_PROPOSE};
+    struct buf *header = call_encode(&call);
+    struct env_packet packet = {.type = WIRE_CALL,
+                                .header = header,
+                                .payloads = &command,
+                                .payload_count = 1};
+
+    router_on_call(f->node.router, 1, &packet);
+    buf_unref(header);
+    buf_unref(command);
+    return f->node.returned.status;
+}
+
+static struct buf *command_of(enum command_op op)
+{
+    struct command command = {.op = op, .dir = 1, .name = slice_of("a")};
+
+    return command_encode(&command);
+}
+
+static void test_a_full_disk_refuses_what_grows(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.disk_full = true;
+    assert_int_equal(propose_for_another(f, command_of(COMMAND_CREATE)),
+                     ERR_NO_SPACE);
+    assert_int_equal(propose_for_another(f, command_of(COMMAND_UNLINK)),
+                     ERR_NOT_LEADER);
+}
+
+static void test_what_cannot_be_read_is_not_proposed(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(propose_for_another(f, buf_copy("rubbish", 7)),
+                     ERR_PROTOCOL);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -413,6 +461,8 @@ int main(void)
         TEST(test_what_was_only_refused_is_surely_not_applied),
         TEST(test_what_was_in_a_log_may_still_be_applied),
         TEST(test_no_answer_of_an_earlier_boot_fits),
+        TEST(test_a_full_disk_refuses_what_grows),
+        TEST(test_what_cannot_be_read_is_not_proposed),
     };
 
     return cmocka_run_group_tests_name("router", tests, NULL, NULL);
