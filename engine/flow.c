@@ -238,12 +238,21 @@ static bool is_local_if_alone(const struct flow *flow)
     return (flow->command.flags & REQUEST_LOCAL_IF_ALONE) != 0;
 }
 
+/* A SETATTR of a directory has taken effect already when its attributes are
+ * read: that they cannot be had does not mean that nothing has changed. */
+static bool has_changed_something(const struct flow *flow)
+{
+    return flow->request->kind >= REQUEST_CREATE;
+}
+
 static void read_done(struct read_op *read, int status, struct result *result)
 {
     struct flow *flow = container_of(read, struct flow, read);
 
     if (status == ERR_NO_QUORUM && is_local_if_alone(flow))
         read_locally(flow);
+    else if (status == ERR_NO_QUORUM && has_changed_something(flow))
+        end(flow, ERR_UNKNOWN_OUTCOME, NULL);
     else
         end(flow, status, result);
 }

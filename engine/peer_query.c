@@ -48,9 +48,6 @@ size_t peer_nodes(const struct peer *peer, uint64_t nodes[REGION_PEERS_MAX])
 
     for (size_t i = 0; i < peer->region.peer_count; i++)
         nodes[count++] = peer->region.peers[i].node;
-    for (size_t i = 0; count == 0 && i < STRANGERS_MAX; i++)
-        if (peer->strangers[i].id != 0)
-            nodes[count++] = peer->strangers[i].node;
     return count;
 }
 

@@ -100,6 +100,7 @@ void reader_stop(struct reader *reader)
 /* ---- executing ---- */
 
 static void wait_at_barriers(struct read_op *op);
+static void ask_leader(struct read_op *op);
 
 static void run_on_apply(struct env_task *task)
 {
@@ -110,11 +111,22 @@ static void run_on_apply(struct env_task *task)
     env_post(run->env, ENV_WORKER, &run->done_task);
 }
 
-/* A key that a transaction holds: with what is known now, once more. */
+static bool leads_data(const struct node *node)
+{
+    const struct peer *peer = node_peer(node, REGION_FIRST_DATA);
+
+    return peer != NULL && peer_is_leader(peer);
+}
+
+/* A key that a transaction holds: with what is known now, once more. The
+ * leader's looks follow each other faster than those with barriers between
+ * them, so less changes meanwhile. */
 static void try_again(struct read_op *op)
 {
     if (++op->attempts % ATTEMPTS_AT_ONCE != 0)
         wait_at_barriers(op);
+    else if (!leads_data(op->node))
+        ask_leader(op);
     else
         env_timer_start(node_env(op->node), &op->pause,
                         (uint64_t)PAUSE_MS * 1000000);
@@ -259,7 +271,7 @@ void reader_start(struct reader *reader, struct read_op *op)
     op->active = true;
     op->attempts = 0;
     op->run = NULL;
-    op->unknown.count = 0;
+    op->unknown = (struct read_unknown){.count = 0};
     op->pause = (struct env_timer){.fire = pause_over};
     op->call.active = false;
     op->placement_wait = op->data_wait = (struct barrier_wait){0};

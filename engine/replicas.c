@@ -372,12 +372,14 @@ void replicas_on_gone(struct replicas *replicas,
     stop_peer(replica, &tombstone);
 }
 
+/* All nodes: those of its region as it knew it may have been removed since, and
+ * one that never had state knows none. */
 static void ask_whether_removed(struct replica *replica)
 {
     struct node *node = replica->replicas->node;
     struct peer_note note = {.peer = peer_id(replica->peer)};
-    uint64_t nodes[REGION_PEERS_MAX];
-    size_t count = peer_nodes(replica->peer, nodes);
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
 
     for (size_t i = 0; i < count; i++)
         if (nodes[i] != node_id(node))

@@ -5,11 +5,11 @@
  * peer was removed from its region.
  *
  * A removed peer learns so from its log, or, since nobody sends to it any
- * more, by asking: after some silence it asks the nodes of its region, and one
- * that has applied the removal says so. That is for ever true, because a peer
- * id never comes back. What is left then is a tombstone, for which the node
- * goes on to answer when it is asked for a vote: see learn_commit() in
- * raft/election.c, without which a removed voter could be missed.
+ * more, by asking: after some silence it asks all nodes, and one that has
+ * applied the removal says so. That is for ever true, because a peer id never
+ * comes back. What is left then is a tombstone, for which the node goes on to
+ * answer when it is asked for a vote: see learn_commit() in raft/election.c,
+ * without which a removed voter could be missed.
  *
  * Belongs to ENV_WORKER, except for what says otherwise. */
 

@@ -214,6 +214,20 @@ static void test_an_abort_is_remembered_while_its_sender_waits(void **state)
     assert_true(has_decision(f, 7));
 }
 
+/* Its intents would wait for nobody. */
+static void test_a_prepare_counts_while_its_transaction_is_held(void **state)
+{
+    struct fixture *f = *state;
+    struct command prepare = command(1, 9, 5);
+
+    prepare.op = COMMAND_TXN_PREPARE;
+    prepare.txn.id = (struct txn_id){NODE, 1, 5};
+    add(f, command(1, 6, 5), "six");
+    expect(f, prepare, ERR_NOT_FOUND, NULL);
+    add(f, command(1, 7, 7), "seven");
+    expect(f, prepare, ERR_CANCELED, NULL);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -227,6 +241,7 @@ int main(void)
         TEST(test_senders_are_apart),
         TEST(test_a_decide_counts_while_its_transaction_is_held),
         TEST(test_an_abort_is_remembered_while_its_sender_waits),
+        TEST(test_a_prepare_counts_while_its_transaction_is_held),
     };
 
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);
