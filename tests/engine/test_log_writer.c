@@ -132,6 +132,35 @@ static void test_a_write_without_changes_is_done_without_a_sync(void **state)
     assert_int_equal(stats.log_syncs, 0);
 }
 
+static const struct kv_ops *real_ops;
+static size_t unsynced_count;
+
+static int note_unsynced(struct kv *kv, struct kv_batch *batch,
+                         enum kv_durability durability, struct err *e)
+{
+    unsynced_count += durability != KV_SYNCED;
+    return real_ops->write(kv, batch, durability, e);
+}
+
+/* Only a power cut would tell the difference. */
+static void test_every_log_write_is_synced(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_ops noting = *f->kv->ops;
+    struct env_uv_stats stats;
+
+    real_ops = f->kv->ops;
+    noting.write = note_unsynced;
+    f->kv->ops = &noting;
+    fixture_new_env(f, &(struct env_uv_config){.log = NULL});
+    env_uv_start(f->uv);
+    write_all(f, WRITES, 10, &stats);
+    f->kv->ops = real_ops;
+
+    assert_int_equal(f->ran_count, WRITES);
+    assert_int_equal(unsynced_count, 0);
+}
+
 static int fail_write(struct kv *kv, struct kv_batch *batch,
                       enum kv_durability durability, struct err *e)
 {
@@ -173,6 +202,7 @@ int main(void)
         T(test_log_writes_that_wait_share_one_sync),
         T(test_a_group_ends_at_its_size_limit),
         T(test_a_write_without_changes_is_done_without_a_sync),
+        NOT_STARTED(test_every_log_write_is_synced),
         NOT_STARTED(test_a_failed_log_write_is_fatal_and_never_done),
     };
 

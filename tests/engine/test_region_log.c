@@ -271,7 +271,7 @@ static void random_step(struct fixture *f)
     else if (what < 37 && count > 0 && !waits)
         compact(f, f->now.last - pick(&f->random, count));
     else if (what == 37)
-        reset(f, f->now.last + 1 + pick(&f->random, 5), ++f->term);
+        reset(f, f->now.start + 1 + pick(&f->random, count + 6), ++f->term);
     else if (what == 38)
         crash(f);
     else if (what == 39 && !waits)

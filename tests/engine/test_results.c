@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "engine/node.h"
 #include "engine/results.h"
 #include "exec_fixture.h"
 
@@ -169,6 +170,50 @@ static void test_a_decide_counts_while_its_transaction_is_held(void **state)
     expect(f, decide, ERR_CANCELED, NULL);
 }
 
+static void put_decision(struct fixture *f, uint64_t sequence, bool committed)
+{
+    struct kv_batch *batch = kv_batch_new(f->state);
+    struct key key = key_decision(NODE, 1, sequence);
+    struct decision decision = {.txn.id = {NODE, 1, sequence},
+                                .committed = committed};
+    struct buf *bytes = decision_encode(&decision);
+
+    kv_batch_put(batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    buf_unref(bytes);
+    kv_batch_free(batch);
+}
+
+static bool has_decision(struct fixture *f, uint64_t sequence)
+{
+    struct key key = key_decision(NODE, 1, sequence);
+    struct kv_value value = {0};
+    int rc = kv_get(f->state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
+
+/* Commits are forgotten by FORGET, aborts when nobody can ask to commit them
+ * any more. */
+static void test_an_abort_is_remembered_while_its_sender_waits(void **state)
+{
+    struct fixture *f = *state;
+
+    results_free(f->results);
+    assert_int_equal(results_open(&f->results, f->state, REGION_PLACEMENT), 0);
+    put_decision(f, 5, false);
+    put_decision(f, 6, true);
+    put_decision(f, 7, false);
+    add(f, command(1, 9, 5), "nine");
+    assert_true(has_decision(f, 5));
+    add(f, command(1, 10, 7), "ten");
+    assert_false(has_decision(f, 5));
+    assert_true(has_decision(f, 6));
+    assert_true(has_decision(f, 7));
+}
+
 /* Its intents would wait for nobody. */
 static void test_a_prepare_counts_while_its_transaction_is_held(void **state)
 {
@@ -195,6 +240,7 @@ int main(void)
         TEST(test_a_newer_boot_drops_the_older_one_s),
         TEST(test_senders_are_apart),
         TEST(test_a_decide_counts_while_its_transaction_is_held),
+        TEST(test_an_abort_is_remembered_while_its_sender_waits),
         TEST(test_a_prepare_counts_while_its_transaction_is_held),
     };
 

@@ -329,6 +329,32 @@ static void test_large_content_is_cut_into_chunks(void **state)
     assert_same_content(f->from, f->to);
 }
 
+static void test_what_comes_later_is_not_in_a_snapshot(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot_reader *reader = NULL;
+    struct key late = key_user('d', 5, slice_of("late"));
+    struct buf *payload = NULL;
+    struct slice rest;
+    bool last = false;
+
+    put_records(f->from, &region_data, MARKER_INDEX);
+    assert_int_equal(snapshot_reader_open(&reader, f->from, 1), 0);
+    put(f->from, late, slice_of("v"));
+    assert_int_equal(snapshot_reader_next(reader, &payload, &last), 0);
+    assert_true(last);
+    rest = (struct slice){payload->data, payload->size};
+    while (rest.size > 0) {
+        struct slice key;
+        struct slice value;
+
+        assert_int_equal(snapshot_pair_next(&rest, &key, &value), 0);
+        assert_false(slice_equal(key, key_slice(&late)));
+    }
+    buf_unref(payload);
+    snapshot_reader_free(reader);
+}
+
 /* ---- what a writer refuses ---- */
 
 static void test_a_region_that_is_not_there_cannot_be_read(void **state)
@@ -390,6 +416,42 @@ static void test_only_keys_of_the_region_in_order_are_taken(void **state)
     assert_int_equal(put_two(f, low, key_region(1)), ERR_PROTOCOL);
 }
 
+/* Whether a snapshot that has only this one record could be finished. */
+static int finish_with(struct fixture *f, struct key key, struct slice value)
+{
+    struct snapshot_writer *writer = NULL;
+    uint8_t bytes[1024];
+    struct slice payload = {bytes, add_pair(bytes, key, value)};
+    int rc;
+
+    assert_int_equal(snapshot_writer_open(&writer, f->to, &region_data,
+                                          MARKER_INDEX, MARKER_TERM, NULL),
+                     0);
+    assert_int_equal(
+        snapshot_writer_put(writer, payload, snapshot_checksum(payload), NULL),
+        0);
+    rc = snapshot_writer_finish(writer, NULL);
+    snapshot_writer_free(writer);
+    return rc;
+}
+
+static void test_marker_and_descriptor_must_both_come(void **state)
+{
+    struct fixture *f = *state;
+    struct marker marker = {.index = MARKER_INDEX, .term = MARKER_TERM};
+    uint8_t small[MARKER_SIZE_MAX];
+    size_t size = marker_encode(&marker, small);
+    struct buf *descriptor = region_encode(&region_data);
+
+    assert_int_equal(finish_with(f, key_marker(1), (struct slice){small, size}),
+                     ERR_PROTOCOL);
+    assert_int_equal(
+        finish_with(f, key_region(1),
+                    (struct slice){descriptor->data, descriptor->size}),
+        ERR_PROTOCOL);
+    buf_unref(descriptor);
+}
+
 static void test_a_damaged_payload_is_refused(void **state)
 {
     struct fixture *f = *state;
@@ -426,6 +488,8 @@ int main(void)
         T(test_large_content_is_cut_into_chunks),
         T(test_a_region_that_is_not_there_cannot_be_read),
         T(test_only_keys_of_the_region_in_order_are_taken),
+        T(test_what_comes_later_is_not_in_a_snapshot),
+        T(test_marker_and_descriptor_must_both_come),
         T(test_a_damaged_payload_is_refused),
     };
 

@@ -12,7 +12,11 @@
 
 #include "tests/engine/two_nodes.h"
 
-enum { ENTRIES = 100, OLD_ENTRIES = 3, PATIENCE = 600 /* ticks */ };
+enum {
+    ENTRIES = 100,
+    OLD_ENTRIES = 3,
+    PATIENCE = 600 /* ticks */
+};
 
 static int setup(void **state)
 {
@@ -36,14 +40,6 @@ static uint64_t snapshots_sent(struct two_nodes *all)
 
     peer_status(all->node[LEADER].peer, &status);
     return status.snapshots_sent;
-}
-
-static uint64_t follower_first_index(struct two_nodes *all)
-{
-    struct peer_status status;
-
-    peer_status(all->node[FOLLOWER].peer, &status);
-    return status.first_index;
 }
 
 /* And nothing is left running. */
@@ -117,6 +113,38 @@ static void test_a_damaged_chunk_is_not_taken(void **state)
     assert_int_equal(snapshots_sent(all), 2);
 }
 
+static bool repeat(struct two_nodes *all, struct packet *packet)
+{
+    struct node *to = &all->node[packet->to - 1];
+
+    if (packet->packet.type != WIRE_RAFT)
+        snapshots_on_packet(to->snapshots, packet->from, &packet->packet);
+    return true;
+}
+
+static void test_packets_that_come_twice_count_once(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = repeat;
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
+/* It might reach into a neighbour's keys. */
+static void test_a_snapshot_of_another_range_is_refused(void **state)
+{
+    struct two_nodes *all = *state;
+
+    put_range_end(&all->node[LEADER], "e");
+    for (unsigned i = 0; i < 60; i++)
+        tick(all);
+    assert_true(snapshots_sent(all) > 1);
+    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
+    put_range_end(&all->node[LEADER], "");
+    assert_restored(all);
+}
+
 static bool lose_acks(struct two_nodes *all, struct packet *packet)
 {
     (void)all;
@@ -143,6 +171,27 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
     all->filter = NULL;
     assert_restored(all);
     assert_int_equal(snapshots_sent(all), 2);
+}
+
+/* Raft knows of the newer one only: a report would end that. */
+static void test_a_replaced_stream_is_not_reported(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *leader = &all->node[LEADER];
+    struct raft_message message = {.type = RAFT_MSG_SNAP,
+                                   .from = LEADER_PEER,
+                                   .to = FOLLOWER_PEER,
+                                   .term = LEADER_TERM + 1};
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, has_lost_one, PATIENCE));
+    snapshots_send(leader->snapshots, leader->peer, 2, &message);
+    for (unsigned i = 0; i < 20; i++)
+        tick(all);
+    assert_int_equal(snapshots_sent(all), 1);
+    assert_int_equal(snapshots_running(leader->snapshots), 1);
+    all->filter = NULL;
+    assert_restored(all);
 }
 
 static void test_a_lost_connection_ends_the_streams_at_both_ends(void **state)
@@ -190,6 +239,50 @@ static void test_a_crash_before_the_log_is_reset_is_repaired(void **state)
     assert_restored(all);
 }
 
+/* At the snapshot's place the log has an entry of another term. */
+static void test_a_crash_before_a_contradicting_log_is_reset(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    append_entries(follower, LEADER_INDEX, 0);
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    all->filter = NULL;
+    follower->hold_log = false;
+    restart(follower);
+    assert_int_equal(follower_first_index(all), LEADER_INDEX + 1);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+}
+
+static unsigned passed_count;
+
+static void note_passed(struct applied_waiter *waiter)
+{
+    (void)waiter;
+    passed_count++;
+}
+
+/* What is read would be of both states. */
+static void test_readers_wait_for_an_install(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+    struct applied_waiter waiter = {.done = note_passed};
+
+    passed_count = 0;
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    peer_wait_applied(follower->peer, &waiter, FOLLOWER_INDEX);
+    assert_int_equal(passed_count, 0);
+    all->filter = NULL;
+    follower->hold_log = false;
+    run(all);
+    assert_int_equal(passed_count, 1);
+    assert_restored(all);
+}
+
 static bool lose_what_the_follower_says(struct two_nodes *all,
                                         struct packet *packet)
 {
@@ -221,6 +314,95 @@ static void test_an_install_waits_for_the_log(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+/* As from a leader of a term that the follower hears of only now. */
+static bool raise_term_of_snapshot(struct two_nodes *all, struct packet *packet)
+{
+    struct buf *header = packet->packet.header;
+    struct snapshot_begin begin;
+
+    (void)all;
+    if (packet->packet.type != WIRE_SNAPSHOT_BEGIN)
+        return true;
+    assert_int_equal(snapshot_begin_decode(
+                         &begin, (struct slice){header->data, header->size}),
+                     0);
+    begin.raft_term++;
+    packet->packet.header = snapshot_begin_encode(&begin);
+    snapshot_begin_release(&begin);
+    buf_unref(header);
+    return true;
+}
+
+static bool has_installed(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.snapshots_restored > 0;
+}
+
+/* It was acknowledged in that term, so no older leader may take it back. */
+static void test_the_term_of_a_snapshot_survives_a_restart(void **state)
+{
+    struct two_nodes *all = *state;
+    uint64_t term;
+
+    all->filter = raise_term_of_snapshot;
+    assert_true(tick_until(all, has_installed, PATIENCE));
+    term = follower_term(all);
+    restart(&all->node[FOLLOWER]);
+    assert_int_equal(follower_term(all), term);
+    all->filter = NULL;
+    assert_restored(all);
+}
+
+/* The snapshot was the first that was heard of that term, and all that was
+ * written of it: a term below that of the log's end would be voted in twice. */
+static void test_a_repaired_log_has_the_term_of_its_position(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    all->filter = NULL;
+    follower->hold_log = false;
+    put_term(follower, FOLLOWER_TERM);
+    restart(follower);
+    assert_int_equal(follower_term(all), LEADER_TERM);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+}
+
+static bool is_restoring(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.state == PEER_RESTORING;
+}
+
+/* They would be applied to the new state, and the marker go back. */
+static void test_an_install_waits_for_entries_being_applied(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    follower->hold_apply = true;
+    append_entries(follower, 2, 2);
+    assert_true(tick_until(all, is_restoring, PATIENCE));
+    for (unsigned i = 0; i < 5; i++)
+        tick(all);
+    assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX);
+    assert_true(has_entries(follower, OLD_ENTRIES));
+    follower->hold_apply = false;
+    run(all);
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
+/* ---- the end ---- */
+
 static bool is_streaming(struct two_nodes *all)
 {
     return all->chunk_count > 0;
@@ -251,10 +433,18 @@ int main(void)
         T(test_what_was_restored_survives_a_restart),
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
+        T(test_a_snapshot_of_another_range_is_refused),
+        T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
+        T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
         T(test_a_crash_before_the_log_is_reset_is_repaired),
+        T(test_a_crash_before_a_contradicting_log_is_reset),
+        T(test_readers_wait_for_an_install),
         T(test_an_install_waits_for_the_log),
+        T(test_the_term_of_a_snapshot_survives_a_restart),
+        T(test_a_repaired_log_has_the_term_of_its_position),
+        T(test_an_install_waits_for_entries_being_applied),
         T(test_both_ends_can_be_closed_in_the_middle),
     };
 

@@ -90,8 +90,7 @@ uint64_t node_id(const struct node *node)
 
 uint64_t node_log_keep(const struct node *node)
 {
-    (void)node;
-    return LOG_KEEP_DEFAULT;
+    return node->log_keep;
 }
 
 struct peer *node_peer(const struct node *node, uint64_t region)
@@ -173,7 +172,7 @@ static bool run_tasks(struct node *node)
     for (size_t owner = 0; owner < ENV_OWNERS; owner++) {
         struct env_task *task = STAILQ_FIRST(&node->tasks[owner]);
 
-        if (task == NULL)
+        if (task == NULL || (owner == ENV_APPLY && node->hold_apply))
             continue;
         STAILQ_REMOVE_HEAD(&node->tasks[owner], link);
         task->run(task);
@@ -267,6 +266,22 @@ bool tick_until(struct two_nodes *all, bool (*done)(struct two_nodes *all),
     return done(all);
 }
 
+uint64_t follower_term(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.term;
+}
+
+uint64_t follower_first_index(struct two_nodes *all)
+{
+    struct peer_status status;
+
+    peer_status(all->node[FOLLOWER].peer, &status);
+    return status.first_index;
+}
+
 bool follower_is_restored(struct two_nodes *all)
 {
     return peer_applied(all->node[FOLLOWER].peer) > LEADER_INDEX &&
@@ -309,38 +324,81 @@ bool has_entries(struct node *node, size_t count)
     return found == count;
 }
 
+static void put_hard_state(struct node *node, const struct hard_state *hard)
+{
+    uint8_t small[MARKER_SIZE_MAX];
+    size_t size = hard_state_encode(hard, small);
+
+    put(node->env.log, key_hard_state(REGION_FIRST_DATA),
+        (struct slice){small, size});
+}
+
+void put_term(struct node *node, uint64_t term)
+{
+    put_hard_state(node, &(struct hard_state){.term = term});
+}
+
+void append_entries(struct node *follower, size_t count, size_t committed_count)
+{
+    struct raft_message message = {.type = RAFT_MSG_APP,
+                                   .from = LEADER_PEER,
+                                   .to = FOLLOWER_PEER,
+                                   .term = FOLLOWER_TERM + 1,
+                                   .log_term = FOLLOWER_TERM,
+                                   .index = FOLLOWER_INDEX,
+                                   .commit = FOLLOWER_INDEX + committed_count};
+
+    for (size_t i = 1; i <= count; i++)
+        raft_entries_append(&message.entries,
+                            &(struct raft_entry){.index = FOLLOWER_INDEX + i,
+                                                 .term = FOLLOWER_TERM + 1});
+    peer_step(follower->peer, LEADER + 1, &message);
+    raft_entries_release(&message.entries);
+}
+
 /* ---- life ---- */
 
 static const struct region region_both = {
     .id = REGION_FIRST_DATA,
     .conf_ver = 1,
     .version = 1,
-    .peers = {{11, 1, PEER_VOTER}, {12, 2, PEER_VOTER}},
+    .peers = {{LEADER_PEER, 1, PEER_VOTER}, {FOLLOWER_PEER, 2, PEER_VOTER}},
     .peer_count = 2,
-    .voters = {11, 12},
+    .voters = {LEADER_PEER, FOLLOWER_PEER},
     .voter_count = 2,
 };
+
+static void put_region(struct node *node, const struct region *region)
+{
+    struct buf *bytes = region_encode(region);
+
+    put(node->env.state, key_region(REGION_FIRST_DATA),
+        (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+void put_range_end(struct node *node, const char *end)
+{
+    struct region region = region_both;
+
+    region.end = slice_of(end);
+    put_region(node, &region);
+}
 
 static void found(struct node *node, uint64_t index, uint64_t term)
 {
     struct marker marker = {.index = index, .term = term};
     struct log_start start = {.index = index, .term = term};
-    struct hard_state hard = {.term = term, .commit = index};
-    struct buf *bytes = region_encode(&region_both);
     uint8_t small[MARKER_SIZE_MAX];
     size_t size = marker_encode(&marker, small);
 
-    put(node->env.state, key_region(REGION_FIRST_DATA),
-        (struct slice){bytes->data, bytes->size});
+    put_region(node, &region_both);
     put(node->env.state, key_marker(REGION_FIRST_DATA),
         (struct slice){small, size});
     size = log_start_encode(&start, small);
     put(node->env.log, key_log_start(REGION_FIRST_DATA),
         (struct slice){small, size});
-    size = hard_state_encode(&hard, small);
-    put(node->env.log, key_hard_state(REGION_FIRST_DATA),
-        (struct slice){small, size});
-    buf_unref(bytes);
+    put_hard_state(node, &(struct hard_state){.term = term, .commit = index});
 }
 
 static void open_node(struct node *node)
@@ -388,8 +446,9 @@ struct two_nodes *two_nodes_new(void)
         node->env = (struct env){&fake_ops, kv_mem_new(), kv_mem_new()};
         node->id = i + 1;
         node->all = all;
+        node->log_keep = LOG_KEEP_DEFAULT;
         found(node, i == LEADER ? LEADER_INDEX : FOLLOWER_INDEX,
-              i == LEADER ? 5 : 2);
+              i == LEADER ? LEADER_TERM : FOLLOWER_TERM);
         open_node(node);
     }
     return all;

@@ -12,7 +12,16 @@
 #include "engine/node.h"
 #include "engine/snapshot.h"
 
-enum { LEADER = 0, FOLLOWER = 1, LEADER_INDEX = 100, FOLLOWER_INDEX = 10 };
+enum {
+    LEADER = 0, /* in the array; node ids are one more */
+    FOLLOWER = 1,
+    LEADER_PEER = 11,
+    FOLLOWER_PEER = 12,
+    LEADER_INDEX = 100, /* the ends of their logs */
+    LEADER_TERM = 5,
+    FOLLOWER_INDEX = 10,
+    FOLLOWER_TERM = 2
+};
 
 struct two_nodes;
 
@@ -36,7 +45,9 @@ struct node {
     struct snapshots *snapshots;
     struct env_tasks tasks[ENV_OWNERS];
     struct log_writes log_writes;
-    bool hold_log; /* log writes wait */
+    uint64_t log_keep;
+    bool hold_log;   /* log writes wait */
+    bool hold_apply; /* so does ENV_APPLY */
     int fatal_count;
 };
 
@@ -60,6 +71,16 @@ void put_entries(struct node *node, size_t count);
 /* As put_entries() left it, or else as if nothing had ever been put. */
 bool has_entries(struct node *node, size_t count);
 
+/* Makes this the end of the region in the node's state; "" for none. */
+void put_range_end(struct node *node, const char *end);
+/* Makes this the term on the node's disk, for its next start. */
+void put_term(struct node *node, uint64_t term);
+
+/* An earlier leader's last words to the follower: entries, of which the first
+ * `committed_count` are committed. */
+void append_entries(struct node *follower, size_t count,
+                    size_t committed_count);
+
 void run(struct two_nodes *all);
 /* 100 ms. */
 void tick(struct two_nodes *all);
@@ -67,6 +88,9 @@ void tick(struct two_nodes *all);
 bool tick_until(struct two_nodes *all, bool (*done)(struct two_nodes *all),
                 unsigned count);
 bool follower_is_restored(struct two_nodes *all);
+uint64_t follower_term(struct two_nodes *all);
+/* Of its log. */
+uint64_t follower_first_index(struct two_nodes *all);
 
 /* Forgets all that is queued and opens the peer anew. */
 void restart(struct node *node);

@@ -224,6 +224,23 @@ static void test_own_vote_waits_for_the_disk(void **state)
     raft_ready_release(&ready);
 }
 
+/* A vote in a term that is known already is all that changes. */
+static void test_vote_alone_is_synced(void **state)
+{
+    struct peer *p = *state;
+    struct raft_ready ready;
+
+    p->storage.hard_state.term = 4;
+    peer_start(p);
+    (void)raft_step(p->raft,
+                    &(struct raft_message){
+                        .type = RAFT_MSG_VOTE, .from = 2, .to = 1, .term = 4});
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    assert_int_equal(ready.hard_state.vote, 2);
+    assert_true(ready.must_sync);
+    raft_ready_release(&ready);
+}
+
 /* A candidate asks when its term, its vote and the log that it claims to have
  * are durable. After a crash it would otherwise stand in the same term again,
  * and answers to the first request would elect it with a shorter log. */
@@ -462,6 +479,7 @@ int main(void)
         UNIT(test_majority_wins),
         UNIT(test_repeated_votes_do_not_win),
         UNIT(test_own_vote_waits_for_the_disk),
+        UNIT(test_vote_alone_is_synced),
         UNIT(test_request_for_votes_waits_for_the_disk),
         UNIT(test_candidate_follows_a_leader),
         UNIT(test_pre_vote_leaves_the_term),

@@ -35,6 +35,30 @@ static void test_probe_sends_one_message(void **state)
     assert_int_equal(peer_last_to(p, RAFT_MSG_APP, 2)->entries.count, 3);
 }
 
+static size_t probes_to_two_after_rejection(struct peer *p)
+{
+    (void)peer_receive(p, &(struct raft_message){.type = RAFT_MSG_APP_RESP,
+                                                 .from = 2,
+                                                 .term = raft_term(p->raft),
+                                                 .index = 3,
+                                                 .reject = true,
+                                                 .reject_hint = 1,
+                                                 .log_term = 1});
+    return peer_count(p, RAFT_MSG_APP);
+}
+
+/* The rejection of an earlier probe says nothing of the last one. */
+static void test_late_rejection_sends_no_probe(void **state)
+{
+    struct peer *p = *state;
+
+    peer_store(p, (uint64_t[]){1, 1, 1}, 3);
+    peer_lead(p, 3);
+    assert_int_equal(probes_to_two_after_rejection(p), 1);
+    assert_int_equal(peer_last_to(p, RAFT_MSG_APP, 2)->index, 1);
+    assert_int_equal(probes_to_two_after_rejection(p), 1);
+}
+
 /* No more messages are in flight than allowed; an answer makes room. */
 static void test_inflight_messages_are_limited(void **state)
 {
@@ -278,6 +302,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         UNIT(test_probe_sends_one_message),
+        UNIT(test_late_rejection_sends_no_probe),
         UNIT(test_inflight_messages_are_limited),
         UNIT(test_inflight_bytes_are_limited),
         UNIT(test_full_window_still_lets_an_empty_append_through),

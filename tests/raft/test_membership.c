@@ -77,6 +77,27 @@ static void test_one_change_at_a_time(void **state)
     assert_null(p->applied.item[2].data);
 }
 
+/* Committed is not enough: the next one would be judged by a configuration
+ * that is already replaced. */
+static void test_committed_change_still_blocks_the_next(void **state)
+{
+    struct peer *p = *state;
+
+    lead(p);
+    (void)change(p, RAFT_TRANSITION_AUTO, RAFT_ADD_VOTER, 4);
+    (void)raft_step(p->raft, &(struct raft_message){.type = RAFT_MSG_APP_RESP,
+                                                    .from = 2,
+                                                    .to = 1,
+                                                    .term = raft_term(p->raft),
+                                                    .index = 2});
+    assert_int_equal(raft_commit(p->raft), 2);
+    assert_int_equal(raft_applied(p->raft), 1);
+    (void)change(p, RAFT_TRANSITION_AUTO, RAFT_ADD_VOTER, 5);
+    peer_acknowledge(p, 2, 3);
+    peer_acknowledge(p, 3, 3);
+    assert_int_equal(voter_count(p), 4);
+}
+
 /* A new leader does not know whether its tail holds a change. */
 static void test_new_leader_waits_for_its_tail(void **state)
 {
@@ -241,6 +262,7 @@ int main(void)
         UNIT(test_change_takes_effect_when_applied),
         UNIT(test_new_peer_is_probed),
         UNIT(test_one_change_at_a_time),
+        UNIT(test_committed_change_still_blocks_the_next),
         UNIT(test_new_leader_waits_for_its_tail),
         UNIT(test_impossible_change_is_refused),
         UNIT(test_joint_commit_needs_both_halves),

@@ -225,6 +225,20 @@ static void test_wanted_snapshot_replaces_an_intact_log(void **state)
     assert_int_equal(peer_status(p).snapshot_wanted, 0);
 }
 
+/* An older last entry may lie behind the leader's end: no snapshot would ever
+ * reach it. */
+static void test_snapshot_is_wanted_when_the_leader_has_the_log(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 3, 1);
+    peer_append(p, 2, 1, 1, 2, 0, 1);
+    assert_int_equal(raft_request_snapshot(p->raft), ERR_BUSY);
+    peer_append(p, 2, 1, 1, 2, 1, 1);
+    assert_int_equal(raft_request_snapshot(p->raft), 0);
+}
+
 /* It still confirms what it has, or that might never be committed. */
 static void test_peer_that_wants_a_snapshot_confirms_its_log(void **state)
 {
@@ -481,6 +495,7 @@ int main(void)
         UNIT(test_no_campaign_during_a_restore),
         UNIT(test_snapshot_completion_counts_in_any_term),
         UNIT(test_wanted_snapshot_replaces_an_intact_log),
+        UNIT(test_snapshot_is_wanted_when_the_leader_has_the_log),
         UNIT(test_peer_that_wants_a_snapshot_confirms_its_log),
         UNIT(test_leader_serves_a_wanted_snapshot),
         UNIT(test_snapshot_of_a_past_term_is_not_taken),

@@ -22,10 +22,13 @@ static void test_lagging_target_is_brought_up_first(void **state)
     struct peer *p = *state;
 
     peer_lead(p, 3);
+    (void)peer_propose(p, "x");
     (void)raft_transfer_leader(p->raft, 3);
     peer_pump(p);
     assert_null(peer_last(p, RAFT_MSG_TIMEOUT_NOW));
     peer_acknowledge(p, 3, 1);
+    assert_null(peer_last(p, RAFT_MSG_TIMEOUT_NOW));
+    peer_acknowledge(p, 3, 2);
     assert_int_equal(peer_last(p, RAFT_MSG_TIMEOUT_NOW)->to, 3);
 }
 

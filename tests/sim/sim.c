@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* sim [--seed N] [--seeds COUNT] [--jobs J] [--verbose] [--history DIR]
+/* sim [--seed N] [--seeds COUNT] [--failures N] [--jobs J] [--verbose]
+ *     [--history DIR]
  *
  * Runs COUNT seeds from N on (one, a fresh one, by default), each in a process
  * of its own, and every eighth of them (the only one always) twice, to see
  * that both do the same. A seed that fails is run again with notes, whose last
- * ones are printed. The last line is `N passed, N failed`.
+ * ones are printed; after N failures (5) it ends. The last line is
+ * `N passed, N failed`.
  *
  * --history writes each seed's history to DIR/SEED.jsonl: sim_lincheck.h. */
 
@@ -45,6 +47,7 @@ struct slot {
 struct options {
     uint64_t seed;
     uint64_t seeds;
+    uint64_t failures;
     size_t jobs;
     bool verbose;
     const char *history; /* folder, or NULL */
@@ -226,7 +229,7 @@ static void run_all(struct campaign *c)
     size_t running_count = 0;
 
     while (started < o->seeds || running_count > 0) {
-        bool more = started < o->seeds && c->failed < FAILURES_MAX;
+        bool more = started < o->seeds && c->failed < o->failures;
 
         if (!more && running_count == 0)
             return;
@@ -282,7 +285,8 @@ static uint64_t fresh_seed(void)
 
 static bool read_options(struct options *o, int argc, char **argv)
 {
-    *o = (struct options){.seed = fresh_seed(), .seeds = 1, .jobs = 1};
+    *o = (struct options){
+        .seed = fresh_seed(), .seeds = 1, .failures = FAILURES_MAX, .jobs = 1};
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--verbose") == 0)
             o->verbose = true;
@@ -290,6 +294,8 @@ static bool read_options(struct options *o, int argc, char **argv)
             o->seed = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
             o->seeds = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--failures") == 0 && i + 1 < argc)
+            o->failures = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--history") == 0 && i + 1 < argc)
             o->history = argv[++i];
         else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc)
@@ -297,7 +303,7 @@ static bool read_options(struct options *o, int argc, char **argv)
         else
             return false;
     }
-    return o->jobs > 0 && o->jobs <= JOBS_MAX;
+    return o->failures > 0 && o->jobs > 0 && o->jobs <= JOBS_MAX;
 }
 
 int main(int argc, char **argv)
@@ -307,7 +313,8 @@ int main(int argc, char **argv)
 
     if (!read_options(&c.options, argc, argv)) {
         (void)fprintf(stderr, "usage: sim [--seed N] [--seeds COUNT] "
-                              "[--jobs J] [--verbose] [--history DIR]\n");
+                              "[--failures N] [--jobs J] [--verbose] "
+                              "[--history DIR]\n");
         return 2;
     }
     (void)printf("seeds %" PRIu64 " to %" PRIu64 "\n", c.options.seed,

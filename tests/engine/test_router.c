@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a call may conclude from answers that come late, twice or for somebody
+ * else, on a node that holds no region itself. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "engine/flow.h"
+#include "engine/keys.h"
+#include "engine/router.h"
+#include "engine/timers.h"
+
+enum { OWN_NODE = 9, DEADLINE_MS = 1000 };
+
+struct node {
+    struct env env;
+    struct node_config config;
+    struct router *router;
+    struct timers timers;
+    uint64_t now_ns;
+    struct call sent; /* the last one */
+    uint64_t sent_to;
+    unsigned sent_count;
+    struct call_return returned; /* to a call of another node */
+    bool disk_full;
+};
+
+struct fixture {
+    struct node node;
+    struct router_call call;
+    unsigned done_count;
+    int status;
+};
+
+/* ---- env.h ---- */
+
+static struct node *node_of(struct env *env)
+{
+    return container_of(env, struct node, env);
+}
+
+static uint64_t fake_clock(struct env *env)
+{
+    return node_of(env)->now_ns;
+}
+
+static void fake_timer_start(struct env *env, struct env_timer *timer,
+                             uint64_t delay_ns)
+{
+    struct node *node = node_of(env);
+
+    timers_start(&node->timers, timer, node->now_ns + delay_ns);
+}
+
+static void fake_timer_stop(struct env *env, struct env_timer *timer)
+{
+    timers_stop(&node_of(env)->timers, timer);
+}
+
+static const struct env_ops fake_ops = {
+    .mono_ns = fake_clock,
+    .wall_ns = fake_clock,
+    .timer_start = fake_timer_start,
+    .timer_stop = fake_timer_stop,
+};
+
+/* ---- node.h ---- */
+
+struct env *node_env(struct node *node)
+{
+    return &node->env;
+}
+
+const struct node_config *node_config(const struct node *node)
+{
+    return &node->config;
+}
+
+uint64_t node_id(const struct node *node)
+{
+    return node->config.identity.node_id;
+}
+
+uint64_t node_log_keep(const struct node *node)
+{
+    return node->config.log_keep;
+}
+
+struct router *node_router(const struct node *node)
+{
+    return node->router;
+}
+
+struct peer *node_peer(const struct node *node, uint64_t region)
+{
+    (void)node;
+    (void)region;
+    return NULL;
+}
+
+struct peer *node_any_peer(const struct node *node, uint64_t region)
+{
+    return node_peer(node, region);
+}
+
+void node_on_peer_restored(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+void node_on_peer_removed(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+struct flows *node_flows(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+void flows_on_release(struct flows *flows)
+{
+    assert_null(flows);
+}
+
+struct reader *node_reader(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+struct barrier *node_barrier(const struct node *node, uint64_t region)
+{
+    (void)node;
+    (void)region;
+    return NULL;
+}
+
+size_t node_region_nodes(const struct node *node, uint64_t region,
+                         uint64_t nodes[NODES_MAX])
+{
+    (void)node;
+    (void)region;
+    nodes[0] = 1;
+    nodes[1] = 2;
+    return 2;
+}
+
+bool node_link_up(const struct node *node, uint64_t node_id)
+{
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+bool node_disk_full(const struct node *node)
+{
+    return node->disk_full;
+}
+
+uint64_t node_stamp(struct node *node)
+{
+    return node->now_ns;
+}
+
+void node_send(struct node *node, uint64_t to, enum env_channel channel,
+               uint16_t type, struct buf *header, struct buf *payload)
+{
+    struct slice bytes = {header->data, header->size};
+
+    (void)channel;
+    (void)payload;
+    if (type == WIRE_RETURN) {
+        assert_int_equal(call_return_decode(&node->returned, bytes), 0);
+        return;
+    }
+    assert_int_equal(type, WIRE_CALL);
+    assert_int_equal(call_decode(&node->sent, bytes), 0);
+    node->sent_to = to;
+    node->sent_count++;
+}
+
+void node_send_raft(struct node *node, uint64_t to, uint64_t region,
+                    const struct raft_message *message)
+{
+    (void)node;
+    (void)to;
+    (void)region;
+    (void)message;
+}
+
+void node_send_snapshot(struct node *node, struct peer *peer, uint64_t to,
+                        const struct raft_message *message)
+{
+    (void)node;
+    (void)peer;
+    (void)to;
+    (void)message;
+}
+
+void node_on_leader_change(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+void node_flush_state(struct node *node)
+{
+    (void)node;
+}
+
+void node_log_event(struct node *node, enum log_level level, const char *format,
+                    ...)
+{
+    (void)node;
+    (void)level;
+    (void)format;
+}
+
+/* ---- the fixture ---- */
+
+static void boot(struct fixture *f)
+{
+    f->node.config.identity.boot++;
+    f->node.router = router_new(&f->node);
+}
+
+static void shut_down(struct fixture *f)
+{
+    router_stop(f->node.router);
+    router_free(f->node.router);
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof *f);
+
+    f->node.env.ops = &fake_ops;
+    f->node.config.identity.node_id = OWN_NODE;
+    f->node.now_ns = 1000;
+    timers_init(&f->node.timers);
+    boot(f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    shut_down(f);
+    free(f);
+    return 0;
+}
+
+static void on_done(struct router_call *call, int status,
+                    const struct result *result, uint64_t index)
+{
+    struct fixture *f = container_of(call, struct fixture, call);
+
+    (void)result;
+    (void)index;
+    f->done_count++;
+    f->status = status;
+}
+
+static void start(struct fixture *f)
+{
+    struct command command = {
+        .op = COMMAND_UNLINK, .dir = 1, .name = slice_of("a")};
+
+    f->call = (struct router_call){
+        .kind = CALL_PROPOSE,
+        .region = REGION_FIRST_DATA,
+        .deadline_ns = f->node.now_ns + DEADLINE_MS * UINT64_C(1000000),
+        .done = on_done};
+    f->done_count = 0;
+    router_call(f->node.router, &f->call, &command);
+}
+
+static void pass(struct fixture *f, uint64_t ms)
+{
+    f->node.now_ns += ms * 1000000;
+    timers_fire(&f->node.timers, f->node.now_ns);
+}
+
+static void answer(struct fixture *f, const struct call_return *answer,
+                   struct buf *payload)
+{
+    struct buf *header = call_return_encode(answer);
+    struct env_packet packet = {.type = WIRE_RETURN,
+                                .header = header,
+                                .payloads = &payload,
+                                .payload_count = payload != NULL ? 1 : 0};
+
+    router_on_return(f->node.router, &packet);
+    buf_unref(header);
+}
+
+/* By one that does not lead, and knows as leader `leader`. */
+static void refuse(struct fixture *f, uint64_t ticket, uint64_t leader,
+                   bool proposed)
+{
+    answer(f,
+           &(struct call_return){.ticket = ticket,
+                                 .status = ERR_NOT_LEADER,
+                                 .leader_node = leader,
+                                 .proposed = proposed},
+           NULL);
+}
+
+static void succeed(struct fixture *f, uint64_t ticket)
+{
+    struct buf *bytes = result_encode(&(struct result){.status = 0});
+
+    answer(f, &(struct call_return){.ticket = ticket}, bytes);
+    buf_unref(bytes);
+}
+
+/* ---- tests ---- */
+
+static void test_an_answer_ends_a_call(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    succeed(f, f->node.sent.ticket);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(f->status, 0);
+    succeed(f, f->node.sent.ticket);
+    assert_int_equal(f->done_count, 1);
+}
+
+static void test_a_refusal_leads_to_the_leader(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    refuse(f, f->node.sent.ticket, 2, false);
+    assert_int_equal(f->node.sent_count, 2);
+    assert_int_equal(f->node.sent_to, 2);
+}
+
+/* The attempt under way may still be applied, whatever the earlier one says. */
+static void test_a_refusal_that_comes_twice_counts_once(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t first;
+
+    start(f);
+    first = f->node.sent.ticket;
+    refuse(f, first, 2, false);
+    refuse(f, first, 2, false);
+    assert_int_equal(f->node.sent_count, 2);
+    pass(f, DEADLINE_MS);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(f->status, ERR_UNKNOWN_OUTCOME);
+}
+
+/* Nothing is under way at the deadline. */
+static void test_what_was_only_refused_is_surely_not_applied(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    pass(f, DEADLINE_MS - 5);
+    refuse(f, f->node.sent.ticket, 0, false);
+    pass(f, 5);
+    assert_int_equal(f->status, ERR_NO_QUORUM);
+}
+
+static void test_what_was_in_a_log_may_still_be_applied(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    refuse(f, f->node.sent.ticket, 2, true);
+    pass(f, DEADLINE_MS - 5);
+    refuse(f, f->node.sent.ticket, 0, false);
+    pass(f, 5);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(f->status, ERR_UNKNOWN_OUTCOME);
+}
+
+static void test_no_answer_of_an_earlier_boot_fits(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t ticket;
+
+    start(f);
+    ticket = f->node.sent.ticket;
+    shut_down(f);
+    boot(f);
+    start(f);
+    succeed(f, ticket);
+    assert_int_equal(f->done_count, 0);
+    succeed(f, f->node.sent.ticket);
+    assert_int_equal(f->done_count, 1);
+}
+
+/* Another node has this proposed; returns the answer's status. */
+static int propose_for_another(struct fixture *f, struct buf *command)
+{
+    struct call call = {
+        .ticket = 7, .region = REGION_FIRST_DATA, .kind = CALL_PROPOSE};
+    struct buf *header = call_encode(&call);
+    struct env_packet packet = {.type = WIRE_CALL,
+                                .header = header,
+                                .payloads = &command,
+                                .payload_count = 1};
+
+    router_on_call(f->node.router, 1, &packet);
+    buf_unref(header);
+    buf_unref(command);
+    return f->node.returned.status;
+}
+
+static struct buf *command_of(enum command_op op)
+{
+    struct command command = {.op = op, .dir = 1, .name = slice_of("a")};
+
+    return command_encode(&command);
+}
+
+static void test_a_full_disk_refuses_what_grows(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.disk_full = true;
+    assert_int_equal(propose_for_another(f, command_of(COMMAND_CREATE)),
+                     ERR_NO_SPACE);
+    assert_int_equal(propose_for_another(f, command_of(COMMAND_UNLINK)),
+                     ERR_NOT_LEADER);
+}
+
+static void test_what_cannot_be_read_is_not_proposed(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(propose_for_another(f, buf_copy("rubbish", 7)),
+                     ERR_PROTOCOL);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_an_answer_ends_a_call),
+        TEST(test_a_refusal_leads_to_the_leader),
+        TEST(test_a_refusal_that_comes_twice_counts_once),
+        TEST(test_what_was_only_refused_is_surely_not_applied),
+        TEST(test_what_was_in_a_log_may_still_be_applied),
+        TEST(test_no_answer_of_an_earlier_boot_fits),
+        TEST(test_a_full_disk_refuses_what_grows),
+        TEST(test_what_cannot_be_read_is_not_proposed),
+    };
+
+    return cmocka_run_group_tests_name("router", tests, NULL, NULL);
+}
