@@ -296,8 +296,8 @@ bool flows_try(struct node *node, struct request *request)
 
 /* ---- writes ---- */
 
-static void write_start(struct flow *flow);
 static void txn_start(struct flow *flow, enum txn_kind kind);
+static void admit(struct flow *flow);
 
 static void settled(struct settle *settle, int status)
 {
@@ -309,7 +309,7 @@ static void settled(struct settle *settle, int status)
     else if (now_ns >= flow->deadline_ns)
         end(flow, ERR_BUSY, NULL);
     else
-        write_start(flow);
+        admit(flow);
 }
 
 static void written(struct router_call *call, int status,
@@ -402,12 +402,6 @@ static void start(struct flow *flow)
  * without bound what goes on beside it: new changes wait then. What belongs
  * to a change under way does not, or it might wait for itself. */
 
-static bool has_room(const struct flows *flows)
-{
-    return router_held_span(node_router(flows->node)) <
-           node_config(flows->node)->results_held_max;
-}
-
 static bool needs_room(const struct flow *flow)
 {
     return flow->request->kind >= REQUEST_CREATE;
@@ -429,13 +423,25 @@ static void wait_for_room(struct flow *flow)
                     flow->deadline_ns - env_mono_ns(env));
 }
 
+/* Starts it, or starts it again, in its turn. */
+static void admit(struct flow *flow)
+{
+    struct flows *flows = flow->flows;
+
+    if (!needs_room(flow) || (TAILQ_EMPTY(&flows->waiting) &&
+                              router_has_room(node_router(flows->node))))
+        start(flow);
+    else
+        wait_for_room(flow);
+}
+
 static void admit_waiting(struct env_task *task)
 {
     struct flows *flows = container_of(task, struct flows, admit_waiting);
     struct flow *flow;
 
     flows->admit_posted = false;
-    while (!flows->stopped && has_room(flows) &&
+    while (!flows->stopped && router_has_room(node_router(flows->node)) &&
            (flow = TAILQ_FIRST(&flows->waiting)) != NULL) {
         stop_waiting(flow);
         start(flow);
@@ -490,8 +496,5 @@ void flows_submit(struct flows *flows, struct request *request)
         return;
     }
     flow = flow_new(flows, request);
-    if (needs_room(flow) && !(TAILQ_EMPTY(&flows->waiting) && has_room(flows)))
-        wait_for_room(flow);
-    else
-        start(flow);
+    admit(flow);
 }

@@ -68,6 +68,12 @@ void router_release(struct router *router, struct router_hold *hold)
     flows_on_release(node_flows(router->node));
 }
 
+bool router_has_room(const struct router *router)
+{
+    return router_held_span(router) <
+           node_config(router->node)->results_held_max;
+}
+
 uint64_t router_held_span(const struct router *router)
 {
     const struct router_hold *lowest = TAILQ_FIRST(&router->holds);

@@ -74,6 +74,10 @@ void router_cancel(struct router *router, struct router_call *call);
 void router_hold(struct router *router, struct router_hold *hold);
 void router_release(struct router *router, struct router_hold *hold);
 
+/* Whether a new change may begin: not while the regions have to remember as
+ * many results for this node as they may. */
+bool router_has_room(const struct router *router);
+
 /* How many sequences have been taken since the lowest that is held, with it:
  * as many results may have to be remembered for this node. */
 uint64_t router_held_span(const struct router *router);

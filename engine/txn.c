@@ -10,7 +10,7 @@
 #include "engine/router.h"
 #include "engine/settle.h"
 
-enum { IDS_LEASED = 1024 };
+enum { IDS_LEASED = 1024, ROOM_MS = 20 /* between looks for room */ };
 
 struct txn {
     struct txns *txns;
@@ -27,6 +27,7 @@ struct txn {
     bool again; /* after the abort is resolved, from the start */
     struct router_call call;
     struct settle settle;
+    struct env_timer room; /* while a new attempt waits for it */
     TAILQ_ENTRY(txn) link;
 };
 
@@ -84,7 +85,9 @@ static void end(struct txn *txn)
 {
     struct txns *txns = txn->txns;
 
-    router_release(node_router(txns->node), &txn->hold);
+    env_timer_stop(node_env(txns->node), &txn->room);
+    if (txn->hold.sequence != 0)
+        router_release(node_router(txns->node), &txn->hold);
     TAILQ_REMOVE(&txns->running, txn, link);
     free(txn);
 }
@@ -161,16 +164,37 @@ static void forgotten(struct router_call *call, int status,
     end(container_of(call, struct txn, call));
 }
 
+static void begin_with_room(struct txn *txn);
+
+static void look_for_room(struct env_timer *timer)
+{
+    begin_with_room(container_of(timer, struct txn, room));
+}
+
+/* An attempt counts as a new change: see flow.c. */
+static void begin_with_room(struct txn *txn)
+{
+    struct node *node = txn->txns->node;
+    struct env *env = node_env(node);
+
+    if (router_has_room(node_router(node))) {
+        router_hold(node_router(node), &txn->hold);
+        prepare(txn);
+    } else if (env_mono_ns(env) >= txn->deadline_ns) {
+        fail(txn, ERR_BUSY);
+    } else {
+        txn->room.fire = look_for_room;
+        env_timer_start(env, &txn->room, (uint64_t)ROOM_MS * 1000000);
+    }
+}
+
 /* Nothing of the last attempt is left: a new one is another transaction, so
  * that the regions need not remember the old one's results. */
 static void start_again(struct txn *txn)
 {
-    struct router *router = node_router(txn->txns->node);
-
-    router_release(router, &txn->hold);
-    router_hold(router, &txn->hold);
+    router_release(node_router(txn->txns->node), &txn->hold);
     txn->again = false;
-    prepare(txn);
+    begin_with_room(txn);
 }
 
 static void resolved(struct router_call *call, int status,
