@@ -7,9 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/check.h"
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
+#include "engine/status.h"
 
 enum {
     MESSAGE_SIZE_MAX = 1024 * 1024,
@@ -100,9 +102,15 @@ static void repair_log(struct peer *peer)
     log_change_submit(change, nothing_to_do, NULL);
 }
 
+/* Of a damaged replica nothing is known but its log. */
+static uint64_t applied_at_start(const struct peer *peer)
+{
+    return peer->damaged ? region_log_first_index(peer->log) - 1
+                         : applier_marker(peer->applier)->index;
+}
+
 static int start_raft(struct peer *peer)
 {
-    const struct marker *marker = applier_marker(peer->applier);
     bool alone =
         peer->region.voter_count == 1 && peer->region.voters[0] == peer->id;
     struct raft_config config = {
@@ -121,7 +129,7 @@ static int start_raft(struct peer *peer)
         .inflight_bytes_max = INFLIGHT_BYTES_MAX,
         .uncommitted_size_max = UNCOMMITTED_BYTES_MAX,
         .committed_size_per_ready_max = COMMITTED_BYTES_PER_READY_MAX,
-        .applied = marker->index,
+        .applied = applied_at_start(peer),
         .random_seed = env_random(peer->env),
         .storage_ops = &peer_storage_ops,
         .storage = peer,
@@ -132,11 +140,30 @@ static int start_raft(struct peer *peer)
 
     if (rc != 0)
         return rc;
-    peer->applied_index = marker->index;
+    peer->applied_index = config.applied;
     peer->leaderless_since_ns = env_mono_ns(peer->env);
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     if (alone)
         rc = raft_campaign(peer->raft);
+    return rc;
+}
+
+/* Descriptor and applier, or the mark that says that they cannot be used. */
+static int load_state(struct peer *peer)
+{
+    int rc = peer_load_damage(peer);
+
+    if (rc == ERR_NOT_FOUND) {
+        rc = peer_load_region(peer);
+        if (rc == 0)
+            rc = applier_open(&peer->applier, peer->env, peer->region_id);
+        if (rc == ERR_CORRUPT && peer_open_damaged(peer))
+            rc = 0;
+    }
+    if (rc == 0 && peer->damaged)
+        peer->applier = applier_new(peer->env, peer->region_id);
+    if (rc == 0)
+        applier_watch(peer->applier, check_on_command, peer->check);
     return rc;
 }
 
@@ -157,13 +184,13 @@ int peer_open(struct peer **ret, struct node *node, uint64_t region,
     atomic_init(&peer->lease_until_ns, 0);
     atomic_init(&peer->read_until_ns, 0);
 
-    rc = peer_load_region(peer);
-    if (rc == 0)
-        rc = applier_open(&peer->applier, peer->env, region);
+    peer->check = check_new(node, peer, region);
+    rc = load_state(peer);
     if (rc == 0)
         rc = region_log_open(&peer->log, peer->env, region);
     if (rc == 0) {
-        repair_log(peer);
+        if (!peer->damaged)
+            repair_log(peer);
         rc = start_raft(peer);
     }
     if (rc != 0) {
@@ -182,6 +209,7 @@ void peer_close(struct peer *peer)
     peer->closed = true;
     peer_fail_proposals(peer, ERR_NOT_LEADER);
     peer_fail_index_requests(peer);
+    check_free(peer->check);
     raft_free(peer->raft);
     region_log_free(peer->log);
     applier_free(peer->applier);
@@ -220,6 +248,8 @@ void peer_tick(struct peer *peer)
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     peer_check_raft(peer, raft_tick(peer->raft));
     peer_compact(peer);
+    peer_damage_tick(peer);
+    check_tick(peer->check);
     peer_wake(peer);
 }
 
@@ -259,7 +289,7 @@ void peer_read_index(struct peer *peer, struct index_request *request)
 {
     int rc;
 
-    if (!peer_is_leader(peer)) {
+    if (!peer_is_serving(peer)) {
         request->done(request, ERR_NOT_LEADER, 0);
         return;
     }
@@ -293,7 +323,8 @@ void peer_fail_index_requests(struct peer *peer)
 void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
                        uint64_t index)
 {
-    if (peer->applied_index >= index && peer->install == NULL) {
+    if (peer->applied_index >= index && peer->install == NULL &&
+        !peer->damaged) {
         waiter->done(waiter);
         return;
     }
@@ -318,7 +349,7 @@ void peer_on_applied(struct peer *peer, uint64_t index)
 
     peer->applied_index = index;
     peer->applied_wall_ns = (int64_t)env_wall_ns(peer->env);
-    if (peer->install != NULL)
+    if (peer->install != NULL || peer->damaged)
         return;
     for (waiter = TAILQ_FIRST(&peer->applied_waiters); waiter != NULL;
          waiter = next) {
@@ -349,6 +380,14 @@ static bool transfer_to(struct peer *peer, uint64_t peer_id)
     return rc == 0;
 }
 
+/* As its node has said: it could not serve, and would hand over in turn. */
+static bool is_damaged(const struct peer *peer, uint64_t peer_id)
+{
+    return status_board_state(node_status_board(peer->node),
+                              peer_node_of(peer, peer_id),
+                              peer->region_id) == PEER_DAMAGED;
+}
+
 bool peer_transfer(struct peer *peer, uint64_t node_id)
 {
     if (!peer_is_leader(peer))
@@ -356,7 +395,8 @@ bool peer_transfer(struct peer *peer, uint64_t node_id)
     for (size_t i = 0; i < peer->region.peer_count; i++) {
         const struct region_peer *other = &peer->region.peers[i];
 
-        if (other->node == node_id && other->role == PEER_VOTER)
+        if (other->node == node_id && other->role == PEER_VOTER &&
+            !is_damaged(peer, other->id))
             return transfer_to(peer, other->id);
     }
     return false;
@@ -373,7 +413,7 @@ bool peer_transfer_away(struct peer *peer)
 
         raft_peer_at(peer->raft, i, &other);
         if (other.id != peer->id && !other.learner && other.recent_active &&
-            other.match > best.match)
+            other.match > best.match && !is_damaged(peer, other.id))
             best = other;
     }
     return best.id != 0 && transfer_to(peer, best.id);
@@ -393,7 +433,7 @@ void peer_publish_lease(struct peer *peer)
     uint64_t until_ns = 0;
 
     if (raft_role(raft) == RAFT_LEADER && clock != 0 && peer->install == NULL &&
-        !raft_lease_blocked(raft) &&
+        !peer->damaged && !raft_lease_blocked(raft) &&
         raft_term_at(raft, peer->applied_index) == raft_term(raft))
         until_ns = clock + lease_ns;
     atomic_store(&peer->lease_until_ns, until_ns);
@@ -429,6 +469,21 @@ bool peer_is_leader(const struct peer *peer)
     return raft_role(peer->raft) == RAFT_LEADER;
 }
 
+bool peer_is_damaged(const struct peer *peer)
+{
+    return peer->damaged;
+}
+
+bool peer_is_serving(const struct peer *peer)
+{
+    return peer_is_leader(peer) && !peer->damaged;
+}
+
+struct check *peer_check(const struct peer *peer)
+{
+    return peer->check;
+}
+
 uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id)
 {
     for (size_t i = 0; i < peer->region.peer_count; i++)
@@ -459,6 +514,25 @@ uint64_t peer_commit(const struct peer *peer)
     return raft_commit(peer->raft);
 }
 
+static enum peer_state state_of(const struct peer *peer)
+{
+    if (peer->install != NULL)
+        return PEER_RESTORING;
+    return peer->damaged ? PEER_DAMAGED : PEER_RUNNING;
+}
+
+const char *peer_state_name(unsigned state)
+{
+    switch (state) {
+    case PEER_RESTORING:
+        return "restoring";
+    case PEER_DAMAGED:
+        return "damaged";
+    default:
+        return "running";
+    }
+}
+
 void peer_status(const struct peer *peer, struct peer_status *ret)
 {
     uint64_t now_ns = env_mono_ns(peer->env);
@@ -468,7 +542,7 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
     raft_status(peer->raft, &raft);
     *ret = (struct peer_status){
         .region = peer->region_id,
-        .state = peer->install != NULL ? PEER_RESTORING : PEER_RUNNING,
+        .state = state_of(peer),
         .role = raft.role,
         .learner = raft.learner,
         .term = raft.term,
@@ -483,7 +557,9 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
         .snapshots_sent = peer->snapshots_sent,
         .snapshots_restored = peer->snapshots_restored,
         .compactions = peer->compactions,
+        .damaged_ns = peer->damaged ? peer->damaged_ns : 0,
     };
+    check_status(peer->check, ret);
 }
 
 bool peer_progress(const struct peer *peer, uint64_t node_id,

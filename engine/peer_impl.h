@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What peer.c, peer_ready.c and peer_snapshot.c share; for them only. */
+/* What peer.c and the peer_*.c files share; for them only. */
 
 #ifndef GROVEFS_ENGINE_PEER_IMPL_H
 #define GROVEFS_ENGINE_PEER_IMPL_H
@@ -52,6 +52,12 @@ struct peer {
     struct env_task install_done_task;
     int install_status;
 
+    struct check *check;
+    bool damaged;
+    int64_t damaged_ns;   /* wall clock */
+    uint64_t mended_ns;   /* monotonic: when it was rebuilt; 0: never */
+    unsigned damaged_for; /* ticks */
+
     atomic_uint_fast64_t lease_until_ns;
     atomic_uint_fast64_t read_until_ns; /* 0 while commit > applied */
     uint64_t applied_index;
@@ -88,6 +94,18 @@ void peer_start_install(struct peer *peer, struct raft_ready *ready);
 bool peer_install_blocks_apply(const struct peer *peer);
 /* Goes on with an install that waited for the applier. */
 void peer_continue_install(struct peer *peer);
+
+/* peer_damage.c. Whether somebody else could supply the state. */
+bool peer_has_other_voter(const struct peer *peer);
+/* Reads the mark that a damaged replica has in log/, and the
+ * descriptor from there. ERR_NOT_FOUND: it has none. */
+int peer_load_damage(struct peer *peer);
+/* At the start: the state cannot be used. False: nobody could supply it. */
+bool peer_open_damaged(struct peer *peer);
+/* Each tick: asks for a snapshot, or for another leader. */
+void peer_damage_tick(struct peer *peer);
+/* A snapshot has replaced the state. */
+void peer_damage_mended(struct peer *peer);
 
 /* Log compaction, in peer_compact.c: looks whether it is time. */
 void peer_compact(struct peer *peer);

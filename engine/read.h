@@ -28,6 +28,8 @@ enum { READ_UNKNOWN_MAX = 64, READDIR_SIZE_MAX = 64 * 1024 };
 struct read_unknown {
     struct txn_id txn[READ_UNKNOWN_MAX];
     size_t count;
+    bool in_catalog; /* out: what was read last, ERR_CORRUPT or not, was a
+                      * record of region 0 */
 };
 
 /* Executes `command`. Fills `*ret` (zeroed before; to be released by the

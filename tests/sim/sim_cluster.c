@@ -150,6 +150,7 @@ void sim_node_start(struct sim_node *node)
         .op_timeout_ms = plan->op_timeout_ms,
         .value_size_max = SIM_VALUE_MAX,
         .log_keep = plan->log_keep,
+        .check_interval_ms = plan->check_interval_ms,
         .space = disk_space,
         .context = node,
     };
@@ -198,6 +199,17 @@ static bool is_installing(const struct sim_node *node)
     return false;
 }
 
+static bool is_damaged(const struct sim_node *node)
+{
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        const struct peer *peer = node_peer(node->node, region);
+
+        if (peer != NULL && peer->damaged)
+            return true;
+    }
+    return false;
+}
+
 void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
 {
     if (node->state == SIM_DOWN)
@@ -205,6 +217,8 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
     sim_seen(SEEN_CRASH);
     if (is_installing(node))
         sim_seen(SEEN_SNAPSHOT_CRASH);
+    if (is_damaged(node))
+        sim_seen(SEEN_DAMAGE_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
     sim_env_crash(node->env, &node->log, &node->state_kv);

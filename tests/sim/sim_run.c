@@ -8,6 +8,7 @@
 
 #include "engine/status.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
 #include "tests/sim/sim_seen.h"
@@ -19,6 +20,7 @@ enum {
     WORK_MS = 2000,     /* that clients go on in the calm */
     REST_SECONDS = 30,  /* for requests to end */
     QUIET_SECONDS = 90, /* for replicas to become the same */
+    MEND_SECONDS = 120, /* for damage to be found and mended */
     STOP_SECONDS = 20
 };
 
@@ -30,6 +32,7 @@ struct run {
     struct sim_cluster *cluster;
     struct sim_clients *clients;
     struct sim_faults *faults;
+    struct sim_damage *damage;
     uint64_t written; /* when the calm began */
 };
 
@@ -116,6 +119,14 @@ static void render_all(struct run *run)
         }
 }
 
+static void audit(struct run *run)
+{
+    sim_note(run->loop, "audit");
+    sim_clients_audit(run->clients);
+    wait_until(run, clients_idle, REST_SECONDS, "the audit does not end");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+}
+
 static void become_quiet(struct run *run)
 {
     sim_note(run->loop, "rest");
@@ -123,11 +134,26 @@ static void become_quiet(struct run *run)
     wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
     wait_until(run, is_quiet, QUIET_SECONDS,
                "replicas or transactions do not settle");
-    sim_note(run->loop, "audit");
-    sim_clients_audit(run->clients);
-    wait_until(run, clients_idle, REST_SECONDS, "the audit does not end");
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+    audit(run);
     render_all(run);
+}
+
+static bool is_mended(struct run *run)
+{
+    return sim_damage_is_mended(run->damage);
+}
+
+static void damage(struct run *run)
+{
+    if (!run->plan.damage)
+        return;
+    sim_note(run->loop, "damage");
+    run->damage = sim_damage_new(run->cluster, run->clients);
+    wait_until(run, is_mended, MEND_SECONDS, "damage is not found and mended");
+    sim_damage_stop(run->damage);
+    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the damage");
+    audit(run);
 }
 
 /* What was acknowledged is in the log of a majority. */
@@ -181,6 +207,7 @@ struct sim_result sim_run(struct sim_loop *loop)
     chaos(&run);
     calm(&run);
     become_quiet(&run);
+    damage(&run);
     check(&run);
     stop(&run);
     result = (struct sim_result){
@@ -191,6 +218,7 @@ struct sim_result sim_run(struct sim_loop *loop)
     };
     sim_clients_free(run.clients);
     sim_faults_free(run.faults);
+    sim_damage_free(run.damage);
     sim_cluster_free(run.cluster);
     return result;
 }

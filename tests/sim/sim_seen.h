@@ -49,6 +49,11 @@
     X(PAUSE, 1, "pauses of a node")                                            \
     X(CUT, 1, "cuts")                                                          \
     X(LINK_LOST, 1, "connections lost")                                        \
+    X(CHECKED, 1, "consistency checks with a verdict")                         \
+    X(DAMAGE_FOUND, 1, "replicas found damaged")                               \
+    X(DAMAGE_LED, 1, "... that led")                                           \
+    X(DAMAGE_CRASH, 1, "... whose node crashed")                               \
+    X(REBUILT, 1, "damaged replicas rebuilt")                                  \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
     X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \
     X(UNDECIDED, 0, "histories too hard to check")
