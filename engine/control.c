@@ -11,6 +11,8 @@
 #include "engine/node.h"
 #include "engine/router.h"
 
+enum { SHOWN_MAX = 40 }; /* of a text that is refused */
+
 /* One region's part. */
 struct control_part {
     struct router_call call;
@@ -150,6 +152,19 @@ static void send_parts(struct control_op *op, const struct order *order)
         end(op, op->status);
 }
 
+/* One line, whatever was written. */
+static void log_refusal(struct node *node, const char *name, struct slice text,
+                        const char *why)
+{
+    const char *bytes = text.data;
+    char shown[SHOWN_MAX + 1] = "";
+
+    for (size_t i = 0; i < text.size && i < SHOWN_MAX; i++)
+        shown[i] = bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '?';
+    node_log_event(node, LOG_WARN, "control file %s: '%s': %s", name, shown,
+                   why);
+}
+
 void control_start(struct control_op *op, struct node *node,
                    enum engine_table table, struct slice text)
 {
@@ -165,9 +180,7 @@ void control_start(struct control_op *op, struct node *node,
     if (text.size <= CONTROL_SIZE_MAX)
         rc = control->parse(trim(text), &order, &why);
     if (rc != 0) {
-        node_log_event(node, LOG_WARN, "control file %s: '%.*s': %s",
-                       control->name, text.size < 40 ? (int)text.size : 40,
-                       (const char *)text.data, why);
+        log_refusal(node, control->name, trim(text), why);
         op->done(op, rc);
         return;
     }
