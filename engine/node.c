@@ -58,14 +58,20 @@ struct node {
 
 /* ---- life ---- */
 
-static bool has_region(struct node *node, uint64_t region)
+static bool has_key(struct kv *kv, struct key key)
 {
-    struct key key = key_region(region);
     struct kv_value value = {0};
-    int rc = kv_get(node->env->state, NULL, key_slice(&key), &value);
+    int rc = kv_get(kv, NULL, key_slice(&key), &value);
 
     kv_value_release(&value);
     return rc != ERR_NOT_FOUND;
+}
+
+/* Of a replica that is to be rebuilt there may be no more than a mark. */
+static bool has_region(struct node *node, uint64_t region)
+{
+    return has_key(node->env->state, key_region(region)) ||
+           has_key(node->env->log, key_damage(region));
 }
 
 static int open_peers(struct node *node, struct err *e)

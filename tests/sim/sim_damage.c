@@ -9,8 +9,10 @@
 
 #include "engine/flow.h"
 #include "engine/peer_impl.h"
+#include "engine/salvage.h"
 #include "engine/snapshot.h"
 #include "tests/sim/kv_mem.h"
+#include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
 enum {
@@ -139,6 +141,24 @@ static void strike(struct sim_damage *d)
     sim_watch_harm(d->cluster->watch, d->node->number, d->region)->done = true;
 }
 
+/* The whole of state/, as salvage.h gives it up at the next start. */
+static void lose_all(struct sim_damage *d)
+{
+    struct sim_node *node = d->node;
+    int rc;
+
+    for (uint64_t region = 0; region < REGIONS; region++)
+        sim_watch_harm(d->cluster->watch, node->number, region)->done =
+            node_peer(node->node, region) != NULL;
+    sim_seen(SEEN_STATE_GIVEN_UP);
+    sim_node_crash(node, false, 0);
+    sim_clients_on_crash(d->clients, node);
+    rc = salvage_mark(node->log, node->state_kv, node->number + 1, 1);
+    assert(rc == 0);
+    kv_close(node->state_kv);
+    node->state_kv = kv_mem_new();
+}
+
 static void choose_replica(struct sim_damage *d)
 {
     do {
@@ -209,8 +229,14 @@ static bool is_asking(const struct sim_damage *d)
 
 static bool is_mended(const struct sim_damage *d)
 {
-    return sim_watch_harm(d->cluster->watch, d->node->number, d->region)
-        ->mended;
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        const struct sim_harm *harm =
+            sim_watch_harm(d->cluster->watch, d->node->number, region);
+
+        if (harm->done && !harm->mended)
+            return false;
+    }
+    return true;
 }
 
 static void look(struct sim_event *event)
@@ -237,7 +263,10 @@ struct sim_damage *sim_damage_new(struct sim_cluster *cluster,
         d->crashes_until_ns =
             cluster->loop->now_ns + CRASH_SECONDS * 1000 * sim_ms;
     choose_replica(d);
-    strike(d);
+    if (sim_pick(cluster->loop, 4) == 0)
+        lose_all(d);
+    else
+        strike(d);
     sim_post_in(cluster->loop, &d->event, 0);
     return d;
 }

@@ -54,6 +54,7 @@
     X(DAMAGE_LED, 1, "... that led")                                           \
     X(DAMAGE_CRASH, 1, "... whose node crashed")                               \
     X(REBUILT, 1, "damaged replicas rebuilt")                                  \
+    X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
     X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \
     X(UNDECIDED, 0, "histories too hard to check")

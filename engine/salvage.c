@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/salvage.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "engine/keys.h"
+#include "engine/kv_rocks.h"
+#include "engine/record.h"
+#include "raft/base/buf.h"
+#include "raft/base/log.h"
+
+enum { PATH_SIZE = 4096, DESCRIPTORS_MAX = 8 };
+
+/* ---- marks ---- */
+
+static uint64_t peer_on(const struct region *region, uint64_t node_id)
+{
+    for (size_t i = 0; i < region->peer_count; i++)
+        if (region->peers[i].node == node_id)
+            return region->peers[i].id;
+    return 0;
+}
+
+static bool has_other_voter(const struct region *region, uint64_t peer)
+{
+    for (size_t i = 0; i < region->voter_count; i++)
+        if (region->voters[i] != peer)
+            return true;
+    return false;
+}
+
+static bool is_marked(struct kv *log, uint64_t region)
+{
+    struct key key = key_damage(region);
+    struct kv_value value = {0};
+    bool marked = kv_get(log, NULL, key_slice(&key), &value) == 0;
+
+    kv_value_release(&value);
+    return marked;
+}
+
+static int mark_region(struct kv_batch *batch, struct kv *state,
+                       uint64_t region, uint64_t node_id, int64_t now_ns)
+{
+    struct key key = key_region(region);
+    struct key mark = key_damage(region);
+    struct kv_value value = {0};
+    struct damage damage = {.since_ns = now_ns};
+    struct buf *bytes;
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = region_decode(&damage.region,
+                           (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc != 0)
+        return ERR_CORRUPT; /* The log is there, so the descriptor was. */
+    if (!has_other_voter(&damage.region, peer_on(&damage.region, node_id))) {
+        damage_release(&damage);
+        return ERR_UNAVAILABLE;
+    }
+    bytes = damage_encode(&damage);
+    kv_batch_put(batch, key_slice(&mark),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+    damage_release(&damage);
+    return 0;
+}
+
+/* Every region that this node has a log of. */
+static int mark_all(struct kv_batch *batch, struct kv *log, struct kv *state,
+                    uint64_t node_id, int64_t now_ns)
+{
+    struct key lower = key_hard_state(0);
+    struct key upper = key_hard_state(UINT64_MAX);
+    struct kv_iter *iter =
+        kv_iter_new(log, NULL, key_slice(&lower), key_slice(&upper));
+    size_t count = 0;
+    int rc = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter)) {
+        const uint8_t *key = kv_iter_key(iter).data;
+        uint64_t region = be64_get(key + 1);
+
+        count++;
+        if (!is_marked(log, region))
+            rc = mark_region(batch, state, region, node_id, now_ns);
+    }
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc == 0 && count == 0 ? ERR_NOT_FOUND : rc;
+}
+
+int salvage_mark(struct kv *log, struct kv *state, uint64_t node_id,
+                 int64_t now_ns)
+{
+    struct kv_batch *batch = kv_batch_new(log);
+    int rc = mark_all(batch, log, state, node_id, now_ns);
+
+    if (rc == 0)
+        rc = kv_write(log, batch, KV_SYNCED, NULL);
+    kv_batch_free(batch);
+    return rc;
+}
+
+/* ---- the directory ---- */
+
+static int remove_entry(const char *path, const struct stat *st, int type,
+                        struct FTW *place)
+{
+    (void)st;
+    (void)type;
+    (void)place;
+    return remove(path);
+}
+
+static int remove_tree(const char *path, struct err *e)
+{
+    if (nftw(path, remove_entry, DESCRIPTORS_MAX, FTW_DEPTH | FTW_PHYS) == 0 ||
+        errno == ENOENT)
+        return 0;
+    return err_set(e, err_from_errno(errno), "remove '%s': %s", path,
+                   strerror(errno));
+}
+
+static int mark_from(const char *path, struct kv *log, uint64_t node_id,
+                     int64_t now_ns)
+{
+    struct kv_rocks_config config = {.dir = path, .flavour = KV_ROCKS_STATE};
+    struct kv *state = NULL;
+    int rc = kv_rocks_open(&state, &config, NULL);
+
+    if (rc == 0)
+        rc = salvage_mark(log, state, node_id, now_ns);
+    kv_close(state);
+    return rc;
+}
+
+int salvage_state(const char *dir, struct kv *log, uint64_t node_id,
+                  int64_t now_ns, struct err *e)
+{
+    char path[PATH_SIZE];
+    char old[PATH_SIZE + 8];
+    int rc;
+
+    (void)snprintf(path, sizeof path, "%s/state", dir);
+    (void)snprintf(old, sizeof old, "%s.old", path);
+    rc = remove_tree(old, e);
+    if (rc != 0 || !kv_rocks_was_damaged(path))
+        return rc;
+    rc = mark_from(path, log, node_id, now_ns);
+    if (rc != 0) {
+        log_line(LOG_WARN, "store", "dir=%s has damaged files and is kept: %s",
+                 path,
+                 rc == ERR_UNAVAILABLE ? "no other node has all its regions"
+                                       : err_text(rc));
+        return 0;
+    }
+    log_line(LOG_WARN, "store",
+             "dir=%s has damaged files and is thrown away: all regions are "
+             "rebuilt from other nodes",
+             path);
+    if (rename(path, old) != 0)
+        return err_set(e, err_from_errno(errno), "rename '%s': %s", path,
+                       strerror(errno));
+    return remove_tree(old, e);
+}
