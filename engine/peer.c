@@ -102,13 +102,6 @@ static void repair_log(struct peer *peer)
     log_change_submit(change, nothing_to_do, NULL);
 }
 
-/* Of a damaged replica nothing is known but its log. */
-static uint64_t applied_at_start(const struct peer *peer)
-{
-    return peer->damaged ? region_log_first_index(peer->log) - 1
-                         : applier_marker(peer->applier)->index;
-}
-
 static int start_raft(struct peer *peer)
 {
     bool alone =
@@ -129,7 +122,7 @@ static int start_raft(struct peer *peer)
         .inflight_bytes_max = INFLIGHT_BYTES_MAX,
         .uncommitted_size_max = UNCOMMITTED_BYTES_MAX,
         .committed_size_per_ready_max = COMMITTED_BYTES_PER_READY_MAX,
-        .applied = applied_at_start(peer),
+        .applied = peer_applied_at_start(peer),
         .random_seed = env_random(peer->env),
         .storage_ops = &peer_storage_ops,
         .storage = peer,
@@ -145,25 +138,6 @@ static int start_raft(struct peer *peer)
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     if (alone)
         rc = raft_campaign(peer->raft);
-    return rc;
-}
-
-/* Descriptor and applier, or the mark that says that they cannot be used. */
-static int load_state(struct peer *peer)
-{
-    int rc = peer_load_damage(peer);
-
-    if (rc == ERR_NOT_FOUND) {
-        rc = peer_load_region(peer);
-        if (rc == 0)
-            rc = applier_open(&peer->applier, peer->env, peer->region_id);
-        if (rc == ERR_CORRUPT && peer_open_damaged(peer))
-            rc = 0;
-    }
-    if (rc == 0 && peer->damaged)
-        peer->applier = applier_new(peer->env, peer->region_id);
-    if (rc == 0)
-        applier_watch(peer->applier, check_on_command, peer->check);
     return rc;
 }
 
@@ -185,7 +159,7 @@ int peer_open(struct peer **ret, struct node *node, uint64_t region,
     atomic_init(&peer->read_until_ns, 0);
 
     peer->check = check_new(node, peer, region);
-    rc = load_state(peer);
+    rc = peer_load_state(peer);
     if (rc == 0)
         rc = region_log_open(&peer->log, peer->env, region);
     if (rc == 0) {
@@ -469,16 +443,6 @@ bool peer_is_leader(const struct peer *peer)
     return raft_role(peer->raft) == RAFT_LEADER;
 }
 
-bool peer_is_damaged(const struct peer *peer)
-{
-    return peer->damaged;
-}
-
-bool peer_is_serving(const struct peer *peer)
-{
-    return peer_is_leader(peer) && !peer->damaged;
-}
-
 struct check *peer_check(const struct peer *peer)
 {
     return peer->check;
@@ -514,25 +478,6 @@ uint64_t peer_commit(const struct peer *peer)
     return raft_commit(peer->raft);
 }
 
-static enum peer_state state_of(const struct peer *peer)
-{
-    if (peer->install != NULL)
-        return PEER_RESTORING;
-    return peer->damaged ? PEER_DAMAGED : PEER_RUNNING;
-}
-
-const char *peer_state_name(unsigned state)
-{
-    switch (state) {
-    case PEER_RESTORING:
-        return "restoring";
-    case PEER_DAMAGED:
-        return "damaged";
-    default:
-        return "running";
-    }
-}
-
 void peer_status(const struct peer *peer, struct peer_status *ret)
 {
     uint64_t now_ns = env_mono_ns(peer->env);
@@ -542,7 +487,7 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
     raft_status(peer->raft, &raft);
     *ret = (struct peer_status){
         .region = peer->region_id,
-        .state = state_of(peer),
+        .state = peer_state(peer),
         .role = raft.role,
         .learner = raft.learner,
         .term = raft.term,

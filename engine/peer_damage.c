@@ -25,6 +25,7 @@
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
+#include "engine/status.h"
 
 enum {
     ASK_TICKS = 10, /* a request may get lost */
@@ -96,7 +97,7 @@ static uint64_t own_id(const struct peer *peer, const struct region *region)
     return 0;
 }
 
-int peer_load_damage(struct peer *peer)
+static int load_mark(struct peer *peer)
 {
     struct key key = key_damage(peer->region_id);
     struct kv_value value = {0};
@@ -133,12 +134,38 @@ static void mark_damaged(struct peer *peer, const char *what)
                    peer->region_id, what);
 }
 
-bool peer_open_damaged(struct peer *peer)
+static bool open_damaged(struct peer *peer)
 {
     if (!peer_has_other_voter(peer))
         return false;
     mark_damaged(peer, "its markers cannot be read");
     return true;
+}
+
+/* Descriptor and applier, or the mark that says that they cannot be used. */
+int peer_load_state(struct peer *peer)
+{
+    int rc = load_mark(peer);
+
+    if (rc == ERR_NOT_FOUND) {
+        rc = peer_load_region(peer);
+        if (rc == 0)
+            rc = applier_open(&peer->applier, peer->env, peer->region_id);
+        if (rc == ERR_CORRUPT && open_damaged(peer))
+            rc = 0;
+    }
+    if (rc == 0 && peer->damaged)
+        peer->applier = applier_new(peer->env, peer->region_id);
+    if (rc == 0)
+        applier_watch(peer->applier, check_on_command, peer->check);
+    return rc;
+}
+
+/* Of a damaged replica nothing is known but its log. */
+uint64_t peer_applied_at_start(const struct peer *peer)
+{
+    return peer->damaged ? region_log_first_index(peer->log) - 1
+                         : applier_marker(peer->applier)->index;
 }
 
 bool peer_found_damage(struct peer *peer, const char *what)
@@ -178,6 +205,37 @@ void peer_damage_tick(struct peer *peer)
         (void)raft_request_snapshot(peer->raft); /* Or with the next one. */
 }
 
+/* ---- what is shown ---- */
+
+bool peer_is_damaged(const struct peer *peer)
+{
+    return peer->damaged;
+}
+
+bool peer_is_serving(const struct peer *peer)
+{
+    return peer_is_leader(peer) && !peer->damaged;
+}
+
+enum peer_state peer_state(const struct peer *peer)
+{
+    if (peer->install != NULL)
+        return PEER_RESTORING;
+    return peer->damaged ? PEER_DAMAGED : PEER_RUNNING;
+}
+
+const char *peer_state_name(unsigned state)
+{
+    switch (state) {
+    case PEER_RESTORING:
+        return "restoring";
+    case PEER_DAMAGED:
+        return "damaged";
+    default:
+        return "running";
+    }
+}
+
 /* ---- mended ---- */
 
 bool peer_was_just_mended(const struct peer *peer)
@@ -196,4 +254,5 @@ void peer_damage_mended(struct peer *peer)
     node_log_event(peer->node, LOG_INFO,
                    "region %" PRIu64 ": the damaged replica was rebuilt",
                    peer->region_id);
+    status_board_tick(node_status_board(peer->node)); /* Others wait for it. */
 }

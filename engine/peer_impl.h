@@ -97,11 +97,12 @@ void peer_continue_install(struct peer *peer);
 
 /* peer_damage.c. Whether somebody else could supply the state. */
 bool peer_has_other_voter(const struct peer *peer);
-/* Reads the mark that a damaged replica has in log/, and the
- * descriptor from there. ERR_NOT_FOUND: it has none. */
-int peer_load_damage(struct peer *peer);
-/* At the start: the state cannot be used. False: nobody could supply it. */
-bool peer_open_damaged(struct peer *peer);
+/* Descriptor and applier from state/, or the mark in log/ that says that state/
+ * cannot be used. ERR_NOT_FOUND: no such region; ERR_CORRUPT, ERR_IO. */
+int peer_load_state(struct peer *peer);
+/* After that, with the log. */
+uint64_t peer_applied_at_start(const struct peer *peer);
+enum peer_state peer_state(const struct peer *peer);
 /* Each tick: asks for a snapshot, or for another leader. */
 void peer_damage_tick(struct peer *peer);
 /* A snapshot has replaced the state. */
