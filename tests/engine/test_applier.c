@@ -389,7 +389,8 @@ static void test_a_check_is_told_right_behind_its_entry(void **state)
     assert_int_equal(watched.index, f->index);
     assert_int_equal(watched.marker, f->index);
     assert_int_equal(
-        apply(f, &(struct command){.op = COMMAND_VERIFY, .verdict = {7}}), 0);
+        apply(f, &(struct command){.op = COMMAND_VERIFY, .verdict.index = 7}),
+        0);
     assert_int_equal(watched.op, COMMAND_VERIFY);
     assert_int_equal(create_file(f, 1, "a"), 0);
     assert_int_equal(watched.index, f->index - 1);
