@@ -202,6 +202,60 @@ static void test_a_damaged_leader_serves_nothing(void **state)
     assert_int_equal(asked.proposal_status, ERR_NOT_LEADER);
 }
 
+/* Not even to somebody who is worse off. */
+static void test_two_damaged_replicas_do_not_restore_each_other(void **state)
+{
+    struct two_nodes *all = *state;
+    struct peer_status before;
+    struct peer_status after;
+
+    peer_status(all->node[LEADER].peer, &before);
+    damage(&all->node[LEADER]);
+    damage(&all->node[FOLLOWER]);
+    for (int i = 0; i < 50; i++)
+        tick(all);
+    peer_status(all->node[LEADER].peer, &after);
+    assert_int_equal(after.snapshots_sent, before.snapshots_sent);
+    assert_int_equal(state_of(&all->node[LEADER]), PEER_DAMAGED);
+    assert_int_equal(state_of(&all->node[FOLLOWER]), PEER_DAMAGED);
+}
+
+static struct marker marker_of(struct node *node)
+{
+    struct key key = key_marker(REGION_FIRST_DATA);
+    struct kv_value value = {0};
+    struct marker marker;
+
+    assert_int_equal(kv_get(node->env.state, NULL, key_slice(&key), &value), 0);
+    assert_int_equal(
+        marker_decode(&marker, (struct slice){value.data, value.size}), 0);
+    kv_value_release(&value);
+    return marker;
+}
+
+/* It has the entry in its log, and says so. */
+static void
+test_a_damaged_follower_acknowledges_and_applies_nothing(void **state)
+{
+    struct two_nodes *all = *state;
+    struct asked asked = {.proposal.done = on_proposed, .proposal_status = 1};
+    struct command command = {.op = COMMAND_NOOP};
+    struct marker before = marker_of(&all->node[FOLLOWER]);
+
+    all->filter = no_snapshots;
+    damage(&all->node[FOLLOWER]);
+    asked.proposal.command = command_encode(&command);
+    peer_propose(all->node[LEADER].peer, &asked.proposal);
+    run(all);
+    assert_int_equal(asked.proposal_status, 0);
+    for (int i = 0; i < 20; i++)
+        tick(all);
+    assert_int_equal(marker_of(&all->node[FOLLOWER]).index, before.index);
+    assert_mended(all, &all->node[FOLLOWER]);
+    assert_int_equal(marker_of(&all->node[FOLLOWER]).index,
+                     marker_of(&all->node[LEADER]).index);
+}
+
 static void on_applied(struct applied_waiter *waiter)
 {
     waiter->index = UINT64_MAX;
@@ -222,6 +276,57 @@ test_who_waits_for_a_damaged_replica_waits_for_the_next_state(void **state)
 }
 
 /* ---- by a check ---- */
+
+/* What the applier calls behind a CHECK and a VERIFY; another hash is right. */
+static uint64_t take_hash(struct two_nodes *all, struct node *node)
+{
+    uint64_t index = peer_applied(node->peer);
+
+    check_on_command(peer_check(node->peer), index,
+                     &(struct command){.op = COMMAND_CHECK});
+    run(all);
+    return index;
+}
+
+static void condemn(struct two_nodes *all, struct node *node, uint64_t index)
+{
+    struct peer_status status;
+    struct command command = {.op = COMMAND_VERIFY};
+
+    peer_status(node->peer, &status);
+    command.verdict.index = index;
+    command.verdict.hash = status.check_hash + 1;
+    command.verdict.right[0] = 1;
+    command.verdict.right_count = 1;
+    check_on_command(peer_check(node->peer), index + 1, &command);
+    run(all);
+}
+
+static void test_a_replica_judges_itself_by_the_verdict(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+    uint64_t index = take_hash(all, node);
+
+    condemn(all, node, index + 1); /* It has no hash of that one. */
+    assert_int_equal(state_of(node), PEER_RUNNING);
+    condemn(all, node, index);
+    assert_int_equal(state_of(node), PEER_DAMAGED);
+    assert_mended(all, node);
+}
+
+/* The verdict on a state that a snapshot has replaced says nothing. */
+static void test_a_restored_replica_is_not_judged_by_its_old_state(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+    uint64_t index = take_hash(all, node);
+
+    damage(node);
+    assert_mended(all, node);
+    condemn(all, node, index);
+    assert_int_equal(state_of(node), PEER_RUNNING);
+}
 
 static void on_checked(struct check_wait *wait, int status)
 {
@@ -262,6 +367,10 @@ int main(void)
         TEST(test_a_damaged_leader_hands_over),
         TEST(test_a_damaged_leader_serves_nothing),
         TEST(test_who_waits_for_a_damaged_replica_waits_for_the_next_state),
+        TEST(test_two_damaged_replicas_do_not_restore_each_other),
+        TEST(test_a_damaged_follower_acknowledges_and_applies_nothing),
+        TEST(test_a_replica_judges_itself_by_the_verdict),
+        TEST(test_a_restored_replica_is_not_judged_by_its_old_state),
         TEST(test_where_no_majority_agrees_nobody_is_rebuilt),
     };
 
