@@ -9,6 +9,7 @@
 
 #include "engine/exec.h"
 #include "engine/keys.h"
+#include "engine/region_state.h"
 #include "engine/results.h"
 
 struct applier {
@@ -22,20 +23,6 @@ struct applier {
                      const struct command *command);
     void *on_check_context;
 };
-
-static int load_marker(struct applier *applier)
-{
-    struct key key = key_marker(applier->region);
-    struct kv_value value = {0};
-    int rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
-
-    if (rc != 0)
-        return rc;
-    rc =
-        marker_decode(&applier->marker, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
-}
 
 struct applier *applier_new(struct env *env, uint64_t region)
 {
@@ -72,7 +59,8 @@ void applier_free(struct applier *applier)
 
 int applier_reload(struct applier *applier)
 {
-    int rc = load_marker(applier);
+    int rc = region_state_marker(applier->env->state, NULL, applier->region,
+                                 &applier->marker);
 
     if (rc != 0)
         return rc;
@@ -254,16 +242,14 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
 
 int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
-                         const struct region *region)
+                         const struct buf *region)
 {
     struct key key = key_region(applier->region);
-    struct buf *bytes;
 
-    if (region != NULL) {
-        bytes = region_encode(region);
+    if (applier->corrupt)
+        return ERR_CORRUPT;
+    if (region != NULL)
         kv_batch_put(applier->batch, key_slice(&key),
-                     (struct slice){bytes->data, bytes->size});
-        buf_unref(bytes);
-    }
+                     (struct slice){region->data, region->size});
     return finish(applier, entry, applier->marker.version);
 }

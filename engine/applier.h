@@ -25,7 +25,8 @@ struct applier;
 /* Reads marker and remembered results. ERR_NOT_FOUND: no such region here;
  * ERR_CORRUPT, ERR_IO. */
 int applier_open(struct applier **ret, struct env *env, uint64_t region);
-/* One for a state that cannot be used: reload it before it applies. */
+/* Of a replica that has no state yet, or a damaged one: nothing is applied
+ * until it is reloaded. */
 struct applier *applier_new(struct env *env, uint64_t region);
 void applier_free(struct applier *applier); /* Takes NULL. */
 
@@ -52,11 +53,11 @@ int applier_apply(struct applier *applier, const struct raft_entry *entry,
 int applier_skip(struct applier *applier, const struct raft_entry *entry,
                  struct buf **ret_result);
 
-/* Applies a membership entry: stores the region's new descriptor with the
- * marker. `region` NULL stores only the marker. */
+/* Applies a membership entry: stores the region's new descriptor, encoded,
+ * with the marker. `region` NULL stores only the marker. */
 int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
-                         const struct region *region);
+                         const struct buf *region);
 
 /* Reads everything anew after state/ was replaced by a snapshot. */
 int applier_reload(struct applier *applier);

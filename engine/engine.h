@@ -46,9 +46,10 @@ enum {
 /* Namespace ids. The root always exists; inode numbers of directories are
  * their namespace id with the top bit set. Namespace ids stay below 2^62:
  * fs/ has numbers of its own above. A file's inode number has the top bit
- * clear and is neither 0 nor 1, which are the kernel's. */
+ * clear and is at least INO_FILE_MIN; those below are free for fs/, too. */
 #define NSID_ROOT UINT64_C(1)
 #define INO_DIR_BIT (UINT64_C(1) << 63)
+#define INO_FILE_MIN (UINT64_C(1) << 47)
 
 /* What stat(2) shows. Times are nanoseconds since the epoch. */
 struct attr {

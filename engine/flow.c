@@ -30,20 +30,30 @@ struct flow {
     struct settle settle;
     struct txn_op txn;
     struct control_op control;
+    bool waiting; /* for room in the regions' memory of results */
+    struct env_timer wait_deadline;
+    TAILQ_ENTRY(flow) link;
     UT_hash_handle by_id;
 };
 
 struct flows {
     struct node *node;
-    struct flow *running; /* by id */
+    struct flow *running;          /* by id */
+    TAILQ_HEAD(, flow) waiting;    /* in the order in which they came */
+    struct env_task admit_waiting; /* once for many releases */
+    bool admit_posted;
     bool stopped;
 };
+
+static void admit_waiting(struct env_task *task);
 
 struct flows *flows_new(struct node *node)
 {
     struct flows *flows = mem_zalloc(sizeof *flows);
 
     flows->node = node;
+    flows->admit_waiting.run = admit_waiting;
+    TAILQ_INIT(&flows->waiting);
     return flows;
 }
 
@@ -145,10 +155,20 @@ static void take_result(struct request *request, int status,
 
 /* ---- the end ---- */
 
+static void stop_waiting(struct flow *flow)
+{
+    if (!flow->waiting)
+        return;
+    flow->waiting = false;
+    TAILQ_REMOVE(&flow->flows->waiting, flow, link);
+    env_timer_stop(node_env(flow->flows->node), &flow->wait_deadline);
+}
+
 static void forget_flow(struct flow *flow)
 {
     struct node *node = flow->flows->node;
 
+    stop_waiting(flow);
     reader_cancel(node_reader(node), &flow->read);
     router_cancel(node_router(node), &flow->call);
     settle_cancel(&flow->settle);
@@ -221,12 +241,21 @@ static bool is_local_if_alone(const struct flow *flow)
     return (flow->command.flags & REQUEST_LOCAL_IF_ALONE) != 0;
 }
 
+/* A SETATTR of a directory has taken effect already when its attributes are
+ * read: that they cannot be had does not mean that nothing has changed. */
+static bool has_changed_something(const struct flow *flow)
+{
+    return flow->request->kind >= REQUEST_CREATE;
+}
+
 static void read_done(struct read_op *read, int status, struct result *result)
 {
     struct flow *flow = container_of(read, struct flow, read);
 
     if (status == ERR_NO_QUORUM && is_local_if_alone(flow))
         read_locally(flow);
+    else if (status == ERR_NO_QUORUM && has_changed_something(flow))
+        end(flow, ERR_UNKNOWN_OUTCOME, NULL);
     else
         end(flow, status, result);
 }
@@ -388,6 +417,63 @@ static void start(struct flow *flow)
     }
 }
 
+/* ---- waiting for room ----
+ *
+ * Regions remember the results of all sequences from the lowest that this
+ * node still waits for. One request that hangs must not make them remember
+ * without bound what goes on beside it: new changes wait then. What belongs
+ * to a change under way does not, or it might wait for itself. */
+
+static bool has_room(const struct flows *flows)
+{
+    return router_held_span(node_router(flows->node)) <
+           node_config(flows->node)->results_held_max;
+}
+
+static bool needs_room(const struct flow *flow)
+{
+    return flow->request->kind >= REQUEST_CREATE;
+}
+
+static void waited_too_long(struct env_timer *timer)
+{
+    end(container_of(timer, struct flow, wait_deadline), ERR_NO_QUORUM, NULL);
+}
+
+static void wait_for_room(struct flow *flow)
+{
+    struct env *env = node_env(flow->flows->node);
+
+    flow->waiting = true;
+    TAILQ_INSERT_TAIL(&flow->flows->waiting, flow, link);
+    flow->wait_deadline.fire = waited_too_long;
+    env_timer_start(env, &flow->wait_deadline,
+                    flow->deadline_ns - env_mono_ns(env));
+}
+
+static void admit_waiting(struct env_task *task)
+{
+    struct flows *flows = container_of(task, struct flows, admit_waiting);
+    struct flow *flow;
+
+    flows->admit_posted = false;
+    while (!flows->stopped && has_room(flows) &&
+           (flow = TAILQ_FIRST(&flows->waiting)) != NULL) {
+        stop_waiting(flow);
+        start(flow);
+    }
+}
+
+void flows_on_release(struct flows *flows)
+{
+    if (flows->stopped || flows->admit_posted || TAILQ_EMPTY(&flows->waiting))
+        return;
+    flows->admit_posted = true;
+    env_post(node_env(flows->node), ENV_WORKER, &flows->admit_waiting);
+}
+
+/* ---- requests ---- */
+
 /* Once a leader has been missing for a whole timeout, others need not wait as
  * long to learn it: who waits in the kernel holds up who comes after him. */
 static uint64_t timeout_of(const struct flows *flows,
@@ -418,10 +504,16 @@ static struct flow *flow_new(struct flows *flows, struct request *request)
 
 void flows_submit(struct flows *flows, struct request *request)
 {
+    struct flow *flow;
+
     request->status = flows->stopped ? ERR_CANCELED : check_limits(request);
     if (request->status != 0) {
         request->done(request);
         return;
     }
-    start(flow_new(flows, request));
+    flow = flow_new(flows, request);
+    if (needs_room(flow) && !(TAILQ_EMPTY(&flows->waiting) && has_room(flows)))
+        wait_for_room(flow);
+    else
+        start(flow);
 }

@@ -32,6 +32,9 @@ void flows_submit(struct flows *flows, struct request *request);
  * ignored. The request comes back with ERR_INTERRUPTED. */
 void flows_cancel(struct flows *flows, uint64_t id);
 
+/* The router holds less than before: what waits for that may go on. */
+void flows_on_release(struct flows *flows);
+
 /* Answers a read at once if this node may. Any thread. */
 bool flows_try(struct node *node, struct request *request);
 

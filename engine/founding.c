@@ -147,6 +147,7 @@ static struct region make_region(uint64_t id, const struct founders *founders,
             region.voters[region.voter_count++] = peer_id;
         else
             region.learners[region.learner_count++] = peer_id;
+        region.peer_max = peer_id;
     }
     return region;
 }

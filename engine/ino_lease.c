@@ -2,14 +2,18 @@
 
 #include "engine/ino_lease.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "engine/keys.h"
 
 enum {
     BLOCK = 1 << 24, /* counters leased at a time */
-    NODE_SHIFT = 47  /* above the counter: 16 bits of node id */
+    NODE_SHIFT = 47  /* above the counter: 16 bits of node id, from 1 */
 };
+
+static_assert(UINT64_C(1) << NODE_SHIFT == INO_FILE_MIN,
+              "the first node's numbers are the least");
 
 struct ino_lease {
     struct env *env;

@@ -160,6 +160,16 @@ struct key key_damage(uint64_t region)
     return numbered("D", &region, 1);
 }
 
+struct key key_tombstone(uint64_t region)
+{
+    return numbered("g", &region, 1);
+}
+
+struct key key_log_peer(uint64_t region)
+{
+    return numbered("P", &region, 1);
+}
+
 struct key key_hard_state(uint64_t region)
 {
     return numbered("H", &region, 1);

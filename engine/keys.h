@@ -12,6 +12,7 @@
  *   'c' 't' node boot sequence   a decision about a transaction
  *   'd' user key                 an entry
  *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
+ *   'g' region                   the tombstone of a replica that was here
  *   'm' region node              a sender: boot number, lowest sequence
  *   'm' region node sequence     a remembered result
  *   'n' user key                 a namespace record; the name is "" unless the
@@ -26,6 +27,7 @@
  *   'H' region                   hard state
  *   'I'                          identity of the store
  *   'L' region index             a log entry
+ *   'P' region                   the Raft id of a replica without state yet
  *   'T' region                   where the log starts: (index, term) before its
  *                                first entry */
 
@@ -79,12 +81,14 @@ struct key key_sender(uint64_t region, uint64_t node);
 struct key key_result(uint64_t region, uint64_t node, uint64_t sequence);
 struct key key_region(uint64_t region);
 struct key key_marker(uint64_t region);
+struct key key_tombstone(uint64_t region);
 
 struct key key_damage(uint64_t region);
 struct key key_hard_state(uint64_t region);
 struct key key_identity(void);
 struct key key_log_entry(uint64_t region, uint64_t index);
 struct key key_log_start(uint64_t region);
+struct key key_log_peer(uint64_t region);
 
 /* Takes a class 'd' key apart; the name is borrowed from `key`. False for a
  * chunk (or for a key that is none of ours). */

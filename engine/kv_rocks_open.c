@@ -141,6 +141,14 @@ static bool database_exists(const char *dir)
     return exists;
 }
 
+/* The caller's text has the path of the whole store. */
+static const char *folder_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
 static int open_database(struct kv_rocks *rocks, struct err *e)
 {
     struct err reason = ERR_INIT;
@@ -156,9 +164,8 @@ static int open_database(struct kv_rocks *rocks, struct err *e)
 
     code = kv_rocks_error(message, "open", &reason);
     if (code == ERR_BUSY)
-        return err_set(e, code, "store '%s' is in use by another process",
-                       rocks->dir);
-    return err_set(e, code, "store '%s': %s", rocks->dir, reason.text);
+        return err_set(e, code, "it is in use by another process");
+    return err_set(e, code, "%s/: %s", folder_name(rocks->dir), reason.text);
 }
 
 /* ---- the note of damage ---- */

@@ -9,14 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/barrier.h"
 #include "engine/check.h"
 #include "engine/event_log.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
-#include "engine/keys.h"
 #include "engine/outbox.h"
 #include "engine/reader.h"
+#include "engine/replicas.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
 #include "engine/status.h"
@@ -31,8 +30,7 @@ enum {
 struct node {
     struct env *env;
     struct node_config config;
-    struct peer *peers[REGIONS];
-    struct barrier *barriers[REGIONS];
+    struct replicas *replicas;
     struct router *router;
     struct reader *reader;
     struct txns *txns;
@@ -58,39 +56,6 @@ struct node {
 
 /* ---- life ---- */
 
-static bool has_key(struct kv *kv, struct key key)
-{
-    struct kv_value value = {0};
-    int rc = kv_get(kv, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc != ERR_NOT_FOUND;
-}
-
-/* Of a replica that is to be rebuilt there may be no more than a mark. */
-static bool has_region(struct node *node, uint64_t region)
-{
-    return has_key(node->env->state, key_region(region)) ||
-           has_key(node->env->log, key_damage(region));
-}
-
-static int open_peers(struct node *node, struct err *e)
-{
-    for (uint64_t region = 0; region < REGIONS; region++) {
-        int rc;
-
-        if (!has_region(node, region))
-            continue;
-        rc = peer_open(&node->peers[region], node, region, e);
-        if (rc != 0)
-            return rc;
-        node->barriers[region] = barrier_new(node, node->peers[region]);
-    }
-    if (node->peers[REGION_PLACEMENT] == NULL)
-        return err_set(e, ERR_CORRUPT, "the store has no placement group");
-    return 0;
-}
-
 int node_open(struct node **ret, struct env *env,
               const struct node_config *config, struct err *e)
 {
@@ -102,13 +67,14 @@ int node_open(struct node **ret, struct env *env,
     node->inos = ino_lease_new(env, &config->identity, config->ino_next);
     node->events = event_log_new();
     node->outbox = outbox_new(env);
+    node->replicas = replicas_new(node);
     node->router = router_new(node);
     node->reader = reader_new(node);
     node->txns = txns_new(node);
     node->flows = flows_new(node);
     node->snapshots = snapshots_new(node);
     node->board = status_board_new(node);
-    rc = open_peers(node, e);
+    rc = replicas_open(node->replicas, e);
     if (rc != 0) {
         node_close(node);
         return rc;
@@ -122,10 +88,7 @@ void node_close(struct node *node)
     if (node == NULL)
         return;
     snapshots_free(node->snapshots);
-    for (size_t i = 0; i < REGIONS; i++) {
-        barrier_free(node->barriers[i]);
-        peer_close(node->peers[i]);
-    }
+    replicas_free(node->replicas);
     flows_free(node->flows);
     txns_free(node->txns);
     reader_free(node->reader);
@@ -140,8 +103,8 @@ void node_close(struct node *node)
 void node_stop(struct node *node)
 {
     for (size_t i = 0; i < REGIONS; i++)
-        if (node->peers[i] != NULL)
-            check_stop(peer_check(node->peers[i]));
+        if (node_peer(node, i) != NULL)
+            check_stop(peer_check(node_peer(node, i)));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
     flows_stop(node->flows);
@@ -157,8 +120,8 @@ void node_stop(struct node *node)
  * led, so region 0 follows the data region. */
 static void follow_data_leader(struct node *node)
 {
-    const struct peer *data = node->peers[REGION_FIRST_DATA];
-    struct peer *placement = node->peers[REGION_PLACEMENT];
+    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
+    struct peer *placement = node_peer(node, REGION_PLACEMENT);
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
     if (leader == 0 || leader == node_id(node) || !peer_is_leader(placement) ||
@@ -186,7 +149,7 @@ static size_t count_roomy_voters(const struct node *node,
 
 static void look_at_disks(struct node *node)
 {
-    const struct peer *data = node->peers[REGION_FIRST_DATA];
+    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
     struct engine_space space = {.bytes_free = UINT64_MAX};
     bool full;
 
@@ -214,6 +177,7 @@ static void each_second(struct node *node)
 {
     if (node->retired == NULL)
         follow_data_leader(node);
+    replicas_each_second(node->replicas);
     txns_tick(node->txns);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
@@ -224,9 +188,7 @@ static void on_tick(struct env_timer *timer)
     struct node *node = container_of(timer, struct node, tick);
 
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
-    for (size_t i = 0; i < REGIONS; i++)
-        if (node->peers[i] != NULL)
-            peer_tick(node->peers[i]);
+    replicas_tick(node->replicas);
     look_at_disks(node);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
@@ -243,10 +205,13 @@ void node_start(struct node *node)
 
 static bool leads_anything(const struct node *node)
 {
-    for (size_t i = 0; i < REGIONS; i++)
-        if (node->peers[i] != NULL && peer_is_leader(node->peers[i]) &&
-            peer_region(node->peers[i])->voter_count > 1)
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        const struct peer *peer = node_peer(node, region);
+
+        if (peer != NULL && peer_is_leader(peer) &&
+            peer_region(peer)->voter_count > 1)
             return true;
+    }
     return false;
 }
 
@@ -267,32 +232,41 @@ void node_retire(struct node *node, void (*done)(void *context), void *context)
     node->retired_context = context;
     node->retire_until_ns =
         env_mono_ns(node->env) + (uint64_t)RETIRE_MS * 1000000;
-    for (size_t i = 0; i < REGIONS; i++)
-        if (node->peers[i] != NULL)
-            (void)peer_transfer_away(node->peers[i]);
+    for (uint64_t region = 0; region < REGIONS; region++)
+        if (node_peer(node, region) != NULL)
+            (void)peer_transfer_away(node_peer(node, region));
     node->retire_timer.fire = look_whether_retired;
     env_timer_start(node->env, &node->retire_timer, 0);
 }
 
 /* ---- packets ---- */
 
+struct incoming {
+    struct node *node;
+    uint64_t from;
+};
+
 static void step_one(void *context, const struct raft_envelope *envelope)
 {
-    struct node *node = context;
-    struct peer *peer = node_peer(node, envelope->region);
+    const struct incoming *incoming = context;
 
-    /* Peer ids are never reused: what is for another one is from the past. */
-    if (peer != NULL &&
-        peer_node_of(peer, envelope->message.to) == node_id(node))
-        peer_step(peer, &envelope->message);
+    replicas_on_message(incoming->node->replicas, incoming->from, envelope);
 }
 
 void node_on_packet(struct node *node, uint64_t from,
                     const struct env_packet *packet)
 {
+    struct incoming incoming = {node, from};
+
     switch ((enum wire_type)packet->type) {
     case WIRE_RAFT:
-        (void)raft_batch_decode(packet, step_one, node); /* Or dropped. */
+        (void)raft_batch_decode(packet, step_one, &incoming); /* Or dropped. */
+        return;
+    case WIRE_PEER_QUERY:
+        replicas_on_query(node->replicas, from, packet);
+        return;
+    case WIRE_PEER_GONE:
+        replicas_on_gone(node->replicas, packet);
         return;
     case WIRE_CALL:
         router_on_call(node->router, from, packet);
@@ -338,9 +312,7 @@ void node_on_link(struct node *node, uint64_t id, bool up)
         return;
     router_on_link_down(node->router, id);
     snapshots_on_link_down(node->snapshots, id);
-    for (size_t i = 0; i < REGIONS; i++)
-        if (node->peers[i] != NULL)
-            peer_report_unreachable(node->peers[i], id);
+    replicas_on_link_down(node->replicas, id);
 }
 
 void node_send_raft(struct node *node, uint64_t to, uint64_t region,
@@ -385,8 +357,8 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     else
         node_log_event(node, LOG_WARN, "region %" PRIu64 ": no leader", region);
     router_on_leader_change(node->router, region, leader);
-    if (leader != 0 && node->barriers[region] != NULL)
-        barrier_on_leader_change(node->barriers[region]);
+    if (leader != 0 && node_barrier(node, region) != NULL)
+        barrier_on_leader_change(node_barrier(node, region));
 }
 
 /* ---- damage ---- */
@@ -422,13 +394,32 @@ uint64_t node_log_keep(const struct node *node)
 
 struct peer *node_peer(const struct node *node, uint64_t region)
 {
-    return region < REGIONS ? node->peers[region] : NULL;
+    return replicas_find(node->replicas, region);
+}
+
+struct peer *node_any_peer(const struct node *node, uint64_t region)
+{
+    return replicas_find_any(node->replicas, region);
+}
+
+bool node_is_erasing(const struct node *node)
+{
+    return replicas_are_erasing(node->replicas);
+}
+
+void node_on_peer_restored(struct node *node, struct peer *peer)
+{
+    replicas_on_restored(node->replicas, peer);
+}
+
+void node_on_peer_removed(struct node *node, struct peer *peer)
+{
+    replicas_on_removed(node->replicas, peer);
 }
 
 struct barrier *node_barrier(const struct node *node, uint64_t region)
 {
-    assert(region < REGIONS);
-    return node->barriers[region];
+    return replicas_barrier(node->replicas, region);
 }
 
 struct router *node_router(const struct node *node)
@@ -466,18 +457,9 @@ struct event_log *node_events(const struct node *node)
     return node->events;
 }
 
-static size_t nodes_of(const struct peer *peer, uint64_t nodes[NODES_MAX])
-{
-    const struct region *region = peer_region(peer);
-
-    for (size_t i = 0; i < region->peer_count; i++)
-        nodes[i] = region->peers[i].node;
-    return region->peer_count;
-}
-
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
-    return nodes_of(node->peers[REGION_PLACEMENT], nodes);
+    return peer_nodes(node_peer(node, REGION_PLACEMENT), nodes);
 }
 
 size_t node_region_nodes(const struct node *node, uint64_t region,
@@ -485,7 +467,7 @@ size_t node_region_nodes(const struct node *node, uint64_t region,
 {
     const struct peer *peer = node_peer(node, region);
 
-    return peer != NULL ? nodes_of(peer, nodes) : node_all_nodes(node, nodes);
+    return peer != NULL ? peer_nodes(peer, nodes) : node_all_nodes(node, nodes);
 }
 
 bool node_link_up(const struct node *node, uint64_t id)

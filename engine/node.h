@@ -41,6 +41,7 @@ enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1, REGIONS = 2 };
 enum {
     NODES_MAX = 16,
     LOG_KEEP_DEFAULT = 10000, /* applied entries kept for lagging replicas */
+    RESULTS_HELD_DEFAULT = 8192,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* more than memory has to flush */
 };
 
@@ -61,6 +62,7 @@ struct node_config {
     uint64_t log_keep;
     uint64_t check_interval_ms; /* between consistency checks; 0: none */
     uint64_t ino_next;          /* of the block leased on disk */
+    uint64_t results_held_max;  /* that a region remembers for this node */
     /* What only the host knows; may be NULL. */
     void (*space)(void *context, struct engine_space *ret);
     void (*metrics)(void *context, FILE *out);
@@ -93,6 +95,13 @@ uint64_t node_log_keep(const struct node *node);
 
 /* The replica of a region on this node, or NULL. Any thread. */
 struct peer *node_peer(const struct node *node, uint64_t region);
+/* Also one that has no state yet. */
+struct peer *node_any_peer(const struct node *node, uint64_t region);
+/* Whether some replica is being removed from this node's stores. */
+bool node_is_erasing(const struct node *node);
+/* See replicas.h. */
+void node_on_peer_restored(struct node *node, struct peer *peer);
+void node_on_peer_removed(struct node *node, struct peer *peer);
 struct barrier *node_barrier(const struct node *node, uint64_t region);
 struct router *node_router(const struct node *node);
 struct reader *node_reader(const struct node *node);

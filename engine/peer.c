@@ -11,6 +11,7 @@
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
+#include "engine/region_state.h"
 #include "engine/status.h"
 
 enum {
@@ -45,28 +46,21 @@ static void log_raft_line(void *context, enum log_level level, const char *text)
 
 int peer_load_region(struct peer *peer)
 {
-    struct key key = key_region(peer->region_id);
-    struct kv_value value = {0};
     struct region region = {0};
-    uint64_t id = 0;
-    int rc = kv_get(peer->env->state, NULL, key_slice(&key), &value);
+    const struct region_peer *self;
+    int rc = region_state_descriptor(peer->env->state, NULL, peer->region_id,
+                                     &region);
 
     if (rc != 0)
         return rc;
-    rc = region_decode(&region, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    if (rc != 0)
-        return rc;
-    for (size_t i = 0; i < region.peer_count; i++)
-        if (region.peers[i].node == node_id(peer->node))
-            id = region.peers[i].id;
-    if (id == 0 || (peer->id != 0 && peer->id != id)) {
+    self = region_find_node(&region, node_id(peer->node));
+    if (self == NULL || (peer->id != 0 && peer->id != self->id)) {
         region_release(&region);
-        return ERR_CORRUPT;
+        return ERR_FOREIGN;
     }
+    peer->id = self->id;
     region_release(&peer->region);
     peer->region = region;
-    peer->id = id;
     return 0;
 }
 
@@ -134,18 +128,18 @@ static int start_raft(struct peer *peer)
     if (rc != 0)
         return rc;
     peer->applied_index = config.applied;
+    atomic_store(&peer->moment, config.applied);
     peer->leaderless_since_ns = env_mono_ns(peer->env);
+    peer->leader_heard_ns = env_mono_ns(peer->env);
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     if (alone)
         rc = raft_campaign(peer->raft);
     return rc;
 }
 
-int peer_open(struct peer **ret, struct node *node, uint64_t region,
-              struct err *e)
+static struct peer *peer_new(struct node *node, uint64_t region)
 {
     struct peer *peer = mem_zalloc(sizeof *peer);
-    int rc;
 
     peer->node = node;
     peer->env = node_env(node);
@@ -157,16 +151,31 @@ int peer_open(struct peer **ret, struct node *node, uint64_t region,
     TAILQ_INIT(&peer->applied_waiters);
     atomic_init(&peer->lease_until_ns, 0);
     atomic_init(&peer->read_until_ns, 0);
-
+    atomic_init(&peer->moment, 0);
     peer->check = check_new(node, peer, region);
-    rc = peer_load_state(peer);
+    return peer;
+}
+
+/* Everything but the applier is there to be read. */
+static int open_log(struct peer *peer)
+{
+    int rc = region_log_open(&peer->log, peer->env, peer->region_id);
+
+    if (rc != 0)
+        return rc;
+    if (!peer->damaged)
+        repair_log(peer);
+    return start_raft(peer);
+}
+
+int peer_open(struct peer **ret, struct node *node, uint64_t region,
+              struct err *e)
+{
+    struct peer *peer = peer_new(node, region);
+    int rc = peer_load_state(peer);
+
     if (rc == 0)
-        rc = region_log_open(&peer->log, peer->env, region);
-    if (rc == 0) {
-        if (!peer->damaged)
-            repair_log(peer);
-        rc = start_raft(peer);
-    }
+        rc = open_log(peer);
     if (rc != 0) {
         peer_close(peer);
         return err_prefix(e, rc, "open region %" PRIu64, region);
@@ -176,14 +185,49 @@ int peer_open(struct peer **ret, struct node *node, uint64_t region,
     return 0;
 }
 
-void peer_close(struct peer *peer)
+int peer_create(struct peer **ret, struct node *node, uint64_t region,
+                uint64_t peer_id, struct err *e)
 {
-    if (peer == NULL)
-        return;
+    struct peer *peer = peer_new(node, region);
+    struct log_change *change;
+    int rc;
+
+    peer->id = peer_id;
+    peer->region.id = region;
+    peer->applier = applier_new(peer->env, region);
+    applier_watch(peer->applier, check_on_command, peer->check);
+    rc = open_log(peer);
+    if (rc != 0) {
+        peer_close(peer);
+        return err_prefix(e, rc, "create region %" PRIu64, region);
+    }
+    change = log_change_new(peer->log);
+    log_change_peer(change, peer_id);
+    log_change_submit(change, nothing_to_do, NULL);
+    *ret = peer;
+    return 0;
+}
+
+void peer_stop(struct peer *peer)
+{
     peer->closed = true;
+    atomic_store(&peer->lease_until_ns, 0);
+    atomic_store(&peer->read_until_ns, 0);
     peer_fail_proposals(peer, ERR_NOT_LEADER);
     peer_fail_index_requests(peer);
-    check_free(peer->check);
+    check_on_deposed(peer->check);
+    check_stop(peer->check);
+}
+
+bool peer_has_settled(const struct peer *peer)
+{
+    return peer->closed && peer->persist_pending == 0 &&
+           peer->apply_pending == 0 && !peer->compacting &&
+           !peer->process_posted && peer->install == NULL;
+}
+
+void peer_drop(struct peer *peer)
+{
     raft_free(peer->raft);
     region_log_free(peer->log);
     applier_free(peer->applier);
@@ -191,6 +235,20 @@ void peer_close(struct peer *peer)
     raft_messages_release(&peer->install_after);
     raft_snapshot_free(peer->install_snapshot);
     kv_ingest_free(peer->install_ingest);
+    peer->raft = NULL;
+    peer->log = NULL;
+    peer->applier = NULL;
+    peer->install_snapshot = NULL;
+    peer->install_ingest = NULL;
+}
+
+void peer_close(struct peer *peer)
+{
+    if (peer == NULL)
+        return;
+    peer_stop(peer);
+    peer_drop(peer);
+    check_free(peer->check);
     free(peer);
 }
 
@@ -227,10 +285,12 @@ void peer_tick(struct peer *peer)
     peer_wake(peer);
 }
 
-void peer_step(struct peer *peer, const struct raft_message *message)
+void peer_step(struct peer *peer, uint64_t from_node,
+               const struct raft_message *message)
 {
     if (message->type == RAFT_MSG_SNAP)
         return; /* Only ever comes with a stream: peer_install_snapshot(). */
+    peer_note_sender(peer, from_node, message);
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     peer_check_raft(peer, raft_step(peer->raft, message));
     peer_wake(peer);
@@ -322,6 +382,7 @@ void peer_on_applied(struct peer *peer, uint64_t index)
     struct applied_waiter *next;
 
     peer->applied_index = index;
+    atomic_store(&peer->moment, index);
     peer->applied_wall_ns = (int64_t)env_wall_ns(peer->env);
     if (peer->install != NULL || peer->damaged)
         return;
@@ -421,99 +482,12 @@ bool peer_lease_holds(const struct peer *peer, uint64_t now_ns)
     return atomic_load(&peer->read_until_ns) > now_ns;
 }
 
+uint64_t peer_moment(const struct peer *peer)
+{
+    return atomic_load(&peer->moment);
+}
+
 bool peer_leads(const struct peer *peer, uint64_t now_ns)
 {
     return atomic_load(&peer->lease_until_ns) > now_ns;
-}
-
-/* ---- queries ---- */
-
-uint64_t peer_region_id(const struct peer *peer)
-{
-    return peer->region_id;
-}
-
-const struct region *peer_region(const struct peer *peer)
-{
-    return &peer->region;
-}
-
-bool peer_is_leader(const struct peer *peer)
-{
-    return raft_role(peer->raft) == RAFT_LEADER;
-}
-
-struct check *peer_check(const struct peer *peer)
-{
-    return peer->check;
-}
-
-uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id)
-{
-    for (size_t i = 0; i < peer->region.peer_count; i++)
-        if (peer->region.peers[i].id == peer_id)
-            return peer->region.peers[i].node;
-    return 0;
-}
-
-uint64_t peer_leader_node(const struct peer *peer)
-{
-    return peer_node_of(peer, raft_leader(peer->raft));
-}
-
-uint64_t peer_leaderless_ns(const struct peer *peer)
-{
-    if (peer->leaderless_since_ns == 0)
-        return 0;
-    return env_mono_ns(peer->env) - peer->leaderless_since_ns;
-}
-
-uint64_t peer_applied(const struct peer *peer)
-{
-    return peer->applied_index;
-}
-
-uint64_t peer_commit(const struct peer *peer)
-{
-    return raft_commit(peer->raft);
-}
-
-void peer_status(const struct peer *peer, struct peer_status *ret)
-{
-    uint64_t now_ns = env_mono_ns(peer->env);
-    uint64_t until_ns = atomic_load(&peer->lease_until_ns);
-    struct raft_status raft;
-
-    raft_status(peer->raft, &raft);
-    *ret = (struct peer_status){
-        .region = peer->region_id,
-        .state = peer_state(peer),
-        .role = raft.role,
-        .learner = raft.learner,
-        .term = raft.term,
-        .leader_node = peer_leader_node(peer),
-        .applied = peer->applied_index,
-        .commit = raft.commit,
-        .first_index = raft.first_index,
-        .last_index = raft.last_index,
-        .log_bytes = region_log_size_bytes(peer->log),
-        .applied_wall_ns = peer->applied_wall_ns,
-        .lease_left_ns = until_ns > now_ns ? until_ns - now_ns : 0,
-        .snapshots_sent = peer->snapshots_sent,
-        .snapshots_restored = peer->snapshots_restored,
-        .compactions = peer->compactions,
-        .damaged_ns = peer->damaged ? peer->damaged_ns : 0,
-    };
-    check_status(peer->check, ret);
-}
-
-bool peer_progress(const struct peer *peer, uint64_t node_id,
-                   struct raft_peer_status *ret)
-{
-    if (!peer_is_leader(peer))
-        return false;
-    for (size_t i = 0; i < peer->region.peer_count; i++)
-        if (peer->region.peers[i].node == node_id)
-            return raft_peer_find(peer->raft, peer->region.peers[i].id, ret);
-    return false;
 }

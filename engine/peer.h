@@ -25,6 +25,7 @@
 #include <sys/queue.h>
 
 #include "engine/env.h"
+#include "engine/peer_change.h"
 #include "engine/record.h"
 #include "engine/wire.h"
 #include "raft/raft.h"
@@ -71,14 +72,28 @@ struct applied_waiter {
 
 /* Opens a region that this store has. Repairs what a crash has left between
  * state/ and log/. May block; before the worker runs. ERR_NOT_FOUND: no
- * replica here; ERR_CORRUPT, ERR_VERSION, ERR_IO. */
+ * replica here; ERR_FOREIGN: it was removed from the region and is still to be
+ * erased; ERR_CORRUPT, ERR_VERSION, ERR_IO. */
 int peer_open(struct peer **ret, struct node *node, uint64_t region,
               struct err *e);
-/* Fails what waits. */
+/* Makes a peer without state, which a leader fills, or goes on with one that a
+ * crash has interrupted; `region` has no replica here. Reads the disk. Errors
+ * as above. */
+int peer_create(struct peer **ret, struct node *node, uint64_t region,
+                uint64_t peer_id, struct err *e);
+/* Fails what waits and stops taking part: nothing is sent or applied any more,
+ * only what is under way ends. Its lease is gone for all threads. */
+void peer_stop(struct peer *peer);
+/* Whether all that was under way at the stop has ended. */
+bool peer_has_settled(const struct peer *peer);
+/* Drops all but the memory that peer_lease_holds() looks at; settled. */
+void peer_drop(struct peer *peer);
+/* The rest, after stopping and dropping it if that was not done. */
 void peer_close(struct peer *peer); /* Takes NULL. */
 
 void peer_tick(struct peer *peer);
-void peer_step(struct peer *peer, const struct raft_message *message);
+void peer_step(struct peer *peer, uint64_t from_node,
+               const struct raft_message *message);
 void peer_propose(struct peer *peer, struct proposal *proposal);
 /* Asks on the leader; see raft_read_index(). Under a lease the answer comes
  * without a round. */
@@ -86,6 +101,12 @@ void peer_read_index(struct peer *peer, struct index_request *request);
 void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
                        uint64_t index);
 void peer_stop_waiting(struct peer *peer, struct applied_waiter *waiter);
+
+/* Proposes a change of the membership, on the leader. Whether it was done is
+ * seen by the epoch: it may get lost, or be refused where it is applied, when
+ * another one comes before it. ERR_NOT_LEADER; ERR_DROPPED; what
+ * peer_change_check() says. */
+int peer_propose_change(struct peer *peer, const struct peer_change *change);
 
 /* Hands leadership to the peer on another node. False: not the leader, or no
  * voter there. */
@@ -95,6 +116,7 @@ bool peer_transfer_away(struct peer *peer);
 /* A packet to this node was lost or its connection was. */
 void peer_report_unreachable(struct peer *peer, uint64_t node_id);
 
+uint64_t peer_id(const struct peer *peer); /* the Raft id */
 /* Something in the replica's state cannot be right; `what` says how that was
  * seen. True: it is out of service now, until it is rebuilt from a snapshot.
  * False: no other replica could supply it. */
@@ -107,6 +129,18 @@ bool peer_is_serving(const struct peer *peer);
 struct check *peer_check(const struct peer *peer);
 
 uint64_t peer_region_id(const struct peer *peer);
+/* Whether it has state; else its region() has neither peers nor range. */
+bool peer_is_initialised(const struct peer *peer);
+/* How long no leader was heard of; 0 on a leader. */
+uint64_t peer_silence_ns(const struct peer *peer);
+/* Whether a snapshot is replacing its state, so that it cannot be stopped. */
+bool peer_is_restoring(const struct peer *peer);
+/* The last position that is known here to be committed. */
+void peer_committed_position(const struct peer *peer, uint64_t *ret_index,
+                             uint64_t *ret_term);
+/* The nodes that may hold the region, from what this peer knows. Returns how
+ * many. */
+size_t peer_nodes(const struct peer *peer, uint64_t nodes[REGION_PEERS_MAX]);
 const struct region *peer_region(const struct peer *peer);
 bool peer_is_leader(const struct peer *peer);
 /* 0: not known. */
@@ -122,6 +156,10 @@ uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
  * read, ask again with the same time; only if both say yes the read counts.
  * No while more is committed than applied here: see peer_leads(). */
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns);
+
+/* How far state/ is applied, never ahead of it; while the lease holds it names
+ * one moment of state/. Any thread. */
+uint64_t peer_moment(const struct peer *peer);
 
 /* The same for a leader that has more committed than applied: what is
  * committed up to now has to be applied before the read, because others may
@@ -180,9 +218,5 @@ void peer_install_snapshot(struct peer *peer, struct snapshot_install *install,
                            const struct raft_message *message);
 /* How a snapshot that this peer's leader has sent out came to its end. */
 void peer_snapshot_sent(struct peer *peer, uint64_t to_peer, bool ok);
-
-/* A descriptor's membership as Raft wants it. */
-void region_conf_state(const struct region *region,
-                       struct raft_conf_state *ret);
 
 #endif

@@ -170,7 +170,7 @@ uint64_t peer_applied_at_start(const struct peer *peer)
 
 bool peer_found_damage(struct peer *peer, const char *what)
 {
-    if (peer->damaged)
+    if (peer->damaged || peer->closed)
         return true;
     if (!peer_has_other_voter(peer))
         return false;

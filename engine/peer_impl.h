@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What peer.c and the peer_*.c files share; for them only. */
+/* What the files peer*.c share; for them only. */
 
 #ifndef GROVEFS_ENGINE_PEER_IMPL_H
 #define GROVEFS_ENGINE_PEER_IMPL_H
@@ -15,12 +15,24 @@ TAILQ_HEAD(proposals, proposal);
 TAILQ_HEAD(index_requests, index_request);
 TAILQ_HEAD(applied_waiters, applied_waiter);
 
+/* A peer that is not in the descriptor, or not yet: known from a message. */
+struct stranger {
+    uint64_t id; /* 0: free */
+    uint64_t node;
+};
+
+enum { STRANGERS_MAX = 8 };
+
 struct peer {
     struct node *node;
     struct env *env;
     uint64_t region_id;
-    uint64_t id; /* the Raft id */
-    struct region region;
+    uint64_t id;          /* the Raft id */
+    struct region region; /* as of the last entry handed out for application;
+                           * no peers: there is no state yet */
+    struct stranger strangers[STRANGERS_MAX];
+    size_t stranger_next;
+    uint64_t leader_heard_ns;
     struct raft *raft;
     struct region_log *log;
     struct applier *applier; /* ENV_APPLY's while apply_pending > 0 */
@@ -60,6 +72,7 @@ struct peer {
 
     atomic_uint_fast64_t lease_until_ns;
     atomic_uint_fast64_t read_until_ns; /* 0 while commit > applied */
+    atomic_uint_fast64_t moment;        /* applied_index, for all threads */
     uint64_t applied_index;
     uint64_t leaderless_since_ns; /* 0: a leader is known */
     uint64_t leader_noted;        /* the node last said to lead; 0: none */
@@ -72,7 +85,8 @@ struct peer {
 
 extern const struct raft_storage_ops peer_storage_ops;
 
-/* (Re)reads the descriptor from state/. ERR_CORRUPT: this node is not in it. */
+/* (Re)reads the descriptor from state/. ERR_FOREIGN: this node is not in it,
+ * or not as this peer. */
 int peer_load_region(struct peer *peer);
 
 /* Runs peer_process() soon. Call after each input to Raft. */
@@ -88,6 +102,17 @@ void peer_publish_lease(struct peer *peer);
 void peer_fail_proposals(struct peer *peer, int status);
 void peer_fail_index_requests(struct peer *peer);
 void peer_on_applied(struct peer *peer, uint64_t index);
+
+/* peer_member.c: remembers who has sent a message. */
+void peer_note_sender(struct peer *peer, uint64_t from_node,
+                      const struct raft_message *message);
+/* A membership entry is about to be applied: Raft and the descriptor follow it
+ * from here on. Returns the new descriptor, encoded, a new reference; NULL
+ * when the entry changes nothing. */
+struct buf *peer_change_members(struct peer *peer,
+                                const struct raft_entry *entry);
+/* Something was applied: ends the peer if that has removed it. */
+void peer_look_whether_removed(struct peer *peer);
 
 /* peer_snapshot.c: Raft accepted the snapshot that is being restored. */
 void peer_start_install(struct peer *peer, struct raft_ready *ready);

@@ -9,27 +9,10 @@
 
 #include "engine/check.h"
 #include "engine/node.h"
+#include "engine/peer_change.h"
 #include "engine/peer_impl.h"
 
 /* ---- storage as Raft reads it ---- */
-
-static void copy_ids(struct raft_id_set *to, const uint64_t *ids, size_t count)
-{
-    to->count = count;
-    for (size_t i = 0; i < count; i++)
-        to->id[i] = ids[i];
-}
-
-void region_conf_state(const struct region *region, struct raft_conf_state *ret)
-{
-    copy_ids(&ret->voters, region->voters, region->voter_count);
-    copy_ids(&ret->voters_outgoing, region->voters_outgoing,
-             region->voter_outgoing_count);
-    copy_ids(&ret->learners, region->learners, region->learner_count);
-    copy_ids(&ret->learners_next, region->learners_next,
-             region->learner_next_count);
-    ret->auto_leave = region->auto_leave;
-}
 
 static int storage_initial_state(void *storage,
                                  struct raft_hard_state *ret_hard_state,
@@ -243,6 +226,7 @@ static void persist(struct peer *peer, struct raft_ready *ready)
 
 /* ---- applying ---- */
 
+/* Normal entries, or one membership entry alone. */
 struct apply_batch {
     struct env_task task;      /* to ENV_APPLY */
     struct env_task done_task; /* and back */
@@ -252,6 +236,7 @@ struct apply_batch {
     bool want_results;
     bool only_replica;
     uint64_t corrupt_index; /* of the entry that met a damaged record, or 0 */
+    struct buf *region;     /* of a membership entry that changes something */
 };
 
 /* Answers whoever proposed the entry, and whoever lost his place to it. */
@@ -309,27 +294,30 @@ static void apply_done(struct env_task *task)
             batch_failed(peer, batch);
         peer_continue_install(peer);
         peer_process(peer);
+        peer_look_whether_removed(peer);
     }
     for (size_t i = 0; i < batch->entries.count; i++)
         buf_unref(batch->results[i]);
     raft_entries_release(&batch->entries);
+    buf_unref(batch->region);
     free(batch->results);
     free(batch);
 }
 
-static int apply_one(struct apply_batch *batch, size_t i)
+static int apply_entry(struct apply_batch *batch, size_t at)
 {
     struct applier *applier = batch->peer->applier;
-    const struct raft_entry *entry = &batch->entries.item[i];
-    int rc = applier_apply(applier, entry, &batch->results[i]);
+    const struct raft_entry *entry = &batch->entries.item[at];
+    int rc;
 
+    if (entry->type != RAFT_ENTRY_NORMAL)
+        return applier_apply_region(applier, entry, batch->region);
+    rc = applier_apply(applier, entry, &batch->results[at]);
     if (rc == ERR_CORRUPT && batch->only_replica)
-        rc = applier_skip(applier, entry, &batch->results[i]);
-    if (rc == ERR_CORRUPT)
-        batch->corrupt_index = entry->index;
+        rc = applier_skip(applier, entry, &batch->results[at]);
     if (rc == 0 && !batch->want_results) {
-        buf_unref(batch->results[i]);
-        batch->results[i] = NULL;
+        buf_unref(batch->results[at]);
+        batch->results[at] = NULL;
     }
     return rc;
 }
@@ -341,30 +329,70 @@ static void apply_run(struct env_task *task)
     struct apply_batch *batch = container_of(task, struct apply_batch, task);
     int rc = 0;
 
-    for (size_t i = 0; i < batch->entries.count && rc == 0; i++)
-        rc = apply_one(batch, i);
+    for (size_t i = 0; i < batch->entries.count && rc == 0; i++) {
+        rc = apply_entry(batch, i);
+        if (rc == ERR_CORRUPT)
+            batch->corrupt_index = batch->entries.item[i].index;
+    }
     if (rc == 0 || rc == ERR_CORRUPT)
         env_post(batch->peer->env, ENV_WORKER, &batch->done_task);
 }
 
-static void apply(struct peer *peer, struct raft_ready *ready)
+/* Takes over the entries. */
+static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
 {
-    struct apply_batch *batch;
+    struct apply_batch *batch = mem_zalloc(sizeof *batch);
 
-    if (ready->committed.count == 0 || peer->damaged)
-        return;
-    assert(!peer_install_blocks_apply(peer));
-    batch = mem_zalloc(sizeof *batch);
     batch->peer = peer;
     batch->task.run = apply_run;
     batch->done_task.run = apply_done;
-    batch->entries = ready->committed;
-    ready->committed = (struct raft_entries){0};
+    batch->entries = *entries;
+    *entries = (struct raft_entries){0};
     batch->results = mem_zalloc(batch->entries.count * sizeof *batch->results);
     batch->want_results = !TAILQ_EMPTY(&peer->pending);
     batch->only_replica = !peer_has_other_voter(peer);
+    if (batch->entries.item[0].type != RAFT_ENTRY_NORMAL)
+        batch->region = peer_change_members(peer, &batch->entries.item[0]);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);
+}
+
+static bool is_normal(const struct raft_entry *entry)
+{
+    return entry->type == RAFT_ENTRY_NORMAL;
+}
+
+/* How many of the entries from `first` on make one batch. */
+static size_t batch_length(const struct raft_entries *entries, size_t first)
+{
+    size_t end = first + 1;
+
+    while (is_normal(&entries->item[first]) && end < entries->count &&
+           is_normal(&entries->item[end]))
+        end++;
+    return end - first;
+}
+
+static void apply(struct peer *peer, struct raft_ready *ready)
+{
+    struct raft_entries *committed = &ready->committed;
+    size_t length;
+
+    if (committed->count == 0 || peer->damaged)
+        return;
+    assert(!peer_install_blocks_apply(peer));
+    length = batch_length(committed, 0);
+    if (length == committed->count) {
+        apply_batch_start(peer, committed);
+        return;
+    }
+    for (size_t i = 0; i < committed->count; i += length) {
+        struct raft_entries part;
+
+        length = batch_length(committed, i);
+        raft_entries_copy(&part, &committed->item[i], length);
+        apply_batch_start(peer, &part);
+    }
 }
 
 /* ---- the rest ---- */

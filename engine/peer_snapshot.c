@@ -71,6 +71,7 @@ static void finish_install(struct env_task *task)
     node_log_event(peer->node, LOG_INFO,
                    "region %" PRIu64 ": restored a snapshot at index %" PRIu64,
                    peer->region_id, index);
+    node_on_peer_restored(peer->node, peer);
     peer_persisted(peer, &peer->install_after, &peer->install_token);
     raft_messages_release(&peer->install_after);
     peer_on_applied(peer, index);

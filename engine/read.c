@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <xxhash.h>
 
 #include "engine/content.h"
 #include "engine/dirent.h"
@@ -20,8 +21,51 @@ struct reading {
     struct result *result;
     struct place chunks; /* where the chunks of the entry lie */
     bool in_catalog;     /* what was read last */
+    uint64_t looked_at;  /* hash of the entries, and of what intents count as */
+    bool met_intent;
+    bool met_undecided;
     char moved_from[NAME_SIZE_MAX];
 };
+
+/* ---- what was looked at ---- */
+
+enum counts_as { COUNTS_OLD, COUNTS_NEW, COUNTS_UNDECIDED };
+
+static void note(struct reading *r, struct slice bytes)
+{
+    r->looked_at = XXH3_64bits_withSeed(bytes.data, bytes.size, r->looked_at);
+}
+
+/* A file's version grows with each change. */
+static void note_entry(struct reading *r, const struct entry *entry,
+                       struct slice bytes)
+{
+    uint64_t numbers[] = {entry->attr.ino, entry->attr.version};
+
+    if (entry->kind == ENTRY_FILE)
+        bytes = (struct slice){numbers, sizeof numbers};
+    note(r, bytes);
+}
+
+static void note_intent(struct reading *r, enum counts_as counts_as)
+{
+    r->met_intent = true;
+    r->met_undecided = r->met_undecided || counts_as == COUNTS_UNDECIDED;
+    r->looked_at += counts_as;
+}
+
+/* ERR_LOCKED until a read that has met an intent was repeated, see read.h. */
+static int confirm(const struct reading *r, int status)
+{
+    struct read_unknown *unknown = r->unknown;
+    bool same = unknown->looked_at == r->looked_at;
+
+    if (!r->met_intent)
+        return status;
+    unknown->looked_at = r->looked_at;
+    unknown->repeats = same ? unknown->repeats + 1 : 0;
+    return unknown->repeats < (r->met_undecided ? 2 : 1) ? ERR_LOCKED : status;
+}
 
 /* ---- decisions ---- */
 
@@ -61,8 +105,11 @@ static int ask_decision(struct reading *r, const struct txn_ref *txn,
     if (rc == ERR_CORRUPT)
         return rc;
     r->in_catalog = false;
+    if (rc == 0)
+        note_intent(r, *ret_committed ? COUNTS_NEW : COUNTS_OLD);
     if (rc != ERR_NOT_FOUND)
         return rc;
+    note_intent(r, COUNTS_UNDECIDED);
     if (was_unknown(r->unknown, txn->id)) {
         *ret_committed = false;
         return 0;
@@ -120,6 +167,8 @@ static int get_entry(struct reading *r, struct slice bytes, struct entry *ret)
     struct entry entry = {0};
     int rc = entry_decode(&entry, bytes);
 
+    if (rc == 0)
+        note_entry(r, &entry, bytes);
     if (rc == 0 && entry.kind == ENTRY_INTENT)
         rc = settle_intent(r, &entry);
     if (rc != 0) {
@@ -317,6 +366,7 @@ static int list_entry(struct reading *r, struct kv_iter *iter,
         kv_iter_next(iter); /* A chunk that was not jumped over. */
         return 0;
     }
+    note(r, name);
     rc = get_entry(r, kv_iter_value(iter), &entry);
     if (rc == 0)
         rc = dirent_append(writer, name, entry.attr.ino, entry.attr.mode);
@@ -481,7 +531,7 @@ int read_execute(struct kv *state, const struct command *command,
         .result = ret,
     };
 
-    ret->status = execute(&r);
+    ret->status = confirm(&r, execute(&r));
     if (ret->status == ERR_VERSION)
         ret->status = ERR_CORRUPT; /* This program did not write that. */
     unknown->in_catalog = r.in_catalog;

@@ -14,7 +14,15 @@
  * transaction in `unknown`. The caller makes sure once more that reading is
  * linearizable and tries again with what was noted: an intent that is still
  * there shows that its decision was not forgotten when it was looked for, so
- * there was none: the old record counts. */
+ * there was none: the old record counts.
+ *
+ * Such a read looks at both regions, and this node may have applied more of one
+ * than of the other: it could miss a directory, and see a file that was made
+ * after that. So a read that has met an intent is repeated, behind barriers
+ * again, until it has found the same entries and decisions as the time before:
+ * in between there was a moment when all of it was true. What counts as
+ * undecided must have been so three times, since the decision that a look
+ * missed may have been forgotten before the next one. */
 
 #ifndef GROVEFS_ENGINE_READ_H
 #define GROVEFS_ENGINE_READ_H
@@ -28,8 +36,10 @@ enum { READ_UNKNOWN_MAX = 64, READDIR_SIZE_MAX = 64 * 1024 };
 struct read_unknown {
     struct txn_id txn[READ_UNKNOWN_MAX];
     size_t count;
-    bool in_catalog; /* out: what was read last, ERR_CORRUPT or not, was a
-                      * record of region 0 */
+    bool in_catalog;    /* out: what was read last, ERR_CORRUPT or not, was a
+                         * record of region 0 */
+    uint64_t looked_at; /* hash of what the last look has found */
+    unsigned repeats;   /* looks that found the same before it */
 };
 
 /* Executes `command`. Fills `*ret` (zeroed before; to be released by the

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/read_memo.h"
+
 enum {
     ATTEMPTS_AT_ONCE = 8, /* then with a pause */
     PAUSE_MS = 5,
@@ -14,6 +16,7 @@ enum {
 struct reader {
     struct node *node;
     TAILQ_HEAD(, read_op) ops;
+    struct read_memo *memo; /* reader_try()'s */
 };
 
 /* One execution on ENV_APPLY. It outlives its op when that is cancelled. */
@@ -33,30 +36,40 @@ struct reader *reader_new(struct node *node)
     struct reader *reader = mem_zalloc(sizeof *reader);
 
     reader->node = node;
+    reader->memo = read_memo_new();
     TAILQ_INIT(&reader->ops);
     return reader;
 }
 
 void reader_free(struct reader *reader)
 {
-    assert(reader == NULL || TAILQ_EMPTY(&reader->ops));
+    if (reader == NULL)
+        return;
+    assert(TAILQ_EMPTY(&reader->ops));
+    read_memo_free(reader->memo);
     free(reader);
 }
 
 /* ---- the end ---- */
 
+/* Gives up reading here, in whatever way that is under way. */
+static void leave_barriers(struct read_op *op)
+{
+    env_timer_stop(node_env(op->node), &op->pause);
+    barrier_cancel(&op->placement_wait);
+    barrier_cancel(&op->data_wait);
+    if (op->run != NULL)
+        op->run->op = NULL;
+    op->run = NULL;
+}
+
 static void forget_op(struct read_op *op)
 {
     struct reader *reader = node_reader(op->node);
 
-    env_timer_stop(node_env(op->node), &op->pause);
+    leave_barriers(op);
     env_timer_stop(node_env(op->node), &op->deadline);
-    barrier_cancel(&op->placement_wait);
-    barrier_cancel(&op->data_wait);
     router_cancel(node_router(op->node), &op->call);
-    if (op->run != NULL)
-        op->run->op = NULL;
-    op->run = NULL;
     op->active = false;
     TAILQ_REMOVE(&reader->ops, op, link);
 }
@@ -111,11 +124,22 @@ static void run_on_apply(struct env_task *task)
     env_post(run->env, ENV_WORKER, &run->done_task);
 }
 
-/* A key that a transaction holds: with what is known now, once more. */
+static bool leads_data(const struct node *node)
+{
+    const struct peer *peer = node_peer(node, REGION_FIRST_DATA);
+
+    return peer != NULL && peer_is_leader(peer);
+}
+
+/* A key that a transaction holds: with what is known now, once more. The
+ * leader's looks follow each other faster than those with barriers between
+ * them, so less changes meanwhile. */
 static void try_again(struct read_op *op)
 {
     if (++op->attempts % ATTEMPTS_AT_ONCE != 0)
         wait_at_barriers(op);
+    else if (!leads_data(op->node))
+        ask_leader(op);
     else
         env_timer_start(node_env(op->node), &op->pause,
                         (uint64_t)PAUSE_MS * 1000000);
@@ -233,28 +257,30 @@ static void ask_leader(struct read_op *op)
     router_call(node_router(op->node), &op->call, &command);
 }
 
-/* What had begun here is forgotten. */
-static void go_to_leader(struct read_op *op)
-{
-    env_timer_stop(node_env(op->node), &op->pause);
-    barrier_cancel(&op->placement_wait);
-    barrier_cancel(&op->data_wait);
-    if (op->run != NULL)
-        op->run->op = NULL;
-    op->run = NULL;
-    ask_leader(op);
-}
-
-void reader_on_damage(struct reader *reader)
+/* What has begun here is forgotten, and done there. */
+static void leave_for_leader(struct reader *reader)
 {
     struct read_op *op;
     struct read_op *next;
 
     for (op = TAILQ_FIRST(&reader->ops); op != NULL; op = next) {
         next = TAILQ_NEXT(op, link);
-        if (!op->call.active)
-            go_to_leader(op);
+        if (op->call.active)
+            continue;
+        leave_barriers(op);
+        ask_leader(op);
     }
+}
+
+void reader_on_replica_gone(struct reader *reader, uint64_t region)
+{
+    if (region == REGION_FIRST_DATA)
+        leave_for_leader(reader);
+}
+
+void reader_on_damage(struct reader *reader)
+{
+    leave_for_leader(reader);
 }
 
 /* ---- start ---- */
@@ -285,7 +311,7 @@ void reader_start(struct reader *reader, struct read_op *op)
     op->active = true;
     op->attempts = 0;
     op->run = NULL;
-    op->unknown.count = 0;
+    op->unknown = (struct read_unknown){.count = 0};
     op->pause = (struct env_timer){.fire = pause_over};
     op->call.active = false;
     op->placement_wait = op->data_wait = (struct barrier_wait){0};
@@ -299,33 +325,62 @@ void reader_start(struct reader *reader, struct read_op *op)
 
 /* ---- at once ---- */
 
-static bool leases_hold(const struct peer *placement, const struct peer *data,
-                        uint64_t now_ns)
+/* The replicas whose state a read at once is about. */
+struct here {
+    const struct peer *placement;
+    const struct peer *data;
+    uint64_t now_ns;
+};
+
+static bool leases_hold(const struct here *here)
 {
-    return peer_lease_holds(placement, now_ns) &&
-           peer_lease_holds(data, now_ns);
+    return peer_lease_holds(here->placement, here->now_ns) &&
+           peer_lease_holds(here->data, here->now_ns);
+}
+
+static struct read_moment moment_of(const struct here *here)
+{
+    return (struct read_moment){peer_moment(here->placement),
+                                peer_moment(here->data)};
+}
+
+/* Reads, or remembers. The leases are checked before this and after it. */
+static int read_now(struct node *node, const struct here *here,
+                    const struct command *command, struct read_unknown *unknown,
+                    struct result *ret)
+{
+    struct read_memo *memo = node_reader(node)->memo;
+    struct read_moment moment = moment_of(here);
+    int status;
+
+    if (read_memo_find(memo, command, moment, ret))
+        return ret->status;
+    status = read_execute(node_env(node)->state, command, unknown, ret);
+    if ((status == 0 || status == ERR_NOT_FOUND) && leases_hold(here) &&
+        read_moment_equal(moment, moment_of(here)))
+        read_memo_keep(memo, command, moment, ret);
+    return status;
 }
 
 bool reader_try(struct node *node, const struct command *command,
                 struct result *ret)
 {
-    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
-    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
+    struct here here = {.placement = node_peer(node, REGION_PLACEMENT),
+                        .data = node_peer(node, REGION_FIRST_DATA)};
     struct read_unknown unknown = {.count = 0};
 
-    if (placement == NULL || data == NULL)
+    if (here.placement == NULL || here.data == NULL)
         return false;
     for (int i = 0; i < TRY_ATTEMPTS; i++) {
         struct result result = {0};
-        uint64_t now_ns = env_mono_ns(node_env(node));
         int status;
 
-        if (!leases_hold(placement, data, now_ns))
+        here.now_ns = env_mono_ns(node_env(node));
+        if (!leases_hold(&here))
             return false;
-        status =
-            read_execute(node_env(node)->state, command, &unknown, &result);
+        status = read_now(node, &here, command, &unknown, &result);
         if (status != ERR_LOCKED && status != ERR_CORRUPT &&
-            leases_hold(placement, data, now_ns)) {
+            leases_hold(&here)) {
             *ret = result;
             return true;
         }

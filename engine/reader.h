@@ -54,6 +54,10 @@ void reader_start(struct reader *reader, struct read_op *op);
 /* Ends it without calling `done`; an inactive one is ignored. */
 void reader_cancel(struct reader *reader, struct read_op *op);
 
+/* A replica on this node is going away: what waits there is read at the
+ * leader instead. */
+void reader_on_replica_gone(struct reader *reader, uint64_t region);
+
 /* Reads right now if this node holds the leases that allow it. True: `*ret` is
  * the result, with its status, to be released by the caller. Any thread. */
 bool reader_try(struct node *node, const struct command *command,

@@ -146,13 +146,27 @@ struct region {
     uint64_t learners_next[REGION_PEERS_MAX];
     size_t learner_next_count;
     bool auto_leave;
+    uint64_t peer_max; /* the greatest peer id there ever was in it */
 
     void *held; /* private */
 };
 
 struct buf *region_encode(const struct region *region);
 int region_decode(struct region *ret, struct slice bytes);
+/* With memory of its own, to be released. */
+struct region region_copy(const struct region *region);
 void region_release(struct region *region);
+
+/* What goes into the log with a membership change, beside what Raft itself
+ * has to know; see peer_change.h. */
+struct change_context {
+    uint64_t conf_ver;
+    uint64_t nodes[REGION_PEERS_MAX]; /* of each step; 0: its peer is there */
+    size_t node_count;
+};
+
+struct buf *change_context_encode(const struct change_context *context);
+int change_context_decode(struct change_context *ret, struct slice bytes);
 
 /* How far a region's log is applied in state/; written with each batch. */
 struct marker {
@@ -196,6 +210,17 @@ struct damage {
 struct buf *damage_encode(const struct damage *damage);
 int damage_decode(struct damage *ret, struct slice bytes);
 void damage_release(struct damage *damage);
+/* What is left of a region's last replica on a node, so that it never comes
+ * back. It also keeps one position that is known to be committed: the one
+ * that removed it, or a later one. */
+struct tombstone {
+    uint64_t peer; /* this Raft id and all smaller ones are gone */
+    uint64_t index;
+    uint64_t term;
+};
+
+size_t tombstone_encode(const struct tombstone *tombstone, uint8_t *to);
+int tombstone_decode(struct tombstone *ret, struct slice bytes);
 
 /* What region 0 has decided about a transaction. */
 struct decision {

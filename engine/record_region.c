@@ -109,6 +109,7 @@ Grove__Region *region_to_pb(struct pb_region *to, const struct region *from)
     m->n_learners_next = from->learner_next_count;
     m->learners_next = codec_numbers(from->learners_next);
     m->auto_leave = from->auto_leave;
+    m->peer_max = from->peer_max;
     return m;
 }
 
@@ -160,6 +161,7 @@ bool region_from_pb(struct region *to, const Grove__Region *from)
         .version = from->version,
         .start = codec_slice(from->start),
         .end = codec_slice(from->end),
+        .peer_max = from->peer_max,
     };
     return to->start.size <= BOUND_SIZE_MAX && to->end.size <= BOUND_SIZE_MAX &&
            peers_from_pb(to, from) && configuration_from_pb(to, from);
@@ -182,10 +184,50 @@ int region_decode(struct region *ret, struct slice bytes)
     return 0;
 }
 
+struct region region_copy(const struct region *region)
+{
+    struct buf *bytes = region_encode(region);
+    struct region copy;
+    int rc = region_decode(&copy, (struct slice){bytes->data, bytes->size});
+
+    assert(rc == 0);
+    buf_unref(bytes);
+    return copy;
+}
+
 void region_release(struct region *region)
 {
     codec_free(region->held);
     *region = (struct region){0};
+}
+
+struct buf *change_context_encode(const struct change_context *context)
+{
+    Grove__PeerChange message = GROVE__PEER_CHANGE__INIT;
+
+    assert(context->node_count <= REGION_PEERS_MAX);
+
+    message.conf_ver = context->conf_ver;
+    message.n_nodes = context->node_count;
+    message.nodes = codec_numbers(context->nodes);
+    return codec_pack_record(&message.base);
+}
+
+int change_context_decode(struct change_context *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__PeerChange *message;
+    bool valid;
+    int rc = codec_unpack_record(&m, &grove__peer_change__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->conf_ver = message->conf_ver;
+    valid = numbers_from_pb(ret->nodes, &ret->node_count, REGION_PEERS_MAX,
+                            message->nodes, message->n_nodes);
+    codec_free(m.held);
+    return valid ? 0 : ERR_CORRUPT;
 }
 
 /* ---- Damaged replicas ------------------------------------------------- */
@@ -302,6 +344,32 @@ int log_start_decode(struct log_start *ret, struct slice bytes)
     if (rc != 0)
         return rc;
     message = m.message;
+    ret->index = message->index;
+    ret->term = message->term;
+    codec_free(m.held);
+    return 0;
+}
+
+size_t tombstone_encode(const struct tombstone *tombstone, uint8_t *to)
+{
+    Grove__Tombstone message = GROVE__TOMBSTONE__INIT;
+
+    message.peer = tombstone->peer;
+    message.index = tombstone->index;
+    message.term = tombstone->term;
+    return codec_put_record(&message.base, to);
+}
+
+int tombstone_decode(struct tombstone *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Tombstone *message;
+    int rc = codec_unpack_record(&m, &grove__tombstone__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->peer = message->peer;
     ret->index = message->index;
     ret->term = message->term;
     codec_free(m.held);

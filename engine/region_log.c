@@ -33,6 +33,7 @@ struct log_change {
     uint64_t delete_end;
     bool has_hard_state;
     bool has_start;
+    uint64_t peer_id; /* 0: not to be noted */
     struct hard_state hard_state;
     struct log_start start;
     void (*done)(void *context);
@@ -439,6 +440,34 @@ static void put_start(struct kv_batch *batch, uint64_t region,
     kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
 }
 
+void log_change_peer(struct log_change *change, uint64_t peer_id)
+{
+    change->peer_id = peer_id;
+}
+
+int region_log_peer(struct env *env, uint64_t region, uint64_t *ret_peer_id)
+{
+    struct key key = key_log_peer(region);
+    struct kv_value value = {0};
+    int rc = kv_get(env->log, NULL, key_slice(&key), &value);
+
+    if (rc == 0 && value.size != sizeof *ret_peer_id)
+        rc = ERR_CORRUPT;
+    if (rc == 0)
+        *ret_peer_id = be64_get(value.data);
+    kv_value_release(&value);
+    return rc;
+}
+
+static void put_peer(struct kv_batch *batch, uint64_t region, uint64_t peer_id)
+{
+    struct key key = key_log_peer(region);
+    uint8_t bytes[8];
+
+    be64_put(bytes, peer_id);
+    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, sizeof bytes});
+}
+
 void region_log_found(struct kv_batch *batch, uint64_t region,
                       const struct log_start *start,
                       const struct hard_state *state)
@@ -459,6 +488,8 @@ static void change_fill(struct env_log_write *write, struct kv_batch *batch)
 
         kv_batch_delete_range(batch, key_slice(&begin), key_slice(&end));
     }
+    if (change->peer_id != 0)
+        put_peer(batch, region, change->peer_id);
     if (change->has_start)
         put_start(batch, region, &change->start);
     for (size_t i = 0; i < change->entries.count; i++)

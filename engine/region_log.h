@@ -58,6 +58,12 @@ void log_change_reset(struct log_change *change, uint64_t index, uint64_t term);
 void log_change_submit(struct log_change *change, void (*done)(void *context),
                        void *context);
 
+/* A replica that is made before it has any state: notes whose log this is
+ * going to be. To be the first change of a log. */
+void log_change_peer(struct log_change *change, uint64_t peer_id);
+/* The id noted so; ERR_NOT_FOUND: none. May read the disk. */
+int region_log_peer(struct env *env, uint64_t region, uint64_t *ret_peer_id);
+
 /* Puts the first state of a new region's log into a batch of log/. */
 void region_log_found(struct kv_batch *batch, uint64_t region,
                       const struct log_start *start,

@@ -126,13 +126,16 @@ static bool is_remembered(const struct known_sender *known, uint64_t sequence)
     return false;
 }
 
-/* The sequence that the sender must still hold for the command to count. A
- * DECIDE is worth nothing when its transaction is given up: the memory of an
- * abort went with that (forget_aborts). */
+/* The sequence that the sender must still hold for the command to count. When
+ * its transaction is given up, a PREPARE would leave intents that nobody
+ * resolves, and a DECIDE would not find the memory of an abort, which went with
+ * that (forget_aborts). */
 static uint64_t needed_sequence(const struct command *command)
 {
-    if (command->op == COMMAND_TXN_DECIDE &&
-        command->txn.id.node == command->node &&
+    bool of_txn =
+        command->op == COMMAND_TXN_PREPARE || command->op == COMMAND_TXN_DECIDE;
+
+    if (of_txn && command->txn.id.node == command->node &&
         command->txn.id.sequence < command->sequence)
         return command->txn.id.sequence;
     return command->sequence;

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/flow.h"
 #include "engine/serve.h"
 
 enum {
@@ -69,6 +70,14 @@ void router_release(struct router *router, struct router_hold *hold)
 {
     TAILQ_REMOVE(&router->holds, hold, link);
     hold->sequence = 0;
+    flows_on_release(node_flows(router->node));
+}
+
+uint64_t router_held_span(const struct router *router)
+{
+    const struct router_hold *lowest = TAILQ_FIRST(&router->holds);
+
+    return lowest == NULL ? 0 : router->sequence_last - lowest->sequence + 1;
 }
 
 /* ---- the end of a call ---- */

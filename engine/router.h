@@ -76,6 +76,10 @@ void router_cancel(struct router *router, struct router_call *call);
 void router_hold(struct router *router, struct router_hold *hold);
 void router_release(struct router *router, struct router_hold *hold);
 
+/* How many sequences have been taken since the lowest that is held, with it:
+ * as many results may have to be remembered for this node. */
+uint64_t router_held_span(const struct router *router);
+
 /* Packets WIRE_CALL and WIRE_RETURN. */
 void router_on_call(struct router *router, uint64_t from,
                     const struct env_packet *packet);

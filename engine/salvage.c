@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "engine/keys.h"
 #include "engine/kv_rocks.h"
@@ -34,17 +35,16 @@ static bool has_other_voter(const struct region *region, uint64_t peer)
     return false;
 }
 
-static bool is_marked(struct kv *log, uint64_t region)
+static bool has_key(struct kv *kv, struct key key)
 {
-    struct key key = key_damage(region);
     struct kv_value value = {0};
-    bool marked = kv_get(log, NULL, key_slice(&key), &value) == 0;
+    bool found = kv_get(kv, NULL, key_slice(&key), &value) == 0;
 
     kv_value_release(&value);
-    return marked;
+    return found;
 }
 
-static int mark_region(struct kv_batch *batch, struct kv *state,
+static int mark_region(struct kv_batch *batch, struct kv *log, struct kv *state,
                        uint64_t region, uint64_t node_id, int64_t now_ns)
 {
     struct key key = key_region(region);
@@ -58,8 +58,10 @@ static int mark_region(struct kv_batch *batch, struct kv *state,
         rc = region_decode(&damage.region,
                            (struct slice){value.data, value.size});
     kv_value_release(&value);
+    if (rc == ERR_NOT_FOUND && has_key(log, key_log_peer(region)))
+        return 0; /* It has no state yet. */
     if (rc != 0)
-        return ERR_CORRUPT; /* The log is there, so the descriptor was. */
+        return ERR_CORRUPT;
     if (!has_other_voter(&damage.region, peer_on(&damage.region, node_id))) {
         damage_release(&damage);
         return ERR_UNAVAILABLE;
@@ -89,8 +91,8 @@ static int mark_all(struct kv_batch *batch, struct kv *log, struct kv *state,
         uint64_t region = be64_get(key + 1);
 
         count++;
-        if (!is_marked(log, region))
-            rc = mark_region(batch, state, region, node_id, now_ns);
+        if (!has_key(log, key_damage(region)))
+            rc = mark_region(batch, log, state, region, node_id, now_ns);
     }
     if (rc == 0)
         rc = kv_iter_status(iter, NULL);
@@ -106,6 +108,28 @@ int salvage_mark(struct kv *log, struct kv *state, uint64_t node_id,
 
     if (rc == 0)
         rc = kv_write(log, batch, KV_SYNCED, NULL);
+    kv_batch_free(batch);
+    return rc;
+}
+
+/* ---- tombstones ---- */
+
+int salvage_tombstones(struct kv *from, struct kv *to)
+{
+    struct key lower = key_tombstone(0);
+    struct key upper = key_tombstone(UINT64_MAX);
+    struct kv_iter *iter =
+        kv_iter_new(from, NULL, key_slice(&lower), key_slice(&upper));
+    struct kv_batch *batch = kv_batch_new(to);
+    int rc;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter); kv_iter_next(iter))
+        kv_batch_put(batch, kv_iter_key(iter), kv_iter_value(iter));
+    rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    if (rc == 0)
+        rc = kv_write(to, batch, KV_SYNCED, NULL);
     kv_batch_free(batch);
     return rc;
 }
@@ -130,16 +154,52 @@ static int remove_tree(const char *path, struct err *e)
                    strerror(errno));
 }
 
-static int mark_from(const char *path, struct kv *log, uint64_t node_id,
-                     int64_t now_ns)
+static int open_state(struct kv **ret, const char *path, bool create)
 {
-    struct kv_rocks_config config = {.dir = path, .flavour = KV_ROCKS_STATE};
+    struct kv_rocks_config config = {
+        .dir = path, .flavour = KV_ROCKS_STATE, .create = create};
+
+    return kv_rocks_open(ret, &config, NULL);
+}
+
+static int replace_by(const char *path, const char *fresh, struct kv *log,
+                      uint64_t node_id, int64_t now_ns)
+{
     struct kv *state = NULL;
-    int rc = kv_rocks_open(&state, &config, NULL);
+    struct kv *empty = NULL;
+    int rc = open_state(&state, path, false);
 
     if (rc == 0)
+        rc = open_state(&empty, fresh, true);
+    if (rc == 0)
+        rc = salvage_tombstones(state, empty);
+    if (rc == 0)
         rc = salvage_mark(log, state, node_id, now_ns);
+    kv_close(empty);
     kv_close(state);
+    return rc;
+}
+
+static int rename_dir(const char *from, const char *to, struct err *e)
+{
+    if (rename(from, to) == 0)
+        return 0;
+    return err_set(e, err_from_errno(errno), "rename '%s': %s", from,
+                   strerror(errno));
+}
+
+/* A crash between the two renames: the new one is complete. */
+static int finish_earlier(const char *path, const char *fresh, const char *old,
+                          struct err *e)
+{
+    int rc = 0;
+
+    if (access(path, F_OK) != 0 && access(fresh, F_OK) == 0)
+        rc = rename_dir(fresh, path, e);
+    if (rc == 0)
+        rc = remove_tree(fresh, e);
+    if (rc == 0)
+        rc = remove_tree(old, e);
     return rc;
 }
 
@@ -147,28 +207,30 @@ int salvage_state(const char *dir, struct kv *log, uint64_t node_id,
                   int64_t now_ns, struct err *e)
 {
     char path[PATH_SIZE];
+    char fresh[PATH_SIZE + 8];
     char old[PATH_SIZE + 8];
     int rc;
 
     (void)snprintf(path, sizeof path, "%s/state", dir);
+    (void)snprintf(fresh, sizeof fresh, "%s.new", path);
     (void)snprintf(old, sizeof old, "%s.old", path);
-    rc = remove_tree(old, e);
+    rc = finish_earlier(path, fresh, old, e);
     if (rc != 0 || !kv_rocks_was_damaged(path))
         return rc;
-    rc = mark_from(path, log, node_id, now_ns);
+    rc = replace_by(path, fresh, log, node_id, now_ns);
     if (rc != 0) {
         log_line(LOG_WARN, "store", "dir=%s has damaged files and is kept: %s",
                  path,
                  rc == ERR_UNAVAILABLE ? "no other node has all its regions"
                                        : err_text(rc));
-        return 0;
+        return remove_tree(fresh, e);
     }
     log_line(LOG_WARN, "store",
              "dir=%s has damaged files and is thrown away: all regions are "
              "rebuilt from other nodes",
              path);
-    if (rename(path, old) != 0)
-        return err_set(e, err_from_errno(errno), "rename '%s': %s", path,
-                       strerror(errno));
-    return remove_tree(old, e);
+    rc = rename_dir(path, old, e);
+    if (rc == 0)
+        rc = rename_dir(fresh, path, e);
+    return rc == 0 ? remove_tree(old, e) : rc;
 }

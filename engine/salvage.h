@@ -8,12 +8,14 @@
  * others, and every region is rebuilt:
  *
  *     the damage was noted      kv_rocks.h
+ *     state.new/                with nothing but the tombstones
+ *          |
  *     marks                     in log/, with the descriptors: peer_damage.c;
  *          |                    synced, before anything is removed
- *     rename, remove            state/ is empty, then
+ *     rename, rename, remove    state.new/ is state/, then
  *
- * A crash in between repeats it: marks that are there already stay. Blocks;
- * before the node is opened. */
+ * A crash in between repeats it, or goes on with it: marks that are there
+ * already stay. Blocks; before the node is opened. */
 
 #ifndef GROVEFS_ENGINE_SALVAGE_H
 #define GROVEFS_ENGINE_SALVAGE_H
@@ -26,8 +28,11 @@
 int salvage_mark(struct kv *log, struct kv *state, uint64_t node_id,
                  int64_t now_ns);
 
-/* Removes DIR/state, when it is damaged and salvage_mark() allows that, and
- * what an earlier attempt has left of it. */
+/* Copies what tells that replicas were removed. ERR_CORRUPT, ERR_IO. */
+int salvage_tombstones(struct kv *from, struct kv *to);
+
+/* Replaces DIR/state, when it is damaged and salvage_mark() allows that, and
+ * removes what an earlier attempt has left. */
 int salvage_state(const char *dir, struct kv *log, uint64_t node_id,
                   int64_t now_ns, struct err *e);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/region_state.h"
 #include "raft/base/mem.h"
 
 /* ---- ranges ---- */
@@ -143,32 +144,14 @@ struct snapshot_reader {
                            * behind the last */
 };
 
-static int read_marker(struct snapshot_reader *reader, uint64_t region)
-{
-    struct key key = key_marker(region);
-    struct kv_value value = {0};
-    int rc = kv_get(reader->state, reader->snapshot, key_slice(&key), &value);
-
-    if (rc == 0)
-        rc = marker_decode(&reader->marker,
-                           (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
-}
-
 static int read_region(struct snapshot_reader *reader, uint64_t region)
 {
-    struct key key = key_region(region);
-    struct kv_value value = {0};
-    int rc = kv_get(reader->state, reader->snapshot, key_slice(&key), &value);
+    int rc = region_state_descriptor(reader->state, reader->snapshot, region,
+                                     &reader->region);
 
-    if (rc == 0)
-        rc = region_decode(&reader->region,
-                           (struct slice){value.data, value.size});
-    kv_value_release(&value);
     if (rc != 0)
         return rc;
-    if (reader->region.id != region || !snapshot_bounds_valid(&reader->region))
+    if (!snapshot_bounds_valid(&reader->region))
         return ERR_CORRUPT;
     reader->range_count = snapshot_ranges(&reader->region, reader->ranges);
     return 0;
@@ -182,7 +165,8 @@ int snapshot_reader_open(struct snapshot_reader **ret, struct kv *state,
 
     reader->state = state;
     reader->snapshot = kv_snapshot_new(state);
-    rc = read_marker(reader, region);
+    rc = region_state_marker(reader->state, reader->snapshot, region,
+                             &reader->marker);
     if (rc == 0)
         rc = read_region(reader, region);
     if (rc != 0) {

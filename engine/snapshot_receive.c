@@ -182,7 +182,7 @@ static void install_done(struct snapshot_install *install, int status)
 static void install(struct receiving *r)
 {
     const struct snapshot_begin *begin = &r->begin;
-    struct peer *peer = node_peer(r->snapshots->node, begin->region.id);
+    struct peer *peer = node_any_peer(r->snapshots->node, begin->region.id);
     struct raft_snapshot snapshot = {.index = begin->index,
                                      .term = begin->term};
     struct raft_message message = {
@@ -318,16 +318,16 @@ static int check_begin(const struct snapshots *snapshots, uint64_t from_node,
                        const struct snapshot_begin *begin)
 {
     const struct region *region = &begin->region;
-    struct peer *peer = node_peer(snapshots->node, region->id);
+    struct peer *peer = node_any_peer(snapshots->node, region->id);
     uint64_t here = node_id(snapshots->node);
 
     if (peer == NULL)
         return ERR_NOT_FOUND;
-    if (peer_node_of(peer, begin->to_peer) != here ||
+    if (peer_id(peer) != begin->to_peer ||
         !has_peer(region, begin->to_peer, here) ||
         !has_peer(region, begin->from_peer, from_node))
         return ERR_FOREIGN;
-    if (!same_bounds(region, peer_region(peer)))
+    if (peer_is_initialised(peer) && !same_bounds(region, peer_region(peer)))
         return ERR_EPOCH;
     if (begin->index == 0 || begin->term == 0 || begin->raft_term < begin->term)
         return ERR_PROTOCOL;

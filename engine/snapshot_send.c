@@ -26,7 +26,7 @@ enum sending_job { SENDING_READ, SENDING_CLOSE };
 struct sending {
     struct snapshots *snapshots;
     TAILQ_ENTRY(sending) link;
-    struct peer *peer;
+    uint64_t from_peer;
     uint64_t region;
     uint64_t to_node;
     uint64_t to_peer;
@@ -104,6 +104,29 @@ static void wind_up(struct sending *s)
         destroy(s);
 }
 
+/* NULL: it has left this node meanwhile. */
+static struct peer *sender(const struct sending *s)
+{
+    struct peer *peer = node_peer(s->snapshots->node, s->region);
+
+    return peer != NULL && peer_id(peer) == s->from_peer ? peer : NULL;
+}
+
+static bool leads(const struct sending *s)
+{
+    const struct peer *peer = sender(s);
+
+    return peer != NULL && peer_is_leader(peer);
+}
+
+static void report(const struct sending *s, bool ok)
+{
+    struct peer *peer = sender(s);
+
+    if (peer != NULL)
+        peer_snapshot_sent(peer, s->to_peer, ok);
+}
+
 static void succeed(struct sending *s)
 {
     assert(!s->ended);
@@ -113,7 +136,7 @@ static void succeed(struct sending *s)
                    " (%" PRIu64 " bytes)",
                    s->region, s->to_node, s->sent_bytes);
     s->ended = true;
-    peer_snapshot_sent(s->peer, s->to_peer, true);
+    report(s, true);
     wind_up(s);
 }
 
@@ -171,8 +194,8 @@ static void job_done(struct env_task *task)
     }
     assert(s->job == SENDING_READ);
     if (s->status != 0) {
-        struct peer *peer = s->peer;
-        bool corrupt = s->status == ERR_CORRUPT;
+        struct peer *peer = node_peer(s->snapshots->node, s->region);
+        bool corrupt = s->status == ERR_CORRUPT && peer != NULL;
 
         fail(s, err_text(s->status));
         if (corrupt)
@@ -234,7 +257,7 @@ static struct sending *sending_new(struct snapshots *snapshots,
     struct sending *s = mem_zalloc(sizeof *s);
 
     s->snapshots = snapshots;
-    s->peer = peer;
+    s->from_peer = peer_id(peer);
     s->region = peer_region_id(peer);
     s->to_node = to_node;
     s->to_peer = to_peer;
@@ -338,9 +361,9 @@ static void tick(struct sending *s, uint64_t now_ns)
 {
     if (s->unreported) {
         s->unreported = false;
-        peer_snapshot_sent(s->peer, s->to_peer, false);
+        report(s, false);
         wind_up(s);
-    } else if (!s->ended && !peer_is_leader(s->peer)) {
+    } else if (!s->ended && !leads(s)) {
         fail(s, "not the leader any more");
     } else if (!s->ended && has_stalled(s, now_ns)) {
         fail(s, "no answer");

@@ -20,8 +20,8 @@ enum { STORE_PATH_SIZE = 4096, INO_BLOCK = 1 << 24 };
 
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {".",   "..",    "lost+found",
-                                        "log", "state", "state.old"};
+    static const char *const names[] = {
+        ".", "..", "lost+found", "log", "state", "state.new", "state.old"};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)

@@ -161,6 +161,8 @@ static void forgotten(struct router_call *call, int status,
     end(container_of(call, struct txn, call));
 }
 
+/* Nothing of the last attempt is left: a new one is another transaction, so
+ * that the regions need not remember the old one's results. */
 static void start_again(struct txn *txn)
 {
     struct router *router = node_router(txn->txns->node);
@@ -236,7 +238,7 @@ static void settled(struct settle *settle, int status)
     if (status != 0)
         fail(txn, status);
     else
-        prepare(txn);
+        start_again(txn);
 }
 
 static void prepared(struct router_call *call, int status,

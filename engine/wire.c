@@ -216,6 +216,38 @@ int node_status_decode(struct node_status *ret, struct slice bytes)
     return 0;
 }
 
+/* ---- Peers that may be gone ------------------------------------------- */
+
+struct buf *peer_note_encode(const struct peer_note *note)
+{
+    Grove__PeerNote message = GROVE__PEER_NOTE__INIT;
+
+    message.region = note->region;
+    message.peer = note->peer;
+    message.index = note->index;
+    message.term = note->term;
+    return wire_pack(&message.base);
+}
+
+int peer_note_decode(struct peer_note *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__PeerNote *message;
+    int rc = wire_unpack(&m, &grove__peer_note__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    *ret = (struct peer_note){
+        .region = message->region,
+        .peer = message->peer,
+        .index = message->index,
+        .term = message->term,
+    };
+    codec_free(m.held);
+    return 0;
+}
+
 /* ---- Founding --------------------------------------------------------- */
 
 struct buf *boot_encode(const struct boot *boot)

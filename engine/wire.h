@@ -30,7 +30,9 @@ enum wire_type {
     WIRE_BOOT = 5,           /* boot */
     WIRE_SNAPSHOT_BEGIN = 6, /* snapshot_begin, on the bulk channel */
     WIRE_SNAPSHOT_CHUNK = 7, /* snapshot_chunk; payload: pairs, bulk channel */
-    WIRE_SNAPSHOT_ACK = 8    /* snapshot_ack, bulk channel */
+    WIRE_SNAPSHOT_ACK = 8,   /* snapshot_ack, bulk channel */
+    WIRE_PEER_QUERY = 9,     /* peer_note: is this peer still in its region? */
+    WIRE_PEER_GONE = 10      /* peer_note: no, and never again */
 };
 
 /* Raft messages of any regions to one node. The message's entries share their
@@ -85,6 +87,17 @@ struct buf *call_encode(const struct call *call);
 int call_decode(struct call *ret, struct slice bytes);
 struct buf *call_return_encode(const struct call_return *answer);
 int call_return_decode(struct call_return *ret, struct slice bytes);
+
+/* See replicas.h. `index` and `term`: a committed position, with GONE. */
+struct peer_note {
+    uint64_t region;
+    uint64_t peer;
+    uint64_t index;
+    uint64_t term;
+};
+
+struct buf *peer_note_encode(const struct peer_note *note);
+int peer_note_decode(struct peer_note *ret, struct slice bytes);
 
 enum { STATUS_REGIONS_MAX = 64, VERSION_TEXT_SIZE = 32 };
 

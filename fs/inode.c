@@ -36,16 +36,11 @@ uint64_t inode_id_of_ino(uint64_t ino)
     return ino == ino_of_nsid(NSID_ROOT) ? INODE_ID_ROOT : ino;
 }
 
-uint64_t inode_ino(uint64_t id)
-{
-    return id == INODE_ID_ROOT ? ino_of_nsid(NSID_ROOT) : id;
-}
-
 uint64_t inode_nsid(uint64_t id)
 {
-    const uint64_t ino = inode_ino(id);
-
-    return (ino & INO_DIR_BIT) != 0 ? nsid_of_ino(ino) : 0;
+    if (id == INODE_ID_ROOT)
+        return NSID_ROOT;
+    return (id & INO_DIR_BIT) != 0 ? nsid_of_ino(id) : 0;
 }
 
 static struct inode *find_id(const struct inode_table *table, uint64_t id)
@@ -95,11 +90,13 @@ static void place_at(struct inode_table *table, struct inode *inode,
     inode->indexed = true;
 }
 
-static struct inode *inode_new(struct inode_table *table, uint64_t id)
+static struct inode *inode_new(struct inode_table *table, uint64_t id,
+                               uint64_t ino)
 {
     struct inode *inode = mem_zalloc(sizeof *inode);
 
     inode->id = id;
+    inode->ino = ino;
     TAILQ_INIT(&inode->handles);
     TAILQ_INIT(&inode->waiting);
     HASH_ADD(by_id, table->by_id, id, sizeof inode->id, inode);
@@ -127,9 +124,9 @@ void inode_table_init(struct inode_table *table)
 {
     struct inode *root;
 
-    *table = (struct inode_table){.by_id = NULL};
+    *table = (struct inode_table){.second_id = INODE_ID_ROOT};
     (void)pthread_mutex_init(&table->lock, NULL); /* Cannot fail on Linux. */
-    root = inode_new(table, INODE_ID_ROOT);
+    root = inode_new(table, INODE_ID_ROOT, ino_of_nsid(NSID_ROOT));
     root->lookup_count = 1;
     root->attr.mode = 0755;
     place_at(table, root, NSID_ROOT, "");
@@ -221,21 +218,45 @@ static void saw(struct inode *inode, const struct attr *attr)
         inode->attr = *attr;
 }
 
+static uint64_t next_second_id(struct inode_table *table)
+{
+    table->second_id++;
+    assert(table->second_id < INO_FILE_MIN);
+    return table->second_id;
+}
+
+/* The inode that stands for `ino` at this place. A directory has one place: the
+ * kernel itself sees to it. */
+static struct inode *find_or_make(struct inode_table *table, uint64_t dir,
+                                  const char *name, uint64_t ino)
+{
+    const uint64_t id = inode_id_of_ino(ino);
+    struct inode *inode = find_place(table, dir, name);
+
+    if (inode != NULL && inode->ino == ino)
+        return inode;
+    inode = find_id(table, id);
+    if (inode == NULL)
+        return inode_new(table, id, ino);
+    if (inode_nsid(id) != 0 || inode->lookup_count == 0)
+        return inode;
+    return inode_new(table, next_second_id(table), ino);
+}
+
 uint64_t inode_remember(struct inode_table *table, uint64_t dir,
                         const char *name, const struct attr *attr)
 {
-    const uint64_t id = inode_id_of_ino(attr->ino);
     struct inode *inode;
+    uint64_t id;
 
     pthread_mutex_lock(&table->lock);
-    inode = find_id(table, id);
-    if (inode == NULL)
-        inode = inode_new(table, id);
-    if (id != INODE_ID_ROOT)
+    inode = find_or_make(table, dir, name, attr->ino);
+    if (inode->id != INODE_ID_ROOT)
         place_at(table, inode, dir, name);
     inode->gone = false;
     saw(inode, attr);
     inode->lookup_count++;
+    id = inode->id;
     pthread_mutex_unlock(&table->lock);
     return id;
 }

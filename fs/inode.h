@@ -9,6 +9,11 @@
  * the engine then answers ERR_STALE and the kernel walks the path again. Our
  * own renames move the places along, so that open files stay usable.
  *
+ * A file that is found where another node has moved it, while the kernel still
+ * knows it at its old place, gets a number that is only the kernel's: for two
+ * names of one inode, as for hard links, rename(2) would succeed without
+ * asking us, and so have two winners.
+ *
  * An inode lives while the kernel counts lookups on it or somebody here holds a
  * reference. Any thread; all fields but the constant ones are guarded by the
  * table's lock. */
@@ -34,6 +39,7 @@ enum { INODE_ID_ROOT = 1 }; /* FUSE_ROOT_ID */
 
 struct inode {
     uint64_t id;                  /* public, constant: the kernel's number */
+    uint64_t ino;                 /* public, constant: the engine's */
     TAILQ_HEAD(, handle) handles; /* public: open files of this inode */
     TAILQ_HEAD(, op) waiting;     /* public: op.c's */
     unsigned busy_count;          /* public: op.c's */
@@ -54,6 +60,8 @@ struct inode_table {
     pthread_mutex_t lock;
     struct inode *by_id;    /* private */
     struct inode *by_place; /* private; the newest of each place */
+    uint64_t second_id;     /* private; the last number that is only the
+                             * kernel's */
 };
 
 /* A place by value; `name` is empty for the root. */
@@ -71,9 +79,8 @@ void inode_table_close(struct inode_table *table);
 /* Asserts the invariants. */
 void inode_table_check(struct inode_table *table);
 
-/* The kernel's number of an engine's inode, and back. */
+/* The number under which users see an engine's inode. */
 uint64_t inode_id_of_ino(uint64_t ino);
-uint64_t inode_ino(uint64_t id);
 
 /* The namespace of a directory's number; 0 when it is not a directory's. */
 uint64_t inode_nsid(uint64_t id);

@@ -132,7 +132,7 @@ static void step(struct op *op)
     case PLACE_READ:
         break;
     }
-    op->request.ino = inode_ino(op->inode->id);
+    op->request.ino = op->inode->ino;
     op->request.dir = op->place.dir;
     op->request.name = op->place.name;
     submit(op);

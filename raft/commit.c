@@ -36,7 +36,7 @@ bool commit_advance(struct raft *r)
 }
 
 /* The second half of an automatic joint change. It costs no space, so that no
- * limit stops it; a running transfer does, and then the next apply retries. */
+ * limit stops it; a running transfer does, and then its end retries. */
 static void leave_joint(struct raft *r)
 {
     struct raft_entry entry = {.type = RAFT_ENTRY_CONF_CHANGE_V2};
@@ -60,6 +60,13 @@ static void leave_joint(struct raft *r)
                    text_conf(&r->peers.conf).data);
 }
 
+void commit_leave_joint(struct raft *r)
+{
+    if (r->role == RAFT_LEADER && r->peers.conf.auto_leave &&
+        r->log.applied >= r->pending_conf_index)
+        leave_joint(r);
+}
+
 void commit_applied_to(struct raft *r, uint64_t index)
 {
     uint64_t freed;
@@ -69,8 +76,5 @@ void commit_applied_to(struct raft *r, uint64_t index)
     freed = raft_log_applied_to(&r->log, index);
     r->uncommitted_size -=
         freed < r->uncommitted_size ? freed : r->uncommitted_size;
-
-    if (r->role == RAFT_LEADER && r->peers.conf.auto_leave &&
-        index >= r->pending_conf_index)
-        leave_joint(r);
+    commit_leave_joint(r);
 }

@@ -49,7 +49,8 @@ struct outbox {
     uint64_t leader; /* what the host was told last */
     enum raft_role role;
     struct raft_hard_state hard_state;
-    bool self_acks_outside; /* see raft_testing.h */
+    bool self_acks_outside; /* these two: see raft_testing.h */
+    bool requests_at_once;
 };
 
 struct peers {
@@ -120,10 +121,8 @@ void peers_switch(struct peers *p, const struct conf_next *next,
 /* Forgets what is known of everyone. */
 void peers_reset(struct peers *p, const struct raft_config *config,
                  uint64_t last_index);
-bool peers_are_only(const struct peers *p, uint64_t id);
 uint64_t peers_match_quorum(const struct peers *p);
 uint64_t peers_read_quorum(const struct peers *p);
-uint64_t peers_clock_quorum(const struct peers *p);
 enum quorum_result peers_vote_result(const struct peers *p);
 enum quorum_result peers_active_result(const struct peers *p);
 
@@ -182,6 +181,10 @@ int candidate_on_snap(struct raft *r, const struct raft_message *m);
 bool commit_advance(struct raft *r);
 bool commit_is_own_term(const struct raft *r);
 void commit_applied_to(struct raft *r, uint64_t index);
+
+/* Proposes to leave a joint configuration that has taken effect and that the
+ * leader is to leave by itself. */
+void commit_leave_joint(struct raft *r);
 
 /* ---- membership.c ---- */
 

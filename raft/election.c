@@ -269,7 +269,7 @@ static void trace_verdict(struct raft *r, const struct raft_message *m,
 }
 
 /* A rejection carries the own term, so that a candidate from the past learns
- * of it. */
+ * of it. (There is none yet in a group that was founded with a log.) */
 static void reject_vote(struct raft *r, const struct raft_message *m)
 {
     bool pre = m->type == RAFT_MSG_PRE_VOTE;
@@ -287,7 +287,8 @@ static void reject_vote(struct raft *r, const struct raft_message *m)
     }
     trace_verdict(r, m,
                   pre ? "rejected MsgPreVote from" : "rejected MsgVote from");
-    outbox_send(r, &answer);
+    if (r->term > 0)
+        outbox_send(r, &answer);
 }
 
 /* A grant carries the request's term: for a pre-vote that is not the own. */

@@ -77,12 +77,6 @@ void peers_reset(struct peers *p, const struct raft_config *config,
     }
 }
 
-bool peers_are_only(const struct peers *p, uint64_t id)
-{
-    return p->conf.voters.count == 1 && p->conf.voters.id[0] == id &&
-           !conf_state_is_joint(&p->conf);
-}
-
 static uint64_t match_of(const void *context, uint64_t id)
 {
     return peers_find(context, id)->match;
@@ -101,16 +95,6 @@ static uint64_t read_position_of(const void *context, uint64_t id)
 uint64_t peers_read_quorum(const struct peers *p)
 {
     return quorum_joint_index(&p->conf, read_position_of, p);
-}
-
-static uint64_t clock_of(const void *context, uint64_t id)
-{
-    return peers_find(context, id)->clock;
-}
-
-uint64_t peers_clock_quorum(const struct peers *p)
-{
-    return quorum_joint_index(&p->conf, clock_of, p);
 }
 
 static enum quorum_ballot ballot_of(const void *context, uint64_t id)

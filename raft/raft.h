@@ -58,8 +58,11 @@ enum { RAFT_READS_PENDING_MAX = 4096 };
 
 /* ---- Storage ---------------------------------------------------------- */
 
-/* `commit` may go back after a crash: only term, vote and entries need a
- * sync. raft_new() lifts it to config.applied. */
+/* Only term, vote and entries need a sync, and `commit` may go back after a
+ * crash; but not behind one that was written before a sync: it tells which
+ * configurations were in force, and whoever has forgotten two of them could be
+ * elected by a majority that is none any more. raft_new() lifts it to
+ * config.applied. */
 struct raft_hard_state {
     uint64_t term;
     uint64_t vote;

@@ -18,3 +18,8 @@ void raft_testing_self_acks_outside(struct raft *r)
 {
     r->outbox.self_acks_outside = true;
 }
+
+void raft_testing_requests_at_once(struct raft *r)
+{
+    r->outbox.requests_at_once = true;
+}

@@ -15,4 +15,8 @@ void raft_testing_set_election_timeout(struct raft *r, unsigned ticks);
  * scenario can then show them, delay them and put them out of order. */
 void raft_testing_self_acks_outside(struct raft *r);
 
+/* Requests for votes do not wait for the disk: so the shared scenarios want
+ * it, and it is not safe. */
+void raft_testing_requests_at_once(struct raft *r);
+
 #endif

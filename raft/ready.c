@@ -2,10 +2,10 @@
 
 /* What goes out, and the completions that come back.
  *
- * Votes and acknowledgments promise something that must be durable first, so
- * they wait in `after_append`. Those to self wait inside until the host
- * reports the write, and then are handled like anyone's: nothing counts the
- * own disk in advance. */
+ * Votes, requests for them and acknowledgments promise something that must be
+ * durable first, so they wait in `after_append`. Those to self wait inside
+ * until the host reports the write, and then are handled like anyone's: nothing
+ * counts the own disk in advance. */
 
 #include <assert.h>
 #include <inttypes.h>
@@ -37,10 +37,14 @@ static bool carries_no_term(enum raft_message_type type)
     return type == RAFT_MSG_PROP || type == RAFT_MSG_READ_INDEX;
 }
 
-static bool waits_for_disk(enum raft_message_type type)
+/* Also a candidate's requests: it promises to be a candidate of this term, with
+ * this log, once. Had it forgotten that after a crash, it could stand in the
+ * same term again, and answers to what it had before would elect it. */
+static bool waits_for_disk(const struct raft *r, enum raft_message_type type)
 {
     return type == RAFT_MSG_APP_RESP || type == RAFT_MSG_VOTE_RESP ||
-           type == RAFT_MSG_PRE_VOTE_RESP;
+           type == RAFT_MSG_PRE_VOTE_RESP ||
+           (type == RAFT_MSG_VOTE && !r->outbox.requests_at_once);
 }
 
 void outbox_send(struct raft *r, struct raft_message *m)
@@ -52,7 +56,7 @@ void outbox_send(struct raft *r, struct raft_message *m)
     else
         m->term = carries_no_term(m->type) ? 0 : r->term;
 
-    if (waits_for_disk(m->type)) {
+    if (waits_for_disk(r, m->type)) {
         raft_messages_append(&r->outbox.after_append, m);
         return;
     }

@@ -29,8 +29,6 @@ static int load_marks(struct raft *r, const struct raft_hard_state *hard_state)
 
     if (commit < r->config.applied)
         commit = r->config.applied;
-    if (commit < start)
-        commit = start;
     if (raft_log_commit_to(&r->log, commit) != 0)
         return ERR_CORRUPT;
     if (r->config.applied != 0 && r->config.applied < start)

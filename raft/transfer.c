@@ -9,9 +9,15 @@
 #include "raft/base/err.h"
 #include "raft/core.h"
 
+/* What the transfer has held up goes on: a group without proposals would stay
+ * in a joint configuration otherwise. */
 void transfer_abort(struct raft *r)
 {
+    if (r->transferee == 0)
+        return;
+
     r->transferee = 0;
+    commit_leave_joint(r);
 }
 
 /* From here on the target may win at any time, also after the transfer was

@@ -179,8 +179,9 @@ class Cluster:
     def resume(self, *nodes):
         self.run('resume', *nodes)
 
-    def cut(self, *nodes):
-        self.run('cut', *nodes)
+    def cut(self, *nodes, way=None):
+        """way: 'in' or 'out', to drop only what comes or only what goes."""
+        self.run('cut', *nodes, *([f'--{way}'] if way else []))
 
     def heal(self, *nodes):
         self.run('heal', *nodes)
@@ -196,6 +197,12 @@ class Cluster:
 
     def store(self, node):
         return f'{self.folder}/n{node}.data'
+
+    def move_store(self, node, folder):
+        """Moves a stopped node's store to another filesystem."""
+        path = f'{folder}/n{node}.data'
+        shutil.move(self.store(node), path)
+        os.symlink(path, self.store(node))
 
     def log_text(self, node):
         with open(f'{self.folder}/n{node}.log', encoding='utf-8', errors='replace') as f:
@@ -372,6 +379,8 @@ class Test:
             prefix='grovefs-', dir=os.environ.get('CLUSTER_TEST_SCRATCH'))
         self.clusters = []
         self.processes = []
+        self.disks = 0
+        self.kept = []  # files that a person wants to see after a failure
 
     def cluster(self, **settings):
         number = len(self.clusters) + 1
@@ -387,6 +396,20 @@ class Test:
         path = f'{self.folder}/{name}'
         os.makedirs(path)
         return path
+
+    def disk(self, mib):
+        """A filesystem of its own, in memory."""
+        path = self.scratch(f'disk{self.disks}')
+        subprocess.run(['mount', '-t', 'tmpfs', '-o', f'size={mib}m', 'disk', path], check=True)
+        self.disks += 1
+        return path
+
+    def read_only(self, path):
+        """The tree at the path, at a second place where it cannot be changed."""
+        place = self.scratch('read-only')
+        subprocess.run(['mount', '--bind', path, place], check=True)
+        subprocess.run(['mount', '-o', 'remount,bind,ro', place], check=True)
+        return place
 
     def popen(self, *words, **settings):
         """A process that does not outlive the test."""
@@ -404,6 +427,9 @@ class Test:
             return
         for number, cluster in enumerate(self.clusters, 1):
             cluster.keep_traces(f'{logs}/{self.name}/c{number}')
+        os.makedirs(f'{logs}/{self.name}', exist_ok=True)
+        for path in filter(os.path.exists, self.kept):
+            shutil.copy(path, f'{logs}/{self.name}')
 
     def close(self):
         """Removes everything; returns what went wrong with that."""

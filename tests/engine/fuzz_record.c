@@ -134,6 +134,16 @@ static struct buf *recode_log_start(struct slice bytes)
     return buf_copy(to, log_start_encode(&record, to));
 }
 
+static struct buf *recode_tombstone(struct slice bytes)
+{
+    uint8_t to[MARKER_SIZE_MAX];
+    struct tombstone record;
+
+    if (tombstone_decode(&record, bytes) != 0)
+        return NULL;
+    return buf_copy(to, tombstone_encode(&record, to));
+}
+
 static struct buf *recode_sender(struct slice bytes)
 {
     uint8_t to[MARKER_SIZE_MAX];
@@ -184,7 +194,7 @@ static recoder *const recoders[] = {
     recode_entry,  recode_namespace,  recode_directory, recode_decision,
     recode_region, recode_damage,     recode_node,      recode_identity,
     recode_marker, recode_hard_state, recode_log_start, recode_sender,
-    recode_xattrs, recode_dirents,
+    recode_xattrs, recode_dirents,    recode_tombstone,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

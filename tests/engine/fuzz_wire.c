@@ -52,6 +52,15 @@ static struct buf *recode_boot(struct slice bytes, size_t payload_count)
     return boot_decode(&packet, bytes) == 0 ? boot_encode(&packet) : NULL;
 }
 
+static struct buf *recode_note(struct slice bytes, size_t payload_count)
+{
+    struct peer_note packet;
+
+    (void)payload_count;
+    return peer_note_decode(&packet, bytes) == 0 ? peer_note_encode(&packet)
+                                                 : NULL;
+}
+
 static struct buf *recode_begin(struct slice bytes, size_t payload_count)
 {
     struct snapshot_begin packet;
@@ -113,8 +122,8 @@ static struct buf *recode_batch(struct slice bytes, size_t payload_count)
 }
 
 static recoder *const recoders[] = {
-    recode_batch, recode_call,  recode_return, recode_status,
-    recode_boot,  recode_begin, recode_chunk,  recode_ack,
+    recode_batch, recode_call,  recode_return, recode_status, recode_boot,
+    recode_begin, recode_chunk, recode_ack,    recode_note,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

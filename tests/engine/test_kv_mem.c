@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a crash leaves of the store in memory. */
+/* What a crash leaves of the store in memory, and its failures. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "engine/keys.h"
 #include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
@@ -135,6 +136,59 @@ static void test_snapshots_of_before_a_crash_can_be_freed(void **state)
 }
 
 /* clang-format off */
+/* ---- failing calls ---- */
+
+static void count_fatal(void *context, const char *reason)
+{
+    (void)reason;
+    ++*(int *)context;
+}
+
+static int put_or_fail(struct kv *kv, const char *key)
+{
+    struct kv_batch *batch = kv_batch_new(kv);
+    int rc;
+
+    kv_batch_put(batch, slice_of(key), slice_of("1"));
+    rc = kv_write(kv, batch, KV_RELAXED, NULL);
+    kv_batch_free(batch);
+    return rc;
+}
+
+static void test_one_call_fails_and_says_so_once(void **state)
+{
+    struct kv *kv = *state;
+    int fatal_count = 0;
+    struct kv_mem_failure failure = {
+        .call = KV_MEM_WRITE, .on_fatal = count_fatal, .context = &fatal_count};
+
+    kv_mem_fail_next(kv, &failure);
+    assert_int_equal(kv_flush(kv, true, NULL), 0);
+    assert_int_equal(put_or_fail(kv, "a"), ERR_IO);
+    assert_int_equal(fatal_count, 1);
+    assert_int_equal(put_or_fail(kv, "b"), 0);
+
+    assert_string_equal(dump_all(kv), "b=1");
+    assert_int_equal(fatal_count, 1);
+}
+
+static void test_a_late_failure_has_taken_effect(void **state)
+{
+    struct kv *kv = *state;
+    int fatal_count = 0;
+    struct kv_mem_failure failure = {.call = KV_MEM_FLUSH,
+                                     .late = true,
+                                     .on_fatal = count_fatal,
+                                     .context = &fatal_count};
+
+    kv_mem_fail_next(kv, &failure);
+    assert_int_equal(put_or_fail(kv, "a"), 0);
+    assert_int_equal(kv_flush(kv, true, NULL), ERR_IO);
+    kv_mem_crash(kv, 0);
+
+    assert_string_equal(dump_all(kv), "a=1");
+}
+
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 /* clang-format on */
 
@@ -148,6 +202,8 @@ int main(void)
         T(test_a_background_sync_makes_the_oldest_writes_durable),
         T(test_an_ingest_survives_a_crash_alone),
         T(test_snapshots_of_before_a_crash_can_be_freed),
+        T(test_one_call_fails_and_says_so_once),
+        T(test_a_late_failure_has_taken_effect),
     };
 
     return cmocka_run_group_tests_name("kv_mem", tests, NULL, NULL);

@@ -53,6 +53,7 @@ static struct region filled_region(void)
         .learners_next = {12},
         .learner_next_count = 1,
         .auto_leave = true,
+        .peer_max = UINT64_MAX,
     };
 
     return region;
@@ -90,7 +91,20 @@ static void test_a_region_comes_back(void **state)
     assert_slice_equal(out.start, in.start);
     assert_slice_equal(out.end, in.end);
     assert_peers_equal(&out, &in);
+    assert_true(out.peer_max == UINT64_MAX);
     region_release(&out);
+}
+
+static void test_a_copy_of_a_region_has_memory_of_its_own(void **state)
+{
+    struct region in = filled_region();
+    struct region copy = region_copy(&in);
+
+    (void)state;
+    assert_slice_equal(copy.end, in.end);
+    assert_ptr_not_equal(copy.end.data, in.end.data);
+    assert_peers_equal(&copy, &in);
+    region_release(&copy);
 }
 
 static void test_a_region_keeps_its_configuration(void **state)
@@ -343,10 +357,25 @@ static void test_damaged_records_are_survived(void **state)
     assert_damage_is_survived(try_marker, buf_copy(marker, size));
 }
 
+static void test_a_tombstone_comes_back(void **state)
+{
+    struct tombstone in = {UINT64_MAX, 2, UINT64_MAX - 1};
+    struct tombstone out;
+    uint8_t bytes[MARKER_SIZE_MAX];
+    size_t size = tombstone_encode(&in, bytes);
+
+    (void)state;
+    assert_int_equal(tombstone_decode(&out, (struct slice){bytes, size}), 0);
+    assert_true(out.peer == in.peer);
+    assert_true(out.index == in.index);
+    assert_true(out.term == in.term);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_region_comes_back),
+        cmocka_unit_test(test_a_copy_of_a_region_has_memory_of_its_own),
         cmocka_unit_test(test_a_region_keeps_its_configuration),
         cmocka_unit_test(test_a_region_over_a_limit_is_refused),
         cmocka_unit_test(test_a_region_has_a_bounded_number_of_peers),
@@ -363,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_the_mark_of_a_damaged_replica_comes_back),
         cmocka_unit_test(test_a_mark_has_a_descriptor),
         cmocka_unit_test(test_damaged_records_are_survived),
+        cmocka_unit_test(test_a_tombstone_comes_back),
     };
 
     return cmocka_run_group_tests_name("record_region", tests, NULL, NULL);

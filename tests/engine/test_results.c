@@ -169,6 +169,20 @@ static void test_a_decide_counts_while_its_transaction_is_held(void **state)
     expect(f, decide, ERR_CANCELED, NULL);
 }
 
+/* Its intents would wait for nobody. */
+static void test_a_prepare_counts_while_its_transaction_is_held(void **state)
+{
+    struct fixture *f = *state;
+    struct command prepare = command(1, 9, 5);
+
+    prepare.op = COMMAND_TXN_PREPARE;
+    prepare.txn.id = (struct txn_id){NODE, 1, 5};
+    add(f, command(1, 6, 5), "six");
+    expect(f, prepare, ERR_NOT_FOUND, NULL);
+    add(f, command(1, 7, 7), "seven");
+    expect(f, prepare, ERR_CANCELED, NULL);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -181,6 +195,7 @@ int main(void)
         TEST(test_a_newer_boot_drops_the_older_one_s),
         TEST(test_senders_are_apart),
         TEST(test_a_decide_counts_while_its_transaction_is_held),
+        TEST(test_a_prepare_counts_while_its_transaction_is_held),
     };
 
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);

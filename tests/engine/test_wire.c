@@ -218,6 +218,18 @@ static void test_a_boot_over_a_limit_is_refused(void **state)
                       with_bytes(empty(), 7, letters(REGION_PEERS_MAX + 1)));
 }
 
+static void test_a_note_about_a_peer_comes_back(void **state)
+{
+    struct peer_note in = {1, UINT64_MAX, 3, UINT64_MAX - 1};
+    struct buf *b = peer_note_encode(&in);
+    struct peer_note out;
+
+    (void)state;
+    assert_int_equal(peer_note_decode(&out, buf_slice(b)), 0);
+    assert_memory_equal(&out, &in, sizeof in);
+    buf_unref(b);
+}
+
 static struct snapshot_begin filled_begin(void)
 {
     return (struct snapshot_begin){
@@ -339,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_a_status_over_a_limit_is_refused),
         cmocka_unit_test(test_a_boot_comes_back),
         cmocka_unit_test(test_a_boot_over_a_limit_is_refused),
+        cmocka_unit_test(test_a_note_about_a_peer_comes_back),
         cmocka_unit_test(test_a_snapshot_begin_comes_back),
         cmocka_unit_test(test_a_snapshot_begin_has_a_descriptor),
         cmocka_unit_test(test_a_snapshot_chunk_comes_back),

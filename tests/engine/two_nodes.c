@@ -101,6 +101,23 @@ struct peer *node_peer(const struct node *node, uint64_t region)
     return region == REGION_FIRST_DATA ? node->peer : NULL;
 }
 
+struct peer *node_any_peer(const struct node *node, uint64_t region)
+{
+    return node_peer(node, region);
+}
+
+void node_on_peer_restored(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+void node_on_peer_removed(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 void node_send_raft(struct node *node, uint64_t to, uint64_t region,
                     const struct raft_message *message)
 {
@@ -248,7 +265,7 @@ static void step(void *context, const struct raft_envelope *envelope)
 {
     struct node *node = context;
 
-    peer_step(node->peer, &envelope->message);
+    peer_step(node->peer, 3 - node->id, &envelope->message);
 }
 
 static void packet_free(struct packet *packet)

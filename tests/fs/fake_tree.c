@@ -141,7 +141,7 @@ struct tree *tree_new(void)
 {
     struct tree *tree = mem_zalloc(sizeof *tree);
 
-    tree->ino_next = 1000;
+    tree->ino_next = INO_FILE_MIN;
     tree->dirs = mem_grow(NULL, sizeof *tree->dirs, &tree->dirs_max, 1);
     tree->dirs[0] = NULL; /* nsid 0 is nobody's */
     tree->dir_count = 1;

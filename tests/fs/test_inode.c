@@ -10,7 +10,10 @@
 
 #include "fs/inode.h"
 
-enum { DIR = 7, FILE_A = 100, FILE_B = 101 };
+enum { DIR = 7 };
+
+static const uint64_t FILE_A = INO_FILE_MIN;
+static const uint64_t FILE_B = INO_FILE_MIN + 1;
 
 struct fixture {
     struct inode_table table;
@@ -65,7 +68,6 @@ static void test_root_is_one_and_directories_keep_their_top_bit(void **state)
 {
     (void)state;
     assert_int_equal(inode_id_of_ino(ino_of_nsid(NSID_ROOT)), INODE_ID_ROOT);
-    assert_true(inode_ino(INODE_ID_ROOT) == ino_of_nsid(NSID_ROOT));
     assert_int_equal(inode_nsid(INODE_ID_ROOT), NSID_ROOT);
     assert_int_equal(inode_nsid(ino_of_nsid(9)), 9);
     assert_int_equal(inode_nsid(FILE_A), 0);
@@ -166,14 +168,60 @@ static void test_a_name_belongs_to_who_was_found_there_last(void **state)
     inode_table_check(&f->table);
 }
 
-static void test_a_removed_file_that_is_found_again_lives(void **state)
+/* Or the kernel would take both names for links of one file. */
+static void test_a_file_found_at_a_second_name_has_a_second_number(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t second;
+
+    assert_true(look_up(f, FILE_A, "a") == FILE_A);
+    second = look_up(f, FILE_A, "b");
+    assert_true(second != FILE_A && second < INO_FILE_MIN);
+    assert_true(look_up(f, FILE_A, "b") == second);
+    assert_string_equal(name_of(f, FILE_A), "a");
+    assert_string_equal(name_of(f, second), "b");
+    assert_true(look_up(f, FILE_A, "c") != second);
+}
+
+static void test_the_engine_knows_the_number_of_both(void **state)
+{
+    struct fixture *f = *state;
+    struct inode *second;
+
+    look_up(f, FILE_A, "a");
+    second = inode_get(&f->table, look_up(f, FILE_A, "b"));
+    assert_true(second->ino == FILE_A);
+    inode_unref(&f->table, second);
+}
+
+static void test_a_file_that_was_forgotten_keeps_its_number(void **state)
 {
     struct fixture *f = *state;
 
     look_up(f, FILE_A, "a");
-    inode_removed(&f->table, DIR, "a");
-    look_up(f, FILE_A, "c");
-    assert_string_equal(name_of(f, FILE_A), "c");
+    inode_forget(&f->table, FILE_A, 1);
+    assert_true(look_up(f, FILE_A, "b") == FILE_A);
+}
+
+static void test_our_own_rename_keeps_the_number(void **state)
+{
+    struct fixture *f = *state;
+    const struct place a = at("a");
+    const struct place b = at("b");
+
+    look_up(f, FILE_A, "a");
+    inode_renamed(&f->table, &a, &b);
+    assert_true(look_up(f, FILE_A, "b") == FILE_A);
+}
+
+static void test_a_directory_has_one_number(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t id = ino_of_nsid(9);
+
+    assert_true(look_up(f, id, "a") == id);
+    assert_true(look_up(f, id, "b") == id);
+    assert_string_equal(name_of(f, id), "b");
 }
 
 /* Answers can overtake each other. */
@@ -203,7 +251,11 @@ int main(void)
         TEST(test_an_exchange_swaps),
         TEST(test_an_exchange_with_an_unknown_file_moves_one),
         TEST(test_a_name_belongs_to_who_was_found_there_last),
-        TEST(test_a_removed_file_that_is_found_again_lives),
+        TEST(test_a_file_found_at_a_second_name_has_a_second_number),
+        TEST(test_the_engine_knows_the_number_of_both),
+        TEST(test_a_file_that_was_forgotten_keeps_its_number),
+        TEST(test_our_own_rename_keeps_the_number),
+        TEST(test_a_directory_has_one_number),
         TEST(test_the_greatest_version_of_attributes_stays),
     };
 

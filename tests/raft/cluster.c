@@ -109,6 +109,7 @@ static const char *start(struct node *n)
         return err_text(rc);
     if (n->async)
         raft_testing_self_acks_outside(n->raft);
+    raft_testing_requests_at_once(n->raft);
     return NULL;
 }
 

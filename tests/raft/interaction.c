@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* interaction [--rewrite] FILE-or-FOLDER...
- *
- * Runs scenario files (FORMAT.md); folders are searched for .txt files. Prints
- * a diff per file that fails, and "N passed, N failed" (files) as last line.
- * With --rewrite the files' expected output is replaced by the actual one, to
- * be read critically before it is committed. */
+/* Runs scenario files (FORMAT.md). A file that differs fails with a diff; one
+ * that cannot be read as a scenario ends the run (status 2). */
 
 #include "tests/raft/interaction.h"
 
@@ -17,10 +13,16 @@
 
 enum { OPEN_FOLDERS_MAX = 16 };
 
-struct totals {
-    unsigned passed;
-    unsigned failed;
-};
+static const char usage[] =
+    "usage: interaction [--rewrite] FILE-or-FOLDER...\n"
+    "Runs Raft scenarios; folders are searched for .txt files. The last line\n"
+    "counts files. --rewrite replaces the expected output by the actual one, "
+    "to\n"
+    "be read critically before it is committed.\n";
+
+static unsigned passed_count;
+static unsigned failed_count;
+static bool in_file; /* a file that ends the program has failed */
 
 static char **found;
 static size_t found_count;
@@ -126,8 +128,11 @@ static bool run_cases(struct directive_reader *reader)
         free(actual);
         directive_release(&d);
     }
-    if (harness != NULL)
-        harness->end(state);
+    if (harness == NULL) {
+        printf("%s: no cases\n", reader->file);
+        return false;
+    }
+    harness->end(state);
     return same;
 }
 
@@ -177,8 +182,10 @@ static bool rewrite_file(const char *file)
     size_t all_size = 0;
     long start = 0;
 
-    if (reader.in == NULL)
+    if (reader.in == NULL) {
+        perror(file);
         return false;
+    }
     to = open_memstream(&all, &all_size);
     for (; directive_read(&reader, &d); start = ftell(reader.in)) {
         char *actual;
@@ -200,7 +207,9 @@ static bool rewrite_file(const char *file)
     while (all_size > 1 && strcmp(all + all_size - 2, "\n\n") == 0)
         all[--all_size] = '\0';
     to = fopen(file, "w");
-    if (to != NULL) {
+    if (to == NULL)
+        perror(file);
+    else {
         fputs(all, to);
         fclose(to);
     }
@@ -229,30 +238,55 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void run_all(struct totals *totals, bool (*run)(const char *file))
+static void find_files(const char *path)
+{
+    size_t before = found_count;
+
+    if (nftw(path, note_file, OPEN_FOLDERS_MAX, 0) != 0)
+        perror(path);
+    else if (found_count == before)
+        fprintf(stderr, "%s: no scenario files (.txt)\n", path);
+    if (found_count == before)
+        failed_count++;
+}
+
+static void run_all(bool (*run)(const char *file))
 {
     qsort(found, found_count, sizeof *found, compare);
     for (size_t i = 0; i < found_count; i++) {
+        in_file = true;
         if (run(found[i]))
-            totals->passed++;
+            passed_count++;
         else
-            totals->failed++;
+            failed_count++;
+        in_file = false;
         free(found[i]);
     }
     free(found);
 }
 
+static void print_totals(void)
+{
+    printf("%u passed, %u failed\n", passed_count, failed_count + in_file);
+}
+
 int main(int argc, char **argv)
 {
-    struct totals totals = {.passed = 0};
     bool rewrite = argc > 1 && strcmp(argv[1], "--rewrite") == 0;
+    int first = rewrite ? 2 : 1;
 
-    for (int i = rewrite ? 2 : 1; i < argc; i++)
-        if (nftw(argv[i], note_file, OPEN_FOLDERS_MAX, FTW_PHYS) != 0) {
-            perror(argv[i]);
-            totals.failed++;
-        }
-    run_all(&totals, rewrite ? rewrite_file : run_file);
-    printf("%u passed, %u failed\n", totals.passed, totals.failed);
-    return totals.failed == 0 && totals.passed > 0 ? 0 : 1;
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs(usage, stdout);
+        return 0;
+    }
+    if (argc <= first || argv[first][0] == '-') {
+        fputs(usage, stderr);
+        return 2;
+    }
+
+    atexit(print_totals);
+    for (int i = first; i < argc; i++)
+        find_files(argv[i]);
+    run_all(rewrite ? rewrite_file : run_file);
+    return failed_count == 0 ? 0 : 1;
 }

@@ -114,6 +114,19 @@ static void test_log_lines_reach_the_sink(void **state)
     log_set_sink(NULL, LOG_DEBUG);
 }
 
+/* What a system call says comes out as the same number. */
+static void test_errnos_round_trip(void **state)
+{
+    static const int numbers[] = {ENOENT, EEXIST, EACCES,     EPERM,  ENOSPC,
+                                  EDQUOT, EROFS,  EISDIR,     EBUSY,  EINVAL,
+                                  ENOMEM, EIO,    EADDRINUSE, ENOTDIR};
+
+    (void)state;
+    assert_int_equal(err_from_errno(0), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        assert_int_equal(err_errno(err_from_errno(numbers[i])), numbers[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +137,7 @@ int main(void)
         cmocka_unit_test(test_every_code_is_in_the_table),
         cmocka_unit_test(test_array_grows),
         cmocka_unit_test(test_log_lines_reach_the_sink),
+        cmocka_unit_test(test_errnos_round_trip),
     };
 
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);

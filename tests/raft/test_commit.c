@@ -170,6 +170,47 @@ static void test_single_voter_commits_alone(void **state)
     assert_int_equal(raft_applied(p->raft), 2);
 }
 
+static int fail_initial_state(void *storage,
+                              struct raft_hard_state *ret_hard_state,
+                              struct raft_conf_state *ret_conf_state)
+{
+    (void)storage;
+    (void)ret_hard_state;
+    (void)ret_conf_state;
+    return ERR_IO;
+}
+
+/* A peer does not start from what it cannot read, or from peers that are both
+ * voters and learners. */
+static void test_unreadable_state_is_noticed_at_the_start(void **state)
+{
+    struct peer *p = *state;
+    struct raft_storage_ops ops = memory_storage_ops;
+
+    p->conf.learners = (struct raft_id_set){1, {1}};
+    assert_int_equal(raft_new(&p->config, &p->raft), ERR_INVALID);
+    ops.initial_state = fail_initial_state;
+    p->config.storage_ops = &ops;
+    assert_int_equal(raft_new(&p->config, &p->raft), ERR_IO);
+    assert_null(p->raft);
+}
+
+/* Nor from a log that begins behind what was applied. A lost commit index is
+ * no more than the beginning of the log. */
+static void test_log_begins_before_what_was_applied(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot = {.index = 5, .term = 1};
+
+    snapshot.conf_state = p->conf;
+    (void)memory_storage_apply_snapshot(&p->storage, &snapshot);
+    p->config.applied = 3;
+    assert_int_equal(raft_new(&p->config, &p->raft), ERR_CORRUPT);
+    p->config.applied = 0;
+    peer_start(p);
+    assert_int_equal(raft_commit(p->raft), 5);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,6 +226,8 @@ int main(void)
         UNIT(test_commit_is_at_least_applied_after_a_restart),
         UNIT(test_lost_entries_are_noticed_at_the_start),
         UNIT(test_single_voter_commits_alone),
+        UNIT(test_unreadable_state_is_noticed_at_the_start),
+        UNIT(test_log_begins_before_what_was_applied),
     };
 
     return cmocka_run_group_tests_name("commit", tests, NULL, NULL);

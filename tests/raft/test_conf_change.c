@@ -159,6 +159,52 @@ static void test_bad_bytes_are_refused(void **state)
     assert_int_equal(decode("\x01\x00\x01\x07.8bytes.", 12), ERR_PROTOCOL);
 }
 
+/* From a joint configuration leads no other change than the one out of it. */
+static void test_joint_configuration_does_not_change(void **state)
+{
+    struct raft_conf_state joint = {.voters = {2, {1, 2}},
+                                    .voters_outgoing = {1, {1}}};
+    struct raft_conf_change change = {.count = 1,
+                                      .change = {{RAFT_ADD_VOTER, 3}}};
+    struct conf_next next;
+
+    (void)state;
+    assert_non_null(conf_change_simple(&joint, &change, &next));
+    assert_non_null(conf_change_enter_joint(&joint, &change, true, &next));
+    assert_null(conf_change_leave_joint(&joint, &next));
+    assert_non_null(conf_change_leave_joint(&next.conf, &next));
+}
+
+/* No configuration is without voters, before or after. */
+static void test_voters_do_not_run_out(void **state)
+{
+    struct raft_conf_state none = {.voters = {0, {0}}};
+    struct raft_conf_state one = {.voters = {1, {1}}};
+    struct raft_conf_change change = {.count = 1,
+                                      .change = {{RAFT_REMOVE_PEER, 1}}};
+    struct conf_next next;
+
+    (void)state;
+    assert_non_null(conf_change_enter_joint(&none, &change, false, &next));
+    assert_non_null(conf_change_enter_joint(&one, &change, false, &next));
+    change.change[0].type = RAFT_ADD_LEARNER;
+    assert_non_null(conf_change_simple(&one, &change, &next));
+}
+
+/* An operation on nobody, which a host has put in the place of another, does
+ * nothing. */
+static void test_operation_on_nobody_does_nothing(void **state)
+{
+    struct raft_conf_state conf = {.voters = {1, {1}}};
+    struct raft_conf_change change = {.count = 1,
+                                      .change = {{RAFT_ADD_VOTER, 0}}};
+    struct conf_next next;
+
+    (void)state;
+    assert_null(conf_change_simple(&conf, &change, &next));
+    assert_true(same_set(&next.conf.voters, &conf.voters));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +214,9 @@ int main(void)
         cmocka_unit_test(test_bytes_round_trip),
         cmocka_unit_test(test_no_bytes_leave),
         cmocka_unit_test(test_bad_bytes_are_refused),
+        cmocka_unit_test(test_joint_configuration_does_not_change),
+        cmocka_unit_test(test_voters_do_not_run_out),
+        cmocka_unit_test(test_operation_on_nobody_does_nothing),
     };
 
     return cmocka_run_group_tests_name("conf_change", tests, NULL, NULL);

@@ -224,6 +224,24 @@ static void test_own_vote_waits_for_the_disk(void **state)
     raft_ready_release(&ready);
 }
 
+/* A candidate asks when its term, its vote and the log that it claims to have
+ * are durable. After a crash it would otherwise stand in the same term again,
+ * and answers to the first request would elect it with a shorter log. */
+static void test_request_for_votes_waits_for_the_disk(void **state)
+{
+    struct peer *p = *state;
+    struct raft_ready ready;
+
+    peer_start(p);
+    (void)raft_campaign(p->raft);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    assert_true(ready.must_sync);
+    assert_int_equal(ready.messages.count, 0);
+    assert_int_equal(ready.after_append.count, 2);
+    assert_int_equal(ready.after_append.item[0].type, RAFT_MSG_VOTE);
+    raft_ready_release(&ready);
+}
+
 /* A candidate that hears from a leader of its term recognizes it. */
 static void test_candidate_follows_a_leader(void **state)
 {
@@ -274,6 +292,19 @@ static void test_old_pre_vote_is_refused_aloud(void **state)
     (void)pre_vote_request(p, 2, 4);
     assert_false(granted(p, RAFT_MSG_PRE_VOTE_RESP));
     assert_int_equal(peer_last(p, RAFT_MSG_PRE_VOTE_RESP)->term, 6);
+}
+
+/* A peer that has a log but was in no term yet has no term to refuse with: it
+ * does not grant, and says nothing. */
+static void test_peer_without_a_term_refuses_in_silence(void **state)
+{
+    struct peer *p = *state;
+
+    peer_store(p, (uint64_t[]){1, 1}, 2);
+    p->storage.hard_state.term = 0;
+    peer_start(p);
+    (void)pre_vote_request(p, 2, 1);
+    assert_int_equal(p->sent.count, 0);
 }
 
 /* With check-quorum nobody votes against a leader it has heard of within an
@@ -431,10 +462,12 @@ int main(void)
         UNIT(test_majority_wins),
         UNIT(test_repeated_votes_do_not_win),
         UNIT(test_own_vote_waits_for_the_disk),
+        UNIT(test_request_for_votes_waits_for_the_disk),
         UNIT(test_candidate_follows_a_leader),
         UNIT(test_pre_vote_leaves_the_term),
         UNIT(test_pre_votes_are_not_votes),
         UNIT(test_old_pre_vote_is_refused_aloud),
+        UNIT(test_peer_without_a_term_refuses_in_silence),
         UNIT(test_leader_is_sticky),
         UNIT(test_leader_without_quorum_steps_down),
         UNIT(test_old_leader_is_told),

@@ -176,6 +176,104 @@ static void test_batch_gets_consecutive_indexes(void **state)
     assert_int_equal(peer_last_to(p, RAFT_MSG_APP, 2)->entries.count, 3);
 }
 
+/* Nor more entries than its number. */
+static void test_messages_are_limited_in_number(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.message_entries_max = 2;
+    peer_lead(p, 3);
+    for (int i = 0; i < 4; i++)
+        (void)peer_propose(p, "x");
+    peer_acknowledge(p, 2, 1);
+    assert_int_equal(appends_to_two(p), 2);
+    assert_int_equal(peer_last_to(p, RAFT_MSG_APP, 2)->entries.count, 2);
+    assert_int_equal(peer_last_to(p, RAFT_MSG_APP, 2)->index, 3);
+}
+
+/* Entries for a peer that storage must fetch first are sent later. */
+static void test_unavailable_entries_are_sent_later(void **state)
+{
+    struct peer *p = *state;
+
+    peer_store(p, (uint64_t[]){1, 1, 1}, 3);
+    peer_lead(p, 3);
+    p->storage.entries_unavailable = true;
+    (void)peer_receive(p, &(struct raft_message){.type = RAFT_MSG_APP_RESP,
+                                                 .from = 2,
+                                                 .term = raft_term(p->raft),
+                                                 .index = 3,
+                                                 .reject = true,
+                                                 .reject_hint = 1});
+    assert_int_equal(appends_to_two(p), 0);
+    p->storage.entries_unavailable = false;
+    (void)peer_receive(p,
+                       &(struct raft_message){.type = RAFT_MSG_HEARTBEAT_RESP,
+                                              .from = 2,
+                                              .term = raft_term(p->raft)});
+    assert_int_equal(peer_last_to(p, RAFT_MSG_APP, 2)->entries.count, 3);
+}
+
+/* An acknowledgment frees all that was sent up to it, at once. */
+static void test_acknowledgment_frees_the_window(void **state)
+{
+    struct peer *p = *state;
+    struct raft_peer_status two;
+
+    p->config.inflight_count_max = 20;
+    lead_replicating(p);
+    for (int i = 0; i < 30; i++)
+        (void)peer_propose(p, "x");
+    assert_int_equal(appends_to_two(p), 20);
+    peer_acknowledge(p, 2, 16);
+    assert_true(raft_peer_find(p->raft, 2, &two));
+    assert_int_equal(two.inflight_count, 6); /* Five, and all that waited. */
+    assert_int_equal(two.next, 32);
+}
+
+/* Without any limit for messages entries are applied one by one. */
+static void test_entries_are_applied_one_by_one(void **state)
+{
+    struct peer *p = *state;
+    struct raft_ready ready;
+
+    p->config.message_size_max = 0;
+    peer_store(p, (uint64_t[]){1, 1, 1}, 3);
+    p->storage.hard_state.commit = 3;
+    peer_start(p);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    assert_int_equal(ready.committed.count, 1);
+    raft_ready_release(&ready);
+}
+
+static int fail_entries(void *storage, uint64_t first, uint64_t end,
+                        uint64_t size_max, struct raft_entries *entries)
+{
+    (void)storage;
+    (void)first;
+    (void)end;
+    (void)size_max;
+    (void)entries;
+    return ERR_IO;
+}
+
+/* When storage cannot be read at all, the host hears of it. */
+static void test_unreadable_entries_are_an_error(void **state)
+{
+    struct peer *p = *state;
+    static struct raft_storage_ops ops; /* The teardown still uses it. */
+    struct raft_ready ready;
+
+    ops = memory_storage_ops;
+    ops.entries = fail_entries;
+    p->config.storage_ops = &ops;
+    peer_store(p, (uint64_t[]){1}, 1);
+    p->storage.hard_state.commit = 1;
+    peer_start(p);
+    assert_int_equal(raft_ready(p->raft, &ready), ERR_IO);
+    assert_true(raft_has_ready(p->raft));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +287,11 @@ int main(void)
         UNIT(test_unavailable_entries_only_delay),
         UNIT(test_unreachable_peer_is_probed),
         UNIT(test_batch_gets_consecutive_indexes),
+        UNIT(test_messages_are_limited_in_number),
+        UNIT(test_unavailable_entries_are_sent_later),
+        UNIT(test_acknowledgment_frees_the_window),
+        UNIT(test_entries_are_applied_one_by_one),
+        UNIT(test_unreadable_entries_are_an_error),
     };
 
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);

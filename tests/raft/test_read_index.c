@@ -225,6 +225,71 @@ static void test_lease_based_reads_stop_for_a_transfer(void **state)
     assert_int_equal(p->read_state_count, 1);
 }
 
+/* More than half of the voters must confirm, this one included. */
+static void test_read_needs_a_majority(void **state)
+{
+    struct peer *p = *state;
+
+    p->conf.voters = (struct raft_id_set){5, {1, 2, 3, 4, 5}};
+    peer_lead(p, 5);
+    peer_acknowledge(p, 2, 1);
+    peer_acknowledge(p, 3, 1);
+    (void)raft_read_index(p->raft, 7);
+    peer_pump(p);
+    confirm(p, 4, 1);
+    confirm(p, 4, 1);
+    assert_int_equal(p->read_state_count, 0);
+    confirm(p, 5, 1);
+    assert_int_equal(p->read_state_count, 1);
+}
+
+/* It reads at the commit index of when it came in, not of a later one. */
+static void test_read_index_is_that_of_its_arrival(void **state)
+{
+    struct peer *p = *state;
+
+    lead_committed(p);
+    (void)peer_propose(p, "x");
+    (void)raft_read_index(p->raft, 7);
+    (void)peer_receive(p, &(struct raft_message){.type = RAFT_MSG_READ_INDEX,
+                                                 .from = 3,
+                                                 .context = 9});
+    peer_acknowledge(p, 2, 2);
+    assert_int_equal(raft_commit(p->raft), 2);
+    confirm(p, 2, 2);
+    assert_int_equal(p->read_state.index, 1);
+    assert_int_equal(peer_last(p, RAFT_MSG_READ_INDEX_RESP)->index, 1);
+}
+
+/* A confirmation of a past leadership is none. */
+static void test_confirmation_of_a_past_term_does_not_count(void **state)
+{
+    struct peer *p = *state;
+
+    p->storage.hard_state.term = 4;
+    peer_lead(p, 3);
+    peer_acknowledge(p, 2, 1);
+    (void)raft_read_index(p->raft, 7);
+    peer_pump(p);
+    (void)peer_receive(p,
+                       &(struct raft_message){.type = RAFT_MSG_HEARTBEAT_RESP,
+                                              .from = 2,
+                                              .term = 4,
+                                              .context = 1});
+    assert_int_equal(p->read_state_count, 0);
+}
+
+/* A candidate knows nobody to ask. */
+static void test_candidate_asks_nobody(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    (void)raft_campaign(p->raft);
+    peer_pump(p);
+    assert_int_equal(raft_read_index(p->raft, 7), ERR_NOT_LEADER);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +307,10 @@ int main(void)
         UNIT(test_reads_end_with_the_leadership),
         UNIT(test_pending_reads_are_limited),
         UNIT(test_lease_based_reads_stop_for_a_transfer),
+        UNIT(test_read_needs_a_majority),
+        UNIT(test_read_index_is_that_of_its_arrival),
+        UNIT(test_confirmation_of_a_past_term_does_not_count),
+        UNIT(test_candidate_asks_nobody),
     };
 
     return cmocka_run_group_tests_name("read_index", tests, NULL, NULL);

@@ -266,6 +266,206 @@ static void test_leader_serves_a_wanted_snapshot(void **state)
     assert_int_equal(peer_last(p, RAFT_MSG_SNAP)->snapshot->index, 11);
 }
 
+static struct raft_message snapshot_for(const struct peer *p,
+                                        struct raft_snapshot *snapshot)
+{
+    *snapshot = (struct raft_snapshot){.index = 9, .term = 1};
+    snapshot->conf_state = p->conf;
+    return (struct raft_message){.type = RAFT_MSG_SNAP,
+                                 .from = 2,
+                                 .to = 1,
+                                 .term = 1,
+                                 .snapshot = snapshot};
+}
+
+/* A snapshot of a past leader is not taken. */
+static void test_snapshot_of_a_past_term_is_not_taken(void **state)
+{
+    struct peer *p = *state;
+
+    p->storage.hard_state.term = 5;
+    peer_start(p);
+    receive_snapshot(p, 4, 10, 3);
+    assert_int_equal(raft_commit(p->raft), 0);
+    assert_int_equal(raft_leader(p->raft), 0);
+}
+
+/* It is acknowledged when it is durable. */
+static void test_snapshot_is_acknowledged_when_durable(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot;
+    struct raft_message m = snapshot_for(p, &snapshot);
+    struct raft_ready ready;
+
+    peer_start(p);
+    assert_int_equal(raft_step(p->raft, &m), 0);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    assert_int_equal(ready.snapshot->index, 9);
+    assert_int_equal(ready.messages.count, 0);
+    assert_int_equal(ready.after_append.item[0].index, 9);
+    raft_ready_release(&ready);
+}
+
+/* Meanwhile nothing is applied: what it replaces is gone. */
+static void test_nothing_is_applied_during_a_restore(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot;
+    struct raft_message m = snapshot_for(p, &snapshot);
+    struct raft_ready ready;
+
+    peer_store(p, (uint64_t[]){1, 1, 1}, 3);
+    p->storage.hard_state.commit = 3;
+    peer_start(p);
+    assert_int_equal(raft_step(p->raft, &m), 0);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    assert_int_equal(ready.committed.count, 0);
+    raft_ready_release(&ready);
+}
+
+/* What was handed out before and is applied late does not take it back. */
+static void test_late_application_does_not_undo_a_restore(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot;
+    struct raft_message m = snapshot_for(p, &snapshot);
+    struct raft_ready ready;
+
+    peer_store(p, (uint64_t[]){1, 1}, 2);
+    p->storage.hard_state.commit = 2;
+    peer_start(p);
+    assert_int_equal(raft_ready(p->raft, &ready), 0);
+    assert_int_equal(ready.committed.count, 2);
+    raft_ready_release(&ready);
+    (void)peer_receive(p, &m);
+    assert_int_equal(raft_apply_done(p->raft, 2), 0);
+    assert_int_equal(raft_applied(p->raft), 9);
+}
+
+/* A snapshot brings its configuration, which may demote the receiver. */
+static void test_snapshot_brings_its_configuration(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot;
+    struct raft_message m = snapshot_for(p, &snapshot);
+
+    peer_start(p);
+    snapshot.conf_state.voters = (struct raft_id_set){2, {2, 3}};
+    snapshot.conf_state.learners = (struct raft_id_set){1, {1}};
+    (void)peer_receive(p, &m);
+    assert_false(peer_status(p).voter);
+    assert_true(peer_status(p).learner);
+}
+
+/* One without voters, or with a peer of two kinds, is not taken. */
+static void test_snapshot_with_a_bad_configuration_is_refused(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot;
+    struct raft_message m = snapshot_for(p, &snapshot);
+
+    peer_start(p);
+    snapshot.conf_state.learners = (struct raft_id_set){1, {1}};
+    (void)peer_receive(p, &m);
+    assert_int_equal(raft_commit(p->raft), 0);
+    snapshot.conf_state.voters.count = 0;
+    (void)peer_receive(p, &m);
+    assert_int_equal(raft_commit(p->raft), 0);
+}
+
+/* Snapshots are expensive: a peer that is not heard of gets none. */
+static void test_silent_peer_gets_no_snapshot(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.check_quorum = true;
+    p->storage.snapshot_unavailable = true;
+    lead_compacted(p);
+    peer_tick(p, PEER_ELECTION_TICKS);
+    assert_false(peer_two(p).recent_active);
+    p->storage.snapshot_unavailable = false;
+    (void)peer_propose(p, "x");
+    assert_null(peer_last(p, RAFT_MSG_SNAP));
+    (void)peer_receive(p,
+                       &(struct raft_message){.type = RAFT_MSG_HEARTBEAT_RESP,
+                                              .from = 2,
+                                              .term = raft_term(p->raft)});
+    assert_non_null(peer_last(p, RAFT_MSG_SNAP));
+}
+
+/* An acknowledgment that meets the log ends the wait, also when the snapshot
+ * came from another; one that does not meet it does not. */
+static void test_acknowledgment_that_meets_the_log_ends_a_snapshot(void **state)
+{
+    struct peer *p = *state;
+
+    lead_compacted(p);
+    peer_forget(p);
+    peer_acknowledge(p, 2, 9);
+    assert_int_equal(peer_two(p).state, RAFT_SNAPSHOT);
+    assert_int_equal(p->sent.count, 0);
+    peer_acknowledge(p, 2, 11);
+    assert_int_equal(peer_two(p).state, RAFT_REPLICATE);
+    assert_int_equal(peer_two(p).next, 12);
+}
+
+/* Who may ask for a snapshot: a follower whose last entry is the leader's. */
+static void test_unfit_peers_do_not_ask_for_a_snapshot(void **state)
+{
+    struct peer *p = *state;
+    struct raft_snapshot snapshot;
+    struct raft_message m = snapshot_for(p, &snapshot);
+
+    peer_store(p, (uint64_t[]){1, 1}, 2);
+    peer_start(p);
+    assert_int_equal(raft_request_snapshot(p->raft), ERR_NOT_LEADER);
+    peer_append(p, 2, 1, 2, 2, 0, 0);
+    assert_int_equal(raft_request_snapshot(p->raft), ERR_BUSY);
+    m.term = 2;
+    snapshot.term = 2;
+    assert_int_equal(raft_step(p->raft, &m), 0);
+    assert_int_equal(raft_request_snapshot(p->raft), ERR_BUSY);
+    peer_pump(p);
+    (void)raft_campaign(p->raft);
+    peer_pump(p);
+    peer_vote_from(p, 2);
+    assert_int_equal(raft_request_snapshot(p->raft), ERR_BUSY);
+}
+
+/* A wish ends with the term: the next leader may not have what it covers. */
+static void test_wanted_snapshot_is_forgotten_with_the_term(void **state)
+{
+    struct peer *p = *state;
+
+    peer_start(p);
+    peer_append(p, 1, 0, 0, 1, 3, 3);
+    assert_int_equal(raft_request_snapshot(p->raft), 0);
+    assert_int_equal(peer_status(p).snapshot_wanted, 3);
+    peer_append(p, 2, 1, 3, 2, 1, 3);
+    assert_int_equal(peer_status(p).snapshot_wanted, 0);
+    assert_int_equal(raft_last_index(p->raft), 4);
+}
+
+/* A wish that comes while a snapshot is on its way waits for its report. */
+static void test_wanted_snapshot_waits_for_the_one_on_its_way(void **state)
+{
+    struct peer *p = *state;
+    struct raft_message m = {.type = RAFT_MSG_APP_RESP,
+                             .from = 2,
+                             .reject = true,
+                             .snapshot_wanted = 10};
+
+    lead_compacted(p);
+    peer_forget(p);
+    m.term = raft_term(p->raft);
+    (void)peer_receive(p, &m);
+    assert_int_equal(p->sent.count, 0);
+    raft_report_snapshot(p->raft, 2, false);
+    (void)peer_receive(p, &m);
+    assert_non_null(peer_last(p, RAFT_MSG_SNAP));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +483,17 @@ int main(void)
         UNIT(test_wanted_snapshot_replaces_an_intact_log),
         UNIT(test_peer_that_wants_a_snapshot_confirms_its_log),
         UNIT(test_leader_serves_a_wanted_snapshot),
+        UNIT(test_snapshot_of_a_past_term_is_not_taken),
+        UNIT(test_snapshot_is_acknowledged_when_durable),
+        UNIT(test_nothing_is_applied_during_a_restore),
+        UNIT(test_late_application_does_not_undo_a_restore),
+        UNIT(test_snapshot_brings_its_configuration),
+        UNIT(test_snapshot_with_a_bad_configuration_is_refused),
+        UNIT(test_silent_peer_gets_no_snapshot),
+        UNIT(test_acknowledgment_that_meets_the_log_ends_a_snapshot),
+        UNIT(test_unfit_peers_do_not_ask_for_a_snapshot),
+        UNIT(test_wanted_snapshot_is_forgotten_with_the_term),
+        UNIT(test_wanted_snapshot_waits_for_the_one_on_its_way),
     };
 
     return cmocka_run_group_tests_name("snapshot", tests, NULL, NULL);

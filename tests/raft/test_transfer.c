@@ -98,6 +98,97 @@ static void test_target_campaigns_at_once(void **state)
                      RAFT_CONTEXT_TRANSFER);
 }
 
+/* It is given up after one election timeout. */
+static void test_transfer_ends_after_an_election_timeout(void **state)
+{
+    struct peer *p = *state;
+
+    peer_lead(p, 3);
+    (void)raft_transfer_leader(p->raft, 3);
+    peer_tick(p, PEER_ELECTION_TICKS - 1);
+    assert_int_equal(peer_status(p).transferee, 3);
+    peer_tick(p, 1);
+    assert_int_equal(peer_status(p).transferee, 0);
+    peer_acknowledge(p, 3, 1);
+    assert_null(peer_last(p, RAFT_MSG_TIMEOUT_NOW));
+}
+
+/* The same wish again gives it no more time. */
+static void test_repeated_transfer_gets_no_more_time(void **state)
+{
+    struct peer *p = *state;
+
+    peer_lead(p, 3);
+    for (unsigned i = 0; i < PEER_ELECTION_TICKS; i++) {
+        (void)raft_transfer_leader(p->raft, 3);
+        peer_tick(p, 1);
+    }
+    assert_int_equal(peer_status(p).transferee, 0);
+}
+
+/* The time of a transfer begins with it. */
+static void test_transfer_has_a_whole_election_timeout(void **state)
+{
+    struct peer *p = *state;
+
+    peer_lead(p, 3);
+    peer_tick(p, PEER_ELECTION_TICKS - 1);
+    (void)raft_transfer_leader(p->raft, 3);
+    peer_tick(p, PEER_ELECTION_TICKS - 1);
+    assert_int_equal(peer_status(p).transferee, 3);
+}
+
+static void timeout_now(struct peer *p)
+{
+    struct raft_message m = {.type = RAFT_MSG_TIMEOUT_NOW, .from = 2};
+
+    m.term = raft_term(p->raft);
+    (void)peer_receive(p, &m);
+}
+
+/* A learner does not obey, nor does a candidate begin anew. */
+static void test_unfit_target_does_not_campaign(void **state)
+{
+    struct peer *p = *state;
+
+    p->storage.hard_state.term = 1;
+    p->conf.voters = (struct raft_id_set){2, {2, 3}};
+    p->conf.learners = (struct raft_id_set){1, {1}};
+    peer_start(p);
+    timeout_now(p);
+    assert_int_equal(raft_role(p->raft), RAFT_FOLLOWER);
+    raft_free(p->raft);
+
+    p->conf.voters = (struct raft_id_set){3, {1, 2, 3}};
+    p->conf.learners.count = 0;
+    peer_start(p);
+    (void)raft_campaign(p->raft);
+    peer_pump(p);
+    timeout_now(p);
+    assert_int_equal(raft_role(p->raft), RAFT_CANDIDATE);
+    assert_int_equal(raft_term(p->raft), 2);
+}
+
+/* The old leader follows when the target asks for its vote, lease or not. */
+static void test_old_leader_votes_for_the_target(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.check_quorum = true;
+    peer_lead(p, 3);
+    peer_acknowledge(p, 2, 1);
+    (void)raft_transfer_leader(p->raft, 2);
+    (void)peer_receive(
+        p, &(struct raft_message){.type = RAFT_MSG_VOTE,
+                                  .from = 2,
+                                  .term = 2,
+                                  .log_term = 1,
+                                  .index = 1,
+                                  .context = RAFT_CONTEXT_TRANSFER});
+    assert_int_equal(raft_role(p->raft), RAFT_FOLLOWER);
+    assert_false(peer_last(p, RAFT_MSG_VOTE_RESP)->reject);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +199,11 @@ int main(void)
         UNIT(test_transfer_to_unfit_targets),
         UNIT(test_follower_forwards_the_transfer),
         UNIT(test_target_campaigns_at_once),
+        UNIT(test_transfer_ends_after_an_election_timeout),
+        UNIT(test_repeated_transfer_gets_no_more_time),
+        UNIT(test_transfer_has_a_whole_election_timeout),
+        UNIT(test_unfit_target_does_not_campaign),
+        UNIT(test_old_leader_votes_for_the_target),
     };
 
     return cmocka_run_group_tests_name("transfer", tests, NULL, NULL);

@@ -140,7 +140,7 @@ static struct kv_batch *mem_batch_new(struct kv *kv)
     return &b->batch;
 }
 
-/* ---- reading and writing ---- */
+/* ---- reading ---- */
 
 static void unpin(void *pin)
 {
@@ -197,24 +197,84 @@ static void mem_snapshot_free(struct kv_snapshot *snapshot)
     free(s);
 }
 
+/* ---- failing ---- */
+
+void kv_mem_fail_next(struct kv *kv, const struct kv_mem_failure *failure)
+{
+    mem_of(kv)->failure = *failure;
+}
+
+/* Whether this call is the one that fails; then it is over with that. */
+static bool takes_failure(struct kv_mem *mem, enum kv_mem_call call,
+                          struct kv_mem_failure *ret_failure)
+{
+    *ret_failure = mem->failure;
+    if (mem->failure.call != call)
+        return false;
+    mem->failure.call = KV_MEM_NONE;
+    return true;
+}
+
+static int fail(const struct kv_mem_failure *failure, const char *what,
+                struct err *e)
+{
+    failure->on_fatal(failure->context, what);
+    return err_set(e, ERR_IO, "%s: the disk has failed", what);
+}
+
+/* Runs `act` as a call that may have to fail. */
+static int act_or_fail(struct kv_mem *mem, enum kv_mem_call call,
+                       void (*act)(struct kv_mem *mem, const void *context),
+                       const void *context, struct err *e)
+{
+    static const char *const names[] = {[KV_MEM_WRITE] = "write",
+                                        [KV_MEM_FLUSH] = "flush",
+                                        [KV_MEM_INGEST] = "ingest"};
+    struct kv_mem_failure failure;
+    bool fails = takes_failure(mem, call, &failure);
+
+    if (!fails || failure.late)
+        act(mem, context);
+    return fails ? fail(&failure, names[call], e) : 0;
+}
+
+/* ---- writing ---- */
+
+static void sync_all(struct kv_mem *mem, const void *context)
+{
+    (void)context;
+    kv_mem_sync(&mem->kv, mem->unsynced_count);
+}
+
 static int mem_flush(struct kv *kv, bool wait, struct err *e)
 {
     (void)wait;
-    (void)e; /* Memory does not fail. */
-    kv_mem_sync(kv, mem_of(kv)->unsynced_count);
-    return 0;
+    return act_or_fail(mem_of(kv), KV_MEM_FLUSH, sync_all, NULL, e);
+}
+
+struct write {
+    const struct mem_changes *changes;
+    enum kv_durability durability;
+};
+
+static void write_now(struct kv_mem *mem, const void *context)
+{
+    const struct write *write = context;
+
+    apply(mem, write->changes, false);
+    mem->unsynced = mem_grow(mem->unsynced, sizeof *mem->unsynced,
+                             &mem->unsynced_count_max, mem->unsynced_count + 1);
+    mem->unsynced[mem->unsynced_count++] = mem->sequence;
+    if (write->durability == KV_SYNCED)
+        sync_all(mem, NULL);
 }
 
 static int mem_write(struct kv *kv, struct kv_batch *batch,
                      enum kv_durability durability, struct err *e)
 {
-    struct kv_mem *mem = mem_of(kv);
+    struct write write = {changes_of(batch), durability};
 
-    apply(mem, changes_of(batch), false);
-    mem->unsynced = mem_grow(mem->unsynced, sizeof *mem->unsynced,
-                             &mem->unsynced_count_max, mem->unsynced_count + 1);
-    mem->unsynced[mem->unsynced_count++] = mem->sequence;
-    return durability == KV_SYNCED ? mem_flush(kv, true, e) : 0;
+    return act_or_fail(mem_of(kv), KV_MEM_WRITE, write_now, &write, e);
 }
 
 /* ---- ingests ---- */
@@ -258,13 +318,16 @@ static int ingest_put(struct kv_ingest *ingest, struct slice key,
     return 0;
 }
 
+static void ingest_now(struct kv_mem *mem, const void *context)
+{
+    apply(mem, context, true);
+}
+
 static int ingest_finish(struct kv_ingest *ingest, struct err *e)
 {
     struct mem_ingest *i = ingest_of(ingest);
 
-    (void)e; /* Memory does not fail. */
-    apply(i->mem, &i->changes, true);
-    return 0;
+    return act_or_fail(i->mem, KV_MEM_INGEST, ingest_now, &i->changes, e);
 }
 
 static void ingest_free(struct kv_ingest *ingest)

@@ -13,7 +13,8 @@
  *      open snapshot or iterator, or of the last sync.
  *
  * Harsher than RocksDB where kv.h allows it: an ingest never makes the tail
- * durable. Milder: a flush is over when it begins.
+ * durable. Milder: a flush is over when it begins. Calls fail only as
+ * kv_mem_fail_next() wants them to.
  *
  * One thread at a time. */
 
@@ -36,6 +37,20 @@ void kv_mem_sync(struct kv *kv, size_t count);
  * unsynced writes. Snapshots and iterators of before may only be freed, and
  * ingests that were not finished too. */
 void kv_mem_crash(struct kv *kv, size_t keep_count);
+
+/* Calls that a bad disk makes fail. */
+enum kv_mem_call { KV_MEM_NONE, KV_MEM_WRITE, KV_MEM_FLUSH, KV_MEM_INGEST };
+
+struct kv_mem_failure {
+    enum kv_mem_call call;
+    bool late; /* it takes effect all the same */
+    /* Is told before the call returns ERR_IO, and need not return. */
+    void (*on_fatal)(void *context, const char *reason);
+    void *context;
+};
+
+/* The next call of that kind fails, once. KV_MEM_NONE: none does. */
+void kv_mem_fail_next(struct kv *kv, const struct kv_mem_failure *failure);
 
 /* Asserts the invariants above. */
 void kv_mem_check(const struct kv *kv);

@@ -25,6 +25,7 @@ struct kv_mem {
     size_t unsynced_count;
     size_t unsynced_count_max;
     TAILQ_HEAD(, moment) moments;
+    struct kv_mem_failure failure;
 };
 
 struct mem_snapshot {

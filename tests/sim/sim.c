@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* sim [--seed N] [--seeds COUNT] [--jobs J] [--verbose]
+/* sim [--seed N] [--seeds COUNT] [--jobs J] [--verbose] [--history DIR]
  *
  * Runs COUNT seeds from N on (one, a fresh one, by default), each in a process
  * of its own, and every eighth of them (the only one always) twice, to see
  * that both do the same. A seed that fails is run again with notes, whose last
- * ones are printed. The last line is `N passed, N failed`. */
+ * ones are printed. The last line is `N passed, N failed`.
+ *
+ * --history writes each seed's history to DIR/SEED.jsonl: sim_lincheck.h. */
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,9 +26,12 @@
 #include "tests/sim/sim_run.h"
 #include "tests/sim/sim_seen.h"
 
-enum { JOBS_MAX = 64, TWICE_EVERY = 8, CAMPAIGN_SEEDS = 200, FAILURES_MAX = 5 };
-
-uint64_t sim_seen_counts[SIM_SEEN_COUNT];
+enum {
+    JOBS_MAX = 64,
+    TWICE_EVERY = 8,
+    CAMPAIGN_SEEDS = 1000, /* that many must have reached what is rare */
+    FAILURES_MAX = 5
+};
 
 /* Written by a child, read by the parent. */
 struct slot {
@@ -41,6 +47,7 @@ struct options {
     uint64_t seeds;
     size_t jobs;
     bool verbose;
+    const char *history; /* folder, or NULL */
 };
 
 struct campaign {
@@ -81,7 +88,11 @@ static void on_log_line(enum log_level level, const char *component,
     } lines[] = {
         {"the log is reset to",                    SEEN_LOG_REPAIRED},
         {"was given up",                           SEEN_SNAPSHOT_FAILED},
+        {"this node gets a replica",               SEEN_REPLICA_MADE},
+        {"was removed and erased",                 SEEN_REPLICA_ERASED},
+        {"log of a removed replica is erased",     SEEN_LEFTOVER_ERASED},
         {"an unfinished directory operation was",  SEEN_TXN_ORPHAN},
+        {"there is room on the disk again",        SEEN_OP_ROOM_AGAIN},
     };
     /* clang-format on */
 
@@ -91,7 +102,24 @@ static void on_log_line(enum log_level level, const char *component,
     sim_note(running, "%s %s %s", log_level_name(level), component, line);
 }
 
-static struct sim_result run_once(uint64_t seed, bool noting, bool verbose)
+static FILE *open_history(const char *folder, uint64_t seed)
+{
+    char path[4096];
+    FILE *file;
+
+    if (folder == NULL)
+        return NULL;
+    (void)snprintf(path, sizeof path, "%s/%" PRIu64 ".jsonl", folder, seed);
+    file = fopen(path, "w");
+    if (file == NULL) {
+        (void)fprintf(stderr, "sim: %s: %s\n", path, strerror(errno));
+        _exit(2);
+    }
+    return file;
+}
+
+static struct sim_result run_once(uint64_t seed, bool noting, bool verbose,
+                                  FILE *history)
 {
     struct sim_result result;
 
@@ -100,19 +128,23 @@ static struct sim_result run_once(uint64_t seed, bool noting, bool verbose)
     running->noting = noting;
     running->verbose = verbose;
     log_set_sink(on_log_line, noting ? LOG_DEBUG : LOG_INFO);
-    result = sim_run(running);
+    result = sim_run(running, history);
     return result;
 }
 
-static void run_child(struct slot *slot, bool twice, bool noting, bool verbose)
+static void run_child(struct slot *slot, const struct options *o, bool twice,
+                      bool noting)
 {
+    FILE *history = open_history(o->history, slot->seed);
     struct sim_result again;
 
     (void)signal(SIGABRT, on_signal);
-    slot->result = run_once(slot->seed, noting, verbose);
+    slot->result = run_once(slot->seed, noting, o->verbose, history);
+    if (history != NULL && fclose(history) != 0)
+        sim_fail(running, "the history cannot be written");
     memcpy(slot->seen, sim_seen_counts, sizeof slot->seen);
     if (twice) {
-        again = run_once(slot->seed, noting, false);
+        again = run_once(slot->seed, noting, false, NULL);
         if (again.hash != slot->result.hash)
             sim_fail(running,
                      "two runs differ: after %" PRIu64 " and %" PRIu64 " steps",
@@ -122,8 +154,8 @@ static void run_child(struct slot *slot, bool twice, bool noting, bool verbose)
     _exit(0);
 }
 
-static void start_child(struct slot *slot, uint64_t seed, bool twice,
-                        bool noting, bool verbose)
+static void start_child(struct slot *slot, const struct options *o,
+                        uint64_t seed, bool twice, bool noting)
 {
     pid_t pid;
 
@@ -132,7 +164,7 @@ static void start_child(struct slot *slot, uint64_t seed, bool twice,
     pid = fork();
     assert(pid >= 0);
     if (pid == 0)
-        run_child(slot, twice, noting, verbose);
+        run_child(slot, o, twice, noting);
     slot->pid = pid;
 }
 
@@ -143,7 +175,7 @@ static void explain(struct campaign *c, uint64_t seed)
     struct slot *slot = &c->slots[JOBS_MAX];
 
     (void)fprintf(stderr, "---- seed %" PRIu64 " failed; once more:\n", seed);
-    start_child(slot, seed, false, true, false);
+    start_child(slot, &c->options, seed, false, true);
     (void)waitpid(slot->pid, NULL, 0);
     (void)fprintf(stderr, "---- replay: sim --seed %" PRIu64 " --verbose\n",
                   seed);
@@ -203,8 +235,8 @@ static void run_all(struct campaign *c)
 
             while (slot->pid != 0)
                 slot++;
-            start_child(slot, o->seed + started,
-                        o->seeds == 1 || started % TWICE_EVERY == 0, o->verbose,
+            start_child(slot, o, o->seed + started,
+                        o->seeds == 1 || started % TWICE_EVERY == 0,
                         o->verbose);
             started++;
             running_count++;
@@ -258,6 +290,8 @@ static bool read_options(struct options *o, int argc, char **argv)
             o->seed = strtoull(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--seeds") == 0 && i + 1 < argc)
             o->seeds = strtoull(argv[++i], NULL, 10);
+        else if (strcmp(argv[i], "--history") == 0 && i + 1 < argc)
+            o->history = argv[++i];
         else if (strcmp(argv[i], "--jobs") == 0 && i + 1 < argc)
             o->jobs = strtoull(argv[++i], NULL, 10);
         else
@@ -273,7 +307,7 @@ int main(int argc, char **argv)
 
     if (!read_options(&c.options, argc, argv)) {
         (void)fprintf(stderr, "usage: sim [--seed N] [--seeds COUNT] "
-                              "[--jobs J] [--verbose]\n");
+                              "[--jobs J] [--verbose] [--history DIR]\n");
         return 2;
     }
     (void)printf("seeds %" PRIu64 " to %" PRIu64 "\n", c.options.seed,

@@ -83,6 +83,29 @@ static uint32_t pick_piece(struct sim_choice *choice)
     return (uint32_t)sim_between(choice->loop, SIM_PIECE_HEADER, 60);
 }
 
+static unsigned pick_xattr_flags(struct sim_choice *choice)
+{
+    uint64_t roll = sim_pick(choice->loop, 4);
+
+    return roll == 0   ? REQUEST_XATTR_CREATE
+           : roll == 1 ? REQUEST_XATTR_REPLACE
+                       : 0;
+}
+
+/* Of the file or directory that `op->ino` stands for. */
+static void plan_attribute_op(struct sim_choice *choice, struct sim_op *op)
+{
+    static const enum request_kind kinds[] = {
+        REQUEST_GETATTR,  REQUEST_SETATTR,  REQUEST_GETXATTR,
+        REQUEST_SETXATTR, REQUEST_SETXATTR, REQUEST_REMOVEXATTR};
+
+    op->kind = REQUEST_GETATTR;
+    if (choice->plan->attributes)
+        op->kind = kinds[sim_pick(choice->loop, ARRAY_SIZE(kinds))];
+    if (op->kind == REQUEST_SETXATTR)
+        op->flags = pick_xattr_flags(choice);
+}
+
 static void plan_file_op(struct sim_choice *choice, struct sim_op *op)
 {
     uint64_t roll = sim_pick(choice->loop, 100);
@@ -108,10 +131,10 @@ static void plan_file_op(struct sim_choice *choice, struct sim_op *op)
         op->kind = REQUEST_WRITE;
         op->flags = REQUEST_APPEND;
         op->piece_size = pick_piece(choice);
-    } else if (roll < 80) {
+    } else if (roll < 76) {
         op->kind = REQUEST_LOOKUP;
-    } else if (roll < 88) {
-        op->kind = REQUEST_GETATTR;
+    } else if (roll < 90 && !choice->plan->few_kinds) {
+        plan_attribute_op(choice, op);
     } else {
         op->kind = REQUEST_UNLINK;
     }
@@ -123,7 +146,9 @@ static unsigned pick_rename_flags(struct sim_choice *choice)
 {
     uint64_t roll = sim_pick(choice->loop, 5);
 
-    return roll == 0 ? REQUEST_NOREPLACE : roll == 1 ? REQUEST_EXCHANGE : 0;
+    if (roll == 0)
+        return REQUEST_NOREPLACE;
+    return roll == 1 && choice->plan->exchanges ? REQUEST_EXCHANGE : 0;
 }
 
 static void plan_rename(struct sim_choice *choice, struct sim_op *op)
@@ -133,6 +158,13 @@ static void plan_rename(struct sim_choice *choice, struct sim_op *op)
     op->name = pick_name(choice);
     op->to_dir = pick_dir(choice);
     op->to_name = pick_name(choice);
+}
+
+static uint8_t pick_behind(struct sim_choice *choice)
+{
+    return sim_pick(choice->loop, 2) == 0
+               ? SIM_NAMES_MAX
+               : (uint8_t)sim_pick(choice->loop, SIM_NAMES_MAX);
 }
 
 static void plan_dir_op(struct sim_choice *choice, struct sim_op *op)
@@ -149,9 +181,12 @@ static void plan_dir_op(struct sim_choice *choice, struct sim_op *op)
         op->kind = REQUEST_LOOKUP;
     } else if (roll < 72) {
         op->kind = REQUEST_READDIR;
-        op->name = 0;
-    } else if (roll < 76) {
+        op->behind = pick_behind(choice);
+    } else if (roll < 74 || (roll < 82 && op->dir == NSID_ROOT)) {
         op->kind = REQUEST_GETATTR;
+        op->ino = ino_of_nsid(op->dir);
+    } else if (roll < 82) {
+        plan_attribute_op(choice, op);
         op->ino = ino_of_nsid(op->dir);
     } else {
         op->kind = REQUEST_RENAME;

@@ -11,9 +11,19 @@
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "tests/sim/sim_choice.h"
+#include "tests/sim/sim_outcome.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_watch.h"
 
 enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
+
+#define XATTR "user.tag"
+
+/* A file to be read, or a directory to be listed. */
+struct audit_item {
+    struct sim_known what;
+    uint8_t behind;
+};
 
 struct client {
     struct sim_event event; /* first member: thinks */
@@ -30,7 +40,7 @@ struct client {
     struct env_task submit_task;
     struct env_task cancel_task;
     /* An audit's work that is left. */
-    struct sim_known queue[QUEUE_MAX];
+    struct audit_item queue[QUEUE_MAX];
     size_t queue_count;
 };
 
@@ -55,62 +65,23 @@ static const struct sim_plan *plan_of(const struct client *client)
 
 /* ---- the end of an operation ---- */
 
-static bool is_read(enum request_kind kind)
+static void add_to_audit(struct client *client, struct sim_known what,
+                         uint8_t behind)
 {
-    return kind < REQUEST_CREATE;
+    if (!client->auditing)
+        return;
+    assert(client->queue_count < QUEUE_MAX);
+    client->queue[client->queue_count++] = (struct audit_item){what, behind};
 }
 
-static enum sim_outcome outcome_of(const struct sim_op *op, int status)
-{
-    switch (status) {
-    case 0:
-        return SIM_OP_OK;
-    case ERR_NO_QUORUM:
-    case ERR_NO_SPACE:
-    case ERR_BUSY:
-        return SIM_OP_FAILED;
-    case ERR_UNKNOWN_OUTCOME:
-    case ERR_INTERRUPTED:
-    case ERR_CANCELED:
-        return is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
-    default:
-        return SIM_OP_REFUSED;
-    }
-}
-
-static void count_outcome(const struct sim_op *op)
-{
-    if (op->status == 0)
-        sim_seen(SEEN_OP_OK);
-    else if (op->status == ERR_NO_QUORUM)
-        sim_seen(SEEN_OP_NO_QUORUM);
-    else if (op->status == ERR_NO_SPACE)
-        sim_seen(SEEN_OP_NO_SPACE);
-    else if (op->status == ERR_UNKNOWN_OUTCOME)
-        sim_seen(SEEN_OP_UNKNOWN);
-    else if (op->status == ERR_BUSY)
-        sim_seen(SEEN_OP_BUSY);
-    else if (op->status == ERR_INTERRUPTED)
-        sim_seen(SEEN_OP_INTERRUPTED);
-    else
-        sim_seen(SEEN_OP_REFUSED);
-    if (op->kind == REQUEST_RENAME && op->status == ERR_INVALID)
-        sim_seen(SEEN_DIR_LOOP);
-    if (op->kind == REQUEST_RMDIR && op->status == ERR_NOT_EMPTY)
-        sim_seen(SEEN_DIR_NOT_EMPTY);
-    if (op->status == 0 && op->ret_size > 64 * 1024)
-        sim_seen(SEEN_LARGE_VALUE);
-}
-
-/* READDIR lists in one go: the directories are small. */
 static void take_listing(struct client *client, struct sim_op *op,
                          const struct request *request)
 {
     struct dirent_view entry;
     size_t position = 0;
 
-    if (!request->at_end)
-        sim_fail(loop_of(client), "a small directory was not listed whole");
+    uint8_t last = op->behind;
+
     while (request->ret_data != NULL &&
            dirent_next(request->ret_data, &position, &entry)) {
         uint8_t name = sim_name_number(entry.name, strlen(entry.name));
@@ -120,10 +91,18 @@ static void take_listing(struct client *client, struct sim_op *op,
         op->content += sim_fold_name(name, entry.ino);
         op->entry_count++;
         sim_choice_learn(&client->clients->choice, op->dir, name, entry.ino);
-        if (client->auditing && client->queue_count < QUEUE_MAX)
-            client->queue[client->queue_count++] =
-                (struct sim_known){op->dir, name, entry.ino};
+        add_to_audit(client, (struct sim_known){op->dir, name, entry.ino},
+                     SIM_NAMES_MAX);
+        last = name;
     }
+    op->at_end = request->at_end;
+    if (op->at_end)
+        return;
+    sim_seen(SEEN_DIR_PAGE);
+    if (op->entry_count == 0)
+        sim_fail(loop_of(client), "readdir: an empty page, and not the last");
+    add_to_audit(client, (struct sim_known){op->dir, 0, ino_of_nsid(op->dir)},
+                 last);
 }
 
 static void take_result(struct client *client, struct sim_op *op,
@@ -132,6 +111,7 @@ static void take_result(struct client *client, struct sim_op *op,
     op->ret_ino = request->attr.ino;
     op->ret_size = request->attr.size;
     op->ret_offset = request->ret_offset;
+    op->gid = request->attr.gid;
     op->created = request->created;
     switch (op->kind) {
     case REQUEST_LOOKUP:
@@ -144,7 +124,11 @@ static void take_result(struct client *client, struct sim_op *op,
         op->malformed =
             request->ret_data != NULL &&
             !sim_fold_content(request->ret_data->data, request->ret_data->size,
-                              &op->content);
+                              &op->content, &op->first_tag);
+        break;
+    case REQUEST_GETXATTR:
+        if (request->ret_data->size == sizeof op->xattr)
+            memcpy(&op->xattr, request->ret_data->data, sizeof op->xattr);
         break;
     case REQUEST_READDIR:
         take_listing(client, op, request);
@@ -175,25 +159,35 @@ static void take_result(struct client *client, struct sim_op *op,
 
 static void think(struct client *client);
 
+static void note_done(const struct client *client, const struct sim_op *op)
+{
+    char text[SIM_NOTE_SIZE];
+
+    if (!loop_of(client)->noting)
+        return;
+    sim_op_print(op, text, sizeof text);
+    sim_note(loop_of(client), "done %s", text);
+}
+
 static void op_done(struct client *client)
 {
     struct sim_op *op = &client->clients->history.ops[client->op];
     struct request *request = &client->request;
-    char text[SIM_NOTE_SIZE];
 
     op->status = request->status;
-    op->outcome = outcome_of(op, request->status);
+    op->outcome = sim_outcome_of(op, request->status);
     if (op->outcome != SIM_OP_UNKNOWN)
         op->return_ns = loop_of(client)->now_ns;
     if (op->status == 0)
         take_result(client, op, request);
-    if (op->status == 0 && !is_read(op->kind))
+    if (op->status == 0 && !sim_is_read(op->kind)) {
+        sim_watch_acknowledged(client->clients->cluster->watch, op->tag);
         client->clients->written++;
-    count_outcome(op);
+    }
+    sim_outcome_count(op);
     sim_fold(loop_of(client),
              sim_mix((uint64_t)(int64_t)op->status, op->ret_ino ^ op->content));
-    sim_op_print(op, text, sizeof text);
-    sim_note(loop_of(client), "done %s", text);
+    note_done(client, op);
     buf_unref(request->ret_data);
     buf_unref(request->data);
     request->ret_data = request->data = NULL;
@@ -260,6 +254,13 @@ static void maybe_cancel(struct client *client)
                 sim_spread(loop_of(client), 20 * sim_ms));
 }
 
+static const char *name_of(const struct sim_op *op)
+{
+    if (op->kind != REQUEST_READDIR)
+        return sim_name(op->name);
+    return op->behind == SIM_NAMES_MAX ? "" : sim_name(op->behind);
+}
+
 static void fill_request(struct client *client, const struct sim_op *op)
 {
     struct request *request = &client->request;
@@ -271,14 +272,20 @@ static void fill_request(struct client *client, const struct sim_op *op)
         .dir = op->dir,
         .to_dir = op->to_dir,
         .ino = op->ino,
-        .name = op->kind == REQUEST_READDIR ? "" : sim_name(op->name),
+        .name = name_of(op),
         .to_name = two ? sim_name(op->to_name) : NULL,
-        .size = op->kind == REQUEST_READDIR ? 64 * 1024 : SIM_VALUE_MAX,
+        .size = op->kind == REQUEST_READDIR ? plan_of(client)->page_size
+                                            : SIM_VALUE_MAX,
+        .xattr = XATTR,
+        .set_mask = SET_GID,
         .set = {.uid = op->tag,
+                .gid = op->kind == REQUEST_SETATTR ? op->tag : 0,
                 .mode = op->kind == REQUEST_MKDIR ? S_IFDIR | 0755
                                                   : S_IFREG | 0644},
         .done = request_done,
     };
+    if (op->kind == REQUEST_SETXATTR)
+        request->data = buf_copy(&op->tag, sizeof op->tag);
     if (op->piece_size > 0)
         request->data = sim_piece(op->tag, op->piece_size);
     if (sim_chance(loop_of(client), plan_of(client)->short_per_million))
@@ -299,7 +306,7 @@ static void submit(struct client *client)
         op_done(client);
         return;
     }
-    if (is_read(op->kind))
+    if (sim_is_read(op->kind))
         sim_seen(SEEN_READ_WAITED);
     client->request.private = (void *)(uintptr_t)++node->request_last;
     client->submit_task.run = run_submit;
@@ -314,20 +321,21 @@ static void submit(struct client *client)
 /* The next thing that an audit looks at. False: it is through. */
 static bool audit_op(struct client *client, struct sim_op *op)
 {
-    const struct sim_known *next;
+    const struct audit_item *next;
 
     if (client->queue_count == 0)
         return false;
     next = &client->queue[--client->queue_count];
-    op->dir = next->dir;
-    op->name = next->name;
-    if ((next->ino & INO_DIR_BIT) != 0) {
+    op->dir = next->what.dir;
+    op->name = next->what.name;
+    op->behind = next->behind;
+    if ((next->what.ino & INO_DIR_BIT) != 0) {
         op->kind = REQUEST_READDIR;
-        op->dir = nsid_of_ino(next->ino);
+        op->dir = nsid_of_ino(next->what.ino);
         op->name = 0;
     } else {
         op->kind = REQUEST_READ;
-        op->ino = next->ino;
+        op->ino = next->what.ino;
     }
     return true;
 }
@@ -433,7 +441,7 @@ void sim_clients_on_crash(struct sim_clients *clients,
             continue;
         sim_seen(SEEN_OP_CRASHED);
         op = &clients->history.ops[client->op];
-        op->outcome = is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
+        op->outcome = sim_is_read(op->kind) ? SIM_OP_FAILED : SIM_OP_UNKNOWN;
         op->status = ERR_CANCELED;
         client->request.data = NULL; /* Left lying with the process. */
         client->active = false;
@@ -448,9 +456,10 @@ void sim_clients_audit(struct sim_clients *clients)
 
         assert(!client->active);
         client->auditing = true;
-        client->queue[0] =
-            (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)};
-        client->queue_count = 1;
+        client->queue_count = 0;
+        add_to_audit(client,
+                     (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)},
+                     SIM_NAMES_MAX);
         think(client);
     }
 }

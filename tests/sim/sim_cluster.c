@@ -7,15 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "engine/bootstrap.h"
-#include "engine/keys.h"
 #include "engine/peer_impl.h"
-#include "tests/sim/kv_mem.h"
-#include "tests/sim/sim_history.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
 
-enum { LOOK_MS = 20, INO_BLOCK = 1 << 24, PAUSE_MS_MAX = 5000 };
+enum { LOOK_MS = 20, PAUSE_MS_MAX = 5000 };
 
 static struct sim_node *node_of(struct sim_machine *machine)
 {
@@ -55,12 +52,20 @@ static void after_step(struct sim_machine *machine)
         sim_watch_step(node->cluster->watch, node);
 }
 
+static void died(struct sim_machine *machine)
+{
+    struct sim_node *node = node_of(machine);
+
+    node->cluster->on_died(node->cluster->on_died_context, node);
+}
+
 static bool is_up(void *context, size_t number)
 {
     const struct sim_cluster *cluster = context;
     const struct sim_node *node = &cluster->nodes[number];
 
-    return node->state == SIM_UP || node->state == SIM_RETIRING;
+    return node->state == SIM_FOUNDING || node->state == SIM_UP ||
+           node->state == SIM_RETIRING;
 }
 
 static uint64_t paused_until(void *context, size_t number)
@@ -78,7 +83,7 @@ static void on_packet(void *context, size_t number, size_t from,
 
     (void)channel;
     sim_env_enter(node->env, ENV_WORKER);
-    node_on_packet(node->node, from + 1, packet);
+    sim_start_on_packet(node, from + 1, packet);
     sim_env_leave(node->env);
 }
 
@@ -87,99 +92,21 @@ static void on_link(void *context, size_t number, size_t other, bool up)
     struct sim_cluster *cluster = context;
     struct sim_node *node = &cluster->nodes[number];
 
+    node->linked[other] = up;
+    if (node->node == NULL)
+        return;
     sim_env_enter(node->env, ENV_WORKER);
     node_on_link(node->node, other + 1, up);
     sim_env_leave(node->env);
 }
 
-/* ---- start: what store.c and engine_run.c do ---- */
-
-static struct identity read_identity(struct kv *log)
-{
-    struct key key = key_identity();
-    struct kv_value value = {0};
-    struct identity identity = {0};
-    int rc = kv_get(log, NULL, key_slice(&key), &value);
-
-    assert(rc == 0);
-    rc = identity_decode(&identity, (struct slice){value.data, value.size});
-    assert(rc == 0);
-    kv_value_release(&value);
-    return identity;
-}
-
-/* A little more than half a block is left at the start, so that the next one
- * is leased soon. */
-static struct identity count_boot(struct sim_node *node, uint64_t *ret_ino)
-{
-    struct identity identity = read_identity(node->log);
-    struct key key = key_identity();
-    struct kv_batch *batch = kv_batch_new(node->log);
-    struct buf *bytes;
-
-    if (node->ino_bound != 0 && identity.ino_bound > node->ino_bound)
-        sim_seen(SEEN_INO_LEASED);
-    identity.boot++;
-    *ret_ino = identity.ino_bound != 0 ? identity.ino_bound : 2;
-    identity.ino_bound =
-        *ret_ino + INO_BLOCK / 2 + sim_pick(node->machine.loop, 20);
-    node->ino_bound = identity.ino_bound;
-    bytes = identity_encode(&identity);
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
-    (void)kv_write(node->log, batch, KV_SYNCED, NULL);
-    kv_batch_free(batch);
-    buf_unref(bytes);
-    return identity;
-}
-
-static void disk_space(void *context, struct engine_space *ret)
-{
-    const struct sim_machine *machine = &((struct sim_node *)context)->machine;
-
-    ret->bytes_total = UINT64_C(1) << 40;
-    ret->bytes_free =
-        machine->disk_full_until_ns > machine->loop->now_ns ? 0 : 1 << 30;
-}
-
-void sim_node_start(struct sim_node *node)
-{
-    const struct sim_plan *plan = node->cluster->plan;
-    struct node_config config = {
-        .advertise = "",
-        .op_timeout_ms = plan->op_timeout_ms,
-        .value_size_max = SIM_VALUE_MAX,
-        .log_keep = plan->log_keep,
-        .check_interval_ms = plan->check_interval_ms,
-        .space = disk_space,
-        .context = node,
-    };
-    struct err e = ERR_INIT;
-
-    assert(node->state == SIM_DOWN);
-    config.identity = count_boot(node, &config.ino_next);
-    sim_note(node->machine.loop, "node %zu: start, boot %" PRIu64,
-             node->number + 1, config.identity.boot);
-    node->env = sim_env_new(&node->machine, node->log, node->state_kv);
-    node->log = node->state_kv = NULL;
-    node->starts++;
-    sim_env_enter(node->env, ENV_WORKER);
-    if (node_open(&node->node, &node->env->env, &config, &e) != 0)
-        sim_fail(node->machine.loop, "node %zu does not open: %s",
-                 node->number + 1, e.text);
-    sim_watch_start(node->cluster->watch, node);
-    node_start(node->node);
-    node->state = SIM_UP;
-    sim_env_leave(node->env);
-}
+/* ---- the beginning and the end ---- */
 
 bool sim_node_serves(const struct sim_node *node)
 {
     return (node->state == SIM_UP || node->state == SIM_RETIRING) &&
            node->machine.paused_until_ns <= node->machine.loop->now_ns;
 }
-
-/* ---- the end ---- */
 
 static void start_later(struct sim_node *node, uint64_t down_ns)
 {
@@ -190,7 +117,8 @@ static void start_later(struct sim_node *node, uint64_t down_ns)
 
 static bool is_installing(const struct sim_node *node)
 {
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    for (uint64_t region = 0; node->node != NULL && region < REGIONS;
+         region++) {
         const struct peer *peer = node_peer(node->node, region);
 
         if (peer != NULL && peer->install != NULL)
@@ -217,17 +145,21 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
     sim_seen(SEEN_CRASH);
     if (is_installing(node))
         sim_seen(SEEN_SNAPSHOT_CRASH);
-    if (is_damaged(node))
+    if (node->node != NULL && is_damaged(node))
         sim_seen(SEEN_DAMAGE_CRASH);
+    if (node->state == SIM_FOUNDING)
+        sim_seen(SEEN_FOUNDING_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
     sim_env_crash(node->env, &node->log, &node->state_kv);
     sim_net_drop(node->cluster->net, node->number, with_machine);
     node->node = NULL; /* Left lying. */
+    node->bootstrap = NULL;
     node->env = NULL;
     node->state = SIM_DOWN;
     node->machine.paused_until_ns = 0;
     start_later(node, down_ns);
+    sim_watch_crash(node->cluster->watch);
 }
 
 static void retired(void *context)
@@ -266,6 +198,8 @@ static void close_now(struct sim_node *node)
     sim_env_enter(node->env, ENV_WORKER);
     node_close(node->node);
     node->node = NULL;
+    bootstrap_free(node->bootstrap);
+    node->bootstrap = NULL;
     sim_env_leave(node->env);
     sim_env_end(node->env, &node->log, &node->state_kv);
     node->env = NULL;
@@ -306,30 +240,6 @@ static void look(struct sim_event *event)
 
 /* ---- the cluster ---- */
 
-static void found(struct sim_cluster *cluster)
-{
-    struct identity identity = {.token_count = cluster->founders.count};
-    struct err e = ERR_INIT;
-
-    for (size_t i = 0; i < cluster->founders.count; i++)
-        identity.tokens[i] = founding_token(sim_random(cluster->loop),
-                                            UINT64_C(1700000000) * 1000000000);
-    identity.cluster_id =
-        founding_cluster_id(&cluster->founders, identity.tokens);
-    for (size_t i = 0; i < cluster->plan->nodes; i++) {
-        struct sim_node *node = &cluster->nodes[i];
-        int rc;
-
-        identity.node_id = i + 1;
-        identity.token = identity.tokens[i];
-        node->log = kv_mem_new();
-        node->state_kv = kv_mem_new();
-        rc = founding_write(node->log, node->state_kv, &identity,
-                            &cluster->founders, &e);
-        assert(rc == 0);
-    }
-}
-
 static void node_init(struct sim_cluster *cluster, size_t number)
 {
     struct sim_node *node = &cluster->nodes[number];
@@ -349,6 +259,7 @@ static void node_init(struct sim_cluster *cluster, size_t number)
         .send = send_packet,
         .pending = pending_bytes,
         .after_step = after_step,
+        .died = died,
     };
     node->event.run = look;
     sim_post_in(cluster->loop, &node->event,
@@ -376,7 +287,7 @@ struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
     cluster->founders.count = plan->nodes;
     for (size_t i = 0; i < plan->nodes; i++)
         node_init(cluster, i);
-    found(cluster);
+    sim_start_make_stores(cluster);
     cluster->net = sim_net_new(loop, plan, &host);
     cluster->watch = sim_watch_new(cluster);
     return cluster;
@@ -404,6 +315,8 @@ void sim_cluster_calm(struct sim_cluster *cluster)
         node->machine.disk_full_until_ns = 0;
         node->machine.slow_apply_until_ns = 0;
         node->down_ns = 0;
+        if (node->env != NULL)
+            sim_env_fail_next(node->env, SIM_ERROR_NONE);
         if (node->state == SIM_DOWN)
             node->start_at_ns = cluster->loop->now_ns;
     }

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The nodes of one run: real ones (engine/node.h) on machines of sim_env.h,
- * connected by sim_net.h. Founding, starting, stopping, crashing. */
+ * connected by sim_net.h. Starting (sim_start.c), stopping, crashing. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_CLUSTER_H
 #define GROVEFS_TESTS_SIM_SIM_CLUSTER_H
 
+#include "engine/bootstrap.h"
 #include "engine/founding.h"
 #include "engine/node.h"
 #include "tests/sim/sim_env.h"
@@ -16,6 +17,7 @@ struct sim_watch;
 
 enum sim_node_state {
     SIM_DOWN,
+    SIM_FOUNDING, /* an empty store; asks the others */
     SIM_UP,
     SIM_RETIRING, /* hands leadership over */
     SIM_STOPPING  /* what was posted runs to its end */
@@ -31,12 +33,15 @@ struct sim_node {
     uint64_t down_ns;     /* how long, once it has stopped */
     bool retired;
     uint64_t request_last;
-    uint64_t ino_bound; /* leased at the last start */
-    struct kv *log;     /* while it is down */
+    struct kv *log; /* while it is down */
     struct kv *state_kv;
-    struct sim_env *env; /* while it is not */
-    struct node *node;
-    struct sim_event event; /* looks after starting and stopping */
+    struct sim_env *env;         /* while it is not */
+    struct node *node;           /* NULL: also while it is founding */
+    struct bootstrap *bootstrap; /* kept when it has ended */
+    struct identity identity;    /* as its store has it */
+    uint64_t ino_next;
+    bool linked[SIM_NODES_MAX]; /* what the network has told */
+    struct sim_event event;     /* looks after starting and stopping */
 };
 
 struct sim_cluster {
@@ -45,10 +50,14 @@ struct sim_cluster {
     struct sim_net *net;
     struct sim_watch *watch;
     struct founders founders;
+    /* A node has ended itself, and is to be crashed by sim_node_crash(). */
+    void (*on_died)(void *context, struct sim_node *node);
+    void *on_died_context;
+    uint64_t peers_made; /* by membership changes */
     struct sim_node nodes[SIM_NODES_MAX];
 };
 
-/* Founds the cluster on the disks and starts all nodes. */
+/* Makes the disks, with a founded cluster or empty, and starts all nodes. */
 struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
                                     const struct sim_plan *plan);
 /* All nodes are to be down. */
@@ -57,6 +66,7 @@ void sim_cluster_free(struct sim_cluster *cluster);
 /* Whether requests may be given to it. */
 bool sim_node_serves(const struct sim_node *node);
 
+/* From what is on its disk. */
 void sim_node_start(struct sim_node *node);
 /* The process is gone, with the machine or without; it starts again after
  * `down_ns`. */

@@ -145,6 +145,7 @@ static void strike(struct sim_damage *d)
 static void lose_all(struct sim_damage *d)
 {
     struct sim_node *node = d->node;
+    struct kv *fresh;
     int rc;
 
     for (uint64_t region = 0; region < REGIONS; region++)
@@ -153,10 +154,30 @@ static void lose_all(struct sim_damage *d)
     sim_seen(SEEN_STATE_GIVEN_UP);
     sim_node_crash(node, false, 0);
     sim_clients_on_crash(d->clients, node);
+    fresh = kv_mem_new();
+    rc = salvage_tombstones(node->state_kv, fresh);
+    assert(rc == 0);
     rc = salvage_mark(node->log, node->state_kv, node->number + 1, 1);
     assert(rc == 0);
     kv_close(node->state_kv);
-    node->state_kv = kv_mem_new();
+    node->state_kv = fresh;
+}
+
+/* The others are a majority, then. */
+static bool is_one_of_three(const struct sim_node *node, uint64_t region)
+{
+    const struct peer *peer = node_peer(node->node, region);
+
+    return peer != NULL && peer_region(peer)->voter_count >= 3;
+}
+
+static bool can_be_damaged(struct sim_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        if (is_one_of_three(&cluster->nodes[i], REGION_PLACEMENT) ||
+            is_one_of_three(&cluster->nodes[i], REGION_FIRST_DATA))
+            return true;
+    return false;
 }
 
 static void choose_replica(struct sim_damage *d)
@@ -164,7 +185,7 @@ static void choose_replica(struct sim_damage *d)
     do {
         d->node = pick_node(d);
         d->region = sim_pick(loop_of(d), REGIONS);
-    } while (node_peer(d->node->node, d->region) == NULL);
+    } while (!is_one_of_three(d->node, d->region));
 }
 
 /* ---- asking ---- */
@@ -262,6 +283,10 @@ struct sim_damage *sim_damage_new(struct sim_cluster *cluster,
     if (cluster->plan->damage_crashes)
         d->crashes_until_ns =
             cluster->loop->now_ns + CRASH_SECONDS * 1000 * sim_ms;
+    if (!can_be_damaged(cluster)) {
+        d->node = &cluster->nodes[0];
+        return d;
+    }
     choose_replica(d);
     if (sim_pick(cluster->loop, 4) == 0)
         lose_all(d);

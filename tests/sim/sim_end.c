@@ -87,9 +87,17 @@ static bool is_of_placement(struct slice key)
            be64_get(bytes + 1) == REGION_PLACEMENT;
 }
 
+/* Which replicas were here once is each node's own. */
+static bool is_tombstone(struct slice key)
+{
+    return *(const uint8_t *)key.data == 'g';
+}
+
 static void skip_foreign(struct kv_iter *iter, bool all)
 {
-    while (kv_iter_valid(iter) && !all && !is_of_placement(kv_iter_key(iter)))
+    while (kv_iter_valid(iter) &&
+           (is_tombstone(kv_iter_key(iter)) ||
+            (!all && !is_of_placement(kv_iter_key(iter)))))
         kv_iter_next(iter);
 }
 
@@ -136,10 +144,46 @@ static void compare(struct sim_cluster *cluster, const struct sim_node *a,
     kv_iter_free(right);
 }
 
+/* The first node that has all regions. */
+static struct sim_node *whole_node(struct sim_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        if (node_peer(cluster->nodes[i].node, REGION_FIRST_DATA) != NULL)
+            return &cluster->nodes[i];
+    sim_fail(cluster->loop, "no node has the data region");
+}
+
+/* Keys of regions that are not here were left behind. */
+static void check_erased(struct sim_cluster *cluster,
+                         const struct sim_node *node)
+{
+    struct slice none = {NULL, 0};
+    struct kv_iter *iter;
+
+    if (node_peer(node->node, REGION_FIRST_DATA) != NULL)
+        return;
+    iter = kv_iter_new(state_of(node), NULL, none, none);
+    for (kv_iter_seek(iter, none); kv_iter_valid(iter); kv_iter_next(iter)) {
+        char text[TEXT_SIZE];
+
+        if (is_tombstone(kv_iter_key(iter)) ||
+            is_of_placement(kv_iter_key(iter)))
+            continue;
+        key_text(kv_iter_key(iter), text);
+        sim_fail(cluster->loop, "node %zu still has %s", node->number + 1,
+                 text);
+    }
+    kv_iter_free(iter);
+}
+
 void sim_end_compare(struct sim_cluster *cluster)
 {
-    for (size_t i = 1; i < cluster->plan->nodes; i++)
-        compare(cluster, &cluster->nodes[0], &cluster->nodes[i]);
+    const struct sim_node *whole = whole_node(cluster);
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        compare(cluster, whole, &cluster->nodes[i]);
+        check_erased(cluster, &cluster->nodes[i]);
+    }
 }
 
 /* ---- the tree ---- */
@@ -340,7 +384,7 @@ static void count_decisions(struct tree_check *t)
 void sim_end_check_tree(struct sim_cluster *cluster)
 {
     struct tree_check t = {.cluster = cluster,
-                           .state = state_of(&cluster->nodes[0])};
+                           .state = state_of(whole_node(cluster))};
 
     check_entries(&t);
     check_namespaces(&t);

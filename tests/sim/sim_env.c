@@ -241,10 +241,10 @@ static void log_synced(struct sim_event *event)
         return;
     }
     free(l);
+    e->poster = SIM_FROM_LOG;
     (void)kv_write(e->env.log, e->log_batch, KV_SYNCED, NULL);
     kv_batch_free(e->log_batch);
     e->log_batch = NULL;
-    e->poster = SIM_FROM_LOG;
     while ((write = STAILQ_FIRST(&e->log_group)) != NULL) {
         STAILQ_REMOVE_HEAD(&e->log_group, link);
         write->task.run = write_done;
@@ -322,9 +322,52 @@ static size_t pending_bytes(struct env *env, uint64_t node_id,
 static void fatal(struct env *env, const char *reason)
 {
     struct sim_env *e = env_of(env);
+    struct sim_loop *loop = loop_of(e);
 
-    sim_fail(loop_of(e), "node %" PRIu64 ": fatal: %s", e->machine->node_id,
-             reason);
+    if (!e->disk_failed)
+        sim_fail(loop, "node %" PRIu64 ": fatal: %s", e->machine->node_id,
+                 reason);
+    sim_note(loop, "node %" PRIu64 ": fatal: %s", e->machine->node_id, reason);
+    e->machine->died(e->machine);
+    sim_abandon(loop);
+}
+
+/* ---- a disk that fails ---- */
+
+static void on_disk_error(void *context, const char *reason)
+{
+    static const enum sim_seen seen[SIM_ERRORS] = {
+        [SIM_ERROR_LOG] = SEEN_DISK_ERROR_LOG,
+        [SIM_ERROR_WRITE] = SEEN_DISK_ERROR_WRITE,
+        [SIM_ERROR_FLUSH] = SEEN_DISK_ERROR_FLUSH,
+        [SIM_ERROR_INGEST] = SEEN_DISK_ERROR_INGEST,
+    };
+    struct sim_env *e = context;
+
+    sim_seen(seen[e->error_next]);
+    e->disk_failed = true;
+    env_fatal(&e->env, reason);
+}
+
+void sim_env_fail_next(struct sim_env *e, enum sim_disk_error error)
+{
+    static const enum kv_mem_call calls[SIM_ERRORS] = {
+        [SIM_ERROR_NONE] = KV_MEM_NONE,     [SIM_ERROR_LOG] = KV_MEM_WRITE,
+        [SIM_ERROR_WRITE] = KV_MEM_WRITE,   [SIM_ERROR_FLUSH] = KV_MEM_FLUSH,
+        [SIM_ERROR_INGEST] = KV_MEM_INGEST,
+    };
+    const struct kv_mem_failure none = {.call = KV_MEM_NONE};
+    const struct kv_mem_failure failure = {
+        .call = calls[error],
+        .late = sim_pick(loop_of(e), 2) == 0,
+        .on_fatal = on_disk_error,
+        .context = e,
+    };
+    bool in_log = error == SIM_ERROR_LOG;
+
+    e->error_next = error;
+    kv_mem_fail_next(e->env.log, in_log ? &failure : &none);
+    kv_mem_fail_next(e->env.state, in_log ? &none : &failure);
 }
 
 static const struct env_ops ops = {
@@ -398,6 +441,7 @@ void sim_env_crash(struct sim_env *e, struct kv **ret_log,
     size_t kept = (size_t)sim_pick(loop_of(e), unsynced + 1);
 
     e->dead = true;
+    sim_env_fail_next(e, SIM_ERROR_NONE);
     if (kept < unsynced)
         sim_seen(SEEN_STATE_LOST);
     if (e->log_batch != NULL) {

@@ -8,6 +8,9 @@
  * when a sync would be; what a crash finds under way is lost or there as a
  * whole, as a write of RocksDB is.
  *
+ * A write, sync, flush or ingest may fail, which ends the node: env_fatal()
+ * does not return, as in production.
+ *
  * A crash abandons the incarnation: nothing of it ever runs again, and all
  * its memory is left lying, as a process leaves it (sim.c runs a seed in a
  * process of its own). The stores are copied from what was durable. */
@@ -24,6 +27,15 @@
 enum sim_poster { SIM_FROM_LOG = ENV_OWNERS, SIM_FROM_USER, SIM_POSTERS };
 
 STAILQ_HEAD(sim_log_writes, env_log_write);
+
+enum sim_disk_error {
+    SIM_ERROR_NONE,
+    SIM_ERROR_LOG,   /* a synced write of log/ */
+    SIM_ERROR_WRITE, /* of state/ */
+    SIM_ERROR_FLUSH,
+    SIM_ERROR_INGEST,
+    SIM_ERRORS
+};
 
 /* What the incarnation belongs to: the machine, whose clocks go on. */
 struct sim_machine {
@@ -44,12 +56,16 @@ struct sim_machine {
                       enum env_channel channel);
     /* After each task, timer and log write: time to look at invariants. */
     void (*after_step)(struct sim_machine *machine);
+    /* The node has ended itself; to crash it. */
+    void (*died)(struct sim_machine *machine);
 };
 
 struct sim_env {
     struct env env; /* public */
     struct sim_machine *machine;
     bool dead; /* nothing runs any more */
+    enum sim_disk_error error_next;
+    bool disk_failed; /* it has struck */
     size_t tasks_pending;
     uint64_t mono_base_ns; /* private from here on */
     uint64_t start_ns;
@@ -72,6 +88,9 @@ struct sim_env *sim_env_new(struct sim_machine *machine, struct kv *log,
  * network brings, or the test wants. */
 void sim_env_enter(struct sim_env *e, unsigned poster);
 void sim_env_leave(struct sim_env *e);
+
+/* The next call of that kind fails, which ends the node. */
+void sim_env_fail_next(struct sim_env *e, enum sim_disk_error error);
 
 /* Nothing is under way any more: tasks, log writes. Timers do not count. */
 bool sim_env_is_idle(const struct sim_env *e);

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 #include "engine/peer.h"
+#include "tests/sim/sim_members.h"
 #include "tests/sim/sim_seen.h"
 
-enum { LOOK_MS = 20 };
+enum { LOOK_MS = 20, WAIT_MS = 500 };
 
 struct sim_faults {
     struct sim_event event; /* first member */
@@ -107,6 +108,36 @@ static void break_one(struct sim_faults *f)
         sim_net_break(f->cluster->net, a < b ? a : b, a < b ? b : a);
 }
 
+static void slow_link(struct sim_faults *f)
+{
+    size_t from = pick_node(f)->number;
+    size_t to = pick_node(f)->number;
+
+    if (from == to)
+        return;
+    sim_seen(SEEN_SLOW_LINK);
+    sim_net_slow(f->cluster->net, from, to,
+                 f->cluster->loop->now_ns + 2 * lasting(f));
+}
+
+static void fail_disk(struct sim_faults *f)
+{
+    struct sim_node *node = pick_node(f);
+    enum sim_disk_error error = (enum sim_disk_error)sim_between(
+        f->cluster->loop, SIM_ERROR_LOG, SIM_ERRORS - 1);
+
+    if (node->state != SIM_DOWN)
+        sim_env_fail_next(node->env, error);
+}
+
+/* A node has ended itself, because its disk has failed. */
+static void on_died(void *context, struct sim_node *node)
+{
+    struct sim_faults *f = context;
+
+    crash(f, node, false);
+}
+
 static void strike(struct sim_faults *f, enum sim_fault fault)
 {
     uint64_t now_ns = f->cluster->loop->now_ns;
@@ -142,6 +173,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
     case SIM_CLOCK_STEP:
         step_clock(f);
         break;
+    case SIM_SLOW_LINK:
+        slow_link(f);
+        break;
     case SIM_SLOW_DISK:
         pick_node(f)->machine.slow_disk_until_ns = now_ns + 2 * lasting(f);
         break;
@@ -151,8 +185,14 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
     case SIM_DISK_FULL:
         pick_node(f)->machine.disk_full_until_ns = now_ns + 2 * lasting(f);
         break;
+    case SIM_DISK_ERROR:
+        fail_disk(f);
+        break;
     case SIM_TRANSFER:
         transfer(f);
+        break;
+    case SIM_MEMBERS:
+        sim_members_change(f->cluster);
         break;
     case SIM_FAULTS:
         break;
@@ -196,7 +236,11 @@ struct sim_faults *sim_faults_new(struct sim_cluster *cluster,
     f->event.run = look;
     f->cluster = cluster;
     f->clients = clients;
-    sim_post_in(cluster->loop, &f->event, 500 * sim_ms);
+    cluster->on_died = on_died;
+    cluster->on_died_context = f;
+    /* The founding is to be disturbed, too. */
+    sim_post_in(cluster->loop, &f->event,
+                cluster->plan->empty ? 0 : WAIT_MS * sim_ms);
     return f;
 }
 

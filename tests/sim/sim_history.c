@@ -67,9 +67,11 @@ uint64_t sim_fold_piece(uint64_t content, uint32_t tag)
     return sim_mix(content, tag);
 }
 
-bool sim_fold_content(const uint8_t *data, size_t size, uint64_t *ret)
+bool sim_fold_content(const uint8_t *data, size_t size, uint64_t *ret,
+                      uint32_t *ret_first)
 {
     uint64_t content = 0;
+    uint32_t first = 0;
 
     while (size > 0) {
         uint32_t tag;
@@ -84,11 +86,14 @@ bool sim_fold_content(const uint8_t *data, size_t size, uint64_t *ret)
         for (size_t i = SIM_PIECE_HEADER; i < piece_size; i++)
             if (data[i] != filling(tag, i))
                 return false;
+        if (first == 0)
+            first = tag;
         content = sim_fold_piece(content, tag);
         data += piece_size;
         size -= piece_size;
     }
     *ret = content;
+    *ret_first = first;
     return true;
 }
 
@@ -100,11 +105,13 @@ uint64_t sim_fold_name(uint8_t name, uint64_t ino)
 /* ---- for people ---- */
 
 static const char *const kinds[REQUEST_KINDS] = {
-    [REQUEST_LOOKUP] = "lookup", [REQUEST_GETATTR] = "getattr",
-    [REQUEST_READ] = "read",     [REQUEST_READDIR] = "readdir",
-    [REQUEST_CREATE] = "create", [REQUEST_WRITE] = "write",
-    [REQUEST_UNLINK] = "unlink", [REQUEST_MKDIR] = "mkdir",
-    [REQUEST_RMDIR] = "rmdir",   [REQUEST_RENAME] = "rename",
+    [REQUEST_LOOKUP] = "lookup",     [REQUEST_GETATTR] = "getattr",
+    [REQUEST_READ] = "read",         [REQUEST_READDIR] = "readdir",
+    [REQUEST_CREATE] = "create",     [REQUEST_WRITE] = "write",
+    [REQUEST_UNLINK] = "unlink",     [REQUEST_MKDIR] = "mkdir",
+    [REQUEST_RMDIR] = "rmdir",       [REQUEST_RENAME] = "rename",
+    [REQUEST_SETATTR] = "setattr",   [REQUEST_GETXATTR] = "getxattr",
+    [REQUEST_SETXATTR] = "setxattr", [REQUEST_REMOVEXATTR] = "removexattr",
 };
 
 static const char *outcome_text(const struct sim_op *op)
@@ -122,6 +129,14 @@ static const char *outcome_text(const struct sim_op *op)
     return "?";
 }
 
+/* Of a page, the name that it begins behind. */
+static const char *place_text(const struct sim_op *op)
+{
+    if (op->kind != REQUEST_READDIR)
+        return sim_name(op->name);
+    return op->behind == SIM_NAMES_MAX ? "" : sim_name(op->behind);
+}
+
 void sim_op_print(const struct sim_op *op, char *text, size_t size)
 {
     uint64_t back_us = op->return_ns == UINT64_MAX ? 0 : op->return_ns / sim_us;
@@ -130,11 +145,12 @@ void sim_op_print(const struct sim_op *op, char *text, size_t size)
         text, size,
         "#%u c%u %s flags=%x %" PRIx64 "/%s -> %" PRIx64 "/%s ino=%" PRIx64
         " [%" PRIu64 " %" PRIu64 "] %s (%s) ino=%" PRIx64 " size=%" PRIu64
-        " offset=%" PRIu64 " content=%" PRIx64 " count=%u%s",
+        " offset=%" PRIu64 " content=%" PRIx64 " count=%u%s gid=%u xattr=%u%s",
         op->tag, op->client, kinds[op->kind], op->flags, op->dir,
-        op->kind == REQUEST_READDIR ? "" : sim_name(op->name), op->to_dir,
+        place_text(op), op->to_dir,
         op->to_dir == 0 ? "" : sim_name(op->to_name), op->ino,
         op->call_ns / sim_us, back_us, outcome_text(op), err_text(op->status),
         op->ret_ino, op->ret_size, op->ret_offset, op->content, op->entry_count,
+        op->at_end ? "" : "+", op->gid, op->xattr,
         op->malformed ? " MALFORMED" : "");
 }

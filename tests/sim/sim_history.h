@@ -5,7 +5,8 @@
  *
  * Each operation has a tag, unique in the run, which it leaves wherever it
  * can: a created file or directory carries it as uid, a value as its content,
- * a command in the log as `set.uid`. Content is a sequence of pieces, one for
+ * an extended attribute as its value, a command in the log as `set.uid`; what
+ * SETATTR sets is the gid, to its tag. Content is a sequence of pieces, one for
  * each write or append: {tag, size of the piece, filling}. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_HISTORY_H
@@ -30,7 +31,8 @@ struct sim_op {
     uint64_t to_dir;
     uint8_t name; /* number of the name, see sim_name() */
     uint8_t to_name;
-    uint64_t ino;        /* of the handle */
+    uint8_t behind; /* READDIR: only names behind that one; or SIM_NAMES_MAX */
+    uint64_t ino;   /* of the handle */
     uint32_t piece_size; /* of what is written; 0: nothing */
     uint64_t call_ns;
     uint64_t return_ns; /* UINT64_MAX: never */
@@ -40,8 +42,12 @@ struct sim_op {
     uint64_t ret_ino;
     uint64_t ret_size;
     uint64_t ret_offset;
-    uint64_t content; /* READ: folded pieces; READDIR: sum of its names */
+    uint64_t content;   /* READ: folded pieces; READDIR: sum of its names */
+    uint32_t first_tag; /* READ: of the first piece, 0 if there is none */
+    uint32_t gid;
+    uint32_t xattr; /* GETXATTR */
     uint32_t entry_count;
+    bool at_end;
     bool created;
     bool malformed; /* READ: not a sequence of whole pieces */
 };
@@ -65,8 +71,10 @@ void sim_history_close(struct sim_history *history);
 /* The bytes of a piece; and how content is folded from pieces. */
 struct buf *sim_piece(uint32_t tag, uint32_t size);
 uint64_t sim_fold_piece(uint64_t content, uint32_t tag);
-/* False when the bytes are not whole, undamaged pieces. */
-bool sim_fold_content(const uint8_t *data, size_t size, uint64_t *ret);
+/* False when the bytes are not whole, undamaged pieces. `ret_first` is the tag
+ * of the first one, or 0. */
+bool sim_fold_content(const uint8_t *data, size_t size, uint64_t *ret,
+                      uint32_t *ret_first);
 /* What one name adds to a listing's sum. */
 uint64_t sim_fold_name(uint8_t name, uint64_t ino);
 

@@ -78,6 +78,17 @@ void sim_post_in(struct sim_loop *loop, struct sim_event *event,
     sim_post_at(loop, event, loop->now_ns + delay_ns);
 }
 
+static void run_event(struct sim_loop *loop, struct sim_event *event)
+{
+    if (setjmp(loop->abandoned) == 0)
+        event->run(event);
+}
+
+void sim_abandon(struct sim_loop *loop)
+{
+    longjmp(loop->abandoned, 1);
+}
+
 bool sim_step(struct sim_loop *loop, uint64_t until_ns)
 {
     struct sim_event *event;
@@ -93,7 +104,7 @@ bool sim_step(struct sim_loop *loop, uint64_t until_ns)
     loop->now_ns = event->at_ns;
     loop->steps++;
     sim_fold(loop, loop->now_ns);
-    event->run(event);
+    run_event(loop, event);
     return true;
 }
 

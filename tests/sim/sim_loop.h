@@ -10,6 +10,7 @@
 #ifndef GROVEFS_TESTS_SIM_LOOP_H
 #define GROVEFS_TESTS_SIM_LOOP_H
 
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,7 +39,8 @@ struct sim_loop {
     bool verbose; /* notes go to stderr at once */
     /* How the run ends when something is wrong; does not return. */
     void (*on_fail)(const char *text);
-    uint64_t random_state; /* private from here on */
+    jmp_buf abandoned; /* private from here on */
+    uint64_t random_state;
     uint64_t sequence;
     struct sim_event **heap;
     size_t count;
@@ -59,6 +61,9 @@ void sim_post_in(struct sim_loop *loop, struct sim_event *event,
 /* Runs the next event, if it is due before `until_ns`; else the time is moved
  * on to there, and it returns false. */
 bool sim_step(struct sim_loop *loop, uint64_t until_ns);
+/* Ends the event that is running, here and now: what it has called never
+ * returns, and what that had in memory is left lying. */
+void sim_abandon(struct sim_loop *loop) __attribute__((noreturn));
 
 /* ---- randomness ---- */
 

@@ -17,7 +17,8 @@ static uint64_t bit(int code)
 static uint64_t entry_hash(const struct sim_entry *e)
 {
     return sim_mix(sim_mix(e->dir, e->name),
-                   sim_mix(sim_mix(e->ino, e->content), e->size));
+                   sim_mix(sim_mix(e->ino, e->content),
+                           sim_mix(e->size, sim_mix(e->gid, e->xattr))));
 }
 
 static struct sim_entry *find(struct sim_tree *tree, uint64_t dir,
@@ -123,7 +124,8 @@ static bool step_lookup(struct sim_tree *tree, const struct sim_op *op)
     if (!goes_on(op, e == NULL ? bit(ERR_NOT_FOUND) | bit(ERR_STALE) : 0,
                  &fits))
         return fits;
-    return op->ret_ino == e->ino && (is_dir(e) || op->ret_size == e->size);
+    return op->ret_ino == e->ino && op->gid == e->gid &&
+           (is_dir(e) || op->ret_size == e->size);
 }
 
 static bool is_file_at(const struct sim_entry *e, const struct sim_op *op)
@@ -137,16 +139,18 @@ static bool step_getattr(struct sim_tree *tree, const struct sim_op *op)
     bool fits;
 
     if ((op->ino & INO_DIR_BIT) != 0) {
+        const struct sim_entry *dir = find_ino(tree, op->ino);
         bool there = exists_dir(tree, nsid_of_ino(op->ino));
 
         if (!goes_on(op, there ? 0 : bit(ERR_STALE) | bit(ERR_NOT_FOUND),
                      &fits))
             return fits;
-        return op->ret_ino == op->ino;
+        return op->ret_ino == op->ino && (dir == NULL || op->gid == dir->gid);
     }
     if (!goes_on(op, is_file_at(e, op) ? 0 : bit(ERR_STALE), &fits))
         return fits;
-    return op->ret_ino == e->ino && op->ret_size == e->size;
+    return op->ret_ino == e->ino && op->ret_size == e->size &&
+           op->gid == e->gid;
 }
 
 static bool step_read(struct sim_tree *tree, const struct sim_op *op)
@@ -156,23 +160,107 @@ static bool step_read(struct sim_tree *tree, const struct sim_op *op)
 
     if (!goes_on(op, is_file_at(e, op) ? 0 : bit(ERR_STALE), &fits))
         return fits;
-    return !op->malformed && op->ret_size == e->size &&
+    return !op->malformed && op->ret_size == e->size && op->gid == e->gid &&
            op->content == e->content;
 }
 
+/* A page has the next names in their order, as many as fit. */
 static bool step_readdir(struct sim_tree *tree, const struct sim_op *op)
 {
+    uint32_t first = op->behind == SIM_NAMES_MAX ? 0 : op->behind + 1U;
     uint64_t sum = 0;
+    uint32_t listed = 0;
+    bool more = false;
     bool there = exists_dir(tree, op->dir);
     bool fits;
 
     if (!goes_on(op, there ? 0 : bit(ERR_STALE) | bit(ERR_NOT_FOUND), &fits))
         return fits;
-    for (size_t i = 0; i < tree->count; i++)
-        if (tree->entries[i].dir == op->dir)
-            sum += sim_fold_name((uint8_t)tree->entries[i].name,
-                                 tree->entries[i].ino);
-    return op->content == sum && op->entry_count == count_names(tree, op->dir);
+    for (uint32_t name = first; name < SIM_NAMES_MAX; name++) {
+        const struct sim_entry *e = find(tree, op->dir, name);
+
+        more = more || (e != NULL && listed == op->entry_count);
+        if (e == NULL || listed == op->entry_count)
+            continue;
+        sum += sim_fold_name((uint8_t)name, e->ino);
+        listed++;
+    }
+    return op->content == sum && op->entry_count == listed &&
+           op->at_end == !more;
+}
+
+/* ---- attributes, of files and directories ---- */
+
+/* What a handle stands for; NULL: nothing any more. */
+static struct sim_entry *find_handle(struct sim_tree *tree,
+                                     const struct sim_op *op)
+{
+    struct sim_entry *e = (op->ino & INO_DIR_BIT) != 0
+                              ? find_ino(tree, op->ino)
+                              : find(tree, op->dir, op->name);
+
+    return e != NULL && e->ino == op->ino ? e : NULL;
+}
+
+static uint64_t refuses_handle(const struct sim_entry *e,
+                               const struct sim_op *op)
+{
+    if (e != NULL)
+        return 0;
+    return (op->ino & INO_DIR_BIT) != 0 ? bit(ERR_STALE) | bit(ERR_NOT_FOUND)
+                                        : bit(ERR_STALE);
+}
+
+/* A directory's SETATTR returns what a GETATTR behind it reads. */
+static bool step_setattr(struct sim_tree *tree, const struct sim_op *op)
+{
+    struct sim_entry *e = find_handle(tree, op);
+    struct sim_entry entry;
+    bool fits;
+
+    if (!goes_on(op, refuses_handle(e, op), &fits))
+        return fits;
+    entry = *e;
+    entry.gid = op->tag;
+    if (is_sure(op) && !is_dir(e) &&
+        (op->gid != op->tag || op->ret_size != e->size))
+        return false;
+    replace(tree, e, entry);
+    return true;
+}
+
+static bool step_getxattr(struct sim_tree *tree, const struct sim_op *op)
+{
+    const struct sim_entry *e = find_handle(tree, op);
+    uint64_t reasons = refuses_handle(e, op);
+    bool fits;
+
+    if (e != NULL && e->xattr == 0)
+        reasons = bit(ERR_NO_DATA);
+    if (!goes_on(op, reasons, &fits))
+        return fits;
+    return op->xattr == e->xattr;
+}
+
+static bool step_setxattr(struct sim_tree *tree, const struct sim_op *op)
+{
+    struct sim_entry *e = find_handle(tree, op);
+    uint64_t reasons = refuses_handle(e, op);
+    struct sim_entry entry;
+    bool fits;
+
+    if (e != NULL && e->xattr != 0 && (op->flags & REQUEST_XATTR_CREATE) != 0)
+        reasons = bit(ERR_EXISTS);
+    if (e != NULL && e->xattr == 0 &&
+        (op->kind == REQUEST_REMOVEXATTR ||
+         (op->flags & REQUEST_XATTR_REPLACE) != 0))
+        reasons = bit(ERR_NO_DATA);
+    if (!goes_on(op, reasons, &fits))
+        return fits;
+    entry = *e;
+    entry.xattr = op->kind == REQUEST_REMOVEXATTR ? 0 : op->tag;
+    replace(tree, e, entry);
+    return true;
 }
 
 /* ---- writes ---- */
@@ -363,6 +451,13 @@ bool sim_tree_step(struct sim_tree *tree, const struct sim_op *op,
         return step_read(tree, op);
     case REQUEST_READDIR:
         return step_readdir(tree, op);
+    case REQUEST_GETXATTR:
+        return step_getxattr(tree, op);
+    case REQUEST_SETATTR:
+        return step_setattr(tree, op);
+    case REQUEST_SETXATTR:
+    case REQUEST_REMOVEXATTR:
+        return step_setxattr(tree, op);
     case REQUEST_CREATE:
         return step_create(tree, op, new_ino);
     case REQUEST_WRITE:
@@ -388,8 +483,8 @@ void sim_tree_print(const struct sim_tree *tree)
 
         (void)fprintf(stderr,
                       "    %" PRIx64 "/%s ino=%" PRIx64 " size=%u content="
-                      "%" PRIx64 "\n",
+                      "%" PRIx64 " gid=%u xattr=%u\n",
                       e->dir, sim_name((uint8_t)e->name), e->ino, e->size,
-                      e->content);
+                      e->content, e->gid, e->xattr);
     }
 }

@@ -19,6 +19,8 @@ struct sim_entry {
     uint64_t content;
     uint32_t size;
     uint32_t name;
+    uint32_t gid;
+    uint32_t xattr; /* 0: none */
 };
 
 struct sim_tree {

@@ -6,7 +6,7 @@
 
 #include "tests/sim/sim_seen.h"
 
-enum { LOOK_MS = 10, RECONNECT_MS = 50 };
+enum { LOOK_MS = 10, RECONNECT_MS = 50, SLOW_TIMES = 30 };
 
 struct packet {
     STAILQ_ENTRY(packet) link;
@@ -24,6 +24,7 @@ struct pipe {
     size_t to;
     enum env_channel channel;
     bool pumping;
+    uint64_t since_ns; /* when the receiver knows of the connection */
     uint64_t last_ns;
     size_t size;
     STAILQ_HEAD(, packet) packets;
@@ -47,6 +48,7 @@ struct sim_net {
     struct sim_net_host host;
     bool calm;
     uint64_t cut_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+    uint64_t slow_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     struct pair pairs[SIM_NODES_MAX][SIM_NODES_MAX];
     struct pipe pipes[SIM_NODES_MAX][SIM_NODES_MAX][ENV_CHANNELS];
 };
@@ -146,26 +148,59 @@ static void pump(struct sim_event *event)
         pipe_arm(pipe, ready_ns(pipe));
 }
 
-static uint64_t packet_delay(struct sim_net *net, size_t size)
+static uint64_t packet_delay(const struct pipe *pipe, size_t size)
 {
+    struct sim_net *net = pipe->net;
     uint64_t mean_ns = net->plan->delay_ns;
 
+    if (net->slow_until_ns[pipe->from][pipe->to] > net->loop->now_ns)
+        mean_ns *= SLOW_TIMES;
     if (sim_chance(net->loop, net->plan->tail_per_million))
         mean_ns *= sim_between(net->loop, 5, 30);
     return mean_ns / 4 + sim_spread(net->loop, mean_ns) + size * 8;
 }
 
+/* In front of all that arrive later. */
+static void insert_early(struct pipe *pipe, struct packet *p)
+{
+    struct packet *before = NULL;
+    struct packet *other;
+
+    STAILQ_FOREACH (other, &pipe->packets, link) {
+        if (other->at_ns > p->at_ns)
+            break;
+        before = other;
+    }
+    if (other != NULL)
+        sim_seen(SEEN_OVERTAKEN);
+    if (before != NULL)
+        STAILQ_INSERT_AFTER(&pipe->packets, before, p, link);
+    else
+        STAILQ_INSERT_HEAD(&pipe->packets, p, link);
+}
+
+static bool may_overtake(const struct pipe *pipe)
+{
+    return !pipe->net->calm && pipe->channel == ENV_CHANNEL_RAFT &&
+           sim_chance(pipe->net->loop, pipe->net->plan->overtake_per_million);
+}
+
 static void put(struct pipe *pipe, const struct env_packet *packet)
 {
-    struct sim_net *net = pipe->net;
     struct packet *p = packet_copy(packet);
+    bool early = may_overtake(pipe);
+    uint64_t after_ns = early ? pipe->since_ns : pipe->last_ns;
 
-    p->at_ns = net->loop->now_ns + packet_delay(net, p->size);
-    if (p->at_ns <= pipe->last_ns)
-        p->at_ns = pipe->last_ns + 1;
-    pipe->last_ns = p->at_ns;
+    p->at_ns = pipe->net->loop->now_ns + packet_delay(pipe, p->size);
+    if (p->at_ns <= after_ns)
+        p->at_ns = after_ns + 1;
+    if (p->at_ns > pipe->last_ns)
+        pipe->last_ns = p->at_ns;
     pipe->size += p->size;
-    STAILQ_INSERT_TAIL(&pipe->packets, p, link);
+    if (early)
+        insert_early(pipe, p);
+    else
+        STAILQ_INSERT_TAIL(&pipe->packets, p, link);
     pipe_arm(pipe, p->at_ns);
 }
 
@@ -278,8 +313,11 @@ static void side_up(struct sim_net *net, size_t node, size_t other)
             net->host.on_link(net->host.context, node, other, false);
     }
     tell(net, node, other, true, sim_spread(net->loop, 200 * sim_us));
-    for (size_t channel = 0; channel < ENV_CHANNELS; channel++)
-        net->pipes[other][node][channel].last_ns = pair->told_ns[side];
+    for (size_t channel = 0; channel < ENV_CHANNELS; channel++) {
+        struct pipe *pipe = &net->pipes[other][node][channel];
+
+        pipe->since_ns = pipe->last_ns = pair->told_ns[side];
+    }
 }
 
 static void pair_up(struct sim_net *net, size_t a, size_t b)
@@ -380,11 +418,17 @@ void sim_net_cut(struct sim_net *net, size_t from, size_t to, uint64_t until_ns)
         net->cut_until_ns[from][to] = until_ns;
 }
 
+void sim_net_slow(struct sim_net *net, size_t from, size_t to,
+                  uint64_t until_ns)
+{
+    net->slow_until_ns[from][to] = until_ns;
+}
+
 void sim_net_heal(struct sim_net *net)
 {
     for (size_t a = 0; a < SIM_NODES_MAX; a++)
         for (size_t b = 0; b < SIM_NODES_MAX; b++)
-            net->cut_until_ns[a][b] = 0;
+            net->cut_until_ns[a][b] = net->slow_until_ns[a][b] = 0;
 }
 
 void sim_net_calm(struct sim_net *net)

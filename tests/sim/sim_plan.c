@@ -15,10 +15,13 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_ISOLATE] = "isolate",
     [SIM_RECONNECT] = "reconnect",
     [SIM_CLOCK_STEP] = "clock-step",
+    [SIM_SLOW_LINK] = "slow-link",
     [SIM_SLOW_DISK] = "slow-disk",
     [SIM_SLOW_APPLY] = "slow-apply",
     [SIM_DISK_FULL] = "disk-full",
+    [SIM_DISK_ERROR] = "disk-error",
     [SIM_TRANSFER] = "transfer",
+    [SIM_MEMBERS] = "members",
 };
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -56,6 +59,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
         if (sim_chance(loop, 350000))
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
+    plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
@@ -64,6 +68,7 @@ static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
     plan->tail_per_million = CHOOSE(loop, 0, 1000, 20000);
     plan->loss_per_million = CHOOSE(loop, 0, 0, 1000, 20000, 100000);
     plan->repeat_per_million = CHOOSE(loop, 0, 0, 5000, 100000);
+    plan->overtake_per_million = CHOOSE(loop, 0, 0, 20000, 200000);
     plan->bulk_loss_per_million = CHOOSE(loop, 0, 0, 20000);
     plan->notice_ns = CHOOSE(loop, 100, 1000, 5000, 20000) * sim_ms;
 }
@@ -87,7 +92,10 @@ static void draw_clients(struct sim_plan *plan, struct sim_loop *loop)
     plan->large_per_million = CHOOSE(loop, 0, 0, 0, 20000);
     plan->short_per_million = CHOOSE(loop, 0, 50000, 300000);
     plan->try_first = sim_pick(loop, 4) != 0;
+    plan->page_size = CHOOSE(loop, 20, 50, 64 * 1024);
     plan->few_kinds = sim_pick(loop, 5) == 0;
+    plan->attributes = sim_pick(loop, 3) != 0;
+    plan->exchanges = sim_pick(loop, 2) == 0;
 }
 
 /* A majority is to be right, so three replicas at least. */
@@ -102,8 +110,10 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
     plan->nodes = (size_t)CHOOSE(loop, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5);
+    plan->empty = sim_pick(loop, 6) == 0;
     plan->chaos_ns = sim_between(loop, 6000, 20000) * sim_ms;
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
+    plan->results_held_max = CHOOSE(loop, 1, 4, 8192, 8192);
     plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
     plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
     draw_faults(plan, loop);
@@ -116,18 +126,21 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
 {
     sim_note(loop,
-             "plan: nodes=%zu clients=%zu names=%zu+%zu chaos_ms=%" PRIu64
-             " log_keep=%" PRIu64 " op_timeout_ms=%" PRIu64,
-             plan->nodes, plan->clients, plan->names, plan->dir_names,
-             plan->chaos_ns / sim_ms, plan->log_keep, plan->op_timeout_ms);
+             "plan: nodes=%zu%s clients=%zu names=%zu+%zu chaos_ms=%" PRIu64
+             " log_keep=%" PRIu64 " results_held_max=%" PRIu64
+             " op_timeout_ms=%" PRIu64,
+             plan->nodes, plan->empty ? " (empty)" : "", plan->clients,
+             plan->names, plan->dir_names, plan->chaos_ns / sim_ms,
+             plan->log_keep, plan->results_held_max, plan->op_timeout_ms);
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
-             " notice_ms=%" PRIu64 " task_us=%" PRIu64 " sync_us=%" PRIu64
-             " flush_ms=%" PRIu64 " drift_ppm=%" PRIu64,
+             " overtake=%" PRIu64 " notice_ms=%" PRIu64 " task_us=%" PRIu64
+             " sync_us=%" PRIu64 " flush_ms=%" PRIu64 " drift_ppm=%" PRIu64,
              plan->delay_ns / sim_us, plan->loss_per_million,
-             plan->repeat_per_million, plan->notice_ns / sim_ms,
-             plan->task_ns / sim_us, plan->sync_ns / sim_us,
-             plan->flush_every_ns / sim_ms, plan->drift_ppm);
+             plan->repeat_per_million, plan->overtake_per_million,
+             plan->notice_ns / sim_ms, plan->task_ns / sim_us,
+             plan->sync_ns / sim_us, plan->flush_every_ns / sim_ms,
+             plan->drift_ppm);
     sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d",
              plan->check_interval_ms, plan->damage, plan->damage_crashes);
     for (size_t i = 0; i < SIM_FAULTS; i++)

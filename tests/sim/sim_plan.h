@@ -24,10 +24,13 @@ enum sim_fault {
     SIM_ISOLATE,    /* a node from all */
     SIM_RECONNECT,  /* a connection breaks and comes again */
     SIM_CLOCK_STEP, /* of the wall clock */
+    SIM_SLOW_LINK,  /* one way */
     SIM_SLOW_DISK,  /* syncs of one node take long for a while */
     SIM_SLOW_APPLY, /* its apply thread does */
     SIM_DISK_FULL,  /* it says that it has no space */
+    SIM_DISK_ERROR, /* a write, flush, sync or ingest fails: the node ends */
     SIM_TRANSFER,   /* a leader is told to hand over */
+    SIM_MEMBERS,    /* a leader is told to change its region's members */
     SIM_FAULTS
 };
 
@@ -35,8 +38,10 @@ const char *sim_fault_name(enum sim_fault fault);
 
 struct sim_plan {
     size_t nodes;
+    bool empty; /* the stores, so that the nodes have to found the cluster */
     uint64_t chaos_ns;
     uint64_t log_keep;
+    uint64_t results_held_max;
     uint64_t op_timeout_ms;
     uint64_t check_interval_ms;
 
@@ -53,6 +58,7 @@ struct sim_plan {
     uint64_t tail_per_million; /* of packets that take 5-30 times as long */
     uint64_t loss_per_million;
     uint64_t repeat_per_million;
+    uint64_t overtake_per_million;
     uint64_t bulk_loss_per_million; /* of bulk packets that break theirs */
     uint64_t notice_ns;             /* until a dead connection is noticed */
 
@@ -74,7 +80,10 @@ struct sim_plan {
     uint64_t large_per_million; /* values above one chunk */
     uint64_t short_per_million; /* requests with little time */
     bool try_first;             /* as engine_submit() does */
+    uint64_t page_size;         /* of READDIR */
     bool few_kinds;             /* only register operations */
+    bool attributes;            /* SETATTR and extended attributes, too */
+    bool exchanges;             /* RENAME with EXCHANGE, too */
 };
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop);

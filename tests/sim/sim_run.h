@@ -14,6 +14,8 @@
 #ifndef GROVEFS_TESTS_SIM_SIM_RUN_H
 #define GROVEFS_TESTS_SIM_SIM_RUN_H
 
+#include <stdio.h>
+
 #include "tests/sim/sim_loop.h"
 
 struct sim_result {
@@ -23,6 +25,7 @@ struct sim_result {
     uint64_t virtual_ns;
 };
 
-struct sim_result sim_run(struct sim_loop *loop);
+/* Writes the history to `history` as sim_lincheck.h says, unless it is NULL. */
+struct sim_result sim_run(struct sim_loop *loop, FILE *history);
 
 #endif

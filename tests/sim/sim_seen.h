@@ -17,6 +17,7 @@
     X(OP_NO_SPACE, 1, "operations refused by a full disk")                     \
     X(OP_UNKNOWN, 1, "operations of unknown outcome")                          \
     X(OP_UNKNOWN_COMMITTED, 1, "... that were in the log")                     \
+    X(OP_ROOM_AGAIN, 1, "disks that had room again after they were full")      \
     X(OP_BUSY, 0, "operations that met a lock until their deadline")           \
     X(OP_INTERRUPTED, 1, "operations that were cancelled")                     \
     X(OP_CRASHED, 1, "operations whose node crashed under them")               \
@@ -24,16 +25,28 @@
     X(READ_WAITED, 1, "reads that waited")                                     \
     X(DIR_RENAMED, 1, "directories renamed")                                   \
     X(DIR_EXCHANGED, 1, "exchanges with a directory")                          \
+    X(DIR_PAGE, 1, "pages of a directory that were not the last")              \
     X(DIR_LOOP, 1, "moves of a directory below itself refused")                \
     X(DIR_NOT_EMPTY, 1, "removals of a directory that was not empty")          \
     X(LARGE_VALUE, 1, "values of more than one chunk")                         \
+    X(ATTR_SET, 1, "attributes of a file or directory set")                    \
     X(TERM, 1, "leaderships")                                                  \
+    X(LEADER_NO_LEASE, 1, "leaders whose lease ran out")                       \
     X(LEADER_LOST_PENDING, 1, "leaders deposed with proposals pending")        \
     X(LOG_TRUNCATED, 1, "replicas that dropped entries of an old term")        \
     X(SNAPSHOT_RESTORED, 1, "snapshots restored")                              \
     X(SNAPSHOT_FAILED, 1, "snapshot streams that failed")                      \
     X(SNAPSHOT_CRASH, 0, "crashes while a snapshot was installed")             \
     X(COMPACTED, 1, "log compactions")                                         \
+    X(MEMBERS_CHANGED, 1, "changes of a region's members")                     \
+    X(JOINT, 1, "... that made it joint")                                      \
+    X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \
+    X(LEADER_JOINT, 1, "leaders elected in a joint configuration")             \
+    X(LEADER_UNAPPLIED, 1, "leaders elected with a change not applied")        \
+    X(SNAPSHOT_JOINT, 1, "snapshots restored in a joint configuration")        \
+    X(REPLICA_MADE, 1, "replicas made")                                        \
+    X(REPLICA_ERASED, 1, "replicas erased")                                    \
+    X(LEFTOVER_ERASED, 0, "logs left by a crash in that, erased at the start") \
     X(LOG_REPAIRED, 0, "logs reset at the start, behind the marker")           \
     X(REPLAYED, 1, "restarts that applied entries again")                      \
     X(TXN_ABORTED, 1, "transactions aborted by somebody else")                 \
@@ -43,11 +56,19 @@
     X(STATE_LOST, 1, "crashes that lost a tail of state/")                     \
     X(LOG_LOST, 1, "crashes that lost a log write")                            \
     X(LOG_KEPT, 1, "crashes that kept an unacknowledged one")                  \
+    X(DISK_ERROR_LOG, 1, "nodes ended by a failed sync of log/")               \
+    X(DISK_ERROR_WRITE, 1, "nodes ended by a failed write of state/")          \
+    X(DISK_ERROR_FLUSH, 1, "nodes ended by a failed flush of state/")          \
+    X(DISK_ERROR_INGEST, 0, "nodes ended by a failed ingest")                  \
+    X(FOUNDED, 1, "nodes that have founded a cluster with the others")         \
+    X(FOUNDING_CRASH, 1, "crashes before that")                                \
     X(CRASH, 1, "crashes")                                                     \
     X(CRASH_ALL, 1, "crashes of all nodes at once")                            \
     X(RESTART, 1, "restarts in good order")                                    \
     X(PAUSE, 1, "pauses of a node")                                            \
     X(CUT, 1, "cuts")                                                          \
+    X(SLOW_LINK, 1, "slow links")                                              \
+    X(OVERTAKEN, 1, "packets that overtook others")                            \
     X(LINK_LOST, 1, "connections lost")                                        \
     X(CHECKED, 1, "consistency checks with a verdict")                         \
     X(DAMAGE_FOUND, 1, "replicas found damaged")                               \

@@ -5,17 +5,25 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <xxhash.h>
 
 #include "engine/command.h"
 #include "engine/peer_impl.h"
+#include "engine/router.h"
+#include "tests/sim/sim_logs.h"
+#include "tests/sim/sim_ranges.h"
+#include "tests/sim/sim_rare.h"
 #include "tests/sim/sim_seen.h"
 
-enum { TERMS_MAX = 4096, CHECK_EVERY = 64 };
+enum {
+    TERMS_MAX = 4096,
+    CHECK_EVERY = 64,
+    NO_VERSION = 0,
+    HELD_UNDER_WAY_MAX = 64
+};
 
 struct known_entry {
-    uint64_t term; /* 0: not known to be committed */
-    uint64_t hash;
+    uint64_t term;       /* 0: not known to be committed */
+    uint64_t version;    /* the greatest one given out up to here, if known */
     uint64_t known_term; /* of who knew it first: at least the term in which
                           * it was committed */
     uint32_t tag;
@@ -34,15 +42,13 @@ struct known_region {
 
 /* One replica in its incarnation. */
 struct known_peer {
+    uint64_t peer_id;  /* another one's past does not count */
     uint64_t compared; /* committed entries up to here are compared */
     uint64_t published;
     uint64_t commit;
     uint64_t applied;
-    uint64_t last_index;
-    uint64_t compactions;
-    uint64_t snapshots_restored;
-    enum raft_role role;
-    bool had_pending;
+    uint64_t marker_index; /* compared up to here */
+    struct sim_rare rare;
     bool damaged;
 };
 
@@ -53,6 +59,8 @@ struct seen_command {
 
 struct sim_watch {
     struct sim_cluster *cluster;
+    struct sim_logs *logs;
+    struct sim_ranges *ranges;
     struct known_region regions[REGIONS];
     struct known_peer peers[SIM_NODES_MAX][REGIONS];
     struct sim_harm harm[SIM_NODES_MAX][REGIONS];
@@ -70,6 +78,8 @@ struct sim_watch *sim_watch_new(struct sim_cluster *cluster)
     struct sim_watch *watch = mem_zalloc(sizeof *watch);
 
     watch->cluster = cluster;
+    watch->logs = sim_logs_new(cluster);
+    watch->ranges = sim_ranges_new(cluster);
     watch->command_size = 1 << 16;
     watch->commands = mem_zalloc(watch->command_size * sizeof *watch->commands);
     return watch;
@@ -79,6 +89,8 @@ void sim_watch_free(struct sim_watch *watch)
 {
     for (size_t i = 0; i < REGIONS; i++)
         free(watch->regions[i].entries);
+    sim_logs_free(watch->logs);
+    sim_ranges_free(watch->ranges);
     free(watch->tags);
     free(watch->commands);
     free(watch);
@@ -124,16 +136,6 @@ static void note_repeat(struct sim_watch *watch, uint64_t region,
     watch->command_count++;
 }
 
-static void note_commit(struct sim_watch *watch, struct sim_tag *tag)
-{
-    uint64_t now_ns = watch->cluster->loop->now_ns;
-
-    if (!tag->committed)
-        tag->first_ns = now_ns;
-    tag->committed = true;
-    tag->unpublished++;
-}
-
 /* A rename's PREPARE does the rename when no directory is in it any more. */
 static bool may_take_effect(const struct command *c)
 {
@@ -148,7 +150,7 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     struct command c = {0};
     uint32_t tag;
 
-    if (entry->data == NULL)
+    if (entry->data == NULL || entry->type != RAFT_ENTRY_NORMAL)
         return 0;
     if (command_decode(
             &c, (struct slice){entry->data->data, entry->data->size}) != 0)
@@ -165,10 +167,12 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
         tag_of(watch, tag)->ino = c.ino;
     if (tag != 0 && tag_of(watch, tag)->begun_ns == 0)
         tag_of(watch, tag)->begun_ns = watch->cluster->loop->now_ns;
-    if (tag != 0 && may_take_effect(&c))
-        note_commit(watch, tag_of(watch, tag));
-    else
+    if (tag != 0 && may_take_effect(&c)) {
+        tag_of(watch, tag)->committed = true;
+        tag_of(watch, tag)->unpublished++;
+    } else {
         tag = 0;
+    }
     if (c.op == COMMAND_VERIFY)
         sim_seen(SEEN_CHECKED);
     if (c.op == COMMAND_TXN_ABORT)
@@ -181,40 +185,50 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
 
 /* ---- comparing logs ---- */
 
-static uint64_t hash_of(const struct raft_entry *entry)
+static struct known_entry *entry_at(struct known_region *r, uint64_t index)
 {
-    return entry->data == NULL
-               ? 0
-               : XXH3_64bits_withSeed(entry->data->data, entry->data->size,
-                                      (uint64_t)entry->type + 1);
-}
-
-static void compare_entry(struct sim_watch *watch, const struct sim_node *node,
-                          const struct peer *peer,
-                          const struct raft_entry *entry)
-{
-    struct known_region *r = &watch->regions[peer->region_id];
-    struct known_entry *known;
-
-    while (r->count <= entry->index) {
+    while (r->count <= index) {
         r->entries = mem_grow(r->entries, sizeof *r->entries, &r->count_max,
                               r->count + 1);
         r->entries[r->count++] = (struct known_entry){0};
     }
-    known = &r->entries[entry->index];
-    if (known->term == 0) {
-        *known = (struct known_entry){
-            .term = entry->term,
-            .hash = hash_of(entry),
-            .known_term = raft_term(peer->raft),
-            .tag = note_command(watch, peer->region_id, entry),
-        };
-    } else if (known->term != entry->term || known->hash != hash_of(entry)) {
+    return &r->entries[index];
+}
+
+/* What somebody knows as committed for the first time. */
+static void note_entry(struct sim_watch *watch, const struct sim_node *node,
+                       const struct peer *peer, uint64_t index)
+{
+    struct raft_entries entries = {0};
+    struct known_entry *known;
+
+    if (region_log_entries(peer->log, index, index + 1, UINT64_MAX, &entries) !=
+        0)
+        sim_fail(watch->cluster->loop, "node %zu: its log cannot be read",
+                 node->number + 1);
+    known = entry_at(&watch->regions[peer->region_id], index);
+    *known = (struct known_entry){
+        .term = entries.item[0].term,
+        .known_term = raft_term(peer->raft),
+        .tag = note_command(watch, peer->region_id, &entries.item[0]),
+    };
+    sim_logs_committed(watch->logs, peer, index, known->term);
+    raft_entries_release(&entries);
+}
+
+static void compare_entry(struct sim_watch *watch, const struct sim_node *node,
+                          const struct peer *peer, uint64_t index)
+{
+    const struct known_entry *known =
+        entry_at(&watch->regions[peer->region_id], index);
+
+    if (known->term == 0)
+        note_entry(watch, node, peer, index);
+    else if (known->term != raft_term_at(peer->raft, index))
         sim_fail(watch->cluster->loop,
-                 "log matching: region %" PRIu64 " index %" PRIu64
+                 "state machine safety: region %" PRIu64 " index %" PRIu64
                  ": node %zu has committed another entry",
-                 peer->region_id, entry->index, node->number + 1);
-    }
+                 peer->region_id, index, node->number + 1);
 }
 
 /* Whether the log has what Raft knows there, already. */
@@ -236,16 +250,8 @@ static void compare_committed(struct sim_watch *watch,
     if (known->compared + 1 < first)
         known->compared = first - 1;
     while (known->compared < commit && is_logged(peer, known->compared + 1)) {
-        struct raft_entries entries = {0};
-        int rc = region_log_entries(peer->log, known->compared + 1,
-                                    known->compared + 2, UINT64_MAX, &entries);
-
-        if (rc != 0)
-            sim_fail(watch->cluster->loop, "node %zu: its log cannot be read",
-                     node->number + 1);
-        compare_entry(watch, node, peer, &entries.item[0]);
+        compare_entry(watch, node, peer, known->compared + 1);
         known->compared++;
-        raft_entries_release(&entries);
     }
     if (known->compared > watch->regions[peer->region_id].commit_max)
         watch->regions[peer->region_id].commit_max = known->compared;
@@ -274,6 +280,29 @@ static void note_published(struct sim_watch *watch, const struct peer *peer,
         tag->unpublished--;
         tag->last_ns = watch->cluster->loop->now_ns;
     }
+}
+
+/* Who has executed the same commands has given out the same versions. */
+static void compare_marker(struct sim_watch *watch, const struct sim_node *node,
+                           const struct peer *peer, struct known_peer *known)
+{
+    const struct marker *marker = applier_marker(peer->applier);
+    struct known_region *r = &watch->regions[peer->region_id];
+    struct known_entry *entry;
+
+    if (marker->index == known->marker_index || marker->index >= r->count)
+        return;
+    known->marker_index = marker->index;
+    entry = &r->entries[marker->index];
+    if (entry->term == 0)
+        return; /* From before the founding. */
+    if (entry->version == NO_VERSION)
+        entry->version = marker->version;
+    if (entry->term != marker->term || entry->version != marker->version)
+        sim_fail(watch->cluster->loop,
+                 "state machine safety: region %" PRIu64 ": node %zu has "
+                 "applied entry %" PRIu64 " to another state",
+                 peer->region_id, node->number + 1, marker->index);
 }
 
 /* ---- leaders ---- */
@@ -383,26 +412,6 @@ static void check_indexes(struct sim_watch *watch, const struct sim_node *node,
     known->applied = applied;
 }
 
-static void count_rare(struct known_peer *known, const struct peer *peer)
-{
-    enum raft_role role = raft_role(peer->raft);
-    uint64_t last = raft_last_index(peer->raft);
-
-    if (known->role == RAFT_LEADER && role != RAFT_LEADER && known->had_pending)
-        sim_seen(SEEN_LEADER_LOST_PENDING);
-    if (last < known->last_index)
-        sim_seen(SEEN_LOG_TRUNCATED);
-    if (peer->compactions > known->compactions)
-        sim_seen(SEEN_COMPACTED);
-    if (peer->snapshots_restored > known->snapshots_restored)
-        sim_seen(SEEN_SNAPSHOT_RESTORED);
-    known->role = role;
-    known->had_pending = !TAILQ_EMPTY(&peer->pending);
-    known->last_index = last;
-    known->compactions = peer->compactions;
-    known->snapshots_restored = peer->snapshots_restored;
-}
-
 struct sim_harm *sim_watch_harm(struct sim_watch *watch, size_t node,
                                 uint64_t region)
 {
@@ -438,22 +447,40 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
 {
     struct known_peer *known = &watch->peers[node->number][peer->region_id];
 
+    if (known->peer_id != peer->id && known->peer_id != 0)
+        *known = (struct known_peer){0};
+    known->peer_id = peer->id;
     check_indexes(watch, node, peer, known);
-    count_rare(known, peer);
+    sim_rare_step(&known->rare, peer);
     note_damage(watch, node, peer, known);
     if (raft_role(peer->raft) == RAFT_LEADER)
         check_leader(watch, node, peer);
+    sim_logs_step(watch->logs, node, peer);
     if (peer->install == NULL)
         compare_committed(watch, node, peer, known);
+    compare_marker(watch, node, peer, known);
     if (peer->install == NULL && !peer->process_posted)
         note_published(watch, peer, known);
-    if (watch->steps % CHECK_EVERY == 0)
-        raft_check(peer->raft);
+    raft_check(peer->raft);
+}
+
+/* New changes wait when regions have to remember too many results for their
+ * node; changes under way do not. */
+static void check_held(const struct sim_watch *watch,
+                       const struct sim_node *node)
+{
+    uint64_t span = router_held_span(node_router(node->node));
+
+    if (span > watch->cluster->plan->results_held_max + HELD_UNDER_WAY_MAX)
+        sim_fail(watch->cluster->loop,
+                 "node %zu has regions remember %" PRIu64 " results",
+                 node->number + 1, span);
 }
 
 void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
 {
     watch->steps++;
+    check_held(watch, node);
     for (uint64_t region = 0; region < REGIONS; region++) {
         struct peer *peer = node_peer(node->node, region);
 
@@ -462,10 +489,26 @@ void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
         step_peer(watch, node, peer);
         check_leases(watch, region);
     }
+    sim_ranges_step(watch->ranges, node);
+    if (watch->steps % CHECK_EVERY == 0)
+        sim_logs_check_durable(watch->logs);
+}
+
+void sim_watch_crash(struct sim_watch *watch)
+{
+    sim_logs_check_durable(watch->logs);
+}
+
+void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag)
+{
+    if (!sim_watch_tag(watch, tag).committed)
+        sim_fail(watch->cluster->loop,
+                 "operation %u was acknowledged uncommitted", tag);
 }
 
 void sim_watch_start(struct sim_watch *watch, const struct sim_node *node)
 {
+    sim_logs_start(watch->logs, node);
     for (uint64_t region = 0; region < REGIONS; region++) {
         const struct peer *peer = node_peer(node->node, region);
 

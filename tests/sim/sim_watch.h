@@ -4,11 +4,18 @@
  *
  *   1. Election safety: one leader per region and term.
  *   2. Leader completeness: a new leader has every committed entry.
- *   3. Log matching: what two nodes know as committed is the same.
- *   4. Commit and applied index never go back in one incarnation, applied is
+ *   3. Log matching, and durability of what is committed: sim_logs.h.
+ *   4. State machine safety: what two nodes know as committed is of the same
+ *      term, so by 3 the same; who has applied up to some entry has given out
+ *      the same versions as the others.
+ *   5. Commit and applied index never go back in one incarnation, applied is
  *      at most commit, and after a restart applied is at least what was
  *      durable.
- *   5. Nobody holds a lease while another node has committed in a later term.
+ *   6. Nobody holds a lease while another node has committed in a later term.
+ *   7. Ranges of regions: sim_ranges.h.
+ *   8. What is acknowledged is committed, and so durable by 3.
+ *   9. What a node has the regions remember for it is bounded.
+ *  10. raft_check().
  *
  * It also keeps what the logs say about each operation: sim_watch_tag(). */
 
@@ -24,7 +31,6 @@ struct sim_watch;
 struct sim_tag {
     bool committed;       /* what makes it take effect is in the log */
     uint64_t begun_ns;    /* of its first entry at all, a PREPARE too */
-    uint64_t first_ns;    /* when a node first knew so, of the first entry */
     uint64_t last_ns;     /* when somebody has acted upon the last one: commands
                            * may be repeated */
     unsigned unpublished; /* entries that nobody has acted upon yet */
@@ -36,6 +42,10 @@ void sim_watch_free(struct sim_watch *watch);
 
 void sim_watch_start(struct sim_watch *watch, const struct sim_node *node);
 void sim_watch_step(struct sim_watch *watch, const struct sim_node *node);
+/* A node has crashed: its stores are what the disk has kept. */
+void sim_watch_crash(struct sim_watch *watch);
+/* A client has been told that the operation, a write, has succeeded. */
+void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag);
 
 struct sim_tag sim_watch_tag(const struct sim_watch *watch, uint32_t tag);
 uint64_t sim_watch_committed(const struct sim_watch *watch, uint64_t region);

@@ -1,0 +1,452 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/replicas.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "engine/erase.h"
+#include "engine/reader.h"
+#include "engine/region_log.h"
+#include "engine/region_state.h"
+
+enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
+
+/* A removed peer whose memory other threads may still look at. */
+struct gone_peer {
+    struct peer *peer;
+    SLIST_ENTRY(gone_peer) link;
+};
+
+struct replica {
+    struct replicas *replicas;
+    uint64_t region;
+    struct peer *peer;                /* NULL: none */
+    _Atomic(struct peer *) published; /* the same, once it has state */
+    struct barrier *barrier;          /* when published */
+
+    bool erasing;         /* until then no other peer is made */
+    struct peer *stopped; /* waits until it has settled; NULL: none */
+    struct region erased;
+    struct erase erase;
+};
+
+struct replicas {
+    struct node *node;
+    struct replica replicas[REGIONS]; /* by region id */
+    SLIST_HEAD(, gone_peer) gone;
+};
+
+struct replicas *replicas_new(struct node *node)
+{
+    struct replicas *replicas = mem_zalloc(sizeof *replicas);
+
+    replicas->node = node;
+    SLIST_INIT(&replicas->gone);
+    for (size_t i = 0; i < REGIONS; i++) {
+        replicas->replicas[i].replicas = replicas;
+        replicas->replicas[i].region = i;
+        atomic_init(&replicas->replicas[i].published, NULL);
+    }
+    return replicas;
+}
+
+void replicas_free(struct replicas *replicas)
+{
+    struct gone_peer *gone;
+
+    if (replicas == NULL)
+        return;
+    for (size_t i = 0; i < REGIONS; i++) {
+        struct replica *replica = &replicas->replicas[i];
+
+        barrier_free(replica->barrier);
+        peer_close(replica->peer);
+        peer_close(replica->stopped);
+        region_release(&replica->erased);
+    }
+    while ((gone = SLIST_FIRST(&replicas->gone)) != NULL) {
+        SLIST_REMOVE_HEAD(&replicas->gone, link);
+        peer_close(gone->peer);
+        free(gone);
+    }
+    free(replicas);
+}
+
+static struct replica *find(struct replicas *replicas, uint64_t region)
+{
+    return region < REGIONS ? &replicas->replicas[region] : NULL;
+}
+
+struct peer *replicas_find(const struct replicas *replicas, uint64_t region)
+{
+    return region < REGIONS ? atomic_load(&replicas->replicas[region].published)
+                            : NULL;
+}
+
+struct peer *replicas_find_any(const struct replicas *replicas, uint64_t region)
+{
+    return region < REGIONS ? replicas->replicas[region].peer : NULL;
+}
+
+struct barrier *replicas_barrier(const struct replicas *replicas,
+                                 uint64_t region)
+{
+    return region < REGIONS ? replicas->replicas[region].barrier : NULL;
+}
+
+static void publish(struct replica *replica)
+{
+    replica->barrier = barrier_new(replica->replicas->node, replica->peer);
+    atomic_store(&replica->published, replica->peer);
+}
+
+/* ---- erasing ---- */
+
+static void erased(struct erase *erase)
+{
+    struct replica *replica = container_of(erase, struct replica, erase);
+
+    region_release(&replica->erased);
+    replica->erasing = false;
+    node_log_event(replica->replicas->node, LOG_INFO,
+                   "region %" PRIu64
+                   ": its replica on this node was removed and erased",
+                   replica->region);
+}
+
+/* Takes over `region`. */
+static void plan_erase(struct replica *replica, struct region region,
+                       const struct tombstone *tombstone)
+{
+    replica->erasing = true;
+    replica->erased = region;
+    replica->erase = (struct erase){
+        .env = node_env(replica->replicas->node),
+        .region = &replica->erased,
+        .tombstone = *tombstone,
+        .done = erased,
+    };
+}
+
+/* The peer takes part no more; its state goes once nothing of it is under way,
+ * and what reads it elsewhere has been told. */
+static void stop_peer(struct replica *replica,
+                      const struct tombstone *tombstone)
+{
+    struct node *node = replica->replicas->node;
+    struct peer *peer = replica->peer;
+
+    assert(replica->region != REGION_PLACEMENT);
+    plan_erase(replica, region_copy(peer_region(peer)), tombstone);
+    atomic_store(&replica->published, NULL);
+    replica->peer = NULL;
+    replica->stopped = peer;
+    reader_on_replica_gone(node_reader(node), replica->region);
+    barrier_free(replica->barrier);
+    replica->barrier = NULL;
+    peer_stop(peer);
+}
+
+static void keep_memory(struct replicas *replicas, struct peer *peer)
+{
+    struct gone_peer *gone = mem_zalloc(sizeof *gone);
+
+    gone->peer = peer;
+    SLIST_INSERT_HEAD(&replicas->gone, gone, link);
+}
+
+static void look_whether_settled(struct replica *replica)
+{
+    if (replica->stopped == NULL || !peer_has_settled(replica->stopped))
+        return;
+    peer_drop(replica->stopped);
+    keep_memory(replica->replicas, replica->stopped);
+    replica->stopped = NULL;
+    erase_start(&replica->erase);
+}
+
+void replicas_on_removed(struct replicas *replicas, struct peer *peer)
+{
+    struct replica *replica = find(replicas, peer_region_id(peer));
+    struct tombstone tombstone = {.peer = peer_id(peer)};
+
+    peer_committed_position(peer, &tombstone.index, &tombstone.term);
+    stop_peer(replica, &tombstone);
+}
+
+/* ---- opening ---- */
+
+/* The entry that removed this node's peer was applied, and no more. */
+static int open_removed(struct replica *replica)
+{
+    struct env *env = node_env(replica->replicas->node);
+    struct tombstone tombstone = {0};
+    struct region region = {0};
+    struct marker marker;
+    int rc = region_state_marker(env->state, NULL, replica->region, &marker);
+
+    if (rc == 0)
+        rc =
+            region_state_descriptor(env->state, NULL, replica->region, &region);
+    if (rc != 0)
+        return rc;
+    tombstone.peer = region.peer_max;
+    tombstone.index = marker.index;
+    tombstone.term = marker.term;
+    plan_erase(replica, region, &tombstone);
+    erase_start(&replica->erase);
+    return 0;
+}
+
+/* A peer that had no state yet goes on waiting for it: its log may hold a vote
+ * that it has given. */
+static int open_without_state(struct replica *replica, struct err *e)
+{
+    struct node *node = replica->replicas->node;
+    struct env *env = node_env(node);
+    uint64_t peer_id = 0;
+    int rc = erase_leftovers(env, replica->region);
+
+    if (rc == 0)
+        rc = region_log_peer(env, replica->region, &peer_id);
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc != 0)
+        return err_set(e, rc, "region %" PRIu64 ": its log cannot be read",
+                       replica->region);
+    return peer_create(&replica->peer, node, replica->region, peer_id, e);
+}
+
+static int open_one(struct replica *replica, struct err *e)
+{
+    struct node *node = replica->replicas->node;
+    int rc = peer_open(&replica->peer, node, replica->region, e);
+
+    if (rc == ERR_NOT_FOUND)
+        return open_without_state(replica, e);
+    if (rc == ERR_FOREIGN)
+        return open_removed(replica);
+    if (rc == 0)
+        publish(replica);
+    return rc;
+}
+
+int replicas_open(struct replicas *replicas, struct err *e)
+{
+    for (size_t i = 0; i < REGIONS; i++) {
+        int rc = open_one(&replicas->replicas[i], e);
+
+        if (rc != 0)
+            return rc;
+    }
+    if (replicas_find(replicas, REGION_PLACEMENT) == NULL)
+        return err_set(e, ERR_CORRUPT, "the store has no placement group");
+    return 0;
+}
+
+/* ---- making ---- */
+
+/* What a leader, or a candidate, sends to a peer that it knows. */
+static bool may_be_first(enum raft_message_type type)
+{
+    return type == RAFT_MSG_APP || type == RAFT_MSG_HEARTBEAT ||
+           type == RAFT_MSG_VOTE || type == RAFT_MSG_PRE_VOTE;
+}
+
+static void make_peer(struct replica *replica, uint64_t peer_id)
+{
+    struct err e = ERR_INIT;
+    struct node *node = replica->replicas->node;
+    int rc = peer_create(&replica->peer, node, replica->region, peer_id, &e);
+
+    if (rc != 0)
+        env_fatal(node_env(node), e.text);
+    else
+        node_log_event(node, LOG_INFO,
+                       "region %" PRIu64 ": this node gets a replica",
+                       replica->region);
+}
+
+/* Says for a removed peer what is known to be committed. */
+static void vote_for_the_dead(struct replica *replica, uint64_t from_node,
+                              const struct raft_message *message,
+                              const struct tombstone *tombstone)
+{
+    bool pre_vote = message->type == RAFT_MSG_PRE_VOTE;
+    struct raft_message answer = {
+        .type = pre_vote ? RAFT_MSG_PRE_VOTE_RESP : RAFT_MSG_VOTE_RESP,
+        .from = message->to,
+        .to = message->from,
+        .term = message->term - pre_vote, /* the candidate's own */
+        .reject = true,
+        .known_commit = tombstone->index,
+        .known_commit_term = tombstone->term,
+    };
+
+    if ((!pre_vote && message->type != RAFT_MSG_VOTE) || tombstone->index == 0)
+        return;
+    node_send_raft(replica->replicas->node, from_node, replica->region,
+                   &answer);
+}
+
+/* There is no peer here. */
+static void on_first_message(struct replica *replica, uint64_t from_node,
+                             const struct raft_message *message)
+{
+    struct tombstone tombstone = {0};
+    int rc = tombstone_read(node_env(replica->replicas->node), replica->region,
+                            &tombstone);
+
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return;
+    if (message->to <= tombstone.peer)
+        vote_for_the_dead(replica, from_node, message, &tombstone);
+    else if (may_be_first(message->type))
+        make_peer(replica, message->to);
+}
+
+/* ---- who was removed ---- */
+
+static bool was_removed(const struct peer *peer, uint64_t peer_id)
+{
+    const struct region *region = peer_region(peer);
+
+    return peer_is_initialised(peer) && peer_id <= region->peer_max &&
+           region_find_peer(region, peer_id) == NULL;
+}
+
+static void send_note(struct replica *replica, uint64_t to, uint16_t type,
+                      struct peer_note *note)
+{
+    struct buf *header;
+
+    note->region = replica->region;
+    header = peer_note_encode(note);
+    node_send(replica->replicas->node, to, ENV_CHANNEL_RAFT, type, header,
+              NULL);
+    buf_unref(header);
+}
+
+/* Being committed it is true for ever, whatever this node forgets. */
+static void send_gone(struct replica *replica, uint64_t to, uint64_t peer_id)
+{
+    struct peer_note note = {.peer = peer_id};
+
+    peer_committed_position(replica->peer, &note.index, &note.term);
+    send_note(replica, to, WIRE_PEER_GONE, &note);
+}
+
+void replicas_on_query(struct replicas *replicas, uint64_t from_node,
+                       const struct env_packet *packet)
+{
+    struct peer_note note;
+    struct replica *replica;
+
+    if (peer_note_decode(&note, (struct slice){packet->header->data,
+                                               packet->header->size}) != 0)
+        return;
+    replica = find(replicas, note.region);
+    if (replica != NULL && replica->peer != NULL &&
+        was_removed(replica->peer, note.peer))
+        send_gone(replica, from_node, note.peer);
+}
+
+void replicas_on_gone(struct replicas *replicas,
+                      const struct env_packet *packet)
+{
+    struct peer_note note;
+    struct replica *replica;
+    struct tombstone tombstone;
+
+    if (peer_note_decode(&note, (struct slice){packet->header->data,
+                                               packet->header->size}) != 0)
+        return;
+    replica = find(replicas, note.region);
+    if (replica == NULL || replica->peer == NULL || replica->erasing ||
+        peer_id(replica->peer) != note.peer || peer_is_restoring(replica->peer))
+        return;
+    tombstone = (struct tombstone){note.peer, note.index, note.term};
+    stop_peer(replica, &tombstone);
+}
+
+/* All nodes: those of its region as it knew it may have been removed since, and
+ * one that never had state knows none. */
+static void ask_whether_removed(struct replica *replica)
+{
+    struct node *node = replica->replicas->node;
+    struct peer_note note = {.peer = peer_id(replica->peer)};
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
+
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i] != node_id(node))
+            send_note(replica, nodes[i], WIRE_PEER_QUERY, &note);
+}
+
+/* ---- inputs ---- */
+
+void replicas_on_message(struct replicas *replicas, uint64_t from_node,
+                         const struct raft_envelope *envelope)
+{
+    struct replica *replica = find(replicas, envelope->region);
+    const struct raft_message *message = &envelope->message;
+
+    if (replica == NULL || replica->erasing)
+        return;
+    if (replica->peer == NULL)
+        on_first_message(replica, from_node, message);
+    if (replica->peer == NULL || message->to != peer_id(replica->peer))
+        return; /* From the past, or for a peer that is to come. */
+    if (was_removed(replica->peer, message->from))
+        send_gone(replica, from_node, message->from);
+    else
+        peer_step(replica->peer, from_node, message);
+}
+
+bool replicas_are_erasing(const struct replicas *replicas)
+{
+    for (size_t i = 0; i < REGIONS; i++)
+        if (replicas->replicas[i].erasing)
+            return true;
+    return false;
+}
+
+void replicas_tick(struct replicas *replicas)
+{
+    for (size_t i = 0; i < REGIONS; i++) {
+        struct replica *replica = &replicas->replicas[i];
+
+        look_whether_settled(replica);
+        if (replica->peer != NULL)
+            peer_tick(replica->peer);
+    }
+}
+
+void replicas_each_second(struct replicas *replicas)
+{
+    for (size_t i = 0; i < REGIONS; i++) {
+        struct replica *replica = &replicas->replicas[i];
+
+        if (replica->peer != NULL &&
+            peer_silence_ns(replica->peer) > (uint64_t)SILENCE_MS * 1000000)
+            ask_whether_removed(replica);
+    }
+}
+
+void replicas_on_link_down(struct replicas *replicas, uint64_t node_id)
+{
+    for (size_t i = 0; i < REGIONS; i++)
+        if (replicas->replicas[i].peer != NULL)
+            peer_report_unreachable(replicas->replicas[i].peer, node_id);
+}
+
+void replicas_on_restored(struct replicas *replicas, struct peer *peer)
+{
+    struct replica *replica = find(replicas, peer_region_id(peer));
+
+    if (replica->barrier == NULL)
+        publish(replica);
+}

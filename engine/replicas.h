@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Which regions have a replica on this node: they are opened at the start,
+ * made when a leader sends to a peer that is to be here, and erased when the
+ * peer was removed from its region.
+ *
+ * A removed peer learns so from its log, or, since nobody sends to it any
+ * more, by asking: after some silence it asks all nodes, and one that has
+ * applied the removal says so. That is for ever true, because a peer id never
+ * comes back. What is left then is a tombstone, for which the node goes on to
+ * answer when it is asked for a vote: see learn_commit() in raft/election.c,
+ * without which a removed voter could be missed.
+ *
+ * Belongs to ENV_WORKER, except for what says otherwise. */
+
+#ifndef GROVEFS_ENGINE_REPLICAS_H
+#define GROVEFS_ENGINE_REPLICAS_H
+
+#include "engine/barrier.h"
+#include "engine/node.h"
+
+struct replicas;
+
+struct replicas *replicas_new(struct node *node);
+/* Opens what the store has. May block; before the worker runs. ERR_CORRUPT,
+ * ERR_VERSION, ERR_IO. */
+int replicas_open(struct replicas *replicas, struct err *e);
+void replicas_free(struct replicas *replicas); /* Takes NULL. */
+
+/* The replica of a region that has state, or NULL. Any thread; what it points
+ * to stays there as long as the node, for peer_lease_holds(). */
+struct peer *replicas_find(const struct replicas *replicas, uint64_t region);
+/* Also one without state yet. */
+struct peer *replicas_find_any(const struct replicas *replicas,
+                               uint64_t region);
+/* Of a replica that has state. */
+struct barrier *replicas_barrier(const struct replicas *replicas,
+                                 uint64_t region);
+
+bool replicas_are_erasing(const struct replicas *replicas);
+
+void replicas_tick(struct replicas *replicas); /* each TICK_MS */
+void replicas_each_second(struct replicas *replicas);
+void replicas_on_link_down(struct replicas *replicas, uint64_t node_id);
+
+void replicas_on_message(struct replicas *replicas, uint64_t from_node,
+                         const struct raft_envelope *envelope);
+/* WIRE_PEER_QUERY and WIRE_PEER_GONE. */
+void replicas_on_query(struct replicas *replicas, uint64_t from_node,
+                       const struct env_packet *packet);
+void replicas_on_gone(struct replicas *replicas,
+                      const struct env_packet *packet);
+
+/* A peer has got its first state. */
+void replicas_on_restored(struct replicas *replicas, struct peer *peer);
+/* A peer has applied its own removal. */
+void replicas_on_removed(struct replicas *replicas, struct peer *peer);
+
+#endif

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_start.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "engine/keys.h"
+#include "tests/sim/kv_mem.h"
+#include "tests/sim/sim_history.h"
+#include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_watch.h"
+
+enum { INO_BLOCK = 1 << 24 };
+
+/* ---- the stores ---- */
+
+static uint64_t draw_token(struct sim_loop *loop)
+{
+    return founding_token(sim_random(loop), UINT64_C(1700000000) * 1000000000);
+}
+
+static void found_at_once(struct sim_cluster *cluster)
+{
+    struct identity identity = {.token_count = cluster->founders.count};
+    struct err e = ERR_INIT;
+
+    for (size_t i = 0; i < cluster->founders.count; i++)
+        identity.tokens[i] = draw_token(cluster->loop);
+    identity.cluster_id =
+        founding_cluster_id(&cluster->founders, identity.tokens);
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        struct sim_node *node = &cluster->nodes[i];
+        int rc;
+
+        identity.node_id = i + 1;
+        identity.token = identity.tokens[i];
+        rc = founding_write(node->log, node->state_kv, &identity,
+                            &cluster->founders, &e);
+        assert(rc == 0);
+    }
+}
+
+void sim_start_make_stores(struct sim_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        cluster->nodes[i].log = kv_mem_new();
+        cluster->nodes[i].state_kv = kv_mem_new();
+    }
+    if (!cluster->plan->empty)
+        found_at_once(cluster);
+}
+
+/* ---- identity: what store.c does ---- */
+
+static bool read_identity(struct kv *log, struct identity *ret)
+{
+    struct key key = key_identity();
+    struct kv_value value = {0};
+    int rc = kv_get(log, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return false;
+    rc = identity_decode(ret, (struct slice){value.data, value.size});
+    assert(rc == 0);
+    kv_value_release(&value);
+    return true;
+}
+
+static void write_identity(struct kv *log, const struct identity *identity)
+{
+    struct key key = key_identity();
+    struct kv_batch *batch = kv_batch_new(log);
+    struct buf *bytes = identity_encode(identity);
+
+    kv_batch_put(batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    (void)kv_write(log, batch, KV_SYNCED, NULL); /* Does not fail yet. */
+    kv_batch_free(batch);
+    buf_unref(bytes);
+}
+
+/* A little more than half a block is left at the start, so that the next one
+ * is leased soon. */
+static void count_boot(struct sim_node *node)
+{
+    struct identity identity = {.node_id = node->number + 1};
+
+    if (!read_identity(node->log, &identity))
+        identity.token = draw_token(node->machine.loop);
+    if (node->identity.ino_bound != 0 &&
+        identity.ino_bound > node->identity.ino_bound)
+        sim_seen(SEEN_INO_LEASED);
+    identity.boot++;
+    node->ino_next = identity.ino_bound != 0 ? identity.ino_bound : 2;
+    identity.ino_bound =
+        node->ino_next + INO_BLOCK / 2 + sim_pick(node->machine.loop, 20);
+    write_identity(node->log, &identity);
+    node->identity = identity;
+}
+
+/* ---- the node: what engine_run.c does ---- */
+
+static void disk_space(void *context, struct engine_space *ret)
+{
+    const struct sim_machine *machine = &((struct sim_node *)context)->machine;
+
+    ret->bytes_total = UINT64_C(1) << 40;
+    ret->bytes_free =
+        machine->disk_full_until_ns > machine->loop->now_ns ? 0 : 1 << 30;
+}
+
+static void open_node(struct sim_node *node)
+{
+    const struct sim_plan *plan = node->cluster->plan;
+    struct node_config config = {
+        .identity = node->identity,
+        .advertise = "",
+        .op_timeout_ms = plan->op_timeout_ms,
+        .value_size_max = SIM_VALUE_MAX,
+        .log_keep = plan->log_keep,
+        .check_interval_ms = plan->check_interval_ms,
+        .results_held_max = plan->results_held_max,
+        .ino_next = node->ino_next,
+        .space = disk_space,
+        .context = node,
+    };
+    struct err e = ERR_INIT;
+
+    if (node_open(&node->node, &node->env->env, &config, &e) != 0)
+        sim_fail(node->machine.loop, "node %zu does not open: %s",
+                 node->number + 1, e.text);
+    sim_watch_start(node->cluster->watch, node);
+    node_start(node->node);
+    node->state = SIM_UP;
+    for (size_t i = 0; i < plan->nodes; i++)
+        if (node->linked[i])
+            node_on_link(node->node, i + 1, true);
+}
+
+static void founded(void *context, int status, const struct identity *identity,
+                    const char *why)
+{
+    struct sim_node *node = context;
+
+    if (status != 0)
+        sim_fail(node->machine.loop, "node %zu is refused: %s",
+                 node->number + 1, why);
+    node->identity = *identity;
+    /* A disk that fails ends the node in here. */
+    (void)founding_write(node->env->env.log, node->env->env.state, identity,
+                         &node->cluster->founders, NULL);
+    sim_seen(SEEN_FOUNDED);
+    sim_note(node->machine.loop, "node %zu: founded cluster %016" PRIx64,
+             node->number + 1, identity->cluster_id);
+    open_node(node);
+}
+
+static void start_bootstrap(struct sim_node *node)
+{
+    struct bootstrap_config config = {
+        .env = &node->env->env,
+        .identity = node->identity,
+        .founders = node->cluster->founders,
+        .done = founded,
+        .context = node,
+    };
+
+    node->state = SIM_FOUNDING;
+    node->bootstrap = bootstrap_new(&config);
+    bootstrap_start(node->bootstrap);
+}
+
+void sim_node_start(struct sim_node *node)
+{
+    assert(node->state == SIM_DOWN);
+    count_boot(node);
+    sim_note(node->machine.loop, "node %zu: start, boot %" PRIu64,
+             node->number + 1, node->identity.boot);
+    node->env = sim_env_new(&node->machine, node->log, node->state_kv);
+    node->log = node->state_kv = NULL;
+    node->starts++;
+    for (size_t i = 0; i < SIM_NODES_MAX; i++)
+        node->linked[i] = false;
+    sim_env_enter(node->env, ENV_WORKER);
+    if (node->identity.cluster_id != 0)
+        open_node(node);
+    else
+        start_bootstrap(node);
+    sim_env_leave(node->env);
+}
+
+void sim_start_on_packet(struct sim_node *node, uint64_t from,
+                         const struct env_packet *packet)
+{
+    if (node->node == NULL)
+        bootstrap_on_packet(node->bootstrap, packet);
+    else if (packet->type == WIRE_BOOT)
+        bootstrap_answer(&node->env->env, &node->identity, from, packet);
+    else
+        node_on_packet(node->node, from, packet);
+}
