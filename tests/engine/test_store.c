@@ -123,6 +123,7 @@ static void leave_damaged_store(struct fixture *f, size_t voter_count)
     f->store.identity.cluster_id = 7;
     put(f->store.state, key_region(1),
         (struct slice){bytes->data, bytes->size});
+    put(f->store.state, key_tombstone(2), slice_of("x"));
     put(f->store.log, key_hard_state(1), slice_of("x"));
     buf_unref(bytes);
     bytes = identity_encode(&f->store.identity);
@@ -142,6 +143,7 @@ static void test_a_damaged_state_is_thrown_away_and_marked(void **state)
     leave_damaged_store(f, 2);
     assert_int_equal(open_as(f, 3), 0);
     assert_false(has_key(f->store.state, key_region(1)));
+    assert_true(has_key(f->store.state, key_tombstone(2)));
     assert_true(has_key(f->store.log, key_damage(1)));
     assert_true(has_key(f->store.log, key_hard_state(1)));
     put(f->store.state, key_region(1), slice_of("new"));
