@@ -58,11 +58,13 @@ static int mark_region(struct kv_batch *batch, struct kv *log, struct kv *state,
         rc = region_decode(&damage.region,
                            (struct slice){value.data, value.size});
     kv_value_release(&value);
-    if (rc == ERR_NOT_FOUND && has_key(log, key_log_peer(region)))
-        return 0; /* It has no state yet. */
+    if (rc == ERR_NOT_FOUND && (has_key(log, key_log_peer(region)) ||
+                                has_key(state, key_tombstone(region))))
+        return 0; /* It has no state yet, or no more. */
     if (rc != 0)
         return ERR_CORRUPT;
-    if (!has_other_voter(&damage.region, peer_on(&damage.region, node_id))) {
+    if (peer_on(&damage.region, node_id) == 0 ||
+        !has_other_voter(&damage.region, peer_on(&damage.region, node_id))) {
         damage_release(&damage);
         return ERR_UNAVAILABLE;
     }

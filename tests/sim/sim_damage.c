@@ -145,20 +145,25 @@ static void strike(struct sim_damage *d)
 static void lose_all(struct sim_damage *d)
 {
     struct sim_node *node = d->node;
+    bool has[REGIONS];
     struct kv *fresh;
     int rc;
 
     for (uint64_t region = 0; region < REGIONS; region++)
-        sim_watch_harm(d->cluster->watch, node->number, region)->done =
-            node_peer(node->node, region) != NULL;
-    sim_seen(SEEN_STATE_GIVEN_UP);
+        has[region] = node_peer(node->node, region) != NULL;
     sim_node_crash(node, false, 0);
     sim_clients_on_crash(d->clients, node);
+    rc = salvage_mark(node->log, node->state_kv, node->number + 1, 1);
+    if (rc == ERR_UNAVAILABLE)
+        return; /* The only voter of the other region: kept. */
+    assert(rc == 0);
     fresh = kv_mem_new();
     rc = salvage_tombstones(node->state_kv, fresh);
     assert(rc == 0);
-    rc = salvage_mark(node->log, node->state_kv, node->number + 1, 1);
-    assert(rc == 0);
+    for (uint64_t region = 0; region < REGIONS; region++)
+        sim_watch_harm(d->cluster->watch, node->number, region)->done =
+            has[region];
+    sim_seen(SEEN_STATE_GIVEN_UP);
     kv_close(node->state_kv);
     node->state_kv = fresh;
 }
