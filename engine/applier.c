@@ -18,6 +18,10 @@ struct applier {
     struct marker marker;
     struct results *results;
     struct kv_batch *batch; /* reused */
+    bool corrupt;           /* rule 4 */
+    void (*on_check)(void *context, uint64_t index,
+                     const struct command *command);
+    void *on_check_context;
 };
 
 struct applier *applier_new(struct env *env, uint64_t region)
@@ -27,6 +31,7 @@ struct applier *applier_new(struct env *env, uint64_t region)
     applier->env = env;
     applier->region = region;
     applier->batch = kv_batch_new(env->state);
+    applier->corrupt = true;
     return applier;
 }
 
@@ -61,8 +66,18 @@ int applier_reload(struct applier *applier)
         return rc;
     results_free(applier->results);
     applier->results = NULL;
-    return results_open(&applier->results, applier->env->state,
-                        applier->region);
+    rc = results_open(&applier->results, applier->env->state, applier->region);
+    applier->corrupt = rc != 0;
+    return rc;
+}
+
+void applier_watch(struct applier *applier,
+                   void (*on_check)(void *context, uint64_t index,
+                                    const struct command *command),
+                   void *context)
+{
+    applier->on_check = on_check;
+    applier->on_check_context = context;
 }
 
 const struct marker *applier_marker(const struct applier *applier)
@@ -112,7 +127,7 @@ static uint64_t next_version(const struct applier *applier,
     return command->stamp > next ? command->stamp : next;
 }
 
-static bool is_fatal(int rc)
+static bool is_of_store(int rc)
 {
     return rc == ERR_CORRUPT || rc == ERR_IO || rc == ERR_NO_MEMORY;
 }
@@ -133,7 +148,9 @@ static int execute(struct applier *applier, const struct command *command,
 
     if (rc != 0 && !x.keep)
         kv_batch_clear(applier->batch);
-    if (!is_fatal(rc)) {
+    if (rc == ERR_VERSION)
+        rc = ERR_CORRUPT; /* Whatever it is, this program did not write it. */
+    if (!is_of_store(rc)) {
         *ret_result = result_encode(&result);
         assert(*ret_result != NULL);
         /* Failures too: a second copy must not succeed after the first one
@@ -146,9 +163,9 @@ static int execute(struct applier *applier, const struct command *command,
     return rc;
 }
 
-static int answer_canceled(struct buf **ret_result)
+static int answer_only(int status, struct buf **ret_result)
 {
-    struct result result = {.status = ERR_CANCELED};
+    struct result result = {.status = status};
 
     *ret_result = result_encode(&result);
     return 0;
@@ -162,39 +179,65 @@ static int apply_command(struct applier *applier, const struct command *command,
     if (command->node != 0)
         rc = results_find(applier->results, command, ret_result);
     if (rc == ERR_CANCELED)
-        return answer_canceled(ret_result);
+        return answer_only(ERR_CANCELED, ret_result);
     if (rc != ERR_NOT_FOUND)
         return rc;
     *version = next_version(applier, command);
     return execute(applier, command, *version, ret_result);
 }
 
-int applier_apply(struct applier *applier, const struct raft_entry *entry,
-                  struct buf **ret_result)
+static int apply_decoded(struct applier *applier,
+                         const struct raft_entry *entry,
+                         const struct command *command, struct buf **ret_result)
 {
-    struct command command = {0};
     uint64_t version = applier->marker.version;
     struct buf *result = NULL;
-    int rc = 0;
+    int rc = apply_command(applier, command, &version, &result);
 
-    if (entry->data != NULL) {
-        rc = command_decode(
-            &command, (struct slice){entry->data->data, entry->data->size});
-        if (rc == 0)
-            rc = apply_command(applier, &command, &version, &result);
-        command_release(&command);
+    if (rc == ERR_CORRUPT) {
+        applier->corrupt = true;
+        return rc;
     }
-    if (rc != 0) {
-        buf_unref(result);
+    if (rc != 0)
         return fail(applier, entry, rc);
-    }
     rc = finish(applier, entry, version);
     if (rc != 0) {
         buf_unref(result);
         return rc;
     }
+    if (command->op == COMMAND_CHECK || command->op == COMMAND_VERIFY)
+        applier->on_check(applier->on_check_context, entry->index, command);
     *ret_result = result;
     return 0;
+}
+
+int applier_apply(struct applier *applier, const struct raft_entry *entry,
+                  struct buf **ret_result)
+{
+    struct command command = {0};
+    int rc;
+
+    if (applier->corrupt)
+        return ERR_CORRUPT;
+    if (entry->data == NULL)
+        return finish(applier, entry, applier->marker.version);
+    rc = command_decode(&command,
+                        (struct slice){entry->data->data, entry->data->size});
+    if (rc != 0)
+        return fail(applier, entry, ERR_PROTOCOL);
+    rc = apply_decoded(applier, entry, &command, ret_result);
+    command_release(&command);
+    return rc;
+}
+
+int applier_skip(struct applier *applier, const struct raft_entry *entry,
+                 struct buf **ret_result)
+{
+    assert(applier->corrupt);
+
+    applier->corrupt = false;
+    (void)answer_only(ERR_CORRUPT, ret_result);
+    return finish(applier, entry, applier->marker.version);
 }
 
 int applier_apply_region(struct applier *applier,
@@ -203,6 +246,8 @@ int applier_apply_region(struct applier *applier,
 {
     struct key key = key_region(applier->region);
 
+    if (applier->corrupt)
+        return ERR_CORRUPT;
     if (region != NULL)
         kv_batch_put(applier->batch, key_slice(&key),
                      (struct slice){region->data, region->size});

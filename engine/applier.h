@@ -7,6 +7,8 @@
  * 2. Entries are applied once each, in the order of the log; after a restart
  *    from the marker on.
  * 3. The same entries give the same state on every replica: see exec.h.
+ * 4. Behind an entry that met a damaged record nothing is applied until the
+ *    state is replaced.
  *
  * Belongs to ENV_APPLY, apart from applier_open() before it is first used. */
 
@@ -23,18 +25,33 @@ struct applier;
 /* Reads marker and remembered results. ERR_NOT_FOUND: no such region here;
  * ERR_CORRUPT, ERR_IO. */
 int applier_open(struct applier **ret, struct env *env, uint64_t region);
-/* Of a replica that has no state yet: nothing is applied. */
+/* Of a replica that has no state yet, or a damaged one: nothing is applied
+ * until it is reloaded. */
 struct applier *applier_new(struct env *env, uint64_t region);
 void applier_free(struct applier *applier); /* Takes NULL. */
+
+/* Has `on_check` called right behind each entry with a command of the
+ * consistency check, before the next one is applied. */
+void applier_watch(struct applier *applier,
+                   void (*on_check)(void *context, uint64_t index,
+                                    const struct command *command),
+                   void *context);
 
 /* How far it is applied. */
 const struct marker *applier_marker(const struct applier *applier);
 
 /* Applies the next normal entry. `*ret_result` is the encoded result, for
- * whoever waits, or NULL for an entry without a command. A failing store or
- * an undecodable entry ends the node (env_fatal) and returns the code. */
+ * whoever waits, or NULL for an entry without a command. ERR_CORRUPT: a record
+ * that the command needs is damaged; nothing has changed, see rule 4. A failing
+ * store or an undecodable entry ends the node (env_fatal) and returns another
+ * code. */
 int applier_apply(struct applier *applier, const struct raft_entry *entry,
                   struct buf **ret_result);
+
+/* In place of rule 4, for the only replica that there is: the entry that just
+ * met a damaged record is answered with ERR_CORRUPT and has no effect. */
+int applier_skip(struct applier *applier, const struct raft_entry *entry,
+                 struct buf **ret_result);
 
 /* Applies a membership entry: stores the region's new descriptor, encoded,
  * with the marker. `region` NULL stores only the marker. */

@@ -100,6 +100,40 @@ static bool changes_from_pb(struct catalog_change *to, size_t *ret_count,
     return true;
 }
 
+/* ---- Verdicts --------------------------------------------------------- */
+
+static Grove__Verdict *verdict_to_pb(Grove__Verdict *to,
+                                     const struct verdict *from)
+{
+    assert(from->right_count <= REGION_PEERS_MAX);
+    assert(from->wrong_count <= REGION_PEERS_MAX);
+    if (from->index == 0)
+        return NULL;
+
+    *to = (Grove__Verdict)GROVE__VERDICT__INIT;
+    to->index = from->index;
+    to->hash = from->hash;
+    to->right = codec_numbers(from->right);
+    to->n_right = from->right_count;
+    to->wrong = codec_numbers(from->wrong);
+    to->n_wrong = from->wrong_count;
+    return to;
+}
+
+static bool verdict_from_pb(struct verdict *to, const Grove__Verdict *from)
+{
+    *to = (struct verdict){0};
+    if (from == NULL)
+        return true;
+    to->index = from->index;
+    to->hash = from->hash;
+    return from->index != 0 &&
+           numbers_from_pb(to->right, &to->right_count, REGION_PEERS_MAX,
+                           from->right, from->n_right) &&
+           numbers_from_pb(to->wrong, &to->wrong_count, REGION_PEERS_MAX,
+                           from->wrong, from->n_wrong);
+}
+
 /* ---- Commands --------------------------------------------------------- */
 
 struct pb_command {
@@ -107,6 +141,7 @@ struct pb_command {
     Grove__Attr set;
     struct pb_txn txn;
     struct pb_changes changes;
+    Grove__Verdict verdict;
 };
 
 static void numbers_to_pb(Grove__Command *to, const struct command *from)
@@ -151,14 +186,16 @@ struct buf *command_encode(const struct command *command)
     m->changes = changes_to_pb(&message.changes, command->changes,
                                command->change_count);
     m->n_changes = command->change_count;
+    m->verdict = verdict_to_pb(&message.verdict, &command->verdict);
     return frame_pack(&m->base, command->data);
 }
 
-/* A new last one of either kind is to be named here. */
+/* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_NODE_UPDATE ||
-           (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION);
+    return op <= COMMAND_VERIFY ||
+           (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
+           op == COMMAND_START_CHECK;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -200,7 +237,8 @@ static bool command_from_pb(struct command *to, const Grove__Command *from)
            to->address.size <= CODEC_ADDRESS_SIZE_MAX &&
            name_is_valid(to->address) && txn_from_pb(&to->txn, from->txn) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
-                           from->n_changes);
+                           from->n_changes) &&
+           verdict_from_pb(&to->verdict, from->verdict);
 }
 
 static_assert((int)XATTR_NAME_SIZE_MAX == (int)NAME_SIZE_MAX,

@@ -44,6 +44,9 @@ enum command_op {
     COMMAND_DIR_REMOVEXATTR = 15,
     COMMAND_LEASE_IDS = 16,   /* `size` namespace ids → first_id */
     COMMAND_NODE_UPDATE = 17, /* `node` has `address` */
+    /* In any region, from its leader: see check.h. They change nothing. */
+    COMMAND_CHECK = 18,  /* each replica hashes its state behind this entry */
+    COMMAND_VERIFY = 19, /* takes `verdict` */
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -51,12 +54,19 @@ enum command_op {
     COMMAND_READDIR = 35,
     COMMAND_GETXATTR = 36,
     COMMAND_LISTXATTR = 37,
-    COMMAND_DECISION = 38 /* of a transaction → decided, committed */
+    COMMAND_DECISION = 38, /* of a transaction → decided, committed */
+    /* Asked of a region's leader, which sees to it: see control.h. */
+    COMMAND_START_CHECK = 64
 };
 
 static inline bool command_is_read(enum command_op op)
 {
-    return op >= COMMAND_LOOKUP;
+    return op >= COMMAND_LOOKUP && op <= COMMAND_DECISION;
+}
+
+static inline bool command_is_control(enum command_op op)
+{
+    return op >= COMMAND_START_CHECK;
 }
 
 /* Whether it takes disk space: refused while the disks are full. What frees
@@ -79,6 +89,18 @@ struct catalog_change {
     uint64_t parent;
     struct slice name;
     struct attr attr;
+};
+
+/* What a consistency check has found: the nodes whose replicas had this hash
+ * behind the entry `index`, and those that had another one. No right one:
+ * they differ, and no majority agrees. */
+struct verdict {
+    uint64_t index;
+    uint64_t hash;
+    uint64_t right[REGION_PEERS_MAX];
+    size_t right_count;
+    uint64_t wrong[REGION_PEERS_MAX];
+    size_t wrong_count;
 };
 
 struct command {
@@ -108,6 +130,7 @@ struct command {
     bool commit; /* RESOLVE: how it was decided */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
+    struct verdict verdict;
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */

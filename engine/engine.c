@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/check.h"
 #include "engine/engine_impl.h"
 #include "engine/flow.h"
 #include "engine/reader.h"
@@ -77,6 +78,10 @@ static int set_options(struct engine *engine,
                                  : value_size_default;
     engine->log_keep =
         config->log_keep != 0 ? config->log_keep : LOG_KEEP_DEFAULT;
+    engine->check_interval_ms = config->check_interval_ms == ENGINE_NEVER ? 0
+                                : config->check_interval_ms != 0
+                                    ? config->check_interval_ms
+                                    : (uint64_t)CHECK_INTERVAL_DEFAULT_S * 1000;
     engine->on_fatal = config->on_fatal;
     engine->on_fatal_context = config->on_fatal_context;
     if (config->peers == NULL)

@@ -108,6 +108,9 @@ enum request_kind {
     REQUEST_SETXATTR,    /* ino, dir, name, xattr, data, flags
                           * XATTR_CREATE, XATTR_REPLACE */
     REQUEST_REMOVEXATTR, /* ino, dir, name, xattr */
+    REQUEST_CONTROL,     /* table, data: a text for a control file; comes back
+                          * when it is done. ERR_INVALID, ERR_NOT_FOUND: for
+                          * the reason in words see /.cluster/log */
     REQUEST_KINDS
 };
 
@@ -148,6 +151,7 @@ enum engine_table {
     TABLE_LAG,
     TABLE_LOG,
     TABLE_METRICS,
+    TABLE_CHECK, /* takes texts, too: grovefs-cluster(7) */
     TABLES
 };
 
@@ -195,6 +199,8 @@ struct dirent_view {
 bool dirent_next(const struct buf *data, size_t *position,
                  struct dirent_view *ret_entry);
 
+#define ENGINE_NEVER UINT64_MAX
+
 /* Options, as texts from the command line or the configuration file. NULL or
  * 0 means the default in grovefs(8). */
 struct engine_config {
@@ -206,6 +212,8 @@ struct engine_config {
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
     uint64_t log_keep; /* applied log entries kept for lagging replicas */
+    uint64_t check_interval_ms; /* between consistency checks of a region;
+                                 * ENGINE_NEVER: only when asked for */
     /* The store cannot be trusted any more; called once, on any thread, with
      * a reason in words. The process is to end without serving anything. */
     void (*on_fatal)(void *context, const char *reason);

@@ -33,7 +33,8 @@ struct engine {
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
     uint64_t log_keep;
-    int listen_fd; /* the transport's after the start; -1: none */
+    uint64_t check_interval_ms; /* 0: never */
+    int listen_fd;              /* the transport's after the start; -1: none */
     void (*on_fatal)(void *context, const char *reason);
     void *on_fatal_context;
 

@@ -290,6 +290,7 @@ static void open_node(struct engine *engine)
         .op_timeout_ms = engine->op_timeout_ms,
         .value_size_max = engine->value_size_max,
         .log_keep = engine->log_keep,
+        .check_interval_ms = engine->check_interval_ms,
         .results_held_max = RESULTS_HELD_DEFAULT,
         .ino_next = engine->store.ino_next,
         .space = engine_space_of,

@@ -16,7 +16,7 @@ static void fill(struct kv_batch *batch, uint64_t region)
     struct key begin = key_log_entry(region, 0);
     struct key end = key_log_entry(region, UINT64_MAX);
     struct key keys[] = {key_hard_state(region), key_log_start(region),
-                         key_log_peer(region)};
+                         key_log_peer(region), key_damage(region)};
 
     kv_batch_delete_range(batch, key_slice(&begin), key_slice(&end));
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)

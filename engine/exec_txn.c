@@ -369,11 +369,14 @@ static int uncount(struct exec *x, uint64_t nsid, int change)
     rc = exec_get_raw_namespace(x, nsid, &record);
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? 0 : rc;
-    assert(record.entry_count > 0);
-    record.entry_count--;
-    exec_put_namespace(x, &record);
+    if (record.entry_count > 0) {
+        record.entry_count--;
+        exec_put_namespace(x, &record);
+    } else {
+        rc = ERR_CORRUPT;
+    }
     namespace_release(&record);
-    return 0;
+    return rc;
 }
 
 static int reopen_namespace(struct exec *x, uint64_t nsid)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/control.h"
 #include "engine/keys.h"
 #include "engine/reader.h"
 #include "engine/router.h"
@@ -28,6 +29,7 @@ struct flow {
     struct router_call call;
     struct settle settle;
     struct txn_op txn;
+    struct control_op control;
     bool waiting; /* for room in the regions' memory of results */
     struct env_timer wait_deadline;
     TAILQ_ENTRY(flow) link;
@@ -171,6 +173,7 @@ static void forget_flow(struct flow *flow)
     router_cancel(node_router(node), &flow->call);
     settle_cancel(&flow->settle);
     txns_detach(&flow->txn);
+    control_cancel(&flow->control);
     HASH_DELETE(by_id, flow->flows->running, flow);
     free(flow);
 }
@@ -371,11 +374,30 @@ static void render(struct flow *flow)
     buf_unref(result.data_buf);
 }
 
+static void controlled(struct control_op *control, int status)
+{
+    end(container_of(control, struct flow, control), status,
+        &(struct result){.status = status});
+}
+
+static void control(struct flow *flow)
+{
+    const struct request *request = flow->request;
+
+    flow->control.deadline_ns = flow->deadline_ns;
+    flow->control.done = controlled;
+    control_start(&flow->control, flow->flows->node, request->table,
+                  (struct slice){request->data->data, request->data->size});
+}
+
 static void start(struct flow *flow)
 {
     switch (flow->request->kind) {
     case REQUEST_RENDER:
         render(flow);
+        return;
+    case REQUEST_CONTROL:
+        control(flow);
         return;
     case REQUEST_MKDIR:
         txn_start(flow, TXN_MKDIR);

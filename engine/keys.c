@@ -155,6 +155,11 @@ struct key key_marker(uint64_t region)
     return numbered("s", &region, 1);
 }
 
+struct key key_damage(uint64_t region)
+{
+    return numbered("D", &region, 1);
+}
+
 struct key key_tombstone(uint64_t region)
 {
     return numbered("g", &region, 1);

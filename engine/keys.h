@@ -23,6 +23,7 @@
  *
  * In log/:
  *
+ *   'D' region                   this node's replica is damaged
  *   'H' region                   hard state
  *   'I'                          identity of the store
  *   'L' region index             a log entry
@@ -82,6 +83,7 @@ struct key key_region(uint64_t region);
 struct key key_marker(uint64_t region);
 struct key key_tombstone(uint64_t region);
 
+struct key key_damage(uint64_t region);
 struct key key_hard_state(uint64_t region);
 struct key key_identity(void);
 struct key key_log_entry(uint64_t region, uint64_t index);

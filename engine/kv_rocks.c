@@ -31,6 +31,7 @@ struct rocks_batch {
 
 struct rocks_iter {
     struct kv_iter iter;
+    struct kv_rocks *rocks;
     rocksdb_iterator_t *cursor;
     rocksdb_readoptions_t *read; /* RocksDB points into it, */
     char bounds[];               /* and into these: lower, then upper. */
@@ -100,12 +101,28 @@ int kv_rocks_fatal(struct kv_rocks *rocks, char *message, const char *what,
     int code = kv_rocks_error(message, what, &reason);
     int none = 0;
 
+    if (code == ERR_CORRUPT)
+        kv_rocks_note_damage(rocks);
     (void)err_prefix(&reason, code, "store '%s'", rocks->dir);
     (void)err_set(e, code, "%s", reason.text);
     if (atomic_compare_exchange_strong(&rocks->failed, &none, code) &&
         rocks->on_fatal != NULL)
         rocks->on_fatal(rocks->on_fatal_context, reason.text);
     return code;
+}
+
+/* Only RocksDB's text names the bad file, and few callers get it. */
+static int read_failed(struct kv_rocks *rocks, char *message, const char *what,
+                       struct err *e)
+{
+    struct err reason = ERR_INIT;
+    int code = kv_rocks_error(message, what, &reason);
+
+    log_line(LOG_ERROR, "store", "dir=%s error=\"%s\"", rocks->dir,
+             reason.text);
+    if (code == ERR_CORRUPT)
+        kv_rocks_note_damage(rocks);
+    return err_set(e, code, "%s", reason.text);
 }
 
 static int refuse_after_failure(struct kv_rocks *rocks, struct err *e)
@@ -131,14 +148,8 @@ static int read_value(struct kv_rocks *rocks, rocksdb_readoptions_t *options,
     rocksdb_pinnableslice_t *pin =
         rocksdb_get_pinned(rocks->db, options, key.data, key.size, &message);
 
-    if (message != NULL) {
-        struct err e = ERR_INIT;
-        int code = kv_rocks_error(message, "read", &e);
-
-        /* Only RocksDB's text names the bad file, and no caller gets it. */
-        log_line(LOG_ERROR, "store", "dir=%s error=\"%s\"", rocks->dir, e.text);
-        return code;
-    }
+    if (message != NULL)
+        return read_failed(rocks, message, "read", NULL);
     if (pin == NULL)
         return ERR_NOT_FOUND;
 
@@ -355,10 +366,11 @@ static struct slice iter_value(const struct kv_iter *iter)
 
 static int iter_status(const struct kv_iter *iter, struct err *e)
 {
+    const struct rocks_iter *i = (const void *)iter;
     char *message = NULL;
 
-    rocksdb_iter_get_error(cursor_of(iter), &message);
-    return message == NULL ? 0 : kv_rocks_error(message, "iterate", e);
+    rocksdb_iter_get_error(i->cursor, &message);
+    return message == NULL ? 0 : read_failed(i->rocks, message, "iterate", e);
 }
 
 static const struct kv_iter_ops iter_ops = {
@@ -399,7 +411,8 @@ static struct kv_iter *rocks_iter_new(struct kv *kv,
     if (snapshot != NULL)
         rocksdb_readoptions_set_snapshot(i->read,
                                          snapshot_of(snapshot)->moment);
-    i->cursor = rocksdb_create_iterator(rocks_of(kv)->db, i->read);
+    i->rocks = rocks_of(kv);
+    i->cursor = rocksdb_create_iterator(i->rocks->db, i->read);
     return &i->iter;
 }
 

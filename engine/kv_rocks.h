@@ -50,6 +50,11 @@ struct kv_rocks_config {
 int kv_rocks_open(struct kv **ret, const struct kv_rocks_config *config,
                   struct err *e);
 
+/* Whether the store in `dir` has ever met a block with a wrong checksum: a note
+ * of it is kept beside RocksDB's files. Such a file cannot be mended, and once
+ * a compaction meets it no write succeeds any more. */
+bool kv_rocks_was_damaged(const char *dir);
+
 /* One of RocksDB's numbers, such as "rocksdb.estimate-num-keys". False when
  * it has none of that name. `kv` was opened by kv_rocks_open(). */
 bool kv_rocks_property(struct kv *kv, const char *name, uint64_t *ret_value);

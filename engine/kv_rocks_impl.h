@@ -20,6 +20,7 @@ struct kv_rocks {
     void (*on_fatal)(void *context, const char *reason);
     void *on_fatal_context;
     atomic_int failed; /* 0, or the code of the first failed write */
+    atomic_bool damage_noted;
 
     rocksdb_t *db;
     rocksdb_options_t *options;
@@ -38,6 +39,9 @@ int kv_rocks_error(char *message, const char *what, struct err *e);
  * said once to on_fatal. */
 int kv_rocks_fatal(struct kv_rocks *rocks, char *message, const char *what,
                    struct err *e);
+
+/* Leaves the note that kv_rocks_was_damaged() finds. Any thread. */
+void kv_rocks_note_damage(struct kv_rocks *rocks);
 
 /* kv_ops.ingest_new. */
 int kv_rocks_ingest_new(struct kv *kv, struct kv_ingest **ret, struct err *e);

@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include <unistd.h>
 
 #include "engine/thread.h"
+#include "raft/base/log.h"
 #include "raft/base/mem.h"
 
 enum {
@@ -164,6 +166,37 @@ static int open_database(struct kv_rocks *rocks, struct err *e)
     if (code == ERR_BUSY)
         return err_set(e, code, "it is in use by another process");
     return err_set(e, code, "%s/: %s", folder_name(rocks->dir), reason.text);
+}
+
+/* ---- the note of damage ---- */
+
+static const char note_name[] = "DAMAGED";
+
+/* Without it the next start would not know; it can do no more than try. */
+void kv_rocks_note_damage(struct kv_rocks *rocks)
+{
+    char *path;
+    int fd;
+
+    if (atomic_exchange(&rocks->damage_noted, true))
+        return;
+    path = path_join(rocks->dir, note_name);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || fsync(fd) != 0)
+        log_line(LOG_ERROR, "store", "cannot write '%s': %s", path,
+                 strerror(errno));
+    if (fd >= 0)
+        (void)close(fd); /* It was synced, or that was told. */
+    free(path);
+}
+
+bool kv_rocks_was_damaged(const char *dir)
+{
+    char *path = path_join(dir, note_name);
+    bool noted = access(path, F_OK) == 0;
+
+    free(path);
+    return noted;
 }
 
 /* Removes what a process that died in the middle of an ingest has left. */

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/check.h"
 #include "engine/event_log.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
@@ -101,6 +102,9 @@ void node_close(struct node *node)
 
 void node_stop(struct node *node)
 {
+    for (size_t i = 0; i < REGIONS; i++)
+        if (node_peer(node, i) != NULL)
+            check_stop(peer_check(node_peer(node, i)));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
     flows_stop(node->flows);
@@ -355,6 +359,15 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     router_on_leader_change(node->router, region, leader);
     if (leader != 0 && node_barrier(node, region) != NULL)
         barrier_on_leader_change(node_barrier(node, region));
+}
+
+/* ---- damage ---- */
+
+void node_on_damage(struct node *node, struct peer *peer)
+{
+    status_board_tick(node->board);
+    snapshots_on_damage(node->snapshots, peer_region_id(peer));
+    reader_on_damage(node->reader);
 }
 
 /* ---- the pieces ---- */

@@ -60,8 +60,9 @@ struct node_config {
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
     uint64_t log_keep;
-    uint64_t ino_next;         /* of the block leased on disk */
-    uint64_t results_held_max; /* that a region remembers for this node */
+    uint64_t check_interval_ms; /* between consistency checks; 0: none */
+    uint64_t ino_next;          /* of the block leased on disk */
+    uint64_t results_held_max;  /* that a region remembers for this node */
     /* What only the host knows; may be NULL. */
     void (*space)(void *context, struct engine_space *ret);
     void (*metrics)(void *context, FILE *out);
@@ -130,6 +131,10 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
 
 /* The leader of a region has changed, as this node sees it. */
 void node_on_leader_change(struct node *node, struct peer *peer);
+
+/* A replica on this node was found damaged: others are told, streams from it
+ * and reads of it end. */
+void node_on_damage(struct node *node, struct peer *peer);
 
 /* How a request has ended: counted, and failures that the user cannot explain
  * by himself are put into /.cluster/log. */

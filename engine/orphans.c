@@ -152,7 +152,7 @@ void orphans_tick(struct orphans *orphans)
     struct key decisions = key_decision(0, 0, 0);
     struct key behind = key_decision(UINT64_MAX, UINT64_MAX, UINT64_MAX);
 
-    if (peer == NULL || !peer_is_leader(peer))
+    if (peer == NULL || !peer_is_serving(peer))
         return;
     look_at_all(orphans, (struct slice){"x", 1}, (struct slice){"y", 1},
                 look_at_intent);

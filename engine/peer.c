@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/check.h"
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
 #include "engine/region_state.h"
+#include "engine/status.h"
 
 enum {
     MESSAGE_SIZE_MAX = 1024 * 1024,
@@ -96,7 +98,6 @@ static void repair_log(struct peer *peer)
 
 static int start_raft(struct peer *peer)
 {
-    const struct marker *marker = applier_marker(peer->applier);
     bool alone =
         peer->region.voter_count == 1 && peer->region.voters[0] == peer->id;
     struct raft_config config = {
@@ -115,7 +116,7 @@ static int start_raft(struct peer *peer)
         .inflight_bytes_max = INFLIGHT_BYTES_MAX,
         .uncommitted_size_max = UNCOMMITTED_BYTES_MAX,
         .committed_size_per_ready_max = COMMITTED_BYTES_PER_READY_MAX,
-        .applied = marker->index,
+        .applied = peer_applied_at_start(peer),
         .random_seed = env_random(peer->env),
         .storage_ops = &peer_storage_ops,
         .storage = peer,
@@ -126,8 +127,8 @@ static int start_raft(struct peer *peer)
 
     if (rc != 0)
         return rc;
-    peer->applied_index = marker->index;
-    atomic_store(&peer->moment, marker->index);
+    peer->applied_index = config.applied;
+    atomic_store(&peer->moment, config.applied);
     peer->leaderless_since_ns = env_mono_ns(peer->env);
     peer->leader_heard_ns = env_mono_ns(peer->env);
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
@@ -151,6 +152,7 @@ static struct peer *peer_new(struct node *node, uint64_t region)
     atomic_init(&peer->lease_until_ns, 0);
     atomic_init(&peer->read_until_ns, 0);
     atomic_init(&peer->moment, 0);
+    peer->check = check_new(node, peer, region);
     return peer;
 }
 
@@ -161,7 +163,8 @@ static int open_log(struct peer *peer)
 
     if (rc != 0)
         return rc;
-    repair_log(peer);
+    if (!peer->damaged)
+        repair_log(peer);
     return start_raft(peer);
 }
 
@@ -169,10 +172,8 @@ int peer_open(struct peer **ret, struct node *node, uint64_t region,
               struct err *e)
 {
     struct peer *peer = peer_new(node, region);
-    int rc = peer_load_region(peer);
+    int rc = peer_load_state(peer);
 
-    if (rc == 0)
-        rc = applier_open(&peer->applier, peer->env, region);
     if (rc == 0)
         rc = open_log(peer);
     if (rc != 0) {
@@ -194,6 +195,7 @@ int peer_create(struct peer **ret, struct node *node, uint64_t region,
     peer->id = peer_id;
     peer->region.id = region;
     peer->applier = applier_new(peer->env, region);
+    applier_watch(peer->applier, check_on_command, peer->check);
     rc = open_log(peer);
     if (rc != 0) {
         peer_close(peer);
@@ -213,6 +215,8 @@ void peer_stop(struct peer *peer)
     atomic_store(&peer->read_until_ns, 0);
     peer_fail_proposals(peer, ERR_NOT_LEADER);
     peer_fail_index_requests(peer);
+    check_on_deposed(peer->check);
+    check_stop(peer->check);
 }
 
 bool peer_has_settled(const struct peer *peer)
@@ -244,6 +248,7 @@ void peer_close(struct peer *peer)
         return;
     peer_stop(peer);
     peer_drop(peer);
+    check_free(peer->check);
     free(peer);
 }
 
@@ -275,6 +280,8 @@ void peer_tick(struct peer *peer)
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     peer_check_raft(peer, raft_tick(peer->raft));
     peer_compact(peer);
+    peer_damage_tick(peer);
+    check_tick(peer->check);
     peer_wake(peer);
 }
 
@@ -316,7 +323,7 @@ void peer_read_index(struct peer *peer, struct index_request *request)
 {
     int rc;
 
-    if (!peer_is_leader(peer)) {
+    if (!peer_is_serving(peer)) {
         request->done(request, ERR_NOT_LEADER, 0);
         return;
     }
@@ -350,7 +357,8 @@ void peer_fail_index_requests(struct peer *peer)
 void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
                        uint64_t index)
 {
-    if (peer->applied_index >= index && peer->install == NULL) {
+    if (peer->applied_index >= index && peer->install == NULL &&
+        !peer->damaged) {
         waiter->done(waiter);
         return;
     }
@@ -376,7 +384,7 @@ void peer_on_applied(struct peer *peer, uint64_t index)
     peer->applied_index = index;
     atomic_store(&peer->moment, index);
     peer->applied_wall_ns = (int64_t)env_wall_ns(peer->env);
-    if (peer->install != NULL)
+    if (peer->install != NULL || peer->damaged)
         return;
     for (waiter = TAILQ_FIRST(&peer->applied_waiters); waiter != NULL;
          waiter = next) {
@@ -407,6 +415,14 @@ static bool transfer_to(struct peer *peer, uint64_t peer_id)
     return rc == 0;
 }
 
+/* As its node has said: it could not serve, and would hand over in turn. */
+static bool is_damaged(const struct peer *peer, uint64_t peer_id)
+{
+    return status_board_state(node_status_board(peer->node),
+                              peer_node_of(peer, peer_id),
+                              peer->region_id) == PEER_DAMAGED;
+}
+
 bool peer_transfer(struct peer *peer, uint64_t node_id)
 {
     if (!peer_is_leader(peer))
@@ -414,7 +430,8 @@ bool peer_transfer(struct peer *peer, uint64_t node_id)
     for (size_t i = 0; i < peer->region.peer_count; i++) {
         const struct region_peer *other = &peer->region.peers[i];
 
-        if (other->node == node_id && other->role == PEER_VOTER)
+        if (other->node == node_id && other->role == PEER_VOTER &&
+            !is_damaged(peer, other->id))
             return transfer_to(peer, other->id);
     }
     return false;
@@ -431,7 +448,7 @@ bool peer_transfer_away(struct peer *peer)
 
         raft_peer_at(peer->raft, i, &other);
         if (other.id != peer->id && !other.learner && other.recent_active &&
-            other.match > best.match)
+            other.match > best.match && !is_damaged(peer, other.id))
             best = other;
     }
     return best.id != 0 && transfer_to(peer, best.id);
@@ -451,7 +468,7 @@ void peer_publish_lease(struct peer *peer)
     uint64_t until_ns = 0;
 
     if (raft_role(raft) == RAFT_LEADER && clock != 0 && peer->install == NULL &&
-        !raft_lease_blocked(raft) &&
+        !peer->damaged && !raft_lease_blocked(raft) &&
         raft_term_at(raft, peer->applied_index) == raft_term(raft))
         until_ns = clock + lease_ns;
     atomic_store(&peer->lease_until_ns, until_ns);

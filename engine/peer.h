@@ -12,7 +12,8 @@
  * 2. Entries are applied in order, and only durable ones (raft.h sees to it).
  * 3. A proposal is answered exactly once: by its result, or by ERR_NOT_LEADER
  *    with what is known about its fate.
- * 4. While a snapshot replaces state/, nothing is applied and nothing read.
+ * 4. While a snapshot replaces state/, nothing is applied and nothing read;
+ *    nor while state/ is known to be damaged: see peer_damage.c.
  *
  * Belongs to ENV_WORKER, except for what says otherwise. */
 
@@ -28,6 +29,8 @@
 #include "engine/record.h"
 #include "engine/wire.h"
 #include "raft/raft.h"
+
+struct check;
 
 enum {
     TICK_MS = 100,
@@ -46,8 +49,8 @@ struct proposal {
      * ERR_NOT_LEADER or ERR_DROPPED; `in_log`: it may still be applied. */
     void (*done)(struct proposal *proposal, int status, bool in_log,
                  struct buf *result);
-    uint64_t index; /* private from here on */
-    uint64_t term;
+    uint64_t index; /* when it was applied: where */
+    uint64_t term;  /* private from here on */
     TAILQ_ENTRY(proposal) link;
 };
 
@@ -114,6 +117,17 @@ bool peer_transfer_away(struct peer *peer);
 void peer_report_unreachable(struct peer *peer, uint64_t node_id);
 
 uint64_t peer_id(const struct peer *peer); /* the Raft id */
+/* Something in the replica's state cannot be right; `what` says how that was
+ * seen. True: it is out of service now, until it is rebuilt from a snapshot.
+ * False: no other replica could supply it. */
+bool peer_found_damage(struct peer *peer, const char *what);
+/* It was rebuilt a short time ago: a bad record came with the snapshot. */
+bool peer_was_just_mended(const struct peer *peer);
+bool peer_is_damaged(const struct peer *peer);
+/* Leads, and may say what the state is. */
+bool peer_is_serving(const struct peer *peer);
+struct check *peer_check(const struct peer *peer);
+
 uint64_t peer_region_id(const struct peer *peer);
 /* Whether it has state; else its region() has neither peers nor range. */
 bool peer_is_initialised(const struct peer *peer);
@@ -155,8 +169,11 @@ bool peer_leads(const struct peer *peer, uint64_t now_ns);
 /* For /.cluster. */
 enum peer_state {
     PEER_RUNNING = 1,
-    PEER_RESTORING = 2 /* a snapshot is replacing its state */
+    PEER_RESTORING = 2, /* a snapshot is replacing its state */
+    PEER_DAMAGED = 3    /* waits for one */
 };
+
+const char *peer_state_name(unsigned state);
 
 struct peer_status {
     uint64_t region;
@@ -175,6 +192,10 @@ struct peer_status {
     uint64_t snapshots_sent;
     uint64_t snapshots_restored;
     uint64_t compactions;
+    int64_t damaged_ns;   /* wall clock; 0: it is not */
+    uint64_t check_index; /* of the last hash that was taken; 0: none */
+    uint64_t check_hash;
+    uint64_t checks; /* verdicts seen */
 };
 
 void peer_status(const struct peer *peer, struct peer_status *ret);

@@ -73,7 +73,8 @@ void peer_compact(struct peer *peer)
     struct log_change *change;
     uint64_t durable;
 
-    if (peer->compacting || peer->install != NULL || !is_due(peer, index))
+    if (peer->compacting || peer->install != NULL || peer->damaged ||
+        !is_due(peer, index))
         return;
     durable = durable_index(peer);
     if (durable < index) {

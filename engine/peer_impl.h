@@ -64,6 +64,12 @@ struct peer {
     struct env_task install_done_task;
     int install_status;
 
+    struct check *check;
+    bool damaged;
+    int64_t damaged_ns;   /* wall clock */
+    uint64_t mended_ns;   /* monotonic: when it was rebuilt; 0: never */
+    unsigned damaged_for; /* ticks */
+
     atomic_uint_fast64_t lease_until_ns;
     atomic_uint_fast64_t read_until_ns; /* 0 while commit > applied */
     atomic_uint_fast64_t moment;        /* applied_index, for all threads */
@@ -113,6 +119,19 @@ void peer_start_install(struct peer *peer, struct raft_ready *ready);
 bool peer_install_blocks_apply(const struct peer *peer);
 /* Goes on with an install that waited for the applier. */
 void peer_continue_install(struct peer *peer);
+
+/* peer_damage.c. Whether somebody else could supply the state. */
+bool peer_has_other_voter(const struct peer *peer);
+/* Descriptor and applier from state/, or the mark in log/ that says that state/
+ * cannot be used. ERR_NOT_FOUND: no such region; ERR_CORRUPT, ERR_IO. */
+int peer_load_state(struct peer *peer);
+/* After that, with the log. */
+uint64_t peer_applied_at_start(const struct peer *peer);
+enum peer_state peer_state(const struct peer *peer);
+/* Each tick: asks for a snapshot, or for another leader. */
+void peer_damage_tick(struct peer *peer);
+/* A snapshot has replaced the state. */
+void peer_damage_mended(struct peer *peer);
 
 /* Log compaction, in peer_compact.c: looks whether it is time. */
 void peer_compact(struct peer *peer);

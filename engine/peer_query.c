@@ -2,6 +2,7 @@
 
 /* What others want to know about a peer. */
 
+#include "engine/check.h"
 #include "engine/peer_change.h"
 #include "engine/peer_impl.h"
 
@@ -23,6 +24,11 @@ const struct region *peer_region(const struct peer *peer)
 bool peer_is_leader(const struct peer *peer)
 {
     return raft_role(peer->raft) == RAFT_LEADER;
+}
+
+struct check *peer_check(const struct peer *peer)
+{
+    return peer->check;
 }
 
 bool peer_is_initialised(const struct peer *peer)
@@ -101,7 +107,7 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
     raft_status(peer->raft, &raft);
     *ret = (struct peer_status){
         .region = peer->region_id,
-        .state = peer->install != NULL ? PEER_RESTORING : PEER_RUNNING,
+        .state = peer_state(peer),
         .role = raft.role,
         .learner = raft.learner,
         .term = raft.term,
@@ -116,7 +122,9 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
         .snapshots_sent = peer->snapshots_sent,
         .snapshots_restored = peer->snapshots_restored,
         .compactions = peer->compactions,
+        .damaged_ns = peer->damaged ? peer->damaged_ns : 0,
     };
+    check_status(peer->check, ret);
 }
 
 bool peer_progress(const struct peer *peer, uint64_t node_id,

@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/check.h"
 #include "engine/node.h"
 #include "engine/peer_change.h"
 #include "engine/peer_impl.h"
@@ -65,7 +67,7 @@ static int storage_snapshot(void *storage, uint64_t to_peer, uint64_t index_min,
     int rc;
 
     (void)to_peer;
-    if (peer->applied_index < index_min)
+    if (peer->applied_index < index_min || peer->damaged)
         return ERR_UNAVAILABLE;
     rc = region_log_term(peer->log, peer->applied_index, &term);
     if (rc != 0)
@@ -123,6 +125,10 @@ static void propose_queued(struct peer *peer)
 
     if (TAILQ_EMPTY(&peer->queued))
         return;
+    if (peer->damaged) {
+        refuse(peer, ERR_NOT_LEADER);
+        return;
+    }
     TAILQ_FOREACH (proposal, &peer->queued, link) {
         entries = mem_grow(entries, sizeof *entries, &count_max, count + 1);
         entries[count++] = (struct raft_entry){.type = RAFT_ENTRY_NORMAL,
@@ -228,7 +234,9 @@ struct apply_batch {
     struct raft_entries entries;
     struct buf **results; /* NULL: nobody waits */
     bool want_results;
-    struct buf *region; /* of a membership entry that changes something */
+    bool only_replica;
+    uint64_t corrupt_index; /* of the entry that met a damaged record, or 0 */
+    struct buf *region;     /* of a membership entry that changes something */
 };
 
 /* Answers whoever proposed the entry, and whoever lost his place to it. */
@@ -248,19 +256,42 @@ static void answer(struct peer *peer, const struct raft_entry *entry,
     }
 }
 
+static void batch_applied(struct peer *peer, const struct apply_batch *batch)
+{
+    uint64_t last = batch->entries.item[batch->entries.count - 1].index;
+
+    for (size_t i = 0; i < batch->entries.count; i++)
+        answer(peer, &batch->entries.item[i], batch->results[i]);
+    peer_check_raft(peer, raft_apply_done(peer->raft, last));
+    peer_on_applied(peer, last);
+}
+
+/* What the batch did before it met the record stays; its proposers ask again
+ * elsewhere. A state that is being replaced already need not be marked. */
+static void batch_failed(struct peer *peer, const struct apply_batch *batch)
+{
+    char what[64];
+
+    if (peer->install != NULL)
+        return;
+    (void)snprintf(what, sizeof what, "entry %" PRIu64 " met a bad record",
+                   batch->corrupt_index);
+    if (!peer_found_damage(peer, what))
+        env_fatal(peer->env, what); /* The other voters have gone meanwhile. */
+}
+
 static void apply_done(struct env_task *task)
 {
     struct apply_batch *batch =
         container_of(task, struct apply_batch, done_task);
     struct peer *peer = batch->peer;
-    uint64_t last = batch->entries.item[batch->entries.count - 1].index;
 
     peer->apply_pending--;
     if (!peer->closed) {
-        for (size_t i = 0; i < batch->entries.count; i++)
-            answer(peer, &batch->entries.item[i], batch->results[i]);
-        peer_check_raft(peer, raft_apply_done(peer->raft, last));
-        peer_on_applied(peer, last);
+        if (batch->corrupt_index == 0)
+            batch_applied(peer, batch);
+        else
+            batch_failed(peer, batch);
         peer_continue_install(peer);
         peer_process(peer);
         peer_look_whether_removed(peer);
@@ -277,26 +308,34 @@ static int apply_entry(struct apply_batch *batch, size_t at)
 {
     struct applier *applier = batch->peer->applier;
     const struct raft_entry *entry = &batch->entries.item[at];
+    int rc;
 
-    if (entry->type == RAFT_ENTRY_NORMAL)
-        return applier_apply(applier, entry, &batch->results[at]);
-    return applier_apply_region(applier, entry, batch->region);
+    if (entry->type != RAFT_ENTRY_NORMAL)
+        return applier_apply_region(applier, entry, batch->region);
+    rc = applier_apply(applier, entry, &batch->results[at]);
+    if (rc == ERR_CORRUPT && batch->only_replica)
+        rc = applier_skip(applier, entry, &batch->results[at]);
+    if (rc == 0 && !batch->want_results) {
+        buf_unref(batch->results[at]);
+        batch->results[at] = NULL;
+    }
+    return rc;
 }
 
-/* On ENV_APPLY. A failure has ended the node (applier.h). */
+/* On ENV_APPLY. Another failure than ERR_CORRUPT has ended the node
+ * (applier.h). */
 static void apply_run(struct env_task *task)
 {
     struct apply_batch *batch = container_of(task, struct apply_batch, task);
+    int rc = 0;
 
-    for (size_t i = 0; i < batch->entries.count; i++) {
-        if (apply_entry(batch, i) != 0)
-            return;
-        if (!batch->want_results) {
-            buf_unref(batch->results[i]);
-            batch->results[i] = NULL;
-        }
+    for (size_t i = 0; i < batch->entries.count && rc == 0; i++) {
+        rc = apply_entry(batch, i);
+        if (rc == ERR_CORRUPT)
+            batch->corrupt_index = batch->entries.item[i].index;
     }
-    env_post(batch->peer->env, ENV_WORKER, &batch->done_task);
+    if (rc == 0 || rc == ERR_CORRUPT)
+        env_post(batch->peer->env, ENV_WORKER, &batch->done_task);
 }
 
 /* Takes over the entries. */
@@ -311,6 +350,7 @@ static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
     *entries = (struct raft_entries){0};
     batch->results = mem_zalloc(batch->entries.count * sizeof *batch->results);
     batch->want_results = !TAILQ_EMPTY(&peer->pending);
+    batch->only_replica = !peer_has_other_voter(peer);
     if (batch->entries.item[0].type != RAFT_ENTRY_NORMAL)
         batch->region = peer_change_members(peer, &batch->entries.item[0]);
     peer->apply_pending++;
@@ -338,7 +378,7 @@ static void apply(struct peer *peer, struct raft_ready *ready)
     struct raft_entries *committed = &ready->committed;
     size_t length;
 
-    if (committed->count == 0)
+    if (committed->count == 0 || peer->damaged)
         return;
     assert(!peer_install_blocks_apply(peer));
     length = batch_length(committed, 0);
@@ -396,6 +436,7 @@ static void note_role(struct peer *peer, const struct raft_ready *ready)
     if (peer->role == RAFT_LEADER && ready->role != RAFT_LEADER) {
         peer_fail_proposals(peer, ERR_NOT_LEADER);
         peer_fail_index_requests(peer);
+        check_on_deposed(peer->check);
     }
     peer->role = ready->role;
 }

@@ -29,6 +29,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "engine/check.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
 
@@ -65,6 +66,8 @@ static void finish_install(struct env_task *task)
     peer->install = NULL;
     peer->installing = false;
     peer->snapshots_restored++;
+    check_on_restored(peer->check);
+    peer_damage_mended(peer);
     node_log_event(peer->node, LOG_INFO,
                    "region %" PRIu64 ": restored a snapshot at index %" PRIu64,
                    peer->region_id, index);

@@ -20,6 +20,7 @@ struct reading {
     struct kv_snapshot *snapshot; /* entry and chunks of one moment */
     struct result *result;
     struct place chunks; /* where the chunks of the entry lie */
+    bool in_catalog;     /* what was read last */
     uint64_t looked_at;  /* hash of the entries, and of what intents count as */
     bool met_intent;
     bool met_undecided;
@@ -97,8 +98,13 @@ static int get_decision(struct kv *state, struct txn_id id, bool *ret_committed)
 static int ask_decision(struct reading *r, const struct txn_ref *txn,
                         bool *ret_committed)
 {
-    int rc = get_decision(r->state, txn->id, ret_committed);
+    int rc;
 
+    r->in_catalog = true;
+    rc = get_decision(r->state, txn->id, ret_committed);
+    if (rc == ERR_CORRUPT)
+        return rc;
+    r->in_catalog = false;
     if (rc == 0)
         note_intent(r, *ret_committed ? COUNTS_NEW : COUNTS_OLD);
     if (rc != ERR_NOT_FOUND)
@@ -114,16 +120,18 @@ static int ask_decision(struct reading *r, const struct txn_ref *txn,
 }
 
 /* A commit that has not brought the chunks yet: they are where they were. */
-static void note_moved(struct reading *r, const struct entry *intent)
+static int note_moved(struct reading *r, const struct entry *intent)
 {
     struct slice name = intent->moved_from_name;
 
     if (intent->moved_from_dir == 0)
-        return;
-    assert(name.size > 0 && name.size <= sizeof r->moved_from);
+        return 0;
+    if (name.size == 0 || name.size > sizeof r->moved_from)
+        return ERR_CORRUPT;
     memcpy(r->moved_from, name.data, name.size);
     r->chunks.dir = intent->moved_from_dir;
     r->chunks.name = (struct slice){r->moved_from, name.size};
+    return 0;
 }
 
 /* Replaces an intent by what counts of it; ERR_NOT_FOUND for nothing. */
@@ -141,10 +149,12 @@ static int settle_intent(struct reading *r, struct entry *entry)
     if (record.size == 0)
         return ERR_NOT_FOUND;
     rc = entry_decode(&settled, record);
-    if (rc != 0)
+    if (rc == 0 && committed)
+        rc = note_moved(r, entry);
+    if (rc != 0) {
+        entry_release(&settled);
         return rc;
-    if (committed)
-        note_moved(r, entry);
+    }
     entry_release(entry);
     *entry = settled;
     return 0;
@@ -205,8 +215,10 @@ static int find_directory(struct reading *r, uint64_t nsid,
 {
     struct key key = key_directory(nsid);
     struct kv_value value = {0};
-    int rc = kv_get(r->state, NULL, key_slice(&key), &value);
+    int rc;
 
+    r->in_catalog = true;
+    rc = kv_get(r->state, NULL, key_slice(&key), &value);
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
     rc = directory_decode(ret, (struct slice){value.data, value.size});
@@ -219,8 +231,10 @@ static int find_namespace(struct reading *r, uint64_t nsid,
 {
     struct key key = key_user('n', nsid, (struct slice){NULL, 0});
     struct kv_value value = {0};
-    int rc = kv_get(r->state, NULL, key_slice(&key), &value);
+    int rc;
 
+    r->in_catalog = false;
+    rc = kv_get(r->state, NULL, key_slice(&key), &value);
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
     rc = namespace_decode(ret, (struct slice){value.data, value.size});
@@ -473,7 +487,10 @@ static int get_names(struct reading *r, struct slice xattrs)
 static int read_decision(struct reading *r)
 {
     bool committed = false;
-    int rc = get_decision(r->state, r->command->txn.id, &committed);
+    int rc;
+
+    r->in_catalog = true;
+    rc = get_decision(r->state, r->command->txn.id, &committed);
 
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
@@ -515,6 +532,9 @@ int read_execute(struct kv *state, const struct command *command,
     };
 
     ret->status = confirm(&r, execute(&r));
+    if (ret->status == ERR_VERSION)
+        ret->status = ERR_CORRUPT; /* This program did not write that. */
+    unknown->in_catalog = r.in_catalog;
     kv_snapshot_free(r.snapshot);
     return ret->status;
 }

@@ -36,6 +36,8 @@ enum { READ_UNKNOWN_MAX = 64, READDIR_SIZE_MAX = 64 * 1024 };
 struct read_unknown {
     struct txn_id txn[READ_UNKNOWN_MAX];
     size_t count;
+    bool in_catalog;    /* out: what was read last, ERR_CORRUPT or not, was a
+                         * record of region 0 */
     uint64_t looked_at; /* hash of what the last look has found */
     unsigned repeats;   /* looks that found the same before it */
 };

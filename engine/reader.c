@@ -102,6 +102,19 @@ void reader_stop(struct reader *reader)
 static void wait_at_barriers(struct read_op *op);
 static void ask_leader(struct read_op *op);
 
+static bool is_sound(const struct node *node, uint64_t region)
+{
+    const struct peer *peer = node_peer(node, region);
+
+    return peer != NULL && !peer_is_damaged(peer);
+}
+
+static bool may_read_here(const struct node *node)
+{
+    return is_sound(node, REGION_PLACEMENT) &&
+           is_sound(node, REGION_FIRST_DATA);
+}
+
 static void run_on_apply(struct env_task *task)
 {
     struct read_run *run = container_of(task, struct read_run, task);
@@ -132,19 +145,36 @@ static void try_again(struct read_op *op)
                         (uint64_t)PAUSE_MS * 1000000);
 }
 
+/* A bad record: it is not looked at again where others have a good one. */
+static void report(const struct node *node, const struct read_unknown *unknown)
+{
+    struct peer *peer = node_peer(
+        node, unknown->in_catalog ? REGION_PLACEMENT : REGION_FIRST_DATA);
+
+    if (!peer_was_just_mended(peer))
+        (void)peer_found_damage(peer, "a read met a bad record");
+}
+
+static void finish_run(struct read_op *op, struct read_run *run)
+{
+    if (run->result.status == ERR_CORRUPT)
+        report(op->node, &run->unknown);
+    if (run->op == NULL)
+        return; /* Sent to the leader with all the others. */
+    op->run = NULL;
+    op->unknown = run->unknown;
+    if (run->result.status == ERR_LOCKED)
+        try_again(op);
+    else
+        end_op(op, run->result.status, &run->result);
+}
+
 static void run_done(struct env_task *task)
 {
     struct read_run *run = container_of(task, struct read_run, done_task);
-    struct read_op *op = run->op;
 
-    if (op != NULL) {
-        op->run = NULL;
-        op->unknown = run->unknown;
-        if (run->result.status == ERR_LOCKED)
-            try_again(op);
-        else
-            end_op(op, run->result.status, &run->result);
-    }
+    if (run->op != NULL)
+        finish_run(run->op, run);
     result_release(&run->result);
     command_release(&run->command);
     buf_unref(run->names);
@@ -227,13 +257,12 @@ static void ask_leader(struct read_op *op)
     router_call(node_router(op->node), &op->call, &command);
 }
 
-void reader_on_replica_gone(struct reader *reader, uint64_t region)
+/* What has begun here is forgotten, and done there. */
+static void leave_for_leader(struct reader *reader)
 {
     struct read_op *op;
     struct read_op *next;
 
-    if (region != REGION_FIRST_DATA)
-        return;
     for (op = TAILQ_FIRST(&reader->ops); op != NULL; op = next) {
         next = TAILQ_NEXT(op, link);
         if (op->call.active)
@@ -241,6 +270,17 @@ void reader_on_replica_gone(struct reader *reader, uint64_t region)
         leave_barriers(op);
         ask_leader(op);
     }
+}
+
+void reader_on_replica_gone(struct reader *reader, uint64_t region)
+{
+    if (region == REGION_FIRST_DATA)
+        leave_for_leader(reader);
+}
+
+void reader_on_damage(struct reader *reader)
+{
+    leave_for_leader(reader);
 }
 
 /* ---- start ---- */
@@ -277,10 +317,10 @@ void reader_start(struct reader *reader, struct read_op *op)
     op->placement_wait = op->data_wait = (struct barrier_wait){0};
     TAILQ_INSERT_TAIL(&reader->ops, op, link);
     arm_deadline(op);
-    if (node_peer(op->node, REGION_FIRST_DATA) == NULL)
-        ask_leader(op);
-    else
+    if (may_read_here(op->node))
         wait_at_barriers(op);
+    else
+        ask_leader(op);
 }
 
 /* ---- at once ---- */
@@ -339,11 +379,14 @@ bool reader_try(struct node *node, const struct command *command,
         if (!leases_hold(&here))
             return false;
         status = read_now(node, &here, command, &unknown, &result);
-        if (status != ERR_LOCKED && leases_hold(&here)) {
+        if (status != ERR_LOCKED && status != ERR_CORRUPT &&
+            leases_hold(&here)) {
             *ret = result;
             return true;
         }
         result_release(&result);
+        if (status == ERR_CORRUPT)
+            return false; /* The worker deals with it. */
     }
     return false;
 }

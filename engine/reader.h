@@ -2,7 +2,8 @@
 
 /* Linearizable reads: waits at the barriers of the data region and of region
  * 0, then reads this node's own state/ (read.h). A node that has no replica of
- * the data region has the read done at the leader, content in the answer.
+ * the data region, or a damaged one of either region, has the read done at the
+ * leader, content in the answer.
  *
  * Belongs to ENV_WORKER, except for reader_try(). */
 
@@ -43,6 +44,10 @@ struct reader *reader_new(struct node *node);
 void reader_free(struct reader *reader); /* Takes NULL; none may run. */
 /* Ends all reads with ERR_CANCELED. */
 void reader_stop(struct reader *reader);
+
+/* A replica on this node must not be read any more: reads under way go to the
+ * leader. */
+void reader_on_damage(struct reader *reader);
 
 /* `done` may be called before this returns. */
 void reader_start(struct reader *reader, struct read_op *op);

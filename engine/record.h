@@ -200,6 +200,16 @@ struct log_start {
 size_t log_start_encode(const struct log_start *start, uint8_t *to);
 int log_start_decode(struct log_start *ret, struct slice bytes);
 
+/* In log/ of a node whose replica of the region is damaged: since when, and
+ * the descriptor, as that may be what is damaged. */
+struct damage {
+    int64_t since_ns;
+    struct region region;
+};
+
+struct buf *damage_encode(const struct damage *damage);
+int damage_decode(struct damage *ret, struct slice bytes);
+void damage_release(struct damage *damage);
 /* What is left of a region's last replica on a node, so that it never comes
  * back. It also keeps one position that is known to be committed: the one
  * that removed it, or a later one. */

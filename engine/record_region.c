@@ -230,6 +230,45 @@ int change_context_decode(struct change_context *ret, struct slice bytes)
     return valid ? 0 : ERR_CORRUPT;
 }
 
+/* ---- Damaged replicas ------------------------------------------------- */
+
+struct buf *damage_encode(const struct damage *damage)
+{
+    Grove__Damage message = GROVE__DAMAGE__INIT;
+    struct pb_region region;
+
+    message.since_ns = damage->since_ns;
+    message.region = region_to_pb(&region, &damage->region);
+    return codec_pack_record(&message.base);
+}
+
+int damage_decode(struct damage *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Damage *message;
+    struct damage damage = {0};
+    int rc = codec_unpack_record(&m, &grove__damage__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    damage.since_ns = message->since_ns;
+    if (message->region == NULL ||
+        !region_from_pb(&damage.region, message->region)) {
+        codec_free(m.held);
+        return ERR_CORRUPT;
+    }
+    damage.region.held = m.held;
+    *ret = damage;
+    return 0;
+}
+
+void damage_release(struct damage *damage)
+{
+    region_release(&damage->region);
+    *damage = (struct damage){0};
+}
+
 /* ---- A region's positions --------------------------------------------- */
 
 /* Three numbers of at most ten bytes, each behind a tag. */

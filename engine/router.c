@@ -53,6 +53,11 @@ size_t router_waiting(const struct router *router)
     return HASH_CNT(by_ticket, router->calls);
 }
 
+bool router_same_call(uint64_t a, uint64_t b)
+{
+    return a / ATTEMPTS == b / ATTEMPTS;
+}
+
 /* ---- holds ---- */
 
 void router_hold(struct router *router, struct router_hold *hold)
@@ -86,6 +91,7 @@ uint64_t router_held_span(const struct router *router)
 static void forget_call(struct router *router, struct router_call *call)
 {
     env_timer_stop(router->env, &call->timer);
+    control_cancel_wait(&call->control);
     HASH_DELETE(by_ticket, router->calls, call);
     if (call->hold.sequence != 0)
         router_release(router, &call->hold);
@@ -121,13 +127,18 @@ static bool is_late(const struct router_call *call)
            env_mono_ns(node_env(call->node)) >= call->deadline_ns;
 }
 
+/* And may be carried out by this node itself; the others read. */
+static bool has_effect(const struct router_call *call)
+{
+    return call->kind == CALL_PROPOSE || call->kind == CALL_CONTROL;
+}
+
 static void end_late(struct router_call *call)
 {
     bool maybe = call->maybe_applied || call->target != 0;
 
     end_call(call,
-             call->kind == CALL_PROPOSE && maybe ? ERR_UNKNOWN_OUTCOME
-                                                 : ERR_NO_QUORUM,
+             has_effect(call) && maybe ? ERR_UNKNOWN_OUTCOME : ERR_NO_QUORUM,
              NULL, 0);
 }
 
@@ -161,6 +172,10 @@ static void on_timer(struct env_timer *timer)
 
     if (is_late(call)) {
         end_late(call);
+        return;
+    }
+    if (control_is_waiting(&call->control)) {
+        arm(call, RESEND_MS); /* It is being seen to right here. */
         return;
     }
     abandon(call);
@@ -201,17 +216,41 @@ struct local_attempt {
 
 static void on_proposed(struct proposal *proposal, int status, bool in_log,
                         struct buf *result);
+static void retry(struct router_call *call, bool in_log, uint64_t hint);
 
-static void attempt_here(struct router_call *call)
+static void propose_here(struct router_call *call)
 {
     struct local_attempt *local = mem_zalloc(sizeof *local);
 
-    assert(call->kind == CALL_PROPOSE);
     local->router = node_router(call->node);
     local->ticket = call->ticket;
     local->proposal.command = buf_ref(call->command);
     local->proposal.done = on_proposed;
     peer_propose(node_peer(call->node, call->region), &local->proposal);
+}
+
+static void on_controlled(struct control_wait *wait, int status)
+{
+    struct router_call *call = container_of(wait, struct router_call, control);
+
+    if (status == ERR_NOT_LEADER)
+        retry(call, false, 0);
+    else
+        end_call(call, status, NULL, 0);
+}
+
+static void attempt_here(struct router_call *call)
+{
+    struct peer *peer = node_peer(call->node, call->region);
+
+    if (call->kind == CALL_PROPOSE) {
+        propose_here(call);
+        return;
+    }
+    assert(call->kind == CALL_CONTROL);
+    control_cancel_wait(&call->control);
+    call->control.done = on_controlled;
+    control_carry_out(peer, call->command, &call->control);
 }
 
 static void attempt_there(struct router_call *call)
@@ -232,8 +271,7 @@ static void attempt(struct router_call *call)
 
     call->hint = 0;
     if (target == node_id(call->node) &&
-        (call->kind != CALL_PROPOSE ||
-         node_peer(call->node, call->region) == NULL))
+        (!has_effect(call) || node_peer(call->node, call->region) == NULL))
         target = 0;
     if (target == 0 ||
         (target != node_id(call->node) && !node_link_up(call->node, target))) {
@@ -319,6 +357,7 @@ void router_call(struct router *router, struct router_call *call,
     call->hold.sequence = 0;
     call->active = true;
     call->timer = (struct env_timer){.fire = on_timer};
+    call->control = (struct control_wait){0};
     call->command = NULL;
     HASH_ADD(by_ticket, router->calls, ticket, sizeof call->ticket, call);
     if (call->kind == CALL_PROPOSE)

@@ -23,6 +23,7 @@
 #include <uthash.h>
 
 #include "engine/command.h"
+#include "engine/control.h"
 #include "engine/node.h"
 #include "engine/wire.h"
 
@@ -45,6 +46,7 @@ struct router_call {
     struct node *node; /* private from here on */
     struct buf *command;
     struct router_hold hold;
+    struct control_wait control;
     uint64_t ticket;  /* its low bits are left to `attempt` */
     uint64_t attempt; /* counts those at other nodes */
     uint64_t target;  /* node asked now; 0: none */
@@ -90,6 +92,9 @@ void router_on_return(struct router *router, const struct env_packet *packet);
 void router_on_link_down(struct router *router, uint64_t lost_node);
 void router_on_leader_change(struct router *router, uint64_t region,
                              uint64_t leader_node);
+
+/* Whether two tickets of one node are those of attempts at the same call. */
+bool router_same_call(uint64_t a, uint64_t b);
 
 /* How many calls wait, for /.cluster. */
 size_t router_waiting(const struct router *router);

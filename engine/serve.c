@@ -5,7 +5,9 @@
 #include <stdlib.h>
 
 #include "engine/command.h"
+#include "engine/control.h"
 #include "engine/reader.h"
+#include "engine/router.h"
 #include "engine/wire.h"
 
 enum { SERVED_READ_MS = 5000 };
@@ -19,14 +21,16 @@ struct served {
     struct proposal proposal;
     struct index_request index_request;
     struct read_op read;
+    struct control_wait control;
     struct command command; /* of a read; borrows from `bytes` */
     struct buf *bytes;
-    TAILQ_ENTRY(served) link; /* in serve->reads */
+    TAILQ_ENTRY(served) link; /* in serve->reads or serve->controls */
 };
 
 struct serve {
     struct node *node;
     TAILQ_HEAD(, served) reads;
+    TAILQ_HEAD(, served) controls;
     bool stopped;
 };
 
@@ -36,6 +40,7 @@ struct serve *serve_new(struct node *node)
 
     serve->node = node;
     TAILQ_INIT(&serve->reads);
+    TAILQ_INIT(&serve->controls);
     return serve;
 }
 
@@ -54,6 +59,11 @@ void serve_stop(struct serve *serve)
     while ((served = TAILQ_FIRST(&serve->reads)) != NULL) {
         TAILQ_REMOVE(&serve->reads, served, link);
         reader_cancel(node_reader(serve->node), &served->read);
+        served_free(served);
+    }
+    while ((served = TAILQ_FIRST(&serve->controls)) != NULL) {
+        TAILQ_REMOVE(&serve->controls, served, link);
+        control_cancel_wait(&served->control);
         served_free(served);
     }
 }
@@ -78,15 +88,23 @@ static void answer(struct served *served, const struct call_return *answer,
     served_free(served);
 }
 
+/* Who is to be asked instead; not the one that just refused. */
+static uint64_t other_leader(const struct served *served)
+{
+    const struct node *node = served->serve->node;
+    const struct peer *peer = node_peer(node, served->region);
+    uint64_t leader = peer == NULL ? 0 : peer_leader_node(peer);
+
+    return leader == node_id(node) && !peer_is_serving(peer) ? 0 : leader;
+}
+
 static void refuse(struct served *served, int status, bool in_log)
 {
-    const struct peer *peer = node_peer(served->serve->node, served->region);
-
     answer(served,
            &(struct call_return){
                .ticket = served->ticket,
                .status = status,
-               .leader_node = peer == NULL ? 0 : peer_leader_node(peer),
+               .leader_node = other_leader(served),
                .proposed = in_log,
            },
            NULL);
@@ -115,10 +133,20 @@ static void on_index(struct index_request *request, int status, uint64_t index)
                NULL);
 }
 
+static void answer_result(struct served *served, const struct result *result)
+{
+    struct buf *bytes = result_encode(result);
+
+    if (bytes == NULL)
+        refuse(served, ERR_NO_MEMORY, false);
+    else
+        answer(served, &(struct call_return){.ticket = served->ticket}, bytes);
+    buf_unref(bytes);
+}
+
 static void on_read(struct read_op *read, int status, struct result *result)
 {
     struct served *served = container_of(read, struct served, read);
-    struct buf *bytes;
 
     TAILQ_REMOVE(&served->serve->reads, served, link);
     if (status == ERR_NO_QUORUM) {
@@ -126,12 +154,19 @@ static void on_read(struct read_op *read, int status, struct result *result)
         return;
     }
     result->status = status;
-    bytes = result_encode(result);
-    if (bytes == NULL)
-        refuse(served, ERR_NO_MEMORY, false);
+    answer_result(served, result);
+}
+
+static void on_controlled(struct control_wait *wait, int status)
+{
+    struct served *served = container_of(wait, struct served, control);
+    struct result result = {.status = status};
+
+    TAILQ_REMOVE(&served->serve->controls, served, link);
+    if (status == ERR_NOT_LEADER)
+        refuse(served, status, false);
     else
-        answer(served, &(struct call_return){.ticket = served->ticket}, bytes);
-    buf_unref(bytes);
+        answer_result(served, &result);
 }
 
 /* ---- calls ---- */
@@ -155,11 +190,37 @@ static void serve_read(struct served *served)
     reader_start(node_reader(node), &served->read);
 }
 
+/* A caller that has heard nothing for a while asks again: it is to get the
+ * answer to what is under way. */
+static bool is_asked_again(const struct served *served)
+{
+    struct served *other;
+
+    TAILQ_FOREACH (other, &served->serve->controls, link)
+        if (other->from == served->from &&
+            router_same_call(other->ticket, served->ticket)) {
+            other->ticket = served->ticket;
+            return true;
+        }
+    return false;
+}
+
+static void serve_control(struct served *served, struct peer *peer)
+{
+    if (is_asked_again(served)) {
+        served_free(served);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&served->serve->controls, served, link);
+    served->control.done = on_controlled;
+    control_carry_out(peer, served->bytes, &served->control);
+}
+
 static void start(struct served *served, enum call_kind kind)
 {
     struct peer *peer = node_peer(served->serve->node, served->region);
 
-    if (peer == NULL || !peer_is_leader(peer)) {
+    if (peer == NULL || !peer_is_serving(peer)) {
         refuse(served, ERR_NOT_LEADER, false);
         return;
     }
@@ -175,6 +236,9 @@ static void start(struct served *served, enum call_kind kind)
     case CALL_READ_INDEX:
         served->index_request.done = on_index;
         peer_read_index(peer, &served->index_request);
+        return;
+    case CALL_CONTROL:
+        serve_control(served, peer);
         return;
     }
 }

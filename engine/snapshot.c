@@ -116,6 +116,11 @@ void snapshots_on_link_down(struct snapshots *snapshots, uint64_t node_id)
     receivings_on_link_down(snapshots, node_id);
 }
 
+void snapshots_on_damage(struct snapshots *snapshots, uint64_t region)
+{
+    sendings_on_damage(snapshots, region);
+}
+
 void snapshots_tick(struct snapshots *snapshots)
 {
     sendings_tick(snapshots);

@@ -60,6 +60,8 @@ void snapshots_on_packet(struct snapshots *snapshots, uint64_t from_node,
                          const struct env_packet *packet);
 /* A node's bulk connection was lost: its streams end. */
 void snapshots_on_link_down(struct snapshots *snapshots, uint64_t node_id);
+/* This node's replica of a region is damaged: streams from it end. */
+void snapshots_on_damage(struct snapshots *snapshots, uint64_t region);
 /* Once a second: gives up what has stalled. */
 void snapshots_tick(struct snapshots *snapshots);
 

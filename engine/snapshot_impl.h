@@ -36,6 +36,7 @@ static inline uint64_t snapshot_stall_ns(void)
 void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
                      const struct snapshot_ack *ack);
 void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id);
+void sendings_on_damage(struct snapshots *snapshots, uint64_t region);
 void sendings_tick(struct snapshots *snapshots);
 void sendings_stop(struct snapshots *snapshots);
 size_t sendings_running(const struct snapshots *snapshots);

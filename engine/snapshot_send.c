@@ -194,7 +194,12 @@ static void job_done(struct env_task *task)
     }
     assert(s->job == SENDING_READ);
     if (s->status != 0) {
+        struct peer *peer = node_peer(s->snapshots->node, s->region);
+        bool corrupt = s->status == ERR_CORRUPT && peer != NULL;
+
         fail(s, err_text(s->status));
+        if (corrupt)
+            (void)peer_found_damage(peer, "it cannot be read");
         return;
     }
     send_chunk(s);
@@ -331,6 +336,18 @@ void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id)
         next = TAILQ_NEXT(s, link);
         if (s->to_node == node_id && !s->ended)
             fail(s, "the connection was lost");
+    }
+}
+
+void sendings_on_damage(struct snapshots *snapshots, uint64_t region)
+{
+    struct sending *s;
+    struct sending *next;
+
+    for (s = TAILQ_FIRST(&snapshots->sendings); s != NULL; s = next) {
+        next = TAILQ_NEXT(s, link);
+        if (s->region == region && !s->ended)
+            fail(s, "this replica is damaged");
     }
 }
 

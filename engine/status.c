@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "engine/check.h"
 #include "engine/event_log.h"
 #include "engine/keys.h"
 
@@ -131,8 +132,7 @@ static void render_region(const struct peer *peer, FILE *out)
     print_nodes(out, region, PEER_VOTER);
     (void)fputc(' ', out);
     print_nodes(out, region, PEER_LEARNER);
-    (void)fprintf(out, " - - %s\n",
-                  status.state == PEER_RESTORING ? "restoring" : "running");
+    (void)fprintf(out, " - - %s\n", peer_state_name(status.state));
 }
 
 static void render_regions(struct node *node, FILE *out)
@@ -166,17 +166,6 @@ static void render_leaders(struct node *node, FILE *out)
 
 /* ---- lag ---- */
 
-static const struct region_status *region_of(const struct node_status *status,
-                                             uint64_t region)
-{
-    if (status == NULL)
-        return NULL;
-    for (size_t i = 0; i < status->region_count; i++)
-        if (status->regions[i].region == region)
-            return &status->regions[i];
-    return NULL;
-}
-
 /* The greatest commit index that anybody has told of. */
 static uint64_t commit_of(struct node *node, const struct peer *peer)
 {
@@ -187,9 +176,8 @@ static uint64_t commit_of(struct node *node, const struct peer *peer)
     peer_status(peer, &own);
     commit = own.commit;
     for (size_t i = 0; i < region->peer_count; i++) {
-        const struct region_status *status = region_of(
-            status_board_find(node_status_board(node), region->peers[i].node),
-            region->id);
+        const struct region_status *status = status_board_region(
+            node_status_board(node), region->peers[i].node, region->id);
 
         if (status != NULL && status->commit > commit)
             commit = status->commit;
@@ -210,9 +198,8 @@ static uint64_t entry_bytes(const struct peer *peer)
 bool status_replica(struct node *node, const struct peer *peer,
                     const struct region_peer *replica, struct replica_view *ret)
 {
-    const struct region_status *status =
-        region_of(status_board_find(node_status_board(node), replica->node),
-                  peer_region_id(peer));
+    const struct region_status *status = status_board_region(
+        node_status_board(node), replica->node, peer_region_id(peer));
     struct raft_peer_status progress = {0};
     uint64_t commit = commit_of(node, peer);
     int64_t now_ns = (int64_t)env_wall_ns(node_env(node));
@@ -226,7 +213,7 @@ bool status_replica(struct node *node, const struct peer *peer,
         .role = status->leader_node == replica->node ? "leader"
                 : replica->role == PEER_VOTER        ? "follower"
                                                      : "learner",
-        .state = status->state == PEER_RESTORING ? "restoring" : "running",
+        .state = peer_state_name(status->state),
     };
     if (commit > status->applied) {
         ret->lag_entries = commit - status->applied;
@@ -273,6 +260,14 @@ static void render_lag(struct node *node, FILE *out)
     }
 }
 
+static void render_check(struct node *node, FILE *out)
+{
+    (void)fputs("# region index checked replicas damaged state\n", out);
+    for (uint64_t id = 0; id < REGIONS; id++)
+        if (node_peer(node, id) != NULL)
+            check_render(peer_check(node_peer(node, id)), out);
+}
+
 static void render_log(struct node *node, FILE *out)
 {
     event_log_render(node_events(node), out);
@@ -285,6 +280,7 @@ static void (*const renderers[TABLES])(struct node *node, FILE *out) = {
     [TABLE_NODES] = render_nodes,     [TABLE_REGIONS] = render_regions,
     [TABLE_LEADERS] = render_leaders, [TABLE_LAG] = render_lag,
     [TABLE_LOG] = render_log,         [TABLE_METRICS] = status_render_metrics,
+    [TABLE_CHECK] = render_check,
 };
 
 struct buf *status_render(struct node *node, enum engine_table table)

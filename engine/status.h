@@ -30,6 +30,13 @@ void status_board_count(struct status_board *board, int status);
  * silent for too long. */
 const struct node_status *status_board_find(const struct status_board *board,
                                             uint64_t id);
+/* What it has said of its replica of a region; NULL as above. */
+const struct region_status *
+status_board_region(const struct status_board *board, uint64_t node_id,
+                    uint64_t region);
+/* The state of that replica; PEER_RUNNING when nothing is known. */
+unsigned status_board_state(const struct status_board *board, uint64_t node_id,
+                            uint64_t region);
 /* When a node was last heard of (wall clock), 0: never. */
 int64_t status_board_heard_ns(const struct status_board *board,
                               uint64_t node_id);

@@ -50,6 +50,9 @@ static struct region_status region_status_of(const struct peer *peer)
         .applied_wall_ns = status.applied_wall_ns,
         .role = status.learner ? PEER_LEARNER : PEER_VOTER,
         .state = status.state,
+        .damaged_ns = status.damaged_ns,
+        .check_index = status.check_index,
+        .check_hash = status.check_hash,
     };
 }
 
@@ -152,6 +155,27 @@ const struct node_status *status_board_find(const struct status_board *board,
         now_ns - heard->mono_ns > (uint64_t)STATUS_SILENT_MS * 1000000)
         return NULL;
     return &heard->status;
+}
+
+const struct region_status *
+status_board_region(const struct status_board *board, uint64_t node_id,
+                    uint64_t region)
+{
+    const struct node_status *status = status_board_find(board, node_id);
+
+    for (size_t i = 0; status != NULL && i < status->region_count; i++)
+        if (status->regions[i].region == region)
+            return &status->regions[i];
+    return NULL;
+}
+
+unsigned status_board_state(const struct status_board *board, uint64_t node_id,
+                            uint64_t region)
+{
+    const struct region_status *status =
+        status_board_region(board, node_id, region);
+
+    return status == NULL ? PEER_RUNNING : status->state;
 }
 
 int64_t status_board_heard_ns(const struct status_board *board,

@@ -4,6 +4,7 @@
 
 #include <inttypes.h>
 
+#include "engine/check.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
 #include "engine/status.h"
@@ -66,6 +67,43 @@ static int report_region(struct node *node, const struct peer *peer, FILE *out)
     return troubles;
 }
 
+/* On any node, as that has said. */
+static int report_damaged(struct node *node, const struct peer *peer, FILE *out)
+{
+    const struct region *region = peer_region(peer);
+    int troubles = 0;
+
+    for (size_t i = 0; i < region->peer_count; i++) {
+        const struct region_status *status = status_board_region(
+            node_status_board(node), region->peers[i].node, region->id);
+
+        if (status == NULL || status->state != PEER_DAMAGED)
+            continue;
+        (void)fprintf(
+            out, "region %" PRIu64 " on node %" PRIu64 " is damaged since ",
+            region->id, region->peers[i].node);
+        status_print_time(out, status->damaged_ns);
+        (void)fputs(": wait, it is rebuilt from a snapshot\n", out);
+        troubles++;
+    }
+    return troubles;
+}
+
+static int report_check(const struct peer *peer, FILE *out)
+{
+    int64_t since_ns = check_unclear_ns(peer_check(peer));
+
+    if (since_ns == 0)
+        return 0;
+    (void)fprintf(out, "region %" PRIu64 " has replicas that differ since ",
+                  peer_region_id(peer));
+    status_print_time(out, since_ns);
+    (void)fputs(" and no majority of them agrees: see check and log, and look "
+                "at the disks of its nodes\n",
+                out);
+    return 1;
+}
+
 static int report_disk(struct node *node, FILE *out)
 {
     const struct node_config *config = node_config(node);
@@ -88,8 +126,13 @@ void status_render_health(struct node *node, FILE *out)
     int troubles = report_silent_nodes(node, out);
 
     for (uint64_t region = 0; region < REGIONS; region++)
-        if (node_peer(node, region) != NULL)
-            troubles += report_region(node, node_peer(node, region), out);
+        if (node_peer(node, region) != NULL) {
+            const struct peer *peer = node_peer(node, region);
+
+            troubles += report_region(node, peer, out);
+            troubles += report_damaged(node, peer, out);
+            troubles += report_check(peer, out);
+        }
     troubles += report_disk(node, out);
     if (troubles == 0)
         (void)fputs("ok\n", out);
@@ -156,6 +199,16 @@ static uint64_t get_snapshots_restored(const struct peer_status *s)
     return s->snapshots_restored;
 }
 
+static uint64_t get_damaged(const struct peer_status *s)
+{
+    return s->damaged_ns != 0 ? 1 : 0;
+}
+
+static uint64_t get_checks(const struct peer_status *s)
+{
+    return s->checks;
+}
+
 static uint64_t get_compactions(const struct peer_status *s)
 {
     return s->compactions;
@@ -173,6 +226,8 @@ static const struct region_metric region_metrics[] = {
     {"grovefs_region_log_bytes",        "gauge",   "Bytes in the Raft log.",                  get_log_bytes},
     {"grovefs_region_snapshots_sent_total",     "counter", "Snapshot streams begun.",         get_snapshots_sent},
     {"grovefs_region_snapshots_restored_total", "counter", "Snapshots that replaced the state.", get_snapshots_restored},
+    {"grovefs_region_damaged",          "gauge",   "1 where this replica is damaged.",        get_damaged},
+    {"grovefs_region_checks_total",     "counter", "Consistency checks seen to their end.",   get_checks},
     {"grovefs_region_compactions_total", "counter", "Log compactions.",                       get_compactions},
 };
 /* clang-format on */

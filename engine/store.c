@@ -14,13 +14,14 @@
 #include "engine/founding.h"
 #include "engine/keys.h"
 #include "engine/kv_rocks.h"
+#include "engine/salvage.h"
 
 enum { STORE_PATH_SIZE = 4096, INO_BLOCK = 1 << 24 };
 
 static bool is_ours(const char *name)
 {
-    static const char *const names[] = {".", "..", "lost+found", "log",
-                                        "state"};
+    static const char *const names[] = {
+        ".", "..", "lost+found", "log", "state", "state.new", "state.old"};
 
     for (size_t i = 0; i < ARRAY_SIZE(names); i++)
         if (strcmp(name, names[i]) == 0)
@@ -150,6 +151,23 @@ static int identify(struct store *store, const struct store_config *config,
     return count_boot(store, e);
 }
 
+/* Only of a node that is part of a cluster, and the right one. */
+static int throw_away_damage(struct store *store,
+                             const struct store_config *config, struct err *e)
+{
+    int rc = read_identity(store, e);
+
+    if (rc == ERR_NOT_FOUND)
+        return 0;
+    if (rc != 0)
+        return rc;
+    if (store->identity.cluster_id == 0 ||
+        (config->node_id != 0 && config->node_id != store->identity.node_id))
+        return 0;
+    return salvage_state(config->dir, store->log, store->identity.node_id,
+                         (int64_t)wall_ns(), e);
+}
+
 int store_open(struct store *ret, const struct store_config *config,
                struct err *e)
 {
@@ -159,6 +177,8 @@ int store_open(struct store *ret, const struct store_config *config,
     rc = make_dir(config->dir, e);
     if (rc == 0)
         rc = open_kv(&store.log, config, KV_ROCKS_LOG, e);
+    if (rc == 0)
+        rc = throw_away_damage(&store, config, e);
     if (rc == 0)
         rc = open_kv(&store.state, config, KV_ROCKS_STATE, e);
     if (rc == 0)

@@ -36,7 +36,7 @@ struct buf *call_encode(const struct call *call)
 {
     Grove__Call message = GROVE__CALL__INIT;
 
-    assert(call->kind >= CALL_PROPOSE && call->kind <= CALL_READ_INDEX);
+    assert(call->kind >= CALL_PROPOSE && call->kind <= CALL_CONTROL);
 
     message.ticket = call->ticket;
     message.region = call->region;
@@ -46,7 +46,7 @@ struct buf *call_encode(const struct call *call)
 
 static bool call_from_pb(struct call *to, const Grove__Call *from)
 {
-    if (from->kind < CALL_PROPOSE || from->kind > CALL_READ_INDEX)
+    if (from->kind < CALL_PROPOSE || from->kind > CALL_CONTROL)
         return false;
 
     to->ticket = from->ticket;
@@ -124,6 +124,9 @@ static void region_status_to_pb(Grove__RegionStatus *to,
     to->last_index = from->last_index;
     to->state = from->state;
     to->applied_wall_ns = from->applied_wall_ns;
+    to->damaged_ns = from->damaged_ns;
+    to->check_index = from->check_index;
+    to->check_hash = from->check_hash;
 }
 
 struct buf *node_status_encode(const struct node_status *status)
@@ -162,6 +165,9 @@ static void region_status_from_pb(struct region_status *to,
         .commit = from->commit,
         .last_index = from->last_index,
         .applied_wall_ns = from->applied_wall_ns,
+        .damaged_ns = from->damaged_ns,
+        .check_index = from->check_index,
+        .check_hash = from->check_hash,
         .role = from->role,
         .state = from->state,
     };

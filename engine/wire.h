@@ -63,9 +63,10 @@ int raft_batch_decode(const struct env_packet *packet,
                       void *context);
 
 enum call_kind {
-    CALL_PROPOSE = 1,   /* put the command into the log, answer its result */
-    CALL_READ = 2,      /* execute a read command, linearizably */
-    CALL_READ_INDEX = 3 /* answer an index that a local read must wait for */
+    CALL_PROPOSE = 1,    /* put the command into the log, answer its result */
+    CALL_READ = 2,       /* execute a read command, linearizably */
+    CALL_READ_INDEX = 3, /* answer an index that a local read must wait for */
+    CALL_CONTROL = 4     /* see to it: control.h */
 };
 
 struct call {
@@ -111,6 +112,9 @@ struct region_status {
     int64_t applied_wall_ns; /* when it last applied something */
     unsigned role;           /* enum peer_role */
     unsigned state;          /* enum peer_state of peer.h */
+    int64_t damaged_ns;      /* since when; 0: not */
+    uint64_t check_index;    /* its newest hash: see check.h */
+    uint64_t check_hash;
 };
 
 struct node_status {

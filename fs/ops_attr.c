@@ -151,7 +151,7 @@ void op_setattr(fuse_req_t req, fuse_ino_t id, struct stat *attr, int to_set,
     struct op *op;
 
     if (special_is(id)) {
-        (void)fuse_reply_err(req, EPERM);
+        special_setattr(req, id, to_set);
         return;
     }
     op = op_new_on(req, id);
@@ -209,7 +209,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset,
                   off_t size, struct fuse_file_info *file)
 {
     struct op *op;
-    int error = mode == 0 ? 0 : EOPNOTSUPP;
+    int error = mode == 0 && !special_is(id) ? 0 : EOPNOTSUPP;
 
     if (error == 0 && (offset < 0 || size <= 0 || offset > INT64_MAX - size))
         error = EFBIG;

@@ -92,6 +92,10 @@ void op_write(fuse_req_t req, fuse_ino_t id, const char *data, size_t size,
     struct handle *handle = op_handle(file);
     struct op *op;
 
+    if (special_is(id)) {
+        special_write(req, id, data, size);
+        return;
+    }
     assert(size <= WRITE_SIZE_MAX);
     if (offset < 0 || (uint64_t)offset > (uint64_t)INT64_MAX - size) {
         (void)fuse_reply_err(req, EFBIG);

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum kind { TEXT, PATH, NUMBER, SECONDS, SIZE, LEVEL };
+enum kind { TEXT, PATH, NUMBER, SECONDS, INTERVAL, SIZE, LEVEL };
 
 struct row {
     const char *name;
@@ -37,6 +37,7 @@ static const struct row rows[] = {
     {"op_timeout", SECONDS, MEMBER(op_timeout_ms),  "SECONDS",   "until a request without a majority fails (10)"},
     {"value_max",  SIZE,    MEMBER(value_size_max), "BYTES",     "greatest file, with K, M or G (64M)"},
     {"log_keep",   NUMBER,  MEMBER(log_keep),       "ENTRIES",   "applied log entries kept for lagging nodes (10000)"},
+    {"check_interval", INTERVAL, MEMBER(check_interval_ms), "SECONDS", "between consistency checks, 0 for none (3600)"},
     {"log_level",  LEVEL,   MEMBER(log_level),      "LEVEL",     "debug, info, warn or error (info)"},
     /* clang-format on */
 };
@@ -105,6 +106,15 @@ static bool parse_seconds(const char *text, uint64_t *ret_ms)
     return true;
 }
 
+/* The same, or 0 for never. */
+static bool parse_interval(const char *text, uint64_t *ret_ms)
+{
+    if (strcmp(text, "0") != 0)
+        return parse_seconds(text, ret_ms);
+    *ret_ms = ENGINE_NEVER;
+    return true;
+}
+
 static bool parse_level(const char *text, enum log_level *ret_level)
 {
     for (int level = 0; level < LOG_LEVELS; level++)
@@ -156,6 +166,8 @@ static bool set_value(struct options *options, const struct row *row,
                *(uint64_t *)member > 0;
     case SECONDS:
         return parse_seconds(value, member);
+    case INTERVAL:
+        return parse_interval(value, member);
     case SIZE:
         return parse_size(value, member);
     case LEVEL:

@@ -12,19 +12,23 @@
 #define SPECIAL_ID_DIR UINT64_C(0xffffffffffffff00)
 #define SPECIAL_ID_FILE (SPECIAL_ID_DIR + 1) /* of the first row below */
 
+enum { READ_ONLY = 0444, CONTROL = 0644 };
+
 static const struct special {
     const char *name;
     enum engine_table table;
+    mode_t mode;
 } specials[] = {
     /* clang-format off */
-    {"version", TABLE_VERSION},
-    {"health",  TABLE_HEALTH},
-    {"nodes",   TABLE_NODES},
-    {"regions", TABLE_REGIONS},
-    {"leaders", TABLE_LEADERS},
-    {"lag",     TABLE_LAG},
-    {"log",     TABLE_LOG},
-    {"metrics", TABLE_METRICS},
+    {"version", TABLE_VERSION, READ_ONLY},
+    {"health",  TABLE_HEALTH,  READ_ONLY},
+    {"nodes",   TABLE_NODES,   READ_ONLY},
+    {"regions", TABLE_REGIONS, READ_ONLY},
+    {"leaders", TABLE_LEADERS, READ_ONLY},
+    {"lag",     TABLE_LAG,     READ_ONLY},
+    {"log",     TABLE_LOG,     READ_ONLY},
+    {"metrics", TABLE_METRICS, READ_ONLY},
+    {"check",   TABLE_CHECK,   CONTROL},
     /* clang-format on */
 };
 
@@ -46,13 +50,18 @@ static const struct special *special_of(uint64_t id)
     return id == SPECIAL_ID_DIR ? NULL : &specials[id - SPECIAL_ID_FILE];
 }
 
+static bool is_control(uint64_t id)
+{
+    return id != SPECIAL_ID_DIR && special_of(id)->mode == CONTROL;
+}
+
 static void stat_of(uint64_t id, size_t size, struct stat *ret_stat)
 {
     const bool is_dir = id == SPECIAL_ID_DIR;
 
     *ret_stat = (struct stat){
         .st_ino = id,
-        .st_mode = is_dir ? S_IFDIR | 0555 : S_IFREG | 0444,
+        .st_mode = is_dir ? S_IFDIR | 0555 : S_IFREG | special_of(id)->mode,
         .st_nlink = 1,
         .st_size = (off_t)size,
         .st_blksize = FS_BLOCK_SIZE,
@@ -178,11 +187,46 @@ void special_open(fuse_req_t req, uint64_t id,
 {
     struct op *op;
 
-    if ((file->flags & O_ACCMODE) != O_RDONLY || (file->flags & O_TRUNC) != 0) {
+    if (!is_control(id) && ((file->flags & O_ACCMODE) != O_RDONLY ||
+                            (file->flags & O_TRUNC) != 0)) {
         (void)fuse_reply_err(req, EACCES); /* Also for root. */
         return;
     }
     op = op_new(req);
     op->file = *file;
     render(op, id, open_done);
+}
+
+/* ---- writing ---- */
+
+/* There is nothing to truncate, but `>` asks for it. */
+void special_setattr(fuse_req_t req, uint64_t id, int to_set)
+{
+    if (is_control(id) && (to_set & ~FUSE_SET_ATTR_CTIME &
+                           ~FUSE_SET_ATTR_MTIME) == FUSE_SET_ATTR_SIZE)
+        reply_attr(req, id, 0);
+    else
+        (void)fuse_reply_err(req, EPERM);
+}
+
+static void write_done(struct op *op, int status)
+{
+    if (status != 0) {
+        op_reply_error(op, status);
+        return;
+    }
+    op_no_more_interrupts(op);
+    (void)fuse_reply_write(op->req, op->size);
+    op_end(op);
+}
+
+void special_write(fuse_req_t req, uint64_t id, const char *data, size_t size)
+{
+    struct op *op = op_new(req);
+
+    assert(is_control(id)); /* Nothing else can be opened for writing. */
+    op->size = size;
+    op->request.table = special_of(id)->table;
+    op->request.data = buf_copy(data, size);
+    op_submit(op, REQUEST_CONTROL, write_done);
 }

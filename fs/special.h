@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* /.cluster: generated texts as read-only files.
+/* /.cluster: generated texts as read-only files, and control files.
  *
  * The directory is found in the root but not listed there. A file is rendered
  * whole when it is opened, so that its size, its reads at any offset and two
  * readers at once each see one moment; LOOKUP and GETATTR render too, because
  * tar and rsync read no more than st_size says. None of this needs a majority:
- * the engine renders what this node knows. */
+ * the engine renders what this node knows.
+ *
+ * A control file can be written to as well: each WRITE is one whole text, and
+ * is answered when what it asks for is done or refused. Where in the file it is
+ * written to does not matter, nor does a truncation before it. */
 
 #ifndef GROVEFS_FS_SPECIAL_H
 #define GROVEFS_FS_SPECIAL_H
@@ -24,8 +28,10 @@ bool special_has(uint64_t dir, const char *name);
 /* The special cases of the operations; `id` or {dir, name} is special. */
 void special_lookup(fuse_req_t req, uint64_t dir, const char *name);
 void special_getattr(fuse_req_t req, uint64_t id, const struct handle *handle);
+void special_setattr(fuse_req_t req, uint64_t id, int to_set);
 void special_open(fuse_req_t req, uint64_t id,
                   const struct fuse_file_info *file);
+void special_write(fuse_req_t req, uint64_t id, const char *data, size_t size);
 
 /* Names of the directory: the one at `index`, NULL behind the last. */
 const char *special_name(size_t index, struct stat *ret_stat);

@@ -77,6 +77,18 @@ static struct buf *recode_region(struct slice bytes)
     return b;
 }
 
+static struct buf *recode_damage(struct slice bytes)
+{
+    struct damage record;
+    struct buf *b;
+
+    if (damage_decode(&record, bytes) != 0)
+        return NULL;
+    b = damage_encode(&record);
+    damage_release(&record);
+    return b;
+}
+
 static struct buf *recode_node(struct slice bytes)
 {
     struct node_record record;
@@ -179,10 +191,10 @@ static struct buf *recode_dirents(struct slice bytes)
 }
 
 static recoder *const recoders[] = {
-    recode_entry,      recode_namespace, recode_directory, recode_decision,
-    recode_region,     recode_node,      recode_identity,  recode_marker,
-    recode_hard_state, recode_log_start, recode_sender,    recode_xattrs,
-    recode_dirents,    recode_tombstone,
+    recode_entry,  recode_namespace,  recode_directory, recode_decision,
+    recode_region, recode_damage,     recode_node,      recode_identity,
+    recode_marker, recode_hard_state, recode_log_start, recode_sender,
+    recode_xattrs, recode_dirents,    recode_tombstone,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

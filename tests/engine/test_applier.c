@@ -297,6 +297,105 @@ static void test_an_entry_that_cannot_be_read_ends_the_node(void **state)
     buf_unref(entry.data);
 }
 
+/* ---- damaged records ---- */
+
+static void damage(struct fixture *f, const char *name)
+{
+    struct kv *kv = f->fake.env.state;
+    struct kv_batch *batch = kv_batch_new(kv);
+    struct key key = key_user('d', NSID_ROOT, slice_of(name));
+
+    kv_batch_put(batch, key_slice(&key), slice_of("rubbish"));
+    assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+/* An unlink of a damaged file, as the next entry. */
+static int apply_to_damaged(struct fixture *f, struct raft_entry *entry,
+                            struct buf **ret_result)
+{
+    struct command c = command(COMMAND_UNLINK, 2, "a");
+
+    assert_int_equal(create_file(f, 1, "a"), 0);
+    damage(f, "a");
+    *entry = (struct raft_entry){
+        .term = 5, .index = f->index + 1, .data = command_encode(&c)};
+    return applier_apply(f->applier, entry, ret_result);
+}
+
+static void test_nothing_is_applied_behind_a_damaged_record(void **state)
+{
+    struct fixture *f = *state;
+    struct raft_entry entry;
+    struct buf *result = NULL;
+
+    assert_int_equal(apply_to_damaged(f, &entry, &result), ERR_CORRUPT);
+    assert_int_equal(applier_marker(f->applier)->index, f->index);
+    buf_unref(entry.data);
+    entry.data = NULL;
+    assert_int_equal(applier_apply(f->applier, &entry, &result), ERR_CORRUPT);
+    assert_int_equal(applier_reload(f->applier), 0);
+    assert_int_equal(applier_apply(f->applier, &entry, &result), 0);
+}
+
+/* It has no effect, and what comes behind it has. */
+static void test_the_only_replica_goes_on_behind_a_damaged_record(void **state)
+{
+    struct fixture *f = *state;
+    struct raft_entry entry;
+    struct result result = {0};
+    struct buf *bytes = NULL;
+
+    assert_int_equal(apply_to_damaged(f, &entry, &bytes), ERR_CORRUPT);
+    assert_int_equal(applier_skip(f->applier, &entry, &bytes), 0);
+    assert_int_equal(
+        result_decode(&result, (struct slice){bytes->data, bytes->size}), 0);
+    assert_int_equal(result.status, ERR_CORRUPT);
+    assert_int_equal(applier_marker(f->applier)->index, ++f->index);
+    assert_int_equal(create_file(f, 3, "b"), 0);
+    result_release(&result);
+    buf_unref(bytes);
+    buf_unref(entry.data);
+}
+
+/* ---- the consistency check ---- */
+
+struct watched {
+    struct fixture *f;
+    uint64_t index;
+    uint64_t marker;
+    enum command_op op;
+};
+
+static void on_check(void *context, uint64_t index,
+                     const struct command *command)
+{
+    struct watched *watched = context;
+
+    watched->index = index;
+    watched->marker = applier_marker(watched->f->applier)->index;
+    watched->op = command->op;
+}
+
+/* So a view that is taken there has the entry, and nothing behind it. */
+static void test_a_check_is_told_right_behind_its_entry(void **state)
+{
+    struct fixture *f = *state;
+    struct watched watched = {.f = f};
+
+    applier_watch(f->applier, on_check, &watched);
+    assert_int_equal(apply(f, &(struct command){.op = COMMAND_CHECK}), 0);
+    assert_int_equal(watched.op, COMMAND_CHECK);
+    assert_int_equal(watched.index, f->index);
+    assert_int_equal(watched.marker, f->index);
+    assert_int_equal(
+        apply(f, &(struct command){.op = COMMAND_VERIFY, .verdict.index = 7}),
+        0);
+    assert_int_equal(watched.op, COMMAND_VERIFY);
+    assert_int_equal(create_file(f, 1, "a"), 0);
+    assert_int_equal(watched.index, f->index - 1);
+}
+
 /* ---- replicas ---- */
 
 static struct command random_command(struct exec_fixture *random)
@@ -370,6 +469,9 @@ int main(void)
         TEST(test_an_empty_entry_moves_the_marker),
         TEST(test_marker_and_data_survive_together),
         TEST(test_an_entry_that_cannot_be_read_ends_the_node),
+        TEST(test_nothing_is_applied_behind_a_damaged_record),
+        TEST(test_the_only_replica_goes_on_behind_a_damaged_record),
+        TEST(test_a_check_is_told_right_behind_its_entry),
         TEST(test_replicas_stay_equal_byte_by_byte),
     };
 

@@ -56,6 +56,12 @@ static struct command filled_command(void)
         .changes = {{CATALOG_ADD, 1, 2, slice_of("added"), filled_attr(3)},
                     {CATALOG_REMOVE, 4, 5, slice_of("removed"), {0}}},
         .change_count = 2,
+        .verdict = {.index = 21,
+                    .hash = UINT64_MAX - 22,
+                    .right = {1, UINT64_MAX},
+                    .right_count = 2,
+                    .wrong = {3},
+                    .wrong_count = 1},
         .data = letters(128),
     };
 }
@@ -176,6 +182,50 @@ static void test_a_commands_arguments_come_back(void **state)
     buf_unref(b);
 }
 
+static void test_a_verdict_comes_back(void **state)
+{
+    struct command in = filled_command();
+    struct buf *b = command_encode(&in);
+    struct command out;
+
+    (void)state;
+    assert_int_equal(command_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.verdict.index, 21);
+    assert_true(out.verdict.hash == UINT64_MAX - 22);
+    assert_int_equal(out.verdict.right_count, 2);
+    assert_true(out.verdict.right[1] == UINT64_MAX);
+    assert_int_equal(out.verdict.wrong_count, 1);
+    assert_int_equal(out.verdict.wrong[0], 3);
+    command_release(&out);
+    buf_unref(b);
+}
+
+/* Fields 3 and 4 of the message 26 are its lists. */
+static void test_a_verdict_over_a_limit_is_refused(void **state)
+{
+    struct buf *named = with_number(empty(), 1, 7);
+    struct buf *right = buf_copy(named->data, named->size);
+    struct buf *wrong = buf_copy(named->data, named->size);
+
+    (void)state;
+    for (uint64_t i = 0; i < REGION_PEERS_MAX; i++)
+        right = with_number(right, 3, i);
+    assert_decodes_to(0, try_command,
+                      framed(with_bytes(empty(), 26, buf_slice(right))));
+    right = with_number(right, 3, 1);
+    assert_decodes_to(ERR_CORRUPT, try_command,
+                      framed(with_bytes(empty(), 26, buf_slice(right))));
+    for (uint64_t i = 0; i <= REGION_PEERS_MAX; i++)
+        wrong = with_number(wrong, 4, i);
+    assert_decodes_to(ERR_CORRUPT, try_command,
+                      framed(with_bytes(empty(), 26, buf_slice(wrong))));
+    assert_decodes_to(ERR_CORRUPT, try_command,
+                      framed(with_bytes(empty(), 26, slice_of(""))));
+    buf_unref(named);
+    buf_unref(right);
+    buf_unref(wrong);
+}
+
 static void test_an_empty_command_comes_back(void **state)
 {
     struct command in = {.op = COMMAND_NOOP};
@@ -227,8 +277,9 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
 {
     (void)state;
     for (unsigned op = 0; op < 300; op++) {
-        bool known = op <= COMMAND_NODE_UPDATE ||
-                     (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION);
+        bool known = op <= COMMAND_VERIFY ||
+                     (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
+                     op == COMMAND_START_CHECK;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,
                           framed(with_number(empty(), 1, op)));
@@ -411,6 +462,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_commands_origin_comes_back),
         cmocka_unit_test(test_a_commands_arguments_come_back),
+        cmocka_unit_test(test_a_verdict_comes_back),
+        cmocka_unit_test(test_a_verdict_over_a_limit_is_refused),
         cmocka_unit_test(test_an_empty_command_comes_back),
         cmocka_unit_test(test_data_is_borrowed_from_the_bytes),
         cmocka_unit_test(test_more_data_than_one_write_is_refused),

@@ -301,6 +301,47 @@ static void test_an_identity_over_a_limit_is_refused(void **state)
                       with_bytes(identity_encode(&in), 6, letters(14)));
 }
 
+static int try_damage(struct slice bytes)
+{
+    struct damage damage = {0};
+    int rc = damage_decode(&damage, bytes);
+
+    if (rc == 0)
+        damage_release(&damage);
+    return rc;
+}
+
+static struct buf *damage_bytes(void)
+{
+    struct damage damage = {.since_ns = -7, .region = filled_region()};
+
+    return damage_encode(&damage);
+}
+
+static void test_the_mark_of_a_damaged_replica_comes_back(void **state)
+{
+    struct region in = filled_region();
+    struct buf *b = damage_bytes();
+    struct damage out;
+
+    (void)state;
+    assert_int_equal(damage_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.since_ns, -7);
+    assert_int_equal(out.region.id, in.id);
+    assert_slice_equal(out.region.end, in.end);
+    assert_peers_equal(&out.region, &in);
+    damage_release(&out);
+    buf_unref(b);
+}
+
+static void test_a_mark_has_a_descriptor(void **state)
+{
+    struct buf *format = buf_copy("\1", 1);
+
+    (void)state;
+    assert_decodes_to(ERR_CORRUPT, try_damage, format);
+}
+
 static void test_damaged_records_are_survived(void **state)
 {
     struct node_record node = {7, NODE_UP, 1, "127.0.0.1:7420"};
@@ -310,6 +351,7 @@ static void test_damaged_records_are_survived(void **state)
 
     (void)state;
     assert_damage_is_survived(try_region, region_bytes());
+    assert_damage_is_survived(try_damage, damage_bytes());
     assert_damage_is_survived(try_node, node_encode(&node));
     assert_damage_is_survived(try_identity, identity_encode(&identity));
     assert_damage_is_survived(try_marker, buf_copy(marker, size));
@@ -347,6 +389,8 @@ int main(void)
         cmocka_unit_test(test_zero_positions_come_back),
         cmocka_unit_test(test_an_identity_comes_back),
         cmocka_unit_test(test_an_identity_over_a_limit_is_refused),
+        cmocka_unit_test(test_the_mark_of_a_damaged_replica_comes_back),
+        cmocka_unit_test(test_a_mark_has_a_descriptor),
         cmocka_unit_test(test_damaged_records_are_survived),
         cmocka_unit_test(test_a_tombstone_comes_back),
     };

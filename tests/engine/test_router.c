@@ -14,6 +14,7 @@
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/router.h"
+#include "engine/status.h"
 #include "engine/timers.h"
 
 enum { OWN_NODE = 9, DEADLINE_MS = 1000 };
@@ -121,6 +122,23 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+void node_on_damage(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
+struct status_board *node_status_board(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
+{
+    return node_region_nodes(node, 0, nodes);
+}
+
 struct flows *node_flows(const struct node *node)
 {
     (void)node;
@@ -224,6 +242,38 @@ void node_log_event(struct node *node, enum log_level level, const char *format,
     (void)node;
     (void)level;
     (void)format;
+}
+
+/* ---- status.h: no replica asks ---- */
+
+void status_board_tick(struct status_board *board)
+{
+    (void)board;
+}
+
+const struct region_status *
+status_board_region(const struct status_board *board, uint64_t node_id,
+                    uint64_t region)
+{
+    (void)board;
+    (void)node_id;
+    (void)region;
+    return NULL;
+}
+
+unsigned status_board_state(const struct status_board *board, uint64_t node_id,
+                            uint64_t region)
+{
+    (void)board;
+    (void)node_id;
+    (void)region;
+    return 0;
+}
+
+void status_print_time(FILE *out, int64_t wall_ns)
+{
+    (void)out;
+    (void)wall_ns;
 }
 
 /* ---- the fixture ---- */

@@ -87,6 +87,91 @@ static void test_the_store_of_another_node_is_refused(void **state)
     assert_non_null(strstr(f->e.text, "belongs to node 3"));
 }
 
+/* ---- a state/ with damaged files ---- */
+
+static void put(struct kv *kv, struct key key, struct slice value)
+{
+    struct kv_batch *batch = kv_batch_new(kv);
+
+    kv_batch_put(batch, key_slice(&key), value);
+    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static bool has_key(struct kv *kv, struct key key)
+{
+    struct kv_value value = {0};
+    int rc = kv_get(kv, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
+
+/* A founded node 3 with one region, whose RocksDB has met a bad block. */
+static void leave_damaged_store(struct fixture *f, size_t voter_count)
+{
+    struct region region = {.id = 1,
+                            .peers = {{30, 3, PEER_VOTER}, {40, 4, PEER_VOTER}},
+                            .peer_count = voter_count,
+                            .voters = {30, 40},
+                            .voter_count = voter_count};
+    struct buf *bytes = region_encode(&region);
+    char path[600];
+    FILE *note;
+
+    assert_int_equal(open_as(f, 3), 0);
+    f->store.identity.cluster_id = 7;
+    put(f->store.state, key_region(1),
+        (struct slice){bytes->data, bytes->size});
+    put(f->store.state, key_tombstone(2), slice_of("x"));
+    put(f->store.log, key_hard_state(1), slice_of("x"));
+    buf_unref(bytes);
+    bytes = identity_encode(&f->store.identity);
+    put(f->store.log, key_identity(), (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+    store_close(&f->store);
+    (void)snprintf(path, sizeof path, "%s/state/DAMAGED", f->path);
+    note = fopen(path, "w");
+    assert_non_null(note);
+    (void)fclose(note);
+}
+
+static void test_a_damaged_state_is_thrown_away_and_marked(void **state)
+{
+    struct fixture *f = *state;
+
+    leave_damaged_store(f, 2);
+    assert_int_equal(open_as(f, 3), 0);
+    assert_false(has_key(f->store.state, key_region(1)));
+    assert_true(has_key(f->store.state, key_tombstone(2)));
+    assert_true(has_key(f->store.log, key_damage(1)));
+    assert_true(has_key(f->store.log, key_hard_state(1)));
+    put(f->store.state, key_region(1), slice_of("new"));
+    store_close(&f->store);
+    assert_int_equal(open_as(f, 3), 0);
+    assert_true(has_key(f->store.state, key_region(1)));
+}
+
+static void test_a_damaged_state_that_nobody_else_has_is_kept(void **state)
+{
+    struct fixture *f = *state;
+
+    leave_damaged_store(f, 1);
+    assert_int_equal(open_as(f, 3), 0);
+    assert_true(has_key(f->store.state, key_region(1)));
+    assert_false(has_key(f->store.log, key_damage(1)));
+}
+
+static void test_another_nodes_damaged_state_is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+
+    leave_damaged_store(f, 2);
+    assert_int_equal(open_as(f, 4), ERR_FOREIGN);
+    assert_int_equal(open_as(f, 3), 0);
+    assert_true(has_key(f->store.log, key_damage(1)));
+}
+
 static void test_a_newer_format_is_refused_and_not_guessed(void **state)
 {
     struct fixture *f = *state;
@@ -132,6 +217,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_each_start_counts_the_boot_and_takes_new_inodes),
         T(test_the_store_of_another_node_is_refused),
+        T(test_a_damaged_state_is_thrown_away_and_marked),
+        T(test_a_damaged_state_that_nobody_else_has_is_kept),
+        T(test_another_nodes_damaged_state_is_left_alone),
         T(test_a_newer_format_is_refused_and_not_guessed),
         T(test_a_damaged_identity_is_refused),
         T(test_a_folder_with_other_things_is_no_store),

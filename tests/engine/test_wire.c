@@ -80,7 +80,7 @@ static void test_a_call_has_a_known_kind(void **state)
     assert_decodes_to(ERR_PROTOCOL, try_call, empty());
     assert_decodes_to(0, try_call, with_number(empty(), 3, CALL_PROPOSE));
     assert_decodes_to(ERR_PROTOCOL, try_call,
-                      with_number(empty(), 3, CALL_READ_INDEX + 1));
+                      with_number(empty(), 3, CALL_CONTROL + 1));
 }
 
 static void test_an_answer_comes_back(void **state)
@@ -132,6 +132,9 @@ static struct node_status filled_status(void)
             .applied_wall_ns = -6 - (int64_t)i,
             .role = i % 3,
             .state = 7 + i,
+            .damaged_ns = -8 - (int64_t)i,
+            .check_index = 9 + i,
+            .check_hash = UINT64_MAX - 10 - i,
         };
     return status;
 }

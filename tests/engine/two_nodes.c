@@ -2,6 +2,7 @@
 
 #include "tests/engine/two_nodes.h"
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "engine/status.h"
 #include "tests/sim/kv_mem.h"
 
 /* ---- env.h ---- */
@@ -161,6 +163,67 @@ void node_log_event(struct node *node, enum log_level level, const char *format,
     (void)node;
     (void)level;
     (void)format;
+}
+
+const struct node_config *node_config(const struct node *node)
+{
+    static const struct node_config config = {.check_interval_ms = 0};
+
+    (void)node;
+    return &config;
+}
+
+uint64_t node_stamp(struct node *node)
+{
+    (void)node;
+    return 0;
+}
+
+void node_on_damage(struct node *node, struct peer *peer)
+{
+    snapshots_on_damage(node->snapshots, peer_region_id(peer));
+}
+
+/* ---- status.h: they look right at each other ---- */
+
+struct status_board *node_status_board(const struct node *node)
+{
+    return (struct status_board *)node->all;
+}
+
+void status_board_tick(struct status_board *board)
+{
+    (void)board;
+}
+
+const struct region_status *
+status_board_region(const struct status_board *board, uint64_t node_id,
+                    uint64_t region)
+{
+    static struct region_status status;
+    const struct two_nodes *all = (const struct two_nodes *)board;
+    struct peer_status peer;
+
+    assert_int_equal(region, REGION_FIRST_DATA);
+    peer_status(all->node[node_id - 1].peer, &peer);
+    status = (struct region_status){
+        .region = region,
+        .state = peer.state,
+        .check_index = peer.check_index,
+        .check_hash = peer.check_hash,
+    };
+    return &status;
+}
+
+unsigned status_board_state(const struct status_board *board, uint64_t node_id,
+                            uint64_t region)
+{
+    return status_board_region(board, node_id, region)->state;
+}
+
+void status_print_time(FILE *out, int64_t wall_ns)
+{
+    (void)fprintf(out, "%" PRId64, wall_ns / 1000000000);
 }
 
 /* ---- the queues ---- */

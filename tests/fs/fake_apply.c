@@ -337,6 +337,18 @@ static int do_setxattr(struct engine *engine, struct request *r)
     return 0;
 }
 
+/* ---- control files ---- */
+
+/* Understands `all` and no other text. */
+static int do_control(struct engine *engine, struct request *r)
+{
+    (void)engine;
+    if (r->table != TABLE_CHECK || r->data->size != strlen("all\n") ||
+        memcmp(r->data->data, "all\n", r->data->size) != 0)
+        return ERR_INVALID;
+    return 0;
+}
+
 /* ---- all ---- */
 
 static int (*const doers[REQUEST_KINDS])(struct engine *, struct request *) = {
@@ -348,6 +360,7 @@ static int (*const doers[REQUEST_KINDS])(struct engine *, struct request *) = {
     [REQUEST_UNLINK] = do_remove,     [REQUEST_MKDIR] = do_make,
     [REQUEST_RMDIR] = do_remove,      [REQUEST_RENAME] = do_rename,
     [REQUEST_SETXATTR] = do_setxattr, [REQUEST_REMOVEXATTR] = do_setxattr,
+    [REQUEST_CONTROL] = do_control,
 };
 
 int tree_apply(struct engine *engine, struct request *request)

@@ -22,6 +22,7 @@ static const char *const kind_names[REQUEST_KINDS] = {
     [REQUEST_UNLINK] = "UNLINK",     [REQUEST_MKDIR] = "MKDIR",
     [REQUEST_RMDIR] = "RMDIR",       [REQUEST_RENAME] = "RENAME",
     [REQUEST_SETXATTR] = "SETXATTR", [REQUEST_REMOVEXATTR] = "REMOVEXATTR",
+    [REQUEST_CONTROL] = "CONTROL",
 };
 
 const char *fake_kind_name(enum request_kind kind)
@@ -76,6 +77,8 @@ static void trace(struct engine *engine, const struct request *request)
                 (request->flags & REQUEST_TRUNCATE) != 0 ? " truncate" : "",
                 (request->flags & REQUEST_APPEND) != 0 ? " append" : "",
                 (request->flags & REQUEST_KILL_PRIV) != 0 ? " kill" : "");
+    if (request->kind == REQUEST_CONTROL)
+        fprintf(engine->trace_out, " size=%zu", request->data->size);
     fprintf(engine->trace_out, "\n");
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Waiting and interrupts, /.cluster, starting and stopping."""
 
+import ctypes
 import errno
 import os
 import shutil
@@ -11,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from mounted import error_of, main, read, until, write
+from mounted import error_of, libc, main, read, until, write
 
 
 # ---- waiting and interrupts ----
@@ -41,7 +42,8 @@ def test_a_parked_request_ends_on_a_signal(m):
             ("SETATTR", "f", "chmod 600 f"),
             ("GETATTR", "f", "dd if=/dev/zero of=f count=1"),
             ("GETXATTR", "f", "getfattr -n user.a f"),
-            ("RENDER", "*", "cat .cluster/health")):
+            ("RENDER", "*", "cat .cluster/health"),
+            ("CONTROL", "*", "dd if=/dev/zero of=.cluster/check count=1")):
         for sig in (signal.SIGINT, signal.SIGKILL):
             m.order(f"fault {kind} {name} hang")
             took = blocked(m, script, kind, sig)
@@ -132,7 +134,7 @@ def test_cluster_files(m):
     assert os.listdir(m.root) == []
     names = sorted(os.listdir(m.path(".cluster")))
     assert names == sorted("version health nodes regions leaders lag log"
-                           " metrics".split())
+                           " metrics check".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
@@ -160,6 +162,46 @@ def test_cluster_is_read_only(m):
             errno.EPERM, errno.EACCES), (call, arguments)
     assert error_of(os.stat, c + "/none") == errno.ENOENT
     m.ok("mkdir d; echo 1 > d/.cluster; cat d/.cluster")
+
+
+def test_each_write_to_a_control_file_is_one_command(m):
+    assert m.ok("stat -c '%a %u' .cluster/check") == "644 0\n"
+    assert m.ok("cat .cluster/check").startswith("table ")
+    m.order("trace")
+    m.ok("echo all > .cluster/check; echo all >> .cluster/check")
+    with open(m.path(".cluster/check"), "r+b", buffering=0) as f:
+        assert f.read().startswith(b"table ")
+        assert f.write(b"all\n") == 4
+        assert f.write(b"all\n") == 4
+        f.truncate(0)
+        os.fsync(f.fileno())
+    assert m.trace("CONTROL", "WRITE") == ["CONTROL - size=4"] * 4
+    m.ok(": > .cluster/check")
+    assert m.trace("CONTROL") == []
+
+
+def test_a_refused_command_fails_the_write(m):
+    c = m.path(".cluster/check")
+    with open(c, "wb", buffering=0) as f:
+        assert error_of(f.write, b"nothing\n") == errno.EINVAL
+    m.order("fault CONTROL * error=NO_QUORUM")
+    assert "No route to host" in m.sh("echo all > .cluster/check").stderr
+    m.order("clear")
+    assert m.sh("echo x > .cluster/check").returncode != 0
+
+
+def test_control_files_are_for_root(m):
+    c = m.path(".cluster/check")
+    done = m.sh("su nobody -s /bin/sh -c 'cat .cluster/check; echo all > .cluster/check'")
+    assert done.stdout.startswith("table "), done
+    assert done.returncode != 0 and "ermission denied" in done.stderr, done
+    for call, *arguments in ((os.chmod, c, 0o666), (os.chown, c, 1, 1),
+                             (os.unlink, c), (os.utime, c)):
+        assert error_of(call, *arguments) == errno.EPERM, call
+    fd = os.open(c, os.O_WRONLY)
+    assert libc.fallocate(fd, 0, 0, 10) == -1
+    assert ctypes.get_errno() == errno.EOPNOTSUPP
+    os.close(fd)
 
 
 def test_a_node_without_peers_is_mounted(m):

@@ -136,6 +136,21 @@ static void test_every_kind_of_value(void **state)
     assert_int_equal(f->options.log_level, LOG_DEBUG);
 }
 
+/* 0 is the default in options that were not given, so never is another. */
+static void test_no_checks_are_not_the_default(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(parse(f, "-ocheck_interval=0", "/mnt", NULL), 0);
+    assert_true(f->options.check_interval_ms == ENGINE_NEVER);
+    assert_int_equal(parse(f, "-ocheck_interval=1.5", "/mnt", NULL), 0);
+    assert_int_equal(f->options.check_interval_ms, 1500);
+    assert_int_equal(parse(f, "-ocheck_interval=-1", "/mnt", NULL),
+                     ERR_INVALID);
+    assert_int_equal(parse(f, "/mnt", NULL, NULL), 0);
+    assert_int_equal(f->options.check_interval_ms, 0);
+}
+
 static void test_paths_become_absolute(void **state)
 {
     struct fixture *f = *state;
@@ -228,6 +243,7 @@ int main(void)
         TEST(test_a_mountpoint_is_enough),
         TEST(test_what_mount_passes_is_taken),
         TEST(test_every_kind_of_value),
+        TEST(test_no_checks_are_not_the_default),
         TEST(test_paths_become_absolute),
         TEST(test_wrong_values_are_refused_by_name),
         TEST(test_unknown_switches_and_too_many_arguments),

@@ -127,6 +127,17 @@ static bool is_installing(const struct sim_node *node)
     return false;
 }
 
+static bool is_damaged(const struct sim_node *node)
+{
+    for (uint64_t region = 0; region < REGIONS; region++) {
+        const struct peer *peer = node_peer(node->node, region);
+
+        if (peer != NULL && peer->damaged)
+            return true;
+    }
+    return false;
+}
+
 void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
 {
     if (node->state == SIM_DOWN)
@@ -134,6 +145,8 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
     sim_seen(SEEN_CRASH);
     if (is_installing(node))
         sim_seen(SEEN_SNAPSHOT_CRASH);
+    if (node->node != NULL && is_damaged(node))
+        sim_seen(SEEN_DAMAGE_CRASH);
     if (node->state == SIM_FOUNDING)
         sim_seen(SEEN_FOUNDING_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,

@@ -45,7 +45,8 @@ bool sim_end_is_quiet(const struct sim_cluster *cluster)
             if (peer != NULL &&
                 (peer->applied_index != raft_commit(peer->raft) ||
                  peer->applied_index != raft_last_index(peer->raft) ||
-                 peer->install != NULL || raft_leader(peer->raft) == 0 ||
+                 peer->install != NULL || peer->damaged ||
+                 raft_leader(peer->raft) == 0 ||
                  peer->applied_index <
                      sim_watch_committed(cluster->watch, region)))
                 return false;

@@ -43,6 +43,11 @@ struct sim_plan {
     uint64_t log_keep;
     uint64_t results_held_max;
     uint64_t op_timeout_ms;
+    uint64_t check_interval_ms;
+
+    /* In the calm: see sim_damage.h. */
+    bool damage;
+    bool damage_crashes;
 
     /* Mean time between strikes, 0: never; how long one lasts. */
     uint64_t every_ns[SIM_FAULTS];

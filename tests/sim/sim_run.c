@@ -8,6 +8,7 @@
 
 #include "engine/status.h"
 #include "tests/sim/sim_check.h"
+#include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
 #include "tests/sim/sim_lincheck.h"
@@ -20,6 +21,7 @@ enum {
     WORK_MS = 2000,     /* that clients go on in the calm */
     REST_SECONDS = 30,  /* for requests to end */
     QUIET_SECONDS = 90, /* for replicas to become the same */
+    MEND_SECONDS = 120, /* for damage to be found and mended */
     STOP_SECONDS = 20
 };
 
@@ -33,6 +35,7 @@ struct run {
     struct sim_cluster *cluster;
     struct sim_clients *clients;
     struct sim_faults *faults;
+    struct sim_damage *damage;
     uint64_t written; /* when the calm began */
 };
 
@@ -119,6 +122,14 @@ static void render_all(struct run *run)
         }
 }
 
+static void audit(struct run *run)
+{
+    sim_note(run->loop, "audit");
+    sim_clients_audit(run->clients);
+    wait_until(run, clients_idle, REST_SECONDS, "the audit does not end");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+}
+
 static void become_quiet(struct run *run)
 {
     sim_note(run->loop, "rest");
@@ -126,11 +137,26 @@ static void become_quiet(struct run *run)
     wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
     wait_until(run, is_quiet, QUIET_SECONDS,
                "replicas or transactions do not settle");
-    sim_note(run->loop, "audit");
-    sim_clients_audit(run->clients);
-    wait_until(run, clients_idle, REST_SECONDS, "the audit does not end");
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+    audit(run);
     render_all(run);
+}
+
+static bool is_mended(struct run *run)
+{
+    return sim_damage_is_mended(run->damage);
+}
+
+static void damage(struct run *run)
+{
+    if (!run->plan.damage)
+        return;
+    sim_note(run->loop, "damage");
+    run->damage = sim_damage_new(run->cluster, run->clients);
+    wait_until(run, is_mended, MEND_SECONDS, "damage is not found and mended");
+    sim_damage_stop(run->damage);
+    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the damage");
+    audit(run);
 }
 
 static void check(struct run *run)
@@ -167,6 +193,7 @@ struct sim_result sim_run(struct sim_loop *loop, FILE *history)
     chaos(&run);
     calm(&run);
     become_quiet(&run);
+    damage(&run);
     if (history != NULL)
         sim_lincheck_write(sim_clients_history(run.clients), run.cluster->watch,
                            history);
@@ -180,6 +207,7 @@ struct sim_result sim_run(struct sim_loop *loop, FILE *history)
     };
     sim_clients_free(run.clients);
     sim_faults_free(run.faults);
+    sim_damage_free(run.damage);
     sim_cluster_free(run.cluster);
     return result;
 }

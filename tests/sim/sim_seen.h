@@ -70,6 +70,12 @@
     X(SLOW_LINK, 1, "slow links")                                              \
     X(OVERTAKEN, 1, "packets that overtook others")                            \
     X(LINK_LOST, 1, "connections lost")                                        \
+    X(CHECKED, 1, "consistency checks with a verdict")                         \
+    X(DAMAGE_FOUND, 1, "replicas found damaged")                               \
+    X(DAMAGE_LED, 1, "... that led")                                           \
+    X(DAMAGE_CRASH, 1, "... whose node crashed")                               \
+    X(REBUILT, 1, "damaged replicas rebuilt")                                  \
+    X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
     X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \
     X(UNDECIDED, 0, "histories too hard to check")

@@ -119,6 +119,7 @@ static void open_node(struct sim_node *node)
         .op_timeout_ms = plan->op_timeout_ms,
         .value_size_max = SIM_VALUE_MAX,
         .log_keep = plan->log_keep,
+        .check_interval_ms = plan->check_interval_ms,
         .results_held_max = plan->results_held_max,
         .ino_next = node->ino_next,
         .space = disk_space,

@@ -49,6 +49,7 @@ struct known_peer {
     uint64_t applied;
     uint64_t marker_index; /* compared up to here */
     struct sim_rare rare;
+    bool damaged;
 };
 
 struct seen_command {
@@ -62,6 +63,7 @@ struct sim_watch {
     struct sim_ranges *ranges;
     struct known_region regions[REGIONS];
     struct known_peer peers[SIM_NODES_MAX][REGIONS];
+    struct sim_harm harm[SIM_NODES_MAX][REGIONS];
     struct sim_tag *tags;
     size_t tag_count;
     size_t tag_count_max;
@@ -171,6 +173,8 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     } else {
         tag = 0;
     }
+    if (c.op == COMMAND_VERIFY)
+        sim_seen(SEEN_CHECKED);
     if (c.op == COMMAND_TXN_ABORT)
         sim_seen(SEEN_TXN_ABORTED);
     if (c.op == COMMAND_TXN_RESOLVE && c.node != c.txn.id.node)
@@ -408,6 +412,36 @@ static void check_indexes(struct sim_watch *watch, const struct sim_node *node,
     known->applied = applied;
 }
 
+struct sim_harm *sim_watch_harm(struct sim_watch *watch, size_t node,
+                                uint64_t region)
+{
+    return &watch->harm[node][region];
+}
+
+/* A check may find only what was done, but that it finds. */
+static void note_damage(struct sim_watch *watch, const struct sim_node *node,
+                        const struct peer *peer, struct known_peer *known)
+{
+    struct sim_harm *harm =
+        sim_watch_harm(watch, node->number, peer->region_id);
+
+    if (peer->damaged && !harm->done)
+        sim_fail(watch->cluster->loop,
+                 "region %" PRIu64 ": node %zu was found damaged and is not",
+                 peer->region_id, node->number + 1);
+    if (peer->damaged && !known->damaged) {
+        harm->found = true;
+        sim_seen(SEEN_DAMAGE_FOUND);
+        if (raft_role(peer->raft) == RAFT_LEADER)
+            sim_seen(SEEN_DAMAGE_LED);
+    }
+    if (!peer->damaged && known->damaged) {
+        harm->mended = true;
+        sim_seen(SEEN_REBUILT);
+    }
+    known->damaged = peer->damaged;
+}
+
 static void step_peer(struct sim_watch *watch, const struct sim_node *node,
                       struct peer *peer)
 {
@@ -418,6 +452,7 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
     known->peer_id = peer->id;
     check_indexes(watch, node, peer, known);
     sim_rare_step(&known->rare, peer);
+    note_damage(watch, node, peer, known);
     if (raft_role(peer->raft) == RAFT_LEADER)
         check_leader(watch, node, peer);
     sim_logs_step(watch->logs, node, peer);

@@ -50,4 +50,13 @@ void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag);
 struct sim_tag sim_watch_tag(const struct sim_watch *watch, uint32_t tag);
 uint64_t sim_watch_committed(const struct sim_watch *watch, uint64_t region);
 
+/* What was done to a replica's records, and what became of it. */
+struct sim_harm {
+    bool done;   /* set by who does it: else being found damaged is an error */
+    bool found;  /* by the engine */
+    bool mended; /* likewise */
+};
+struct sim_harm *sim_watch_harm(struct sim_watch *watch, size_t node,
+                                uint64_t region);
+
 #endif

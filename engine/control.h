@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What is written to the control files of /.cluster.
+ *
+ *     text      control_start()       checks it whole; makes a command of it,
+ *        |                            one for each region that it concerns
+ *     calls     router.h              to the leaders, wherever they are
+ *        |
+ *     leader    control_carry_out()   sees to it; answers when it is done
+ *
+ * The first table in control.c has the files, the second the commands. A text
+ * that is refused is explained in /.cluster/log, and nothing has happened.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_CONTROL_H
+#define GROVEFS_ENGINE_CONTROL_H
+
+#include "engine/check.h"
+
+enum { CONTROL_SIZE_MAX = 4096 };
+
+struct control_part;
+
+/* A text on its way; embedded. */
+struct control_op {
+    uint64_t deadline_ns; /* public: in */
+    /* `status` 0: done. ERR_INVALID: no such text; ERR_NOT_FOUND: what it names
+     * is not there; else what router.h says, or the leader's own errors. */
+    void (*done)(struct control_op *op, int status);
+    struct node *node; /* private from here on */
+    struct control_part *parts;
+    size_t part_count; /* 0: inactive */
+    size_t left;
+    int status;
+};
+
+/* `done` may be called before this returns. `text` is not kept. */
+void control_start(struct control_op *op, struct node *node,
+                   enum engine_table table, struct slice text);
+/* Ends it without calling `done`; what it has begun goes on. An inactive one is
+ * ignored. */
+void control_cancel(struct control_op *op);
+
+/* Who waits for a command that a leader sees to; embedded. */
+struct control_wait {
+    /* ERR_NOT_LEADER: try elsewhere. */
+    void (*done)(struct control_wait *wait, int status);
+    struct check_wait check; /* private */
+};
+
+/* `done` may be called before this returns. `bytes` is the command. */
+void control_carry_out(struct peer *peer, const struct buf *bytes,
+                       struct control_wait *wait);
+bool control_is_waiting(const struct control_wait *wait);
+/* Does not call `done`; one that does not wait is ignored. */
+void control_cancel_wait(struct control_wait *wait);
+
+#endif

@@ -1,0 +1,195 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""A replica whose store is damaged is found, taken out of service and rebuilt."""
+
+import errno
+import glob
+import os
+import random
+import subprocess
+
+from harness import (GROVEFS, errno_of, get, load, main, put, table, test, wait_until)
+
+DAMAGE = os.path.join(os.path.dirname(GROVEFS), 'tests', 'cluster', 'damage')
+REGION = '1'
+
+
+def damage(c, node, how, name):
+    subprocess.run([DAMAGE, how, c.store(node), name], check=True)
+
+
+def check(c, node, text='all'):
+    put(c.path(node, '.cluster/check'), text.encode() + b'\n', flags=os.O_TRUNC)
+
+
+def last_check(c, node, region=REGION):
+    rows = table(c.info(node, 'check'))
+    return next(row for row in rows if row['region'] == region)
+
+
+def fill(c):
+    """Files whose records stay apart in the store: 1 KiB that lz4 cannot press."""
+    source = random.Random(1)
+    contents = {f'file{i:03}': source.randbytes(1024) for i in range(200)}
+    for name, content in contents.items():
+        put(c.path(1, name), content)
+    return contents
+
+
+def damaged_by(c, node, function):
+    """The node's store is damaged while it is stopped."""
+    c.stop(node)
+    function()
+    c.start(node)
+    c.wait_caught_up(node)
+
+
+def rebuilt(c, node):
+    return 'the damaged replica was rebuilt' in c.info(node, 'log')
+
+
+def assert_all_there(c, node, contents):
+    for name, content in contents.items():
+        assert get(c.path(node, name)) == content, name
+
+
+@test
+def a_check_of_sound_replicas_says_so(t):
+    c = t.cluster()
+    put(c.path(1, 'a'), b'1\n')
+    for node in c.nodes:
+        check(c, node)
+        row = last_check(c, node)
+        assert (row['replicas'], row['damaged'], row['state']) == ('1,2,3', '-', 'ok'), row
+    check(c, 2, '0')
+    assert errno_of(check, c, 1, 'some') == errno.EINVAL
+    assert errno_of(check, c, 1, '77') == errno.ENOENT
+    assert "check: 'some': neither a region's id nor `all`" in c.info(1, 'log')
+    assert c.info(1, 'health') == 'ok\n'
+
+
+@test
+def a_replica_that_differs_is_rebuilt_while_others_write(t):
+    c = t.cluster()
+    contents = fill(c)
+    victim = c.followers()[0]
+    others = [node for node in c.nodes if node != victim]
+
+    def change():
+        damage(c, victim, 'FLIP', 'file007')
+        damage(c, victim, 'DELETE', 'file100')
+
+    damaged_by(c, victim, change)
+    writers = load(c, others)
+    check(c, others[0])
+    row = last_check(c, others[0])
+    assert row['damaged'] == str(victim) and row['state'] == 'damaged', row
+    wait_until('rebuilt', 30, lambda: rebuilt(c, victim))
+    for writer in writers:
+        writer.end()
+        writer.check(c.mount(victim))
+    assert_all_there(c, victim, contents)
+    c.wait_healthy(victim)
+    check(c, victim)
+    assert last_check(c, victim)['state'] == 'ok', c.info(victim, 'check')
+
+
+@test
+def a_record_that_cannot_be_read_is_not_missed_by_readers(t):
+    """The read that meets it is answered by the leader, and has the replica
+    rebuilt without a check."""
+    c = t.cluster(options='check_interval=0')
+    contents = fill(c)
+    victim = c.followers()[0]
+    damaged_by(c, victim, lambda: damage(c, victim, 'CUT', 'file050'))
+    assert_all_there(c, victim, contents)
+    wait_until('rebuilt', 30, lambda: rebuilt(c, victim))
+    c.wait_healthy(victim)
+    assert_all_there(c, victim, contents)
+
+
+@test
+def a_damaged_leader_hands_over(t):
+    c = t.cluster(options='check_interval=0')
+    contents = fill(c)
+    victim = c.followers()[0]
+    damaged_by(c, victim, lambda: damage(c, victim, 'CUT', 'file050'))
+    # A leader that stops hands over to the first of those who have everything.
+    leader = c.leader()
+    c.stop(leader)
+    wait_until('the damaged one leads', 20, lambda: c.leader(victim) == victim)
+    assert get(c.path(victim, 'file050')) == contents['file050']
+    assert c.leader(victim) != victim
+    wait_until('rebuilt', 30, lambda: rebuilt(c, victim))
+    c.start(leader)
+    for node in c.nodes:
+        c.wait_healthy(node)
+        assert_all_there(c, node, contents)
+
+
+@test
+def a_check_comes_by_itself(t):
+    c = t.cluster(options='check_interval=2')
+    contents = fill(c)
+    victim = c.followers()[0]
+    damaged_by(c, victim, lambda: damage(c, victim, 'FLIP', 'file007'))
+    wait_until('rebuilt', 60, lambda: rebuilt(c, victim))
+    assert_all_there(c, victim, contents)
+
+
+def flip_in_files(c, node, content):
+    """Below RocksDB: a block has a wrong checksum then."""
+    flipped = 0
+    for path in glob.glob(f'{c.store(node)}/state/*.sst'):
+        with open(path, 'r+b') as f:
+            place = f.read().find(content[100:150])
+            if place >= 0:
+                f.seek(place)
+                f.write(bytes([content[100] ^ 1]))
+                flipped += 1
+    assert flipped > 0, 'the content is in no file'
+
+
+@test
+def a_store_with_a_damaged_file_is_given_up_and_rebuilt(t):
+    """The daemon goes on at first, but ends when RocksDB merges the file; the
+    next start has it all rebuilt."""
+    c = t.cluster(options='check_interval=0')
+    contents = fill(c)
+    victim = c.followers()[0]
+    damaged_by(c, victim, lambda: flip_in_files(c, victim, contents['file050']))
+    assert get(c.path(victim, 'file050')) == contents['file050']
+    assert 'block checksum mismatch' in c.log_text(victim)
+    c.kill(victim)
+    log_before = len(c.log_text(victim))
+    c.start(victim)
+    assert 'is thrown away' in c.log_text(victim)[log_before:]
+    c.wait_caught_up(victim)
+    assert_all_there(c, victim, contents)
+    c.wait_healthy(victim)
+    check(c, victim)
+    assert last_check(c, victim)['replicas'] == '1,2,3', c.info(victim, 'check')
+    log_before = len(c.log_text(victim))
+    c.stop(victim)
+    c.start(victim)
+    assert 'is thrown away' not in c.log_text(victim)[log_before:]
+    assert_all_there(c, victim, contents)
+
+
+@test
+def the_only_replica_goes_on_around_a_damaged_record(t):
+    c = t.cluster(nodes=1)
+    contents = fill(c)
+    c.stop(1)
+    damage(c, 1, 'CUT', 'file050')
+    c.start(1)
+    assert errno_of(get, c.path(1, 'file050')) == errno.EIO
+    assert errno_of(put, c.path(1, 'file050'), b'x', flags=0) == errno.EIO
+    del contents['file050']
+    assert_all_there(c, 1, contents)
+    put(c.path(1, 'new'), b'x')
+    assert get(c.path(1, 'new')) == b'x'
+    check(c, 1)
+
+
+main()
