@@ -108,6 +108,7 @@ static int start_raft(struct peer *peer)
         .pre_vote = true,
         .check_quorum = true,
         .step_down_on_removal = true,
+        .commit_news_wait = true,
         .tell_commit_to_candidates = true,
         .disable_proposal_forwarding = true,
         .message_size_max = MESSAGE_SIZE_MAX,
@@ -211,6 +212,9 @@ int peer_create(struct peer **ret, struct node *node, uint64_t region,
 void peer_stop(struct peer *peer)
 {
     peer->closed = true;
+    if (peer->commit_news_armed)
+        env_timer_stop(peer->env, &peer->commit_news);
+    peer->commit_news_armed = false;
     atomic_store(&peer->lease_until_ns, 0);
     atomic_store(&peer->read_until_ns, 0);
     peer_fail_proposals(peer, ERR_NOT_LEADER);
@@ -316,88 +320,6 @@ void peer_fail_proposals(struct peer *peer, int status)
     while ((proposal = TAILQ_FIRST(&failed)) != NULL) {
         TAILQ_REMOVE(&failed, proposal, link);
         proposal->done(proposal, status, false, NULL);
-    }
-}
-
-void peer_read_index(struct peer *peer, struct index_request *request)
-{
-    int rc;
-
-    if (!peer_is_serving(peer)) {
-        request->done(request, ERR_NOT_LEADER, 0);
-        return;
-    }
-    if (peer_leads(peer, env_mono_ns(peer->env))) {
-        request->done(request, 0, raft_commit(peer->raft));
-        return;
-    }
-    request->id = ++peer->index_request_last;
-    raft_set_clock(peer->raft, env_mono_ns(peer->env));
-    rc = raft_read_index(peer->raft, request->id);
-    if (rc != 0) {
-        request->done(request, ERR_NOT_LEADER, 0);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&peer->index_requests, request, link);
-    peer_wake(peer);
-}
-
-void peer_fail_index_requests(struct peer *peer)
-{
-    struct index_requests failed = TAILQ_HEAD_INITIALIZER(failed);
-    struct index_request *request;
-
-    TAILQ_CONCAT(&failed, &peer->index_requests, link);
-    while ((request = TAILQ_FIRST(&failed)) != NULL) {
-        TAILQ_REMOVE(&failed, request, link);
-        request->done(request, ERR_NOT_LEADER, 0);
-    }
-}
-
-void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
-                       uint64_t index)
-{
-    if (peer->applied_index >= index && peer->install == NULL &&
-        !peer->damaged) {
-        waiter->done(waiter);
-        return;
-    }
-    waiter->index = index;
-    waiter->waiting = true;
-    TAILQ_INSERT_TAIL(&peer->applied_waiters, waiter, link);
-}
-
-void peer_stop_waiting(struct peer *peer, struct applied_waiter *waiter)
-{
-    if (!waiter->waiting)
-        return;
-    waiter->waiting = false;
-    TAILQ_REMOVE(&peer->applied_waiters, waiter, link);
-}
-
-void peer_on_applied(struct peer *peer, uint64_t index)
-{
-    struct applied_waiters ready = TAILQ_HEAD_INITIALIZER(ready);
-    struct applied_waiter *waiter;
-    struct applied_waiter *next;
-
-    peer->applied_index = index;
-    atomic_store(&peer->moment, index);
-    peer->applied_wall_ns = (int64_t)env_wall_ns(peer->env);
-    if (peer->install != NULL || peer->damaged)
-        return;
-    for (waiter = TAILQ_FIRST(&peer->applied_waiters); waiter != NULL;
-         waiter = next) {
-        next = TAILQ_NEXT(waiter, link);
-        if (waiter->index > index)
-            continue;
-        TAILQ_REMOVE(&peer->applied_waiters, waiter, link);
-        TAILQ_INSERT_TAIL(&ready, waiter, link);
-    }
-    while ((waiter = TAILQ_FIRST(&ready)) != NULL) {
-        TAILQ_REMOVE(&ready, waiter, link);
-        waiter->waiting = false;
-        waiter->done(waiter);
     }
 }
 

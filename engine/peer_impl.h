@@ -46,9 +46,12 @@ struct peer {
     uint64_t index_request_last;
     struct applied_waiters applied_waiters;
 
-    size_t persist_pending; /* log changes under way */
-    size_t apply_pending;   /* batches at the applier */
-    bool commit_unsaved;    /* a newer commit index than the log has */
+    size_t persist_pending;       /* log changes under way */
+    size_t apply_pending;         /* batches at the applier */
+    struct env_timer commit_news; /* until the others are told */
+    bool commit_news_armed;
+    uint64_t commit_noted; /* by it */
+    bool commit_unsaved;   /* a newer commit index than the log has */
     bool compacting;
     bool closed;
 
@@ -93,6 +96,8 @@ int peer_load_region(struct peer *peer);
 void peer_wake(struct peer *peer);
 /* Does nothing while a snapshot is restored, but for refusing proposals. */
 void peer_process(struct peer *peer);
+/* A leader's new commit index is told to the others before long. */
+void peer_note_commit(struct peer *peer);
 /* What a ready has asked for is durable. */
 void peer_persisted(struct peer *peer, struct raft_messages *after_append,
                     const struct raft_append_token *token);

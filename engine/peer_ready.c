@@ -469,4 +469,5 @@ void peer_process(struct peer *peer)
         raft_ready_release(&ready);
     }
     peer_publish_lease(peer);
+    peer_note_commit(peer);
 }

@@ -234,6 +234,7 @@ static void start(struct served *served, enum call_kind kind)
         serve_read(served);
         return;
     case CALL_READ_INDEX:
+        peer_tell_commit(peer);
         served->index_request.done = on_index;
         peer_read_index(peer, &served->index_request);
         return;

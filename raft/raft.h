@@ -121,6 +121,9 @@ struct raft_config {
     bool pre_vote;
     bool check_quorum;
     bool step_down_on_removal;
+    bool commit_news_wait; /* a leader sends a new commit index with entries and
+                            * heartbeats only, or when raft_tell_commit() says
+                            * so; else at once */
     bool tell_commit_to_candidates; /* see election.c: wanted in production;
                                      * off in the shared scenarios */
     bool disable_proposal_forwarding;
@@ -200,6 +203,9 @@ void raft_forget_leader(struct raft *r);
  * when not the leader. ERR_NOT_LEADER: no leader is known; ERR_BUSY: too many
  * are pending. */
 int raft_read_index(struct raft *r, uint64_t request);
+
+/* With commit_news_wait: lets the peers know now what is committed. */
+void raft_tell_commit(struct raft *r);
 
 /* A message to `peer` could not be delivered. */
 void raft_report_unreachable(struct raft *r, uint64_t peer);

@@ -202,6 +202,21 @@ static void advance_state(struct raft *r, struct progress *p, uint64_t index)
     }
 }
 
+/* Only what it has the entries of is news to it. */
+static void tell_commit(struct raft *r, struct progress *p)
+{
+    if (p->id != r->id && progress_can_bump_commit(p, r->log.committed))
+        replication_send(r, p);
+}
+
+void raft_tell_commit(struct raft *r)
+{
+    if (r->role != RAFT_LEADER)
+        return;
+    for (size_t i = 0; i < r->peers.count; i++)
+        tell_commit(r, &r->peers.item[i]);
+}
+
 static void on_acknowledgment(struct raft *r, struct progress *p,
                               const struct raft_message *m)
 {
@@ -213,10 +228,12 @@ static void on_acknowledgment(struct raft *r, struct progress *p,
     if (p->snapshot_wanted != 0 && p->match >= p->snapshot_wanted && news)
         p->snapshot_wanted = 0;
     advance_state(r, p, m->index);
-    if (commit_advance(r))
-        replication_send_all(r);
-    else if (p->id != r->id && progress_can_bump_commit(p, r->log.committed))
-        replication_send(r, p);
+    if (commit_advance(r)) {
+        if (!r->config.commit_news_wait)
+            replication_send_all(r);
+    } else if (!r->config.commit_news_wait) {
+        tell_commit(r, p);
+    }
 
     if (p->id != r->id) {
         while (replication_maybe_send(r, p, false))

@@ -68,7 +68,24 @@ static void fake_fatal(struct env *env, const char *reason)
     node_of(env)->fatal_count++;
 }
 
+/* What a timer would bring comes with a heartbeat as well. */
+static void fake_timer_start(struct env *env, struct env_timer *timer,
+                             uint64_t delay_ns)
+{
+    (void)env;
+    (void)timer;
+    (void)delay_ns;
+}
+
+static void fake_timer_stop(struct env *env, struct env_timer *timer)
+{
+    (void)env;
+    (void)timer;
+}
+
 static const struct env_ops fake_ops = {
+    .timer_start = fake_timer_start,
+    .timer_stop = fake_timer_stop,
     .mono_ns = fake_clock,
     .wall_ns = fake_clock,
     .random = fake_random,

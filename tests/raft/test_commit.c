@@ -211,6 +211,76 @@ static void test_log_begins_before_what_was_applied(void **state)
     assert_int_equal(raft_commit(p->raft), 5);
 }
 
+/* ---- when others hear of it ---- */
+
+static const struct raft_message *last_append_to_two(struct peer *p)
+{
+    return peer_last_to(p, RAFT_MSG_APP, 2);
+}
+
+static void lead_and_propose(struct peer *p)
+{
+    peer_lead(p, 3);
+    peer_acknowledge(p, 2, 1);
+    peer_acknowledge(p, 3, 1);
+    (void)peer_propose(p, "x");
+    peer_forget(p);
+}
+
+static void test_commit_news_go_out_at_once(void **state)
+{
+    struct peer *p = *state;
+
+    lead_and_propose(p);
+    peer_acknowledge(p, 2, 2);
+    assert_int_equal(peer_count(p, RAFT_MSG_APP), 2);
+    assert_int_equal(last_append_to_two(p)->commit, 2);
+}
+
+static void test_commit_news_wait_until_they_are_told(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.commit_news_wait = true;
+    lead_and_propose(p);
+    peer_acknowledge(p, 2, 2);
+    peer_acknowledge(p, 3, 2);
+    assert_int_equal(raft_commit(p->raft), 2);
+    assert_int_equal(peer_count(p, RAFT_MSG_APP), 0);
+    raft_tell_commit(p->raft);
+    peer_pump(p);
+    assert_int_equal(peer_count(p, RAFT_MSG_APP), 2);
+    assert_int_equal(last_append_to_two(p)->commit, 2);
+    assert_int_equal(last_append_to_two(p)->entries.count, 0);
+}
+
+static void test_what_is_known_is_not_told_again(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.commit_news_wait = true;
+    lead_and_propose(p);
+    peer_acknowledge(p, 2, 2);
+    raft_tell_commit(p->raft);
+    peer_pump(p);
+    peer_forget(p);
+    raft_tell_commit(p->raft);
+    peer_pump(p);
+    assert_int_equal(peer_count(p, RAFT_MSG_APP), 0);
+}
+
+static void test_the_next_entries_bring_commit_news(void **state)
+{
+    struct peer *p = *state;
+
+    p->config.commit_news_wait = true;
+    lead_and_propose(p);
+    peer_acknowledge(p, 2, 2);
+    (void)peer_propose(p, "y");
+    assert_int_equal(last_append_to_two(p)->entries.count, 1);
+    assert_int_equal(last_append_to_two(p)->commit, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +298,10 @@ int main(void)
         UNIT(test_single_voter_commits_alone),
         UNIT(test_unreadable_state_is_noticed_at_the_start),
         UNIT(test_log_begins_before_what_was_applied),
+        UNIT(test_commit_news_go_out_at_once),
+        UNIT(test_commit_news_wait_until_they_are_told),
+        UNIT(test_what_is_known_is_not_told_again),
+        UNIT(test_the_next_entries_bring_commit_news),
     };
 
     return cmocka_run_group_tests_name("commit", tests, NULL, NULL);
