@@ -27,10 +27,21 @@ struct served {
     TAILQ_ENTRY(served) link; /* in serve->reads or serve->controls */
 };
 
+enum { REFUSALS_KEPT = 256 };
+
+/* A call that was refused for good. Whoever made it knows now that nothing was
+ * done; a second copy of the packet must not do it after all. */
+struct refusal {
+    uint64_t from; /* 0: free */
+    uint64_t ticket;
+};
+
 struct serve {
     struct node *node;
     TAILQ_HEAD(, served) reads;
     TAILQ_HEAD(, served) controls;
+    struct refusal refusals[REFUSALS_KEPT];
+    size_t refusal_next;
     bool stopped;
 };
 
@@ -264,6 +275,25 @@ static bool is_sound(const struct call *call, const struct env_packet *packet,
     return rc == 0;
 }
 
+static bool was_refused(const struct serve *serve, uint64_t from,
+                        uint64_t ticket)
+{
+    for (size_t i = 0; i < REFUSALS_KEPT; i++)
+        if (serve->refusals[i].ticket == ticket &&
+            serve->refusals[i].from == from)
+            return true;
+    return false;
+}
+
+static void refuse_for_good(struct served *served, int status)
+{
+    struct serve *serve = served->serve;
+
+    serve->refusals[serve->refusal_next++ % REFUSALS_KEPT] =
+        (struct refusal){served->from, served->ticket};
+    refuse(served, status, false);
+}
+
 void serve_call(struct serve *serve, uint64_t from,
                 const struct env_packet *packet)
 {
@@ -272,7 +302,8 @@ void serve_call(struct serve *serve, uint64_t from,
     struct served *served;
     bool grows = false;
 
-    if (serve->stopped || call_decode(&call, header) != 0)
+    if (serve->stopped || call_decode(&call, header) != 0 ||
+        was_refused(serve, from, call.ticket))
         return;
     served = mem_zalloc(sizeof *served);
     served->serve = serve;
@@ -280,11 +311,11 @@ void serve_call(struct serve *serve, uint64_t from,
     served->ticket = call.ticket;
     served->region = call.region;
     if (!is_sound(&call, packet, &grows)) {
-        refuse(served, ERR_PROTOCOL, false);
+        refuse_for_good(served, ERR_PROTOCOL);
         return;
     }
     if (grows && node_disk_full(serve->node)) {
-        refuse(served, ERR_NO_SPACE, false);
+        refuse_for_good(served, ERR_NO_SPACE);
         return;
     }
     if (packet->payload_count == 1)

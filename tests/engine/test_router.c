@@ -457,17 +457,19 @@ static void test_no_answer_of_an_earlier_boot_fits(void **state)
     assert_int_equal(f->done_count, 1);
 }
 
-/* Another node has this proposed; returns the answer's status. */
-static int propose_for_another(struct fixture *f, struct buf *command)
+/* Another node has this proposed; returns the answer's status, 0 for none. */
+static int propose_for_another(struct fixture *f, uint64_t ticket,
+                               struct buf *command)
 {
     struct call call = {
-        .ticket = 7, .region = REGION_FIRST_DATA, .kind = CALL_PROPOSE};
+        .ticket = ticket, .region = REGION_FIRST_DATA, .kind = CALL_PROPOSE};
     struct buf *header = call_encode(&call);
     struct env_packet packet = {.type = WIRE_CALL,
                                 .header = header,
                                 .payloads = &command,
                                 .payload_count = 1};
 
+    f->node.returned.status = 0;
     router_on_call(f->node.router, 1, &packet);
     buf_unref(header);
     buf_unref(command);
@@ -486,9 +488,23 @@ static void test_a_full_disk_refuses_what_grows(void **state)
     struct fixture *f = *state;
 
     f->node.disk_full = true;
-    assert_int_equal(propose_for_another(f, command_of(COMMAND_CREATE)),
+    assert_int_equal(propose_for_another(f, 7, command_of(COMMAND_CREATE)),
                      ERR_NO_SPACE);
-    assert_int_equal(propose_for_another(f, command_of(COMMAND_UNLINK)),
+    assert_int_equal(propose_for_another(f, 8, command_of(COMMAND_UNLINK)),
+                     ERR_NOT_LEADER);
+}
+
+/* Its sender has told that nothing was done. */
+static void test_what_was_refused_for_good_stays_refused(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.disk_full = true;
+    assert_int_equal(propose_for_another(f, 7, command_of(COMMAND_CREATE)),
+                     ERR_NO_SPACE);
+    f->node.disk_full = false;
+    assert_int_equal(propose_for_another(f, 7, command_of(COMMAND_CREATE)), 0);
+    assert_int_equal(propose_for_another(f, 8, command_of(COMMAND_CREATE)),
                      ERR_NOT_LEADER);
 }
 
@@ -496,7 +512,7 @@ static void test_what_cannot_be_read_is_not_proposed(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(propose_for_another(f, buf_copy("rubbish", 7)),
+    assert_int_equal(propose_for_another(f, 7, buf_copy("rubbish", 7)),
                      ERR_PROTOCOL);
 }
 
@@ -512,6 +528,7 @@ int main(void)
         TEST(test_what_was_in_a_log_may_still_be_applied),
         TEST(test_no_answer_of_an_earlier_boot_fits),
         TEST(test_a_full_disk_refuses_what_grows),
+        TEST(test_what_was_refused_for_good_stays_refused),
         TEST(test_what_cannot_be_read_is_not_proposed),
     };
 

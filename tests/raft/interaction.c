@@ -252,7 +252,8 @@ static void find_files(const char *path)
 
 static void run_all(bool (*run)(const char *file))
 {
-    qsort(found, found_count, sizeof *found, compare);
+    if (found_count > 0)
+        qsort(found, found_count, sizeof *found, compare);
     for (size_t i = 0; i < found_count; i++) {
         in_file = true;
         if (run(found[i]))
