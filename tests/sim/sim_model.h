@@ -11,7 +11,7 @@
 
 #include "tests/sim/sim_history.h"
 
-enum { SIM_ENTRIES_MAX = 320 };
+enum { SIM_ENTRIES_MAX = 2048 };
 
 struct sim_entry {
     uint64_t dir;
