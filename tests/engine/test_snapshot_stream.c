@@ -173,6 +173,22 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
     assert_int_equal(snapshots_sent(all), 2);
 }
 
+static bool tries_again(struct two_nodes *all)
+{
+    return snapshots_sent(all) > 1;
+}
+
+/* The follower's word that it has given up is lost, too. */
+static void test_a_leader_that_hears_nothing_begins_anew(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, tries_again, 4 * PATIENCE));
+    all->filter = NULL;
+    assert_restored(all);
+}
+
 /* Raft knows of the newer one only: a report would end that. */
 static void test_a_replaced_stream_is_not_reported(void **state)
 {
@@ -436,6 +452,7 @@ int main(void)
         T(test_a_snapshot_of_another_range_is_refused),
         T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
+        T(test_a_leader_that_hears_nothing_begins_anew),
         T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
         T(test_a_crash_before_the_log_is_reset_is_repaired),
