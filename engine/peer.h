@@ -98,9 +98,9 @@ void peer_propose(struct peer *peer, struct proposal *proposal);
 /* Asks on the leader; see raft_read_index(). Under a lease the answer comes
  * without a round. */
 void peer_read_index(struct peer *peer, struct index_request *request);
-/* Lets the other replicas know at once what is committed, so that they can
- * apply what a reader there will ask for; else they hear of it with what comes
- * next, or a few milliseconds later. */
+/* A leader lets the other replicas know at once what is committed, so that
+ * they can apply what a reader there will ask for; else they hear of it with
+ * what comes next, or a few milliseconds later. */
 void peer_tell_commit(struct peer *peer);
 void peer_wait_applied(struct peer *peer, struct applied_waiter *waiter,
                        uint64_t index);

@@ -89,19 +89,12 @@ static void set_mark(struct peer *peer)
     write_mark(peer, damage_encode(&damage));
 }
 
-static uint64_t own_id(const struct peer *peer, const struct region *region)
-{
-    for (size_t i = 0; i < region->peer_count; i++)
-        if (region->peers[i].node == node_id(peer->node))
-            return region->peers[i].id;
-    return 0;
-}
-
 static int load_mark(struct peer *peer)
 {
     struct key key = key_damage(peer->region_id);
     struct kv_value value = {0};
     struct damage damage = {0};
+    const struct region_peer *self;
     int rc = kv_get(peer->env->log, NULL, key_slice(&key), &value);
 
     if (rc == 0)
@@ -109,7 +102,8 @@ static int load_mark(struct peer *peer)
     kv_value_release(&value);
     if (rc != 0)
         return rc;
-    peer->id = own_id(peer, &damage.region);
+    self = region_find_node(&damage.region, node_id(peer->node));
+    peer->id = self == NULL ? 0 : self->id;
     peer->region = damage.region;
     peer->damaged = true;
     peer->damaged_ns = damage.since_ns;

@@ -204,7 +204,8 @@ void raft_forget_leader(struct raft *r);
  * are pending. */
 int raft_read_index(struct raft *r, uint64_t request);
 
-/* With commit_news_wait: lets the peers know now what is committed. */
+/* With commit_news_wait: a leader lets its peers know now what is committed,
+ * those that do not know it yet. Nothing happens elsewhere. */
 void raft_tell_commit(struct raft *r);
 
 /* A message to `peer` could not be delivered. */
