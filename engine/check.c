@@ -199,6 +199,18 @@ void check_on_command(void *context, uint64_t index,
                       });
 }
 
+/* ---- sleep ---- */
+
+bool check_is_idle(const struct check *check)
+{
+    return check->state == IDLE && TAILQ_EMPTY(&check->waits);
+}
+
+uint64_t check_due_ns(const struct check *check)
+{
+    return check->due_ns;
+}
+
 /* ---- what is shown ---- */
 
 void check_status(const struct check *check, struct peer_status *status)

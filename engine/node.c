@@ -13,6 +13,7 @@
 #include "engine/event_log.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
+#include "engine/liveness.h"
 #include "engine/outbox.h"
 #include "engine/reader.h"
 #include "engine/replicas.h"
@@ -36,6 +37,7 @@ struct node {
     struct txns *txns;
     struct flows *flows;
     struct snapshots *snapshots;
+    struct liveness *liveness;
     struct status_board *board;
     struct event_log *events;
     struct outbox *outbox;
@@ -67,6 +69,7 @@ int node_open(struct node **ret, struct env *env,
     node->inos = ino_lease_new(env, &config->identity, config->ino_next);
     node->events = event_log_new();
     node->outbox = outbox_new(env);
+    node->liveness = liveness_new(node);
     node->replicas = replicas_new(node);
     node->router = router_new(node);
     node->reader = reader_new(node);
@@ -94,6 +97,7 @@ void node_close(struct node *node)
     reader_free(node->reader);
     router_free(node->router);
     status_board_free(node->board);
+    liveness_free(node->liveness);
     outbox_free(node->outbox);
     event_log_free(node->events);
     ino_lease_free(node->inos);
@@ -189,6 +193,7 @@ static void on_tick(struct env_timer *timer)
     struct node *node = container_of(timer, struct node, tick);
 
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
+    liveness_tick(node->liveness);
     replicas_tick(node->replicas);
     look_at_disks(node);
     if (++node->ticks % TICKS_PER_SECOND == 0)
@@ -258,6 +263,7 @@ void node_on_packet(struct node *node, uint64_t from,
 {
     struct incoming incoming = {node, from};
 
+    liveness_on_packet(node->liveness, from);
     switch ((enum wire_type)packet->type) {
     case WIRE_RAFT:
         (void)raft_batch_decode(packet, step_one, &incoming); /* Or dropped. */
@@ -267,6 +273,9 @@ void node_on_packet(struct node *node, uint64_t from,
         return;
     case WIRE_PEER_GONE:
         replicas_on_gone(node->replicas, packet);
+        return;
+    case WIRE_ALIVE:
+        liveness_on_alive(node->liveness, from, packet);
         return;
     case WIRE_CALL:
         router_on_call(node->router, from, packet);
@@ -308,6 +317,7 @@ void node_on_link(struct node *node, uint64_t id, bool up)
                           : "the connection to node %" PRIu64 " is lost",
                        id);
     link_set(node, id, up);
+    liveness_on_link(node->liveness, id, up);
     if (up)
         return;
     router_on_link_down(node->router, id);
@@ -491,6 +501,23 @@ bool node_link_up(const struct node *node, uint64_t id)
         if (node->links_up[i] == id)
             return true;
     return false;
+}
+
+/* ---- sleep ---- */
+
+bool node_is_alive(const struct node *node, uint64_t id)
+{
+    return liveness_is_alive(node->liveness, id);
+}
+
+void node_on_liveness(struct node *node, uint64_t id, bool alive)
+{
+    replicas_on_liveness(node->replicas, id, alive);
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    replicas_on_sleep(node->replicas, peer);
 }
 
 /* ---- flushing state/ ---- */

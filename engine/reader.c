@@ -328,8 +328,8 @@ void reader_start(struct reader *reader, struct read_op *op)
 
 /* The replicas whose state a read at once is about. */
 struct here {
-    const struct peer *placement;
-    const struct peer *data;
+    struct peer *placement;
+    struct peer *data;
     uint64_t now_ns;
 };
 
@@ -382,6 +382,8 @@ static bool try_here(struct node *node, const struct command *command,
         here.now_ns = env_mono_ns(node_env(node));
         if (!leases_hold(&here))
             return false;
+        peer_note_read(here.placement);
+        peer_note_read(here.data);
         status = read_now(node, &here, command, &unknown, &result);
         if (status != ERR_LOCKED && status != ERR_CORRUPT &&
             leases_hold(&here)) {

@@ -25,6 +25,9 @@ struct replica {
     struct peer *stopped; /* waits until it has settled; NULL: none */
     struct region erased;
     struct erase erase;
+
+    bool awake; /* is in replicas->awake */
+    TAILQ_ENTRY(replica) link;
 };
 
 struct replicas {
@@ -33,6 +36,7 @@ struct replicas {
     size_t count;
     size_t count_max;
     struct hosted *hosted;
+    TAILQ_HEAD(, replica) awake; /* those that ticks visit */
 };
 
 struct replicas *replicas_new(struct node *node)
@@ -41,6 +45,7 @@ struct replicas *replicas_new(struct node *node)
 
     replicas->node = node;
     replicas->hosted = hosted_new();
+    TAILQ_INIT(&replicas->awake);
     return replicas;
 }
 
@@ -92,6 +97,20 @@ static struct replica *find(const struct replicas *replicas, uint64_t region)
                : NULL;
 }
 
+/* To be called when something has changed. */
+static void note_awake(struct replica *replica)
+{
+    struct replicas *replicas = replica->replicas;
+    bool awake = replica->stopped != NULL ||
+                 (replica->peer != NULL && !peer_is_asleep(replica->peer));
+
+    if (awake && !replica->awake)
+        TAILQ_INSERT_TAIL(&replicas->awake, replica, link);
+    else if (!awake && replica->awake)
+        TAILQ_REMOVE(&replicas->awake, replica, link);
+    replica->awake = awake;
+}
+
 /* Finds it or makes an empty one. */
 static struct replica *obtain(struct replicas *replicas, uint64_t region)
 {
@@ -120,6 +139,7 @@ static void drop_if_empty(struct replica *replica)
 
     if (replica->peer != NULL || replica->erasing)
         return;
+    note_awake(replica);
     replicas->count--;
     memmove(&replicas->items[at], &replicas->items[at + 1],
             (replicas->count - at) * sizeof(struct replica *));
@@ -229,6 +249,7 @@ static void stop_peer(struct replica *replica,
     barrier_free(replica->barrier);
     replica->barrier = NULL;
     peer_stop(peer);
+    note_awake(replica);
 }
 
 static void look_whether_settled(struct replica *replica)
@@ -237,6 +258,7 @@ static void look_whether_settled(struct replica *replica)
         return;
     peer_close(replica->stopped);
     replica->stopped = NULL;
+    note_awake(replica);
     erase_start(&replica->erase);
 }
 
@@ -292,7 +314,7 @@ static int open_without_state(struct replica *replica, struct err *e)
     return peer_create(&replica->peer, node, replica->region, peer_id, e);
 }
 
-static int open_one(struct replica *replica, struct err *e)
+static int open_state(struct replica *replica, struct err *e)
 {
     struct node *node = replica->replicas->node;
     int rc = peer_open(&replica->peer, node, replica->region, e);
@@ -303,6 +325,14 @@ static int open_one(struct replica *replica, struct err *e)
         return open_removed(replica);
     if (rc == 0)
         publish(replica);
+    return rc;
+}
+
+static int open_one(struct replica *replica, struct err *e)
+{
+    int rc = open_state(replica, e);
+
+    note_awake(replica);
     return rc;
 }
 
@@ -378,6 +408,7 @@ static void make_peer(struct replica *replica, uint64_t peer_id)
         node_log_event(node, LOG_INFO,
                        "region %" PRIu64 ": this node gets a replica",
                        replica->region);
+    note_awake(replica);
 }
 
 /* Says for a removed peer what is known to be committed. */
@@ -530,31 +561,69 @@ bool replicas_are_erasing(const struct replicas *replicas)
 
 void replicas_tick(struct replicas *replicas)
 {
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct replica *replica = replicas->items[i];
+    struct replica *replica = TAILQ_FIRST(&replicas->awake);
+
+    while (replica != NULL) {
+        struct replica *next = TAILQ_NEXT(replica, link);
 
         look_whether_settled(replica);
         if (replica->peer != NULL)
             peer_tick(replica->peer);
+        replica = next;
     }
 }
 
 void replicas_each_second(struct replicas *replicas)
 {
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct replica *replica = replicas->items[i];
+    struct replica *replica;
 
+    TAILQ_FOREACH (replica, &replicas->awake, link)
         if (replica->peer != NULL &&
             peer_silence_ns(replica->peer) > (uint64_t)SILENCE_MS * 1000000)
             ask_whether_removed(replica);
+}
+
+/* ---- sleep ---- */
+
+struct peer *replicas_next_awake(const struct replicas *replicas,
+                                 const struct peer *peer)
+{
+    const struct replica *replica =
+        peer == NULL ? TAILQ_FIRST(&replicas->awake)
+                     : TAILQ_NEXT(find(replicas, peer_region_id(peer)), link);
+
+    while (replica != NULL && (replica->peer == NULL || !has_state(replica)))
+        replica = TAILQ_NEXT(replica, link);
+    return replica == NULL ? NULL : replica->peer;
+}
+
+void replicas_on_sleep(struct replicas *replicas, struct peer *peer)
+{
+    note_awake(find(replicas, peer_region_id(peer)));
+}
+
+void replicas_on_liveness(struct replicas *replicas, uint64_t node_id,
+                          bool alive)
+{
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct peer *peer = replicas->items[i]->peer;
+
+        if (peer != NULL && alive)
+            peer_on_node_found(peer, node_id);
+        else if (peer != NULL)
+            peer_on_node_lost(peer, node_id);
     }
 }
 
+/* ---- connections ---- */
+
 void replicas_on_link_down(struct replicas *replicas, uint64_t node_id)
 {
-    for (size_t i = 0; i < replicas->count; i++)
-        if (replicas->items[i]->peer != NULL)
-            peer_report_unreachable(replicas->items[i]->peer, node_id);
+    struct replica *replica;
+
+    TAILQ_FOREACH (replica, &replicas->awake, link)
+        if (replica->peer != NULL)
+            peer_report_unreachable(replica->peer, node_id);
 }
 
 void replicas_on_restored(struct replicas *replicas, struct peer *peer)

@@ -248,6 +248,30 @@ int peer_note_decode(struct peer_note *ret, struct slice bytes)
     return 0;
 }
 
+/* ---- Nodes that are alive --------------------------------------------- */
+
+struct buf *alive_encode(const struct alive *alive)
+{
+    Grove__Alive message = GROVE__ALIVE__INIT;
+
+    message.boot = alive->boot;
+    return wire_pack(&message.base);
+}
+
+int alive_decode(struct alive *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Alive *message;
+    int rc = wire_unpack(&m, &grove__alive__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->boot = message->boot;
+    codec_free(m.held);
+    return 0;
+}
+
 /* ---- Founding --------------------------------------------------------- */
 
 struct buf *boot_encode(const struct boot *boot)

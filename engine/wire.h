@@ -32,7 +32,8 @@ enum wire_type {
     WIRE_SNAPSHOT_CHUNK = 7, /* snapshot_chunk; payload: pairs, bulk channel */
     WIRE_SNAPSHOT_ACK = 8,   /* snapshot_ack, bulk channel */
     WIRE_PEER_QUERY = 9,     /* peer_note: is this peer still in its region? */
-    WIRE_PEER_GONE = 10      /* peer_note: no, and never again */
+    WIRE_PEER_GONE = 10,     /* peer_note: no, and never again */
+    WIRE_ALIVE = 11          /* alive */
 };
 
 /* Raft messages of any regions to one node. The message's entries share their
@@ -98,6 +99,14 @@ struct peer_note {
 
 struct buf *peer_note_encode(const struct peer_note *note);
 int peer_note_decode(struct peer_note *ret, struct slice bytes);
+
+/* See liveness.h. */
+struct alive {
+    uint64_t boot; /* of the sender */
+};
+
+struct buf *alive_encode(const struct alive *alive);
+int alive_decode(struct alive *ret, struct slice bytes);
 
 enum { STATUS_REGIONS_MAX = 64, VERSION_TEXT_SIZE = 32 };
 

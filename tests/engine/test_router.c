@@ -200,6 +200,19 @@ bool node_link_up(const struct node *node, uint64_t node_id)
     return true;
 }
 
+bool node_is_alive(const struct node *node, uint64_t node_id)
+{
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 bool node_disk_full(const struct node *node)
 {
     return node->disk_full;

@@ -169,6 +169,19 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+bool node_is_alive(const struct node *node, uint64_t node_id)
+{
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 void node_flush_state(struct node *node)
 {
     (void)node;

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/wire.h"
 #include "tests/sim/sim_seen.h"
 
 enum { LOOK_MS = 10, RECONNECT_MS = 50, SLOW_TIMES = 30 };
@@ -47,6 +48,7 @@ struct sim_net {
     const struct sim_plan *plan;
     struct sim_net_host host;
     bool calm;
+    uint64_t raft_sent;
     uint64_t cut_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     uint64_t slow_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     struct pair pairs[SIM_NODES_MAX][SIM_NODES_MAX];
@@ -210,6 +212,7 @@ void sim_net_send(struct sim_net *net, size_t from, size_t to,
     struct pipe *pipe = &net->pipes[from][to][channel];
     bool calm = net->calm;
 
+    net->raft_sent += packet->type == WIRE_RAFT;
     if (!pair_of(net, from, to)->up)
         return;
     if (!calm && sim_chance(net->loop, net->plan->loss_per_million))
@@ -223,6 +226,11 @@ void sim_net_send(struct sim_net *net, size_t from, size_t to,
     put(pipe, packet);
     if (!calm && sim_chance(net->loop, net->plan->repeat_per_million))
         put(pipe, packet);
+}
+
+uint64_t sim_net_raft_sent(const struct sim_net *net)
+{
+    return net->raft_sent;
 }
 
 size_t sim_net_pending(const struct sim_net *net, size_t from, size_t to,
