@@ -150,6 +150,8 @@ static void pump(struct sim_event *event)
         pipe_arm(pipe, ready_ns(pipe));
 }
 
+/* Never both: what comes half a minute late is no progress, but no fault of the
+ * engine's either. */
 static uint64_t packet_delay(const struct pipe *pipe, size_t size)
 {
     struct sim_net *net = pipe->net;
@@ -157,7 +159,7 @@ static uint64_t packet_delay(const struct pipe *pipe, size_t size)
 
     if (net->slow_until_ns[pipe->from][pipe->to] > net->loop->now_ns)
         mean_ns *= SLOW_TIMES;
-    if (sim_chance(net->loop, net->plan->tail_per_million))
+    else if (sim_chance(net->loop, net->plan->tail_per_million))
         mean_ns *= sim_between(net->loop, 5, 30);
     return mean_ns / 4 + sim_spread(net->loop, mean_ns) + size * 8;
 }
