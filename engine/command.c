@@ -165,6 +165,8 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->txn_kind = from->txn_kind;
     to->commit = from->commit;
     to->region_version = from->region_version;
+    to->region_conf_ver = from->region_conf_ver;
+    to->new_region = from->new_region;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -195,7 +197,7 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_VERIFY ||
+    return op <= COMMAND_SPLIT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK;
 }
@@ -221,6 +223,8 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .txn_kind = (enum txn_kind)from->txn_kind,
         .commit = from->commit != 0,
         .region_version = from->region_version,
+        .region_conf_ver = from->region_conf_ver,
+        .new_region = from->new_region,
     };
 }
 
