@@ -112,6 +112,7 @@ static void hashed(void *context, const struct hashing_result *result)
     for (size_t i = FINDINGS - 1; i > 0; i--)
         check->findings[i] = check->findings[i - 1];
     check->findings[0] = (struct finding){result->index, result->hash};
+    status_board_note(node_status_board(check->node), check->peer);
     status_board_tick(node_status_board(check->node));
     judge(check);
 }

@@ -423,6 +423,11 @@ struct peer *node_next_peer(const struct node *node, const struct peer *peer)
     return replicas_next(node->replicas, peer);
 }
 
+struct peer *node_next_awake(const struct node *node, const struct peer *peer)
+{
+    return replicas_next_awake(node->replicas, peer);
+}
+
 struct peer *node_peer_at(const struct node *node, struct slice user_key)
 {
     return replicas_at(node->replicas, user_key);
@@ -536,6 +541,7 @@ void node_on_liveness(struct node *node, uint64_t id, bool alive)
 void node_on_sleep(struct node *node, struct peer *peer)
 {
     replicas_on_sleep(node->replicas, peer);
+    status_board_note(node->board, peer);
 }
 
 /* ---- flushing state/ ---- */

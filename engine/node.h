@@ -106,6 +106,8 @@ struct peer *node_any_peer(const struct node *node, uint64_t region);
 /* Those that have state, by ascending region id: the one behind `peer`, or the
  * first one for NULL; NULL at the end. */
 struct peer *node_next_peer(const struct node *node, const struct peer *peer);
+/* Likewise those that do not sleep, in no order. */
+struct peer *node_next_awake(const struct node *node, const struct peer *peer);
 /* That of the data region that has a user key, or NULL. */
 struct peer *node_peer_at(const struct node *node, struct slice user_key);
 /* What other threads may see of them. */

@@ -12,6 +12,7 @@
 #include "engine/reader.h"
 #include "engine/region_log.h"
 #include "engine/region_state.h"
+#include "engine/status.h"
 
 enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
 
@@ -248,6 +249,7 @@ static void stop_peer(struct replica *replica,
     assert(replica->region != REGION_PLACEMENT);
     plan_erase(replica, region_copy(peer_region(peer)), tombstone);
     hosted_remove(replica->replicas->hosted, peer);
+    status_board_forget(node_status_board(node), replica->region);
     replica->peer = NULL;
     replica->stopped = peer;
     reader_on_replica_gone(node_reader(node));

@@ -67,16 +67,16 @@ static void render_version(struct node *node, FILE *out)
 
 /* ---- nodes ---- */
 
-static void print_regions_of(const struct node_status *status, FILE *out)
+static void print_regions_of(const struct status_board *board,
+                             const struct node_status *status, FILE *out)
 {
-    size_t leaders = 0;
+    size_t regions;
+    size_t leaders;
 
-    for (size_t i = 0; i < status->region_count; i++)
-        if (status->regions[i].leader_node == status->node)
-            leaders++;
-    (void)fprintf(out, " %zu %zu %" PRIu64 " %" PRIu64 " %s\n",
-                  status->region_count, leaders, status->disk_used,
-                  status->disk_free, status->version);
+    status_board_count_regions(board, status->node, &regions, &leaders);
+    (void)fprintf(out, " %zu %zu %" PRIu64 " %" PRIu64 " %s\n", regions,
+                  leaders, status->disk_used, status->disk_free,
+                  status->version);
 }
 
 static void render_node(struct node *node, const struct node_record *record,
@@ -90,7 +90,7 @@ static void render_node(struct node *node, const struct node_record *record,
                   status != NULL ? "up" : "unreachable");
     if (status != NULL) {
         status_print_time(out, status->since_ns);
-        print_regions_of(status, out);
+        print_regions_of(board, status, out);
     } else {
         status_print_time(out, status_board_heard_ns(board, record->id));
         (void)fputs(" - - - - -\n", out);

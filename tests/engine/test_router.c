@@ -302,6 +302,12 @@ void status_board_tick(struct status_board *board)
     (void)board;
 }
 
+void status_board_note(struct status_board *board, const struct peer *peer)
+{
+    (void)board;
+    (void)peer;
+}
+
 const struct region_status *
 status_board_region(const struct status_board *board, uint64_t node_id,
                     uint64_t region)
