@@ -126,6 +126,7 @@ void peer_note_sleep(struct peer *peer)
     peer->asleep = asleep;
     if (asleep) {
         region_log_rest(peer->log);
+        applier_rest(peer->applier);
         peer_set_alarm(peer);
     } else {
         env_timer_stop(peer->env, &peer->alarm);

@@ -28,7 +28,7 @@ struct replica {
 
     bool erasing;         /* until then no other peer is made */
     struct peer *stopped; /* waits until it has settled; NULL: none */
-    struct region erased;
+    struct region *erased; /* while erasing; large, so not always there */
     struct erase erase;
 
     bool awake; /* is in replicas->awake */
@@ -54,12 +54,21 @@ struct replicas *replicas_new(struct node *node)
     return replicas;
 }
 
+static void free_erased(struct replica *replica)
+{
+    if (replica->erased == NULL)
+        return;
+    region_release(replica->erased);
+    free(replica->erased);
+    replica->erased = NULL;
+}
+
 static void replica_free(struct replica *replica)
 {
     barrier_free(replica->barrier);
     peer_close(replica->peer);
     peer_close(replica->stopped);
-    region_release(&replica->erased);
+    free_erased(replica);
     free(replica);
 }
 
@@ -214,8 +223,7 @@ static void erased(struct erase *erase)
 {
     struct replica *replica = container_of(erase, struct replica, erase);
 
-    region_release(&replica->erased);
-    replica->erased = (struct region){0};
+    free_erased(replica);
     replica->erasing = false;
     node_log_event(replica->replicas->node, LOG_INFO,
                    "region %" PRIu64
@@ -229,10 +237,11 @@ static void plan_erase(struct replica *replica, struct region region,
                        const struct tombstone *tombstone)
 {
     replica->erasing = true;
-    replica->erased = region;
+    replica->erased = mem_zalloc(sizeof *replica->erased);
+    *replica->erased = region;
     replica->erase = (struct erase){
         .env = node_env(replica->replicas->node),
-        .region = &replica->erased,
+        .region = replica->erased,
         .tombstone = *tombstone,
         .done = erased,
     };

@@ -83,6 +83,15 @@ static enum quorum_ballot agreement_of(const void *context, uint64_t id)
                                                             : QUORUM_NO;
 }
 
+/* Windows that nothing is in cost no memory. */
+static void fall_asleep(struct raft *r)
+{
+    r->sleep = SLEEP_ASLEEP;
+    for (size_t i = 0; i < r->peers.count; i++)
+        if (r->peers.item[i].inflights.count == 0)
+            inflights_close(&r->peers.item[i].inflights);
+}
+
 /* All that can be reached, and these are a quorum: a leader that was cut off
  * has to find out, and must not sleep instead. */
 static void look_whether_all_agree(struct raft *r)
@@ -94,7 +103,7 @@ static void look_whether_all_agree(struct raft *r)
             return;
     }
     if (quorum_joint_vote(&r->peers.conf, agreement_of, r) == QUORUM_WON)
-        r->sleep = SLEEP_ASLEEP;
+        fall_asleep(r);
 }
 
 static void become_drowsy(struct raft *r)
