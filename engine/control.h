@@ -37,7 +37,7 @@ struct control_op {
 
 /* `done` may be called before this returns. `text` is not kept. */
 void control_start(struct control_op *op, struct node *node,
-                   enum engine_table table, struct slice text);
+                   enum engine_table table, uint64_t object, struct slice text);
 /* Ends it without calling `done`; what it has begun goes on. An inactive one is
  * ignored. */
 void control_cancel(struct control_op *op);

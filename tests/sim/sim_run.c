@@ -107,17 +107,20 @@ static void calm(struct run *run)
     go_on(run, WORK_MS * sim_ms);
 }
 
-/* Every page of /.cluster can be had. */
+/* Every page of /.cluster can be had, of region 1 and node 1 where it has an
+ * object. */
 static void render_all(struct run *run)
 {
     for (size_t i = 0; i < run->plan.nodes; i++)
         for (int table = 0; table < TABLES; table++) {
             struct sim_node *node = &run->cluster->nodes[i];
-            struct buf *text =
-                status_render(node->node, (enum engine_table)table);
+            struct buf *text = NULL;
+            int rc =
+                status_render(node->node, (enum engine_table)table, 1, &text);
 
-            if (text == NULL)
-                sim_fail(run->loop, "table %d cannot be rendered", table);
+            if (rc != 0)
+                sim_fail(run->loop, "table %d cannot be rendered: %s", table,
+                         err_text(rc));
             buf_unref(text);
         }
 }
