@@ -65,14 +65,14 @@ static void render_regions(struct node *node, FILE *out)
 
 static void render_leaders(struct node *node, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     (void)fputs("# region leader_node term lease_s\n", out);
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    while ((peer = node_next_peer(node, peer)) != NULL) {
         struct peer_status status;
 
-        if (node_peer(node, region) == NULL)
-            continue;
-        peer_status(node_peer(node, region), &status);
-        (void)fprintf(out, "%" PRIu64 " ", region);
+        peer_status(peer, &status);
+        (void)fprintf(out, "%" PRIu64 " ", status.region);
         status_print_known(out, status.leader_node);
         (void)fprintf(out, " %" PRIu64 " ", status.term);
         if (status.lease_left_ns > 0)
@@ -171,6 +171,8 @@ static void render_lag_of(struct node *node, const struct peer *peer, FILE *out)
 
 void status_render_lag(struct node *node, const struct peer *only, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     /* Not older than this moment as far as this node itself goes. */
     status_board_tick(node_status_board(node));
     (void)fputs("# region node role match applied lag_entries lag_bytes lag_s "
@@ -178,9 +180,8 @@ void status_render_lag(struct node *node, const struct peer *only, FILE *out)
                 out);
     if (only != NULL)
         render_lag_of(node, only, out);
-    for (uint64_t id = 0; only == NULL && id < REGIONS; id++)
-        if (node_peer(node, id) != NULL)
-            render_lag_of(node, node_peer(node, id), out);
+    while (only == NULL && (peer = node_next_peer(node, peer)) != NULL)
+        render_lag_of(node, peer, out);
 }
 
 static void render_lag(struct node *node, FILE *out)
@@ -190,10 +191,11 @@ static void render_lag(struct node *node, FILE *out)
 
 static void render_check(struct node *node, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     (void)fputs("# region index checked replicas damaged state\n", out);
-    for (uint64_t id = 0; id < REGIONS; id++)
-        if (node_peer(node, id) != NULL)
-            check_render(peer_check(node_peer(node, id)), out);
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        check_render(peer_check(peer), out);
 }
 
 static void render_log(struct node *node, FILE *out)

@@ -58,30 +58,39 @@ static bool look(struct node *node, uint64_t region, struct region_view *ret)
     return true;
 }
 
-static size_t add_local(struct node *node, uint64_t *ids)
-{
-    size_t count = 0;
+struct region_ids {
+    uint64_t *ids;
+    size_t count;
+    size_t count_max;
+};
 
-    for (uint64_t region = 0; region < REGIONS; region++)
-        if (node_peer(node, region) != NULL)
-            ids[count++] = region;
-    return count;
+static void add_id(struct region_ids *ids, uint64_t region)
+{
+    ids->ids =
+        mem_grow(ids->ids, sizeof *ids->ids, &ids->count_max, ids->count + 1);
+    ids->ids[ids->count++] = region;
 }
 
-static size_t add_told(struct node *node, uint64_t *ids)
+static void add_local(struct node *node, struct region_ids *ids)
+{
+    const struct peer *peer = NULL;
+
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        add_id(ids, peer_region_id(peer));
+}
+
+static void add_told(struct node *node, struct region_ids *ids)
 {
     uint64_t nodes[NODES_MAX];
-    size_t node_count = node_all_nodes(node, nodes);
-    size_t count = 0;
+    size_t count = node_all_nodes(node, nodes);
 
-    for (size_t i = 0; i < node_count; i++) {
+    for (size_t i = 0; i < count; i++) {
         const struct node_status *status =
             status_board_find(node_status_board(node), nodes[i]);
 
         for (size_t j = 0; status != NULL && j < status->region_count; j++)
-            ids[count++] = status->regions[j].region;
+            add_id(ids, status->regions[j].region);
     }
-    return count;
 }
 
 static int compare_ids(const void *a, const void *b)
@@ -94,18 +103,18 @@ static int compare_ids(const void *a, const void *b)
 
 uint64_t *status_region_ids(struct node *node, size_t *ret_count)
 {
-    uint64_t *ids =
-        mem_zalloc((REGIONS + NODES_MAX * STATUS_REGIONS_MAX) * sizeof *ids);
-    size_t found = add_local(node, ids);
+    struct region_ids found = {.count = 0};
     size_t count = 0;
 
-    found += add_told(node, ids + found);
-    qsort(ids, found, sizeof *ids, compare_ids);
-    for (size_t i = 0; i < found; i++)
-        if (count == 0 || ids[i] != ids[count - 1])
-            ids[count++] = ids[i];
+    add_local(node, &found);
+    add_told(node, &found);
+    if (found.count > 0)
+        qsort(found.ids, found.count, sizeof *found.ids, compare_ids);
+    for (size_t i = 0; i < found.count; i++)
+        if (count == 0 || found.ids[i] != found.ids[count - 1])
+            found.ids[count++] = found.ids[i];
     *ret_count = count;
-    return ids;
+    return found.ids;
 }
 
 void status_render_region_ids(struct node *node, FILE *out)
