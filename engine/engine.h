@@ -169,6 +169,7 @@ enum engine_table {
     TABLE_REGION_LAG,
     TABLE_REGION_LOG,
     TABLE_REGION_STATE,
+    TABLE_REGION_TRANSFER, /* takes texts */
     /* Object: a node. */
     TABLE_NODE_ADDRESS,
     TABLE_NODE_STATE,

@@ -64,6 +64,10 @@ int status_render_node_file(struct node *node, enum engine_table table,
  * node has told that it has one. In ascending order; the caller frees. */
 uint64_t *status_region_ids(struct node *node, size_t *ret_count);
 void status_render_region_ids(struct node *node, FILE *out);
+/* The node that leads it as far as is known here, 0: none; `ret_leader_node`
+ * may be NULL. ERR_NOT_FOUND: no such region is known. */
+int status_region_leader(struct node *node, uint64_t region,
+                         uint64_t *ret_leader_node);
 /* The row of /.cluster/regions. */
 void status_print_region(struct node *node, uint64_t region, FILE *out);
 /* ERR_NOT_FOUND. */

@@ -58,6 +58,18 @@ static bool look(struct node *node, uint64_t region, struct region_view *ret)
     return true;
 }
 
+int status_region_leader(struct node *node, uint64_t region,
+                         uint64_t *ret_leader_node)
+{
+    struct region_view view;
+
+    if (!look(node, region, &view))
+        return ERR_NOT_FOUND;
+    if (ret_leader_node != NULL)
+        *ret_leader_node = view.leader_node;
+    return 0;
+}
+
 struct region_ids {
     uint64_t *ids;
     size_t count;
@@ -288,6 +300,7 @@ static const struct region_file {
     [TABLE_REGION_LAG]      = {render_lag,     false},
     [TABLE_REGION_LOG]      = {render_log,     false},
     [TABLE_REGION_STATE]    = {print_state,    true},
+    [TABLE_REGION_TRANSFER] = {print_leader,   true},
     /* clang-format on */
 };
 

@@ -43,6 +43,7 @@ static const struct special_file region_files[] = {
     {"lag",      TABLE_REGION_LAG,      READ_ONLY},
     {"log",      TABLE_REGION_LOG,      READ_ONLY},
     {"state",    TABLE_REGION_STATE,    READ_ONLY},
+    {"transfer", TABLE_REGION_TRANSFER, CONTROL},
 };
 
 static const struct special_file node_files[] = {

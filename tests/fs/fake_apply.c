@@ -362,10 +362,12 @@ static int do_setxattr(struct engine *engine, struct request *r)
 
 /* ---- control files ---- */
 
-/* Understands `all` and no other text. */
+/* Understands `all`, and the number of the object itself, and no other text. */
 static int do_control(struct engine *engine, struct request *r)
 {
     (void)engine;
+    if (r->table == TABLE_REGION_TRANSFER)
+        return r->data->data[0] == '0' + r->object ? 0 : ERR_INVALID;
     if (r->table != TABLE_CHECK || r->data->size != strlen("all\n") ||
         memcmp(r->data->data, "all\n", r->data->size) != 0)
         return ERR_INVALID;

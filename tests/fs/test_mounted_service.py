@@ -148,10 +148,10 @@ def test_cluster_files(m):
 def test_each_region_and_node_has_a_directory(m):
     assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n1\n2\n" * 2
     assert m.ok("ls .cluster/region/2").split() == \
-        "epoch lag leader learners log peers range state term".split()
+        "epoch lag leader learners log peers range state term transfer".split()
     assert m.ok("ls .cluster/node/0").split() == "address state stats".split()
     texts = m.ok("cd .cluster; cat region/2/* node/2/*").splitlines()
-    assert len(set(texts)) == 12, texts
+    assert len(set(texts)) == 13, texts
     assert all(text.endswith(" of 2") for text in texts), texts
     m.order("objects 1")
     assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n" * 2
@@ -178,7 +178,7 @@ def test_a_directory_of_cluster_leads_back_up(m):
         up = dict(reversed(line.split()) for line in listed.splitlines())[".."]
         assert int(up) == os.stat(os.path.dirname(path)).st_ino, path
     numbers = m.ok("find .cluster -printf '%i\n'").split()
-    assert len(set(numbers)) == len(numbers) == 1 + 9 + 2 + 3 * 10 + 3 * 4
+    assert len(set(numbers)) == len(numbers) == 1 + 9 + 2 + 3 * 11 + 3 * 4
 
 
 def test_a_listing_of_regions_is_of_one_moment(m):
@@ -227,6 +227,15 @@ def test_each_write_to_a_control_file_is_one_command(m):
     assert m.trace("CONTROL", "WRITE") == ["CONTROL - size=4"] * 4
     m.ok(": > .cluster/check")
     assert m.trace("CONTROL") == []
+
+
+def test_a_control_file_of_an_object_says_which_it_is(m):
+    c = m.path(".cluster/region/")
+    assert m.ok("stat -c '%a %u' .cluster/region/2/transfer") == "644 0\n"
+    m.ok("echo 2 > .cluster/region/2/transfer")
+    with open(c + "1/transfer", "wb", buffering=0) as f:
+        assert error_of(f.write, b"2\n") == errno.EINVAL
+    assert error_of(os.open, c + "1/leader", os.O_WRONLY) == errno.EACCES
 
 
 def test_a_refused_command_fails_the_write(m):
