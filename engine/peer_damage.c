@@ -81,12 +81,22 @@ static void write_mark(struct peer *peer, struct buf *bytes)
     env_log_write(peer->env, &mark->write);
 }
 
+/* The entry that removes it is on its way to the applier. */
+static bool is_leaving(const struct peer *peer)
+{
+    return region_find_peer(&peer->region, peer->id) == NULL;
+}
+
+/* A replica that leaves gets none: it is erased as soon as the applier is
+ * done, however that ends, and a restart before that finds it out again. The
+ * descriptor would not name it any more. */
 static void set_mark(struct peer *peer)
 {
     struct damage damage = {.since_ns = peer->damaged_ns,
                             .region = peer->region}; /* still the peer's */
 
-    write_mark(peer, damage_encode(&damage));
+    if (!is_leaving(peer))
+        write_mark(peer, damage_encode(&damage));
 }
 
 static int load_mark(struct peer *peer)
