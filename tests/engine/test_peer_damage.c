@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/check.h"
+#include "engine/erase.h"
 #include "engine/peer_change.h"
 #include "tests/engine/two_nodes.h"
 
@@ -411,6 +412,37 @@ static void test_damage_on_the_way_out_does_not_stop_a_restart(void **state)
     assert_int_equal(state_of(node), PEER_RUNNING);
 }
 
+/* What a crash in the middle of erase.h leaves. */
+static void erase_state(struct node *node)
+{
+    struct tombstone tombstone = {.peer = peer_id(node->peer)};
+    struct key key = key_tombstone(REGION_FIRST_DATA);
+    struct kv_batch *batch = kv_batch_new(node->env.state);
+    uint8_t bytes[MARKER_SIZE_MAX];
+    size_t size = tombstone_encode(&tombstone, bytes);
+
+    kv_batch_delete_range(batch, slice_of("a"), slice_of("z"));
+    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
+    assert_int_equal(kv_write(node->env.state, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static void test_a_damaged_replica_that_was_erased_stays_gone(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+    struct peer *peer = NULL;
+
+    all->filter = no_snapshots;
+    damage(node);
+    run(all);
+    erase_state(node);
+    assert_int_equal(peer_open(&peer, node, REGION_FIRST_DATA, NULL),
+                     ERR_NOT_FOUND);
+    assert_int_equal(erase_leftovers(&node->env, REGION_FIRST_DATA), 0);
+    assert_false(is_marked(node));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -429,6 +461,7 @@ int main(void)
         TEST(test_a_restored_replica_is_not_judged_by_its_old_state),
         TEST(test_where_no_majority_agrees_nobody_is_rebuilt),
         TEST(test_damage_on_the_way_out_does_not_stop_a_restart),
+        TEST(test_a_damaged_replica_that_was_erased_stays_gone),
     };
 
     return cmocka_run_group_tests_name("peer_damage", tests, NULL, NULL);
