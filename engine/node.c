@@ -402,6 +402,11 @@ struct peer *node_any_peer(const struct node *node, uint64_t region)
     return replicas_find_any(node->replicas, region);
 }
 
+bool node_overlaps(const struct node *node, const struct region *region)
+{
+    return replicas_overlap(node->replicas, region);
+}
+
 bool node_is_erasing(const struct node *node)
 {
     return replicas_are_erasing(node->replicas);

@@ -97,6 +97,8 @@ uint64_t node_log_keep(const struct node *node);
 struct peer *node_peer(const struct node *node, uint64_t region);
 /* Also one that has no state yet. */
 struct peer *node_any_peer(const struct node *node, uint64_t region);
+/* Whether the range of another region on this node overlaps the region's. */
+bool node_overlaps(const struct node *node, const struct region *region);
 /* Whether some replica is being removed from this node's stores. */
 bool node_is_erasing(const struct node *node);
 /* See replicas.h. */

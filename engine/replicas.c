@@ -11,6 +11,7 @@
 #include "engine/reader.h"
 #include "engine/region_log.h"
 #include "engine/region_state.h"
+#include "engine/snapshot.h"
 
 enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
 
@@ -404,6 +405,27 @@ void replicas_on_message(struct replicas *replicas, uint64_t from_node,
         send_gone(replica, from_node, message->from);
     else
         peer_step(replica->peer, from_node, message);
+}
+
+/* Without state it has no range. */
+static bool has_overlap(const struct region *here, const struct region *region)
+{
+    return here->peer_count > 0 && snapshot_overlaps(here, region);
+}
+
+bool replicas_overlap(const struct replicas *replicas,
+                      const struct region *region)
+{
+    for (size_t i = 0; i < REGIONS; i++) {
+        const struct replica *replica = &replicas->replicas[i];
+
+        if (replica->peer != NULL &&
+            has_overlap(peer_region(replica->peer), region))
+            return true;
+        if (replica->erasing && has_overlap(&replica->erased, region))
+            return true;
+    }
+    return false;
 }
 
 bool replicas_are_erasing(const struct replicas *replicas)

@@ -77,4 +77,7 @@ struct key_range {
 size_t snapshot_ranges(const struct region *region,
                        struct key_range ranges[SNAPSHOT_RANGES_MAX]);
 
+/* Whether two different regions have keys of state/ in common. */
+bool snapshot_overlaps(const struct region *a, const struct region *b);
+
 #endif

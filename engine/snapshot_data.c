@@ -82,6 +82,19 @@ size_t snapshot_ranges(const struct region *region,
     return count;
 }
 
+static bool starts_before_end(const struct region *a, const struct region *b)
+{
+    return b->end.size == 0 || slice_compare(a->start, b->end) < 0;
+}
+
+bool snapshot_overlaps(const struct region *a, const struct region *b)
+{
+    if (a->id == b->id || a->id == REGION_PLACEMENT ||
+        b->id == REGION_PLACEMENT)
+        return false;
+    return starts_before_end(a, b) && starts_before_end(b, a);
+}
+
 bool snapshot_bounds_valid(const struct region *region)
 {
     return region->start.size < KEY_SIZE_MAX &&

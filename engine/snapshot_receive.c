@@ -153,10 +153,11 @@ static void fail(struct receiving *r, int status, const char *reason)
 {
     if (*reason == '\0')
         reason = err_text(status);
-    node_log_event(r->snapshots->node, LOG_WARN,
-                   "region %" PRIu64 ": the snapshot from node %" PRIu64
-                   " was given up: %s",
-                   r->begin.region.id, r->from_node, reason);
+    if (!snapshot_comes_later(status))
+        node_log_event(r->snapshots->node, LOG_WARN,
+                       "region %" PRIu64 ": the snapshot from node %" PRIu64
+                       " was given up: %s",
+                       r->begin.region.id, r->from_node, reason);
     acknowledge(r, r->arrived_count, status);
     end(r);
 }
@@ -192,9 +193,10 @@ static void install(struct receiving *r)
         .term = begin->raft_term,
         .snapshot = &snapshot, /* borrowed by the step */
     };
+    int rc = snapshot_admit(r->snapshots, r->from_node, begin);
 
-    if (peer == NULL) {
-        fail(r, ERR_NOT_FOUND, "the replica is gone");
+    if (rc != 0) {
+        fail(r, rc, err_text(rc));
         return;
     }
     region_conf_state(&begin->region, &snapshot.conf_state);
@@ -299,41 +301,6 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
 
 /* ---- begin ---- */
 
-static bool has_peer(const struct region *region, uint64_t peer, uint64_t node)
-{
-    for (size_t i = 0; i < region->peer_count; i++)
-        if (region->peers[i].id == peer && region->peers[i].node == node)
-            return true;
-    return false;
-}
-
-/* A range that this replica does not have might reach into a neighbour's
- * keys; as long as regions keep their ranges there is none. */
-static bool same_bounds(const struct region *a, const struct region *b)
-{
-    return slice_equal(a->start, b->start) && slice_equal(a->end, b->end);
-}
-
-static int check_begin(const struct snapshots *snapshots, uint64_t from_node,
-                       const struct snapshot_begin *begin)
-{
-    const struct region *region = &begin->region;
-    struct peer *peer = node_any_peer(snapshots->node, region->id);
-    uint64_t here = node_id(snapshots->node);
-
-    if (peer == NULL)
-        return ERR_NOT_FOUND;
-    if (peer_id(peer) != begin->to_peer ||
-        !has_peer(region, begin->to_peer, here) ||
-        !has_peer(region, begin->from_peer, from_node))
-        return ERR_FOREIGN;
-    if (peer_is_initialised(peer) && !same_bounds(region, peer_region(peer)))
-        return ERR_EPOCH;
-    if (begin->index == 0 || begin->term == 0 || begin->raft_term < begin->term)
-        return ERR_PROTOCOL;
-    return 0;
-}
-
 /* ERR_BUSY: the older one is being installed already. */
 static int replace_older(struct snapshots *snapshots, uint64_t region)
 {
@@ -381,14 +348,14 @@ void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
         snapshot_begin_release(begin);
         return; /* A packet may come twice. */
     }
-    rc = check_begin(snapshots, from_node, begin);
+    rc = snapshot_admit(snapshots, from_node, begin);
     if (rc == 0)
         rc = replace_older(snapshots, begin->region.id);
     if (rc == 0) {
         start(snapshots, from_node, begin);
         return;
     }
-    log_line(LOG_WARN, "snapshot",
+    log_line(LOG_INFO, "snapshot",
              "refused region=%" PRIu64 " from_node=%" PRIu64 ": %s",
              begin->region.id, from_node, err_text(rc));
     send_ack(snapshots, from_node, begin->stream, 0, rc);
@@ -440,6 +407,17 @@ void receivings_stop(struct snapshots *snapshots)
         if (!r->ended && !r->installing)
             end(r);
     }
+}
+
+bool receivings_overlap(const struct snapshots *snapshots,
+                        const struct region *region)
+{
+    const struct receiving *r;
+
+    TAILQ_FOREACH (r, &snapshots->receivings, link)
+        if (!r->ended && snapshot_overlaps(&r->begin.region, region))
+            return true;
+    return false;
 }
 
 size_t receivings_running(const struct snapshots *snapshots)

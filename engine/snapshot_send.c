@@ -140,17 +140,30 @@ static void succeed(struct sending *s)
     wind_up(s);
 }
 
-static void fail(struct sending *s, const char *reason)
+static void end_failed(struct sending *s)
 {
     assert(!s->ended);
 
+    s->ended = true;
+    s->unreported = true;
+    wind_up(s);
+}
+
+static void fail(struct sending *s, const char *reason)
+{
     node_log_event(s->snapshots->node, LOG_WARN,
                    "region %" PRIu64 ": the snapshot to node %" PRIu64
                    " was given up: %s",
                    s->region, s->to_node, reason);
-    s->ended = true;
-    s->unreported = true;
-    wind_up(s);
+    end_failed(s);
+}
+
+static void put_off(struct sending *s, const char *reason)
+{
+    log_line(LOG_INFO, "snapshot",
+             "put off region=%" PRIu64 " to_node=%" PRIu64 ": %s", s->region,
+             s->to_node, reason);
+    end_failed(s);
 }
 
 /* ---- sending ---- */
@@ -313,6 +326,10 @@ void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
 
     if (s == NULL)
         return; /* Of a stream that has ended. */
+    if (snapshot_comes_later(ack->status)) {
+        put_off(s, err_text(ack->status));
+        return;
+    }
     if (ack->status != 0) {
         fail(s, err_text(ack->status));
         return;

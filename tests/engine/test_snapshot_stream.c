@@ -42,6 +42,11 @@ static uint64_t snapshots_sent(struct two_nodes *all)
     return status.snapshots_sent;
 }
 
+static bool tries_again(struct two_nodes *all)
+{
+    return snapshots_sent(all) > 1;
+}
+
 /* And nothing is left running. */
 static void assert_restored(struct two_nodes *all)
 {
@@ -145,6 +150,47 @@ static void test_a_snapshot_of_another_range_is_refused(void **state)
     assert_restored(all);
 }
 
+/* What is there when a stream is not to be. */
+static const struct region neighbour = {
+    .id = 7, .start = {"m", 1}, .end = {"n", 1}, .peer_count = 1};
+
+static void assert_put_off_for_the_neighbour(struct two_nodes *all)
+{
+    assert_true(tick_until(all, tries_again, PATIENCE));
+    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
+    assert_int_equal(all->node[LEADER].warning_count, 0);
+    assert_int_equal(all->node[FOLLOWER].warning_count, 0);
+}
+
+static void test_a_snapshot_over_another_region_waits_until_it_is_gone(void **s)
+{
+    struct two_nodes *all = *s;
+
+    all->node[FOLLOWER].neighbour = &neighbour;
+    assert_put_off_for_the_neighbour(all);
+    all->node[FOLLOWER].neighbour = NULL;
+    assert_restored(all);
+}
+
+static bool get_neighbour_at_chunks(struct two_nodes *all,
+                                    struct packet *packet)
+{
+    if (packet->packet.type == WIRE_SNAPSHOT_CHUNK)
+        all->node[FOLLOWER].neighbour = &neighbour;
+    return true;
+}
+
+static void test_a_region_that_comes_under_a_stream_keeps_its_keys(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = get_neighbour_at_chunks;
+    assert_put_off_for_the_neighbour(all);
+    all->filter = NULL;
+    all->node[FOLLOWER].neighbour = NULL;
+    assert_restored(all);
+}
+
 static bool lose_acks(struct two_nodes *all, struct packet *packet)
 {
     (void)all;
@@ -171,11 +217,6 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
     all->filter = NULL;
     assert_restored(all);
     assert_int_equal(snapshots_sent(all), 2);
-}
-
-static bool tries_again(struct two_nodes *all)
-{
-    return snapshots_sent(all) > 1;
 }
 
 /* The follower's word that it has given up is lost, too. */
@@ -450,6 +491,8 @@ int main(void)
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
         T(test_a_snapshot_of_another_range_is_refused),
+        T(test_a_snapshot_over_another_region_waits_until_it_is_gone),
+        T(test_a_region_that_comes_under_a_stream_keeps_its_keys),
         T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
         T(test_a_leader_that_hears_nothing_begins_anew),

@@ -122,6 +122,12 @@ struct peer *node_any_peer(const struct node *node, uint64_t region)
     return node_peer(node, region);
 }
 
+bool node_overlaps(const struct node *node, const struct region *region)
+{
+    return node->neighbour != NULL &&
+           snapshot_overlaps(node->neighbour, region);
+}
+
 void node_on_peer_restored(struct node *node, struct peer *peer)
 {
     (void)node;
@@ -177,9 +183,8 @@ void node_flush_state(struct node *node)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
-    (void)node;
-    (void)level;
     (void)format;
+    node->warning_count += level >= LOG_WARN;
 }
 
 const struct node_config *node_config(const struct node *node)

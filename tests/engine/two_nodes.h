@@ -49,6 +49,9 @@ struct node {
     bool hold_log;   /* log writes wait */
     bool hold_apply; /* so does ENV_APPLY */
     int fatal_count;
+    unsigned warning_count; /* events */
+    /* Of another region's replica, which is nothing but this; NULL: none. */
+    const struct region *neighbour;
 };
 
 struct two_nodes {
