@@ -39,7 +39,8 @@ enum {
     SNAPSHOT_CHUNK_BYTES = 1024 * 1024,
     SNAPSHOT_WINDOW = 4,
     SNAPSHOT_STALL_MS = 15000, /* without an ACK: given up */
-    SNAPSHOT_RANGES_MAX = 8
+    SNAPSHOT_RANGES_MAX = 8,
+    SNAPSHOT_LEFTOVERS_MAX = 2 * SNAPSHOT_RANGES_MAX
 };
 
 struct snapshots *snapshots_new(struct node *node);
@@ -76,6 +77,11 @@ struct key_range {
 /* All ranges of state/ that belong to a region, ascending; returns how many. */
 size_t snapshot_ranges(const struct region *region,
                        struct key_range ranges[SNAPSHOT_RANGES_MAX]);
+
+/* What a replica with the descriptor `old` has in state/ that is not in the
+ * ranges of `fresh`, the same region at another time; returns how many. */
+size_t snapshot_leftovers(const struct region *old, const struct region *fresh,
+                          struct key_range ranges[SNAPSHOT_LEFTOVERS_MAX]);
 
 /* Whether two different regions have keys of state/ in common. */
 bool snapshot_overlaps(const struct region *a, const struct region *b);

@@ -202,6 +202,7 @@ static void install(struct receiving *r)
     region_conf_state(&begin->region, &snapshot.conf_state);
     r->installing = true;
     r->install.ingest = snapshot_writer_take(r->writer);
+    r->install.region = &begin->region;
     r->install.done = install_done;
     peer_install_snapshot(peer, &r->install, &message);
 }

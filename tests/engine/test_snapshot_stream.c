@@ -136,18 +136,82 @@ static void test_packets_that_come_twice_count_once(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
-/* It might reach into a neighbour's keys. */
-static void test_a_snapshot_of_another_range_is_refused(void **state)
+static struct key entry(const char *name)
+{
+    return key_user('d', ENTRIES_NSID, slice_of(name));
+}
+
+/* Of what lies behind the new end nothing stays but what is another's. */
+static void test_a_snapshot_of_a_smaller_range_clears_the_rest(void **state)
 {
     struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
 
-    put_range_end(&all->node[LEADER], "e");
-    for (unsigned i = 0; i < 60; i++)
-        tick(all);
-    assert_true(snapshots_sent(all) > 1);
-    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
-    put_range_end(&all->node[LEADER], "");
+    put_key(follower, entry("k"));
+    put_key(follower, key_user('x', ENTRIES_NSID, slice_of("z")));
+    put_key(follower, key_sender(REGION_FIRST_DATA + 1, 1));
+    put_range(&all->node[LEADER], NULL, "k");
     assert_restored(all);
+    assert_false(has_key(follower, entry("k")));
+    assert_false(has_key(follower, key_user('x', ENTRIES_NSID, slice_of("z"))));
+    assert_true(has_key(follower, key_sender(REGION_FIRST_DATA + 1, 1)));
+    assert_int_equal(peer_region(follower->peer)->end.size, 9);
+}
+
+/* What is in neither range is none of its business. */
+static void test_a_snapshot_of_a_larger_range_leaves_the_others_alone(void **s)
+{
+    struct two_nodes *all = *s;
+    struct node *follower = &all->node[FOLLOWER];
+
+    put_range(follower, "a", "g");
+    restart(follower);
+    put_key(follower, entry("Z"));
+    put_key(follower, entry("h"));
+    put_key(follower, entry("k"));
+    put_range(&all->node[LEADER], "b", "k");
+    assert_restored(all);
+    assert_true(has_key(follower, entry("Z")));
+    assert_false(has_key(follower, entry("h")));
+    assert_true(has_key(follower, entry("k")));
+}
+
+static bool is_restoring(struct two_nodes *all)
+{
+    return peer_is_restoring(all->node[FOLLOWER].peer);
+}
+
+/* It has no range yet: not the whole one. */
+static void test_the_first_snapshot_leaves_the_others_alone(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    begin_without_state(follower, FOLLOWER_PEER);
+    put_key(follower, entry("h"));
+    put_range(&all->node[LEADER], NULL, "h");
+    assert_restored(all);
+    assert_true(has_key(follower, entry("h")));
+}
+
+/* The old range, too, as it was. */
+static void test_a_crash_before_the_switch_leaves_the_old_range(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    put_key(follower, entry("k"));
+    put_range(&all->node[LEADER], NULL, "k");
+    follower->hold_install = true;
+    assert_true(tick_until(all, is_restoring, PATIENCE));
+    follower->hold_install = false;
+    restart(follower);
+    assert_true(has_entries(follower, OLD_ENTRIES));
+    assert_true(has_key(follower, entry("k")));
+    assert_int_equal(peer_region(follower->peer)->end.size, 0);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+    assert_false(has_key(follower, entry("k")));
 }
 
 /* What is there when a stream is not to be. */
@@ -431,14 +495,6 @@ static void test_a_repaired_log_has_the_term_of_its_position(void **state)
     assert_restored(all);
 }
 
-static bool is_restoring(struct two_nodes *all)
-{
-    struct peer_status status;
-
-    peer_status(all->node[FOLLOWER].peer, &status);
-    return status.state == PEER_RESTORING;
-}
-
 /* They would be applied to the new state, and the marker go back. */
 static void test_an_install_waits_for_entries_being_applied(void **state)
 {
@@ -490,7 +546,10 @@ int main(void)
         T(test_what_was_restored_survives_a_restart),
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
-        T(test_a_snapshot_of_another_range_is_refused),
+        T(test_a_snapshot_of_a_smaller_range_clears_the_rest),
+        T(test_a_snapshot_of_a_larger_range_leaves_the_others_alone),
+        T(test_the_first_snapshot_leaves_the_others_alone),
+        T(test_a_crash_before_the_switch_leaves_the_old_range),
         T(test_a_snapshot_over_another_region_waits_until_it_is_gone),
         T(test_a_region_that_comes_under_a_stream_keeps_its_keys),
         T(test_packets_that_come_twice_count_once),
