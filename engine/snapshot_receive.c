@@ -2,9 +2,9 @@
 
 /* The follower's end of a snapshot stream.
  *
- *      BEGIN -> open job -> put job per chunk, each acknowledged -+
- *                                                                 |
- *      ACK of the last chunk <- install by the peer <- last chunk-'
+ *      BEGIN -> open job -> ACK -> put job per chunk, each with ACK -+
+ *                                                                    |
+ *         ACK of the last chunk <- install by the peer <- last chunk-'
  *
  * Everything before the install can be dropped at any point without a trace;
  * the install itself is the peer's and cannot be called back. */
@@ -132,11 +132,9 @@ static void end(struct receiving *r)
 }
 
 static void send_ack(struct snapshots *snapshots, uint64_t to_node,
-                     uint64_t stream, uint64_t number, int status)
+                     const struct snapshot_ack *ack)
 {
-    struct snapshot_ack ack = {
-        .stream = stream, .number = number, .status = status};
-    struct buf *header = snapshot_ack_encode(&ack);
+    struct buf *header = snapshot_ack_encode(ack);
 
     node_send(snapshots->node, to_node, ENV_CHANNEL_BULK, WIRE_SNAPSHOT_ACK,
               header, NULL);
@@ -145,7 +143,21 @@ static void send_ack(struct snapshots *snapshots, uint64_t to_node,
 
 static void acknowledge(const struct receiving *r, uint64_t number, int status)
 {
-    send_ack(r->snapshots, r->from_node, r->begin.stream, number, status);
+    send_ack(r->snapshots, r->from_node,
+             &(struct snapshot_ack){r->begin.stream, number, status, false});
+}
+
+static void accept(const struct receiving *r)
+{
+    send_ack(r->snapshots, r->from_node,
+             &(struct snapshot_ack){r->begin.stream, 0, 0, true});
+}
+
+static void refuse(struct snapshots *snapshots, uint64_t to_node,
+                   uint64_t stream, uint64_t number, int status)
+{
+    send_ack(snapshots, to_node,
+             &(struct snapshot_ack){stream, number, status, false});
 }
 
 /* `reason` may be empty. */
@@ -249,7 +261,7 @@ static void job_done(struct env_task *task)
         fail(r, r->status, r->error.text);
     } else if (r->job == RECEIVING_OPEN) {
         r->opened = true;
-        put_next(r);
+        accept(r);
     } else {
         put_done(r);
     }
@@ -282,8 +294,8 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
     struct receiving *r = find(snapshots, from_node, chunk->stream);
 
     if (r == NULL) {
-        send_ack(snapshots, from_node, chunk->stream, chunk->number,
-                 ERR_NOT_FOUND);
+        refuse(snapshots, from_node, chunk->stream, chunk->number,
+               ERR_NOT_FOUND);
         return;
     }
     if (chunk->number < r->arrived_count)
@@ -302,21 +314,25 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
 
 /* ---- begin ---- */
 
-/* ERR_BUSY: the older one is being installed already. */
-static int replace_older(struct snapshots *snapshots, uint64_t region)
+/* A region's newer stream takes the place of its older one. ERR_BUSY: that is
+ * being installed already, or there are as many streams as there may be. */
+static int make_room(struct snapshots *snapshots, uint64_t region)
 {
+    struct receiving *older = NULL;
     struct receiving *r;
-    struct receiving *next;
 
-    for (r = TAILQ_FIRST(&snapshots->receivings); r != NULL; r = next) {
-        next = TAILQ_NEXT(r, link);
-        if (r->ended || r->begin.region.id != region)
-            continue;
-        if (r->installing)
-            return ERR_BUSY;
-        acknowledge(r, r->arrived_count, ERR_CANCELED);
-        end(r);
-    }
+    TAILQ_FOREACH (r, &snapshots->receivings, link)
+        if (!r->ended && r->begin.region.id == region)
+            older = r;
+    if (older == NULL)
+        return region == REGION_PLACEMENT ||
+                       receivings_running(snapshots) < SNAPSHOT_RECEIVING_MAX
+                   ? 0
+                   : ERR_BUSY;
+    if (older->installing)
+        return ERR_BUSY;
+    acknowledge(older, older->arrived_count, ERR_CANCELED);
+    end(older);
     return 0;
 }
 
@@ -351,7 +367,7 @@ void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
     }
     rc = snapshot_admit(snapshots, from_node, begin);
     if (rc == 0)
-        rc = replace_older(snapshots, begin->region.id);
+        rc = make_room(snapshots, begin->region.id);
     if (rc == 0) {
         start(snapshots, from_node, begin);
         return;
@@ -359,7 +375,7 @@ void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
     log_line(LOG_INFO, "snapshot",
              "refused region=%" PRIu64 " from_node=%" PRIu64 ": %s",
              begin->region.id, from_node, err_text(rc));
-    send_ack(snapshots, from_node, begin->stream, 0, rc);
+    refuse(snapshots, from_node, begin->stream, 0, rc);
     snapshot_begin_release(begin);
 }
 

@@ -255,6 +255,20 @@ static void test_a_region_that_comes_under_a_stream_keeps_its_keys(void **state)
     assert_restored(all);
 }
 
+static bool lose_acks_of_chunks(struct two_nodes *all, struct packet *packet)
+{
+    const struct buf *header = packet->packet.header;
+    struct snapshot_ack ack;
+
+    (void)all;
+    if (packet->packet.type != WIRE_SNAPSHOT_ACK)
+        return true;
+    assert_int_equal(
+        snapshot_ack_decode(&ack, (struct slice){header->data, header->size}),
+        0);
+    return ack.accepted;
+}
+
 static bool lose_acks(struct two_nodes *all, struct packet *packet)
 {
     (void)all;
@@ -271,7 +285,7 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, has_lost_one, PATIENCE));
     assert_int_equal(all->chunk_count, SNAPSHOT_WINDOW);
     for (unsigned i = 0; i < 100; i++)
@@ -283,12 +297,24 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
     assert_int_equal(snapshots_sent(all), 2);
 }
 
+/* Nothing was read for it. */
+static void test_a_stream_that_is_not_accepted_stalls(void **state)
+{
+    struct two_nodes *all = *state;
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, tries_again, 4 * PATIENCE));
+    assert_int_equal(all->chunk_count, 0);
+    all->filter = NULL;
+    assert_restored(all);
+}
+
 /* The follower's word that it has given up is lost, too. */
 static void test_a_leader_that_hears_nothing_begins_anew(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, tries_again, 4 * PATIENCE));
     all->filter = NULL;
     assert_restored(all);
@@ -304,7 +330,7 @@ static void test_a_replaced_stream_is_not_reported(void **state)
                                    .to = FOLLOWER_PEER,
                                    .term = LEADER_TERM + 1};
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, has_lost_one, PATIENCE));
     snapshots_send(leader->snapshots, leader->peer, 2, &message);
     for (unsigned i = 0; i < 20; i++)
@@ -319,7 +345,7 @@ static void test_a_lost_connection_ends_the_streams_at_both_ends(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, has_lost_one, PATIENCE));
     snapshots_on_link_down(all->node[LEADER].snapshots, 2);
     snapshots_on_link_down(all->node[FOLLOWER].snapshots, 1);
@@ -525,7 +551,7 @@ static void test_both_ends_can_be_closed_in_the_middle(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, is_streaming, PATIENCE));
     snapshots_stop(all->node[LEADER].snapshots);
     snapshots_stop(all->node[FOLLOWER].snapshots);
@@ -554,6 +580,7 @@ int main(void)
         T(test_a_region_that_comes_under_a_stream_keeps_its_keys),
         T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
+        T(test_a_stream_that_is_not_accepted_stalls),
         T(test_a_leader_that_hears_nothing_begins_anew),
         T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),

@@ -119,7 +119,7 @@ struct peer *node_peer(const struct node *node, uint64_t region)
 
 struct peer *node_any_peer(const struct node *node, uint64_t region)
 {
-    return node_peer(node, region);
+    return node->has_all_regions ? node->peer : node_peer(node, region);
 }
 
 bool node_overlaps(const struct node *node, const struct region *region)
@@ -307,12 +307,15 @@ static bool run_packet(struct two_nodes *all)
     if (packet == NULL)
         return false;
     STAILQ_REMOVE_HEAD(&all->packets, link);
-    to = &all->node[packet->to - 1];
     if (packet->packet.type == WIRE_SNAPSHOT_CHUNK)
         all->chunk_count++;
-    if (all->filter != NULL && !all->filter(all, packet))
+    if (all->filter != NULL && !all->filter(all, packet)) {
         all->filtered++;
-    else if (packet->packet.type != WIRE_RAFT)
+        packet_free(packet);
+        return true;
+    }
+    to = &all->node[packet->to - 1];
+    if (packet->packet.type != WIRE_RAFT)
         snapshots_on_packet(to->snapshots, packet->from, &packet->packet);
     else
         assert_int_equal(raft_batch_decode(&packet->packet, step, to), 0);
