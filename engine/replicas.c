@@ -180,23 +180,24 @@ void replicas_on_removed(struct replicas *replicas, struct peer *peer)
 
 /* ---- opening ---- */
 
-/* The entry that removed this node's peer was applied, and no more. */
+/* The entry that removed this node's peer was applied, and no more. Where the
+ * marker is damaged, the tombstone only has no position to tell. */
 static int open_removed(struct replica *replica)
 {
     struct env *env = node_env(replica->replicas->node);
     struct tombstone tombstone = {0};
     struct region region = {0};
     struct marker marker;
-    int rc = region_state_marker(env->state, NULL, replica->region, &marker);
+    int rc =
+        region_state_descriptor(env->state, NULL, replica->region, &region);
 
-    if (rc == 0)
-        rc =
-            region_state_descriptor(env->state, NULL, replica->region, &region);
     if (rc != 0)
         return rc;
     tombstone.peer = region.peer_max;
-    tombstone.index = marker.index;
-    tombstone.term = marker.term;
+    if (region_state_marker(env->state, NULL, replica->region, &marker) == 0) {
+        tombstone.index = marker.index;
+        tombstone.term = marker.term;
+    }
     plan_erase(replica, region, &tombstone);
     erase_start(&replica->erase);
     return 0;

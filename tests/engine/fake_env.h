@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* An env with nothing but two stores: tasks and writes to log/ wait until the
- * test lets them happen, a fatal error is noted. */
+ * test lets them happen, messages are lost, time stands still, a fatal error
+ * is noted. */
 
 #ifndef GROVEFS_TESTS_ENGINE_FAKE_ENV_H
 #define GROVEFS_TESTS_ENGINE_FAKE_ENV_H

@@ -540,6 +540,26 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+/* The leader gives the stream up, but a replica that is silent gets no other,
+ * and what it says when it is done is enough. */
+static void test_an_install_that_takes_long_brings_no_second_stream(void **s)
+{
+    struct two_nodes *all = *s;
+    struct node *follower = &all->node[FOLLOWER];
+
+    make_learner(all);
+    follower->hold_install = true;
+    assert_true(tick_until(all, is_restoring, PATIENCE));
+    for (unsigned i = 0; i < 2 * SNAPSHOT_STALL_MS / TICK_MS; i++)
+        tick(all);
+    assert_true(peer_is_leader(all->node[LEADER].peer));
+    assert_int_equal(snapshots_running(all->node[LEADER].snapshots), 0);
+    assert_true(is_restoring(all));
+    follower->hold_install = false;
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
 /* ---- the end ---- */
 
 static bool is_streaming(struct two_nodes *all)
@@ -591,6 +611,7 @@ int main(void)
         T(test_the_term_of_a_snapshot_survives_a_restart),
         T(test_a_repaired_log_has_the_term_of_its_position),
         T(test_an_install_waits_for_entries_being_applied),
+        T(test_an_install_that_takes_long_brings_no_second_stream),
         T(test_both_ends_can_be_closed_in_the_middle),
     };
 

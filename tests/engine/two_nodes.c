@@ -575,6 +575,20 @@ void begin_without_state(struct node *node, uint64_t peer_id)
         peer_create(&node->peer, node, REGION_FIRST_DATA, peer_id, NULL), 0);
 }
 
+void make_learner(struct two_nodes *all)
+{
+    struct region region = region_both;
+
+    region.peers[1].role = PEER_LEARNER;
+    region.voter_count = 1;
+    region.learners[0] = FOLLOWER_PEER;
+    region.learner_count = 1;
+    for (size_t i = 0; i < 2; i++) {
+        put_region(&all->node[i], &region);
+        restart(&all->node[i]);
+    }
+}
+
 struct two_nodes *two_nodes_new(void)
 {
     struct two_nodes *all = mem_zalloc(sizeof *all);

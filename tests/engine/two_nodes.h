@@ -80,6 +80,9 @@ bool has_entries(struct node *node, size_t count);
 /* Makes these the bounds of the region in the node's state: names in the
  * namespace of the entries; NULL for none. */
 void put_range(struct node *node, const char *start, const char *end);
+/* Makes the follower a learner, so that the leader rules without it; opens
+ * both anew. */
+void make_learner(struct two_nodes *all);
 void put_key(struct node *node, struct key key);
 bool has_key(struct node *node, struct key key);
 /* Makes this the term on the node's disk, for its next start. */
