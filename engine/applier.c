@@ -8,13 +8,16 @@
 #include <stdlib.h>
 
 #include "engine/exec.h"
+#include "engine/founding.h"
 #include "engine/keys.h"
 #include "engine/region_state.h"
 #include "engine/results.h"
+#include "engine/snapshot.h"
 
 struct applier {
     struct env *env;
-    uint64_t region;
+    uint64_t region_id;
+    struct region region; /* as of the marker */
     struct marker marker;
     struct results *results;
     struct kv_batch *batch; /* reused */
@@ -29,7 +32,7 @@ struct applier *applier_new(struct env *env, uint64_t region)
     struct applier *applier = mem_zalloc(sizeof *applier);
 
     applier->env = env;
-    applier->region = region;
+    applier->region_id = region;
     applier->batch = kv_batch_new(env->state);
     applier->corrupt = true;
     return applier;
@@ -53,20 +56,27 @@ void applier_free(struct applier *applier)
     if (applier == NULL)
         return;
     results_free(applier->results);
+    region_release(&applier->region);
     kv_batch_free(applier->batch);
     free(applier);
 }
 
 int applier_reload(struct applier *applier)
 {
-    int rc = region_state_marker(applier->env->state, NULL, applier->region,
-                                 &applier->marker);
+    struct kv *state = applier->env->state;
+    struct region region = {0};
+    int rc =
+        region_state_marker(state, NULL, applier->region_id, &applier->marker);
 
+    if (rc == 0)
+        rc = region_state_descriptor(state, NULL, applier->region_id, &region);
     if (rc != 0)
         return rc;
+    region_release(&applier->region);
+    applier->region = region;
     results_free(applier->results);
     applier->results = NULL;
-    rc = results_open(&applier->results, applier->env->state, applier->region);
+    rc = results_open(&applier->results, state, applier->region_id);
     applier->corrupt = rc != 0;
     return rc;
 }
@@ -93,7 +103,7 @@ static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
 
     (void)snprintf(reason, sizeof reason,
                    "region %" PRIu64 ": cannot apply entry %" PRIu64 ": %s",
-                   applier->region, entry->index, err_text(rc));
+                   applier->region_id, entry->index, err_text(rc));
     env_fatal(applier->env, reason);
     return rc;
 }
@@ -102,7 +112,7 @@ static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
 static int finish(struct applier *applier, const struct raft_entry *entry,
                   uint64_t version)
 {
-    struct key key = key_marker(applier->region);
+    struct key key = key_marker(applier->region_id);
     struct marker marker = {
         .index = entry->index, .term = entry->term, .version = version};
     uint8_t bytes[MARKER_SIZE_MAX];
@@ -139,6 +149,7 @@ static int execute(struct applier *applier, const struct command *command,
     struct result result = {0};
     struct exec x = {
         .state = applier->env->state,
+        .range = {applier->region.start, applier->region.end},
         .command = command,
         .batch = applier->batch,
         .result = &result,
@@ -171,6 +182,23 @@ static int answer_only(int status, struct buf **ret_result)
     return 0;
 }
 
+/* What a command changes by name must lie here; the version says so already,
+ * unless somebody was mistaken. */
+static bool is_for_here(const struct applier *applier,
+                        const struct command *command)
+{
+    struct range range = {applier->region.start, applier->region.end};
+
+    if (command->region_version != 0 &&
+        command->region_version != applier->region.version)
+        return false;
+    if (!command_is_on_file(command->op))
+        return true;
+    return range_has_place(range, command->dir, command->name) &&
+           (command->op != COMMAND_RENAME ||
+            range_has_place(range, command->to_dir, command->to_name));
+}
+
 static int apply_command(struct applier *applier, const struct command *command,
                          uint64_t *version, struct buf **ret_result)
 {
@@ -182,6 +210,9 @@ static int apply_command(struct applier *applier, const struct command *command,
         return answer_only(ERR_CANCELED, ret_result);
     if (rc != ERR_NOT_FOUND)
         return rc;
+    /* Not remembered: another attempt may fit. */
+    if (!is_for_here(applier, command))
+        return answer_only(ERR_EPOCH, ret_result);
     *version = next_version(applier, command);
     return execute(applier, command, *version, ret_result);
 }
@@ -240,16 +271,134 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
     return finish(applier, entry, applier->marker.version);
 }
 
+/* ---- a split ---- */
+
+static void put_bytes(struct applier *applier, struct key key,
+                      struct buf *bytes)
+{
+    kv_batch_put(applier->batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+/* The first entry of a new region comes behind a position that no log without
+ * this state can have: see founding.h. */
+static void put_first_marker(struct applier *applier, uint64_t region)
+{
+    struct marker marker = {.index = FOUNDING_INDEX,
+                            .term = FOUNDING_TERM,
+                            .version = applier->marker.version};
+    struct key key = key_marker(region);
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    kv_batch_put(applier->batch, key_slice(&key),
+                 (struct slice){bytes, marker_encode(&marker, bytes)});
+}
+
+/* A namespace that the split cuts in two has a part on either side. The count
+ * stays on the left: key_namespace(). */
+static int cut_namespace(struct applier *applier,
+                         const struct range_split *split)
+{
+    struct key key = key_namespace(split->dir, applier->region.start);
+    struct namespace_record record = {0};
+    struct kv_value value = {0};
+    int rc;
+
+    if (split->name.size == 0)
+        return 0;
+    rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = namespace_decode(&record, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc != 0)
+        return rc;
+    record.entry_count = 0;
+    put_bytes(applier, key_user('n', split->dir, split->name),
+              namespace_encode(&record));
+    namespace_release(&record);
+    return 0;
+}
+
+static int make_right(struct applier *applier, const struct range_split *split)
+{
+    uint64_t id = split->right.id;
+    int rc = cut_namespace(applier, split);
+
+    if (rc == 0)
+        rc = results_copy(applier->env->state, applier->region_id, id,
+                          applier->batch);
+    if (rc != 0)
+        return rc;
+    put_bytes(applier, key_region(id), region_encode(&split->right));
+    put_first_marker(applier, id);
+    return 0;
+}
+
+static void drop_right(struct applier *applier, const struct range_split *split)
+{
+    struct key_range ranges[SNAPSHOT_RANGES_MAX];
+    size_t count = snapshot_ranges(&split->right, ranges);
+
+    for (size_t i = 0; i < count; i++)
+        kv_batch_delete_range(applier->batch, key_slice(&ranges[i].begin),
+                              key_slice(&ranges[i].end));
+}
+
+static int fill_split(struct applier *applier, const struct range_split *split)
+{
+    int rc = 0;
+
+    if (split->right_here == SPLIT_KEEP)
+        rc = make_right(applier, split);
+    else if (split->right_here == SPLIT_DROP)
+        drop_right(applier, split);
+    if (rc == 0)
+        put_bytes(applier, key_region(applier->region_id),
+                  region_encode(&split->left));
+    return rc;
+}
+
+int applier_split(struct applier *applier, const struct raft_entry *entry,
+                  const struct range_split *split, int status,
+                  struct buf **ret_result)
+{
+    int rc;
+
+    if (applier->corrupt)
+        return ERR_CORRUPT;
+    if (split != NULL) {
+        rc = fill_split(applier, split);
+        if (rc != 0) {
+            kv_batch_clear(applier->batch);
+            applier->corrupt = rc == ERR_CORRUPT || rc == ERR_VERSION;
+            return applier->corrupt ? ERR_CORRUPT : fail(applier, entry, rc);
+        }
+        region_release(&applier->region);
+        applier->region = region_copy(&split->left);
+    }
+    (void)answer_only(status, ret_result);
+    return finish(applier, entry, applier->marker.version);
+}
+
 int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
                          const struct buf *region)
 {
-    struct key key = key_region(applier->region);
+    struct key key = key_region(applier->region_id);
+    struct region changed = {0};
+    int rc;
 
     if (applier->corrupt)
         return ERR_CORRUPT;
-    if (region != NULL)
-        kv_batch_put(applier->batch, key_slice(&key),
-                     (struct slice){region->data, region->size});
+    if (region == NULL)
+        return finish(applier, entry, applier->marker.version);
+    rc = region_decode(&changed, (struct slice){region->data, region->size});
+    assert(rc == 0);
+    region_release(&applier->region);
+    applier->region = changed;
+    kv_batch_put(applier->batch, key_slice(&key),
+                 (struct slice){region->data, region->size});
     return finish(applier, entry, applier->marker.version);
 }

@@ -3,6 +3,7 @@
 #include "engine/command.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "engine/codec.h"
 #include "engine/keys.h"
@@ -163,6 +164,9 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->value_size_max = from->value_size_max;
     to->txn_kind = from->txn_kind;
     to->commit = from->commit;
+    to->region_version = from->region_version;
+    to->region_conf_ver = from->region_conf_ver;
+    to->new_region = from->new_region;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -193,8 +197,8 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_VERIFY ||
-           (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
+    return op <= COMMAND_SPLIT ||
+           (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK;
 }
 
@@ -218,6 +222,9 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .value_size_max = from->value_size_max,
         .txn_kind = (enum txn_kind)from->txn_kind,
         .commit = from->commit != 0,
+        .region_version = from->region_version,
+        .region_conf_ver = from->region_conf_ver,
+        .new_region = from->new_region,
     };
 }
 
@@ -267,6 +274,68 @@ void command_release(struct command *command)
 {
     codec_free(command->held);
     *command = (struct command){0};
+}
+
+/* ---- Looking into bytes, and changing them ---- */
+
+enum { OP_TAG = 1 << 3, OP_CONTINUES = 0x80, VERSION_SIZE = 8 };
+
+/* The first field, unless it is 0. */
+enum command_op command_peek_op(const struct buf *bytes)
+{
+    const uint8_t *message = bytes->data + PREFIX_SIZE;
+
+    if (bytes->size < PREFIX_SIZE + 2 || message[0] != OP_TAG)
+        return COMMAND_NOOP;
+    assert((message[1] & OP_CONTINUES) == 0);
+    return (enum command_op)message[1];
+}
+
+/* The last field: little endian, as protobuf has it. */
+static const uint8_t *version_at(const struct buf *bytes)
+{
+    return bytes->data + PREFIX_SIZE + be32_get(bytes->data + 1) - VERSION_SIZE;
+}
+
+static uint64_t version_get(const uint8_t *from)
+{
+    uint64_t version = 0;
+
+    for (int i = VERSION_SIZE; i-- > 0;)
+        version = version << 8 | from[i];
+    return version;
+}
+
+static bool has_version(const struct buf *bytes)
+{
+    const uint8_t *tag = version_at(bytes) - 2;
+
+    /* Field 100, 64 bits, as a varint of two bytes. */
+    return be32_get(bytes->data + 1) >= VERSION_SIZE + 2 && tag[0] == 0xa1 &&
+           tag[1] == 0x06;
+}
+
+uint64_t command_peek_version(const struct buf *bytes)
+{
+    return has_version(bytes) ? version_get(version_at(bytes)) : 0;
+}
+
+struct buf *command_for_version(struct buf *bytes, uint64_t region_version)
+{
+    struct buf *copy;
+    uint8_t *to;
+
+    assert(region_version != 0);
+    if (!has_version(bytes) || version_get(version_at(bytes)) == region_version)
+        return buf_ref(bytes);
+    copy = buf_new(bytes->size);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy->data, bytes->data, bytes->size);
+    to = copy->data + (version_at(bytes) - bytes->data);
+    for (int i = 0; i < VERSION_SIZE; i++)
+        to[i] = (uint8_t)(region_version >> (8 * i));
+    return copy;
 }
 
 /* ---- Results ---------------------------------------------------------- */

@@ -47,6 +47,10 @@ enum command_op {
     /* In any region, from its leader: see check.h. They change nothing. */
     COMMAND_CHECK = 18,  /* each replica hashes its state behind this entry */
     COMMAND_VERIFY = 19, /* takes `verdict` */
+    COMMAND_LEASE_REGION_IDS = 20, /* region 0: `size` of them → first_id */
+    /* At (dir, name): what is behind that is `new_region` from here on. For the
+     * epoch region_version and region_conf_ver. See range_change.h. */
+    COMMAND_SPLIT = 21,
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -55,13 +59,21 @@ enum command_op {
     COMMAND_GETXATTR = 36,
     COMMAND_LISTXATTR = 37,
     COMMAND_DECISION = 38, /* of a transaction → decided, committed */
+    COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
+                            * attr: its count and times; data: where the
+                            * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64
 };
 
+static inline bool command_is_on_file(enum command_op op)
+{
+    return op >= COMMAND_CREATE && op <= COMMAND_REMOVEXATTR;
+}
+
 static inline bool command_is_read(enum command_op op)
 {
-    return op >= COMMAND_LOOKUP && op <= COMMAND_DECISION;
+    return op >= COMMAND_LOOKUP && op <= COMMAND_PART;
 }
 
 static inline bool command_is_control(enum command_op op)
@@ -110,9 +122,13 @@ struct command {
     uint64_t boot;
     uint64_t sequence;
     uint64_t lowest; /* the sender waits for no sequence below */
-    uint64_t stamp;  /* HLC of the accepting node */
-    int64_t now_ns;  /* its wall clock */
-    unsigned flags;  /* enum request_flags */
+    /* Of the region's epoch: at another one nothing is done. 0: at any. */
+    uint64_t region_version;
+    uint64_t region_conf_ver; /* SPLIT */
+    uint64_t new_region;
+    uint64_t stamp; /* HLC of the accepting node */
+    int64_t now_ns; /* its wall clock */
+    unsigned flags; /* enum request_flags */
     unsigned set_mask;
     uint64_t dir;
     uint64_t to_dir;
@@ -120,7 +136,7 @@ struct command {
     struct slice name;
     struct slice to_name;
     struct slice xattr;
-    uint64_t offset;
+    uint64_t offset; /* READDIR: 1 for a list that begins with `name` itself */
     uint64_t size;
     struct attr set;
     uint64_t value_size_max;
@@ -136,10 +152,28 @@ struct command {
     void *held; /* private */
 };
 
+/* Whether it is a read of which region 0 knows everything. */
+static inline bool command_is_of_catalog(const struct command *command)
+{
+    return command->op == COMMAND_DECISION ||
+           ((command->op == COMMAND_GETXATTR ||
+             command->op == COMMAND_LISTXATTR) &&
+            (command->ino & INO_DIR_BIT) != 0);
+}
+
 /* NULL when memory is out: the data's size comes from a user. */
 struct buf *command_encode(const struct command *command);
 int command_decode(struct command *ret, struct slice bytes);
 void command_release(struct command *command);
+
+/* The operation in a command's bytes, which were made by command_encode(). */
+enum command_op command_peek_op(const struct buf *bytes);
+/* Its region_version. */
+uint64_t command_peek_version(const struct buf *bytes);
+/* The same bytes for another version of the region: a new reference to `bytes`
+ * or to a copy. What was encoded without a version stays without. NULL: no
+ * memory. */
+struct buf *command_for_version(struct buf *bytes, uint64_t region_version);
 
 struct result {
     int status;

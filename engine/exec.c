@@ -32,6 +32,7 @@ static exec_function *const functions[] = {
     [COMMAND_DIR_SETXATTR] = exec_dir_setxattr,
     [COMMAND_DIR_REMOVEXATTR] = exec_dir_removexattr,
     [COMMAND_LEASE_IDS] = exec_lease_ids,
+    [COMMAND_LEASE_REGION_IDS] = exec_lease_region_ids,
     [COMMAND_NODE_UPDATE] = exec_node_update,
     [COMMAND_CHECK] = change_nothing,
     [COMMAND_VERIFY] = change_nothing,
@@ -113,7 +114,7 @@ void exec_delete_entry(struct exec *x, uint64_t dir, struct slice name)
 int exec_get_raw_namespace(struct exec *x, uint64_t nsid,
                            struct namespace_record *ret)
 {
-    struct key key = key_user('n', nsid, (struct slice){NULL, 0});
+    struct key key = key_namespace(nsid, x->range.start);
     struct kv_value value = {0};
     int rc;
 
@@ -144,7 +145,7 @@ int exec_get_namespace(struct exec *x, uint64_t nsid,
 
 void exec_put_namespace(struct exec *x, const struct namespace_record *record)
 {
-    struct key key = key_user('n', record->nsid, (struct slice){NULL, 0});
+    struct key key = key_namespace(record->nsid, x->range.start);
     struct buf *bytes = namespace_encode(record);
 
     kv_batch_put(x->batch, key_slice(&key),
@@ -154,7 +155,7 @@ void exec_put_namespace(struct exec *x, const struct namespace_record *record)
 
 void exec_delete_namespace(struct exec *x, uint64_t nsid)
 {
-    struct key key = key_user('n', nsid, (struct slice){NULL, 0});
+    struct key key = key_namespace(nsid, x->range.start);
 
     kv_batch_delete(x->batch, key_slice(&key));
 }
@@ -166,11 +167,6 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change)
 
     if (rc != 0)
         return rc;
-    if (count_change < 0 &&
-        record.entry_count < (uint64_t)(-(int64_t)count_change)) {
-        namespace_release(&record);
-        return ERR_CORRUPT;
-    }
     record.entry_count += (uint64_t)(int64_t)count_change;
     record.mtime_ns = exec_now(x, record.mtime_ns);
     record.ctime_ns = exec_now(x, record.ctime_ns);

@@ -7,16 +7,17 @@
  * state/ everything has a class byte in front:
  *
  *   'c' 'd' nsid                 a directory of the catalog
- *   'c' 'i'                      id allocators
+ *   'c' 'i'                      the next namespace id
  *   'c' 'n' node                 a node
+ *   'c' 'r'                      the next region id
  *   'c' 't' node boot sequence   a decision about a transaction
  *   'd' user key                 an entry
  *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
  *   'g' region                   the tombstone of a replica that was here
  *   'm' region node              a sender: boot number, lowest sequence
  *   'm' region node sequence     a remembered result
- *   'n' user key                 a namespace record; the name is "" unless the
- *                                region begins inside the namespace
+ *   'n' user key                 a region's part of a namespace; the name is ""
+ *                                unless the region begins inside the namespace
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
  *   'x' user key                 there is an intent at this user key
@@ -73,8 +74,15 @@ struct key key_behind_entry(uint64_t nsid, struct slice name);
 struct key key_behind_namespace(char class, uint64_t nsid);
 struct key key_chunk(uint64_t nsid, struct slice name, uint32_t number);
 
+/* The part of a namespace that a region has which begins at `start`. A split
+ * inside a namespace leaves the count where it was; the new part begins with 0.
+ * So only the sum of all parts' counts means something, and one alone may be
+ * negative (modulo 2^64). */
+struct key key_namespace(uint64_t nsid, struct slice start);
+
 struct key key_directory(uint64_t nsid);
 struct key key_id_allocator(void);
+struct key key_region_id_allocator(void);
 struct key key_node(uint64_t node_id);
 struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence);
 struct key key_sender(uint64_t region, uint64_t node);
@@ -98,6 +106,9 @@ bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
 /* The same for 'x' and 'n'. */
 bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
                     struct slice *ret_name);
+
+/* The region of a key of class 'r', 'D', 'H' or 'P'. False: it is none. */
+bool key_parse_region(struct slice key, uint64_t *ret_region);
 
 static inline struct slice slice_of(const char *text)
 {

@@ -33,10 +33,11 @@
 #include "engine/engine.h"
 #include "engine/env.h"
 #include "engine/peer.h"
+#include "engine/range_change.h"
 #include "engine/record.h"
 
 /* Region ids that exist from the start. */
-enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1, REGIONS = 2 };
+enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1 };
 
 enum {
     NODES_MAX = 16,
@@ -48,6 +49,7 @@ enum {
 struct barrier;
 struct event_log;
 struct flows;
+struct hosted;
 struct reader;
 struct router;
 struct snapshots;
@@ -93,15 +95,26 @@ uint64_t node_id(const struct node *node); /* any thread */
 const struct node_config *node_config(const struct node *node);
 uint64_t node_log_keep(const struct node *node);
 
-/* The replica of a region on this node, or NULL. Any thread. */
+/* The replica of a region on this node, or NULL. */
 struct peer *node_peer(const struct node *node, uint64_t region);
 /* Also one that has no state yet. */
 struct peer *node_any_peer(const struct node *node, uint64_t region);
+/* Those that have state, by ascending region id: the one behind `peer`, or the
+ * first one for NULL; NULL at the end. */
+struct peer *node_next_peer(const struct node *node, const struct peer *peer);
+/* That of the data region that has a user key, or NULL. */
+struct peer *node_peer_at(const struct node *node, struct slice user_key);
+/* What other threads may see of them. */
+struct hosted *node_hosted(const struct node *node);
 /* Whether the range of another region on this node overlaps the region's. */
 bool node_overlaps(const struct node *node, const struct region *region);
 /* Whether some replica is being removed from this node's stores. */
 bool node_is_erasing(const struct node *node);
 /* See replicas.h. */
+enum split_side node_on_split(struct node *node, struct peer *peer,
+                              const struct region *right);
+void node_on_split_applied(struct node *node, uint64_t region, bool kept,
+                           bool campaign);
 void node_on_peer_restored(struct node *node, struct peer *peer);
 void node_on_peer_removed(struct node *node, struct peer *peer);
 struct barrier *node_barrier(const struct node *node, uint64_t region);

@@ -46,7 +46,8 @@ struct peer;
 struct proposal {
     struct buf *command; /* kept until done */
     /* `status` 0: applied, `result` is its encoded result (borrowed). Else
-     * ERR_NOT_LEADER or ERR_DROPPED; `in_log`: it may still be applied. */
+     * ERR_NOT_LEADER, ERR_DROPPED, or ERR_EPOCH: the command is for another
+     * version of the region. `in_log`: it may still be applied. */
     void (*done)(struct proposal *proposal, int status, bool in_log,
                  struct buf *result);
     uint64_t index; /* when it was applied: where */
@@ -111,6 +112,13 @@ void peer_stop_waiting(struct peer *peer, struct applied_waiter *waiter);
  * another one comes before it. ERR_NOT_LEADER; ERR_DROPPED; what
  * peer_change_check() says. */
 int peer_propose_change(struct peer *peer, const struct peer_change *change);
+
+/* Proposes a COMMAND_SPLIT, on the leader; `proposal` as for peer_propose().
+ * Errors, and then `done` is not called: ERR_NOT_LEADER, and what
+ * region_split_check() says. */
+int peer_propose_split(struct peer *peer, struct proposal *proposal);
+/* Tries to get a leader for the region now, by leading it. */
+void peer_campaign(struct peer *peer);
 
 /* Hands leadership to the peer on another node. False: not the leader, or no
  * voter there. */

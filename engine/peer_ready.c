@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/check.h"
+#include "engine/command.h"
 #include "engine/node.h"
 #include "engine/peer_change.h"
 #include "engine/peer_impl.h"
@@ -113,6 +114,25 @@ static void refuse(struct peer *peer, int status)
     }
 }
 
+/* What was meant for the region before it split or merged would only be
+ * applied without effect. */
+static void refuse_other_versions(struct peer *peer)
+{
+    struct proposal *proposal;
+    struct proposal *next;
+
+    for (proposal = TAILQ_FIRST(&peer->queued); proposal != NULL;
+         proposal = next) {
+        uint64_t version = command_peek_version(proposal->command);
+
+        next = TAILQ_NEXT(proposal, link);
+        if (version == 0 || version == peer->region.version)
+            continue;
+        TAILQ_REMOVE(&peer->queued, proposal, link);
+        proposal->done(proposal, ERR_EPOCH, false, NULL);
+    }
+}
+
 /* All that came in during one turn is one batch. */
 static void propose_queued(struct peer *peer)
 {
@@ -129,11 +149,14 @@ static void propose_queued(struct peer *peer)
         refuse(peer, ERR_NOT_LEADER);
         return;
     }
+    refuse_other_versions(peer);
     TAILQ_FOREACH (proposal, &peer->queued, link) {
         entries = mem_grow(entries, sizeof *entries, &count_max, count + 1);
         entries[count++] = (struct raft_entry){.type = RAFT_ENTRY_NORMAL,
                                                .data = proposal->command};
     }
+    if (count == 0)
+        return;
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     rc = raft_propose(peer->raft, entries, count, &first_index);
     free(entries);
@@ -226,7 +249,7 @@ static void persist(struct peer *peer, struct raft_ready *ready)
 
 /* ---- applying ---- */
 
-/* Normal entries, or one membership entry alone. */
+/* Normal entries, or one alone that changes the region itself. */
 struct apply_batch {
     struct env_task task;      /* to ENV_APPLY */
     struct env_task done_task; /* and back */
@@ -237,6 +260,7 @@ struct apply_batch {
     bool only_replica;
     uint64_t corrupt_index; /* of the entry that met a damaged record, or 0 */
     struct buf *region;     /* of a membership entry that changes something */
+    struct peer_split *split;
 };
 
 /* Answers whoever proposed the entry, and whoever lost his place to it. */
@@ -287,6 +311,8 @@ static void apply_done(struct env_task *task)
     struct peer *peer = batch->peer;
 
     peer->apply_pending--;
+    if (batch->split != NULL)
+        peer_finish_split(peer, batch->split, batch->corrupt_index == 0);
     if (!peer->closed) {
         if (batch->corrupt_index == 0)
             batch_applied(peer, batch);
@@ -312,7 +338,11 @@ static int apply_entry(struct apply_batch *batch, size_t at)
 
     if (entry->type != RAFT_ENTRY_NORMAL)
         return applier_apply_region(applier, entry, batch->region);
-    rc = applier_apply(applier, entry, &batch->results[at]);
+    if (batch->split != NULL)
+        rc = peer_apply_split(batch->peer, batch->split, entry,
+                              &batch->results[at]);
+    else
+        rc = applier_apply(applier, entry, &batch->results[at]);
     if (rc == ERR_CORRUPT && batch->only_replica)
         rc = applier_skip(applier, entry, &batch->results[at]);
     if (rc == 0 && !batch->want_results) {
@@ -338,6 +368,18 @@ static void apply_run(struct env_task *task)
         env_post(batch->peer->env, ENV_WORKER, &batch->done_task);
 }
 
+static bool is_split(const struct raft_entry *entry)
+{
+    return entry->type == RAFT_ENTRY_NORMAL && entry->data != NULL &&
+           command_peek_op(entry->data) == COMMAND_SPLIT;
+}
+
+/* Does not change the region itself. */
+static bool is_plain(const struct raft_entry *entry)
+{
+    return entry->type == RAFT_ENTRY_NORMAL && !is_split(entry);
+}
+
 /* Takes over the entries. */
 static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
 {
@@ -353,13 +395,10 @@ static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
     batch->only_replica = !peer_has_other_voter(peer);
     if (batch->entries.item[0].type != RAFT_ENTRY_NORMAL)
         batch->region = peer_change_members(peer, &batch->entries.item[0]);
+    else if (is_split(&batch->entries.item[0]))
+        batch->split = peer_start_split(peer, &batch->entries.item[0]);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);
-}
-
-static bool is_normal(const struct raft_entry *entry)
-{
-    return entry->type == RAFT_ENTRY_NORMAL;
 }
 
 /* How many of the entries from `first` on make one batch. */
@@ -367,8 +406,8 @@ static size_t batch_length(const struct raft_entries *entries, size_t first)
 {
     size_t end = first + 1;
 
-    while (is_normal(&entries->item[first]) && end < entries->count &&
-           is_normal(&entries->item[end]))
+    while (is_plain(&entries->item[first]) && end < entries->count &&
+           is_plain(&entries->item[end]))
         end++;
     return end - first;
 }

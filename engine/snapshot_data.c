@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/range.h"
 #include "engine/region_state.h"
 #include "raft/base/mem.h"
 
@@ -120,17 +121,13 @@ size_t snapshot_leftovers(const struct region *old, const struct region *fresh,
     return count;
 }
 
-static bool starts_before_end(const struct region *a, const struct region *b)
-{
-    return b->end.size == 0 || slice_compare(a->start, b->end) < 0;
-}
-
 bool snapshot_overlaps(const struct region *a, const struct region *b)
 {
     if (a->id == b->id || a->id == REGION_PLACEMENT ||
         b->id == REGION_PLACEMENT)
         return false;
-    return starts_before_end(a, b) && starts_before_end(b, a);
+    return range_overlaps((struct range){a->start, a->end},
+                          (struct range){b->start, b->end});
 }
 
 bool snapshot_bounds_valid(const struct region *region)

@@ -88,7 +88,7 @@ void sim_leaving_step(struct sim_node *node)
 {
     if (!node->cluster->plan->damage_leaving)
         return;
-    for (uint64_t region = 0; region < REGIONS; region++)
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
         if (leaving_peer(node, region) != NULL &&
             sim_chance(loop_of(node), STRIKE_PER_MILLION))
             post(node, region, strike, 0);
