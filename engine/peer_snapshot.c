@@ -144,13 +144,20 @@ static int clear_leftovers(struct peer *peer, struct err *e)
 }
 
 /* Raft has accepted the snapshot and would not know how to go back: a failure
- * here ends the node, and the next start finds the old state. */
+ * here ends the node, and the next start finds the old state.
+ *
+ * An ingest is durable at once. What was written before has to be so, too:
+ * above all the split of a neighbour that has made room for this region. Were
+ * it forgotten, the neighbour would have to apply once more what is the
+ * region's by now. */
 static void finish_ingest(struct env_task *task)
 {
     struct peer *peer = container_of(task, struct peer, install_task);
     struct err e = ERR_INIT;
     int rc = clear_leftovers(peer, &e);
 
+    if (rc == 0)
+        rc = kv_flush(peer->env->state, true, &e);
     if (rc == 0)
         rc = kv_ingest_finish(peer->install_ingest, &e);
     if (rc != 0) {

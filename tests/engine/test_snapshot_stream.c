@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/engine/two_nodes.h"
+#include "tests/sim/kv_mem.h"
 
 enum {
     ENTRIES = 100,
@@ -386,6 +387,27 @@ static void test_a_crash_before_the_log_is_reset_is_repaired(void **state)
     assert_restored(all);
 }
 
+/* It may be the split that has made room for the region. */
+static void test_what_was_written_before_an_install_is_durable_with_it(void **s)
+{
+    struct two_nodes *all = *s;
+    struct node *follower = &all->node[FOLLOWER];
+    struct key key = key_region(REGION_FIRST_DATA + 1);
+    struct kv_batch *batch = kv_batch_new(follower->env.state);
+
+    kv_batch_put(batch, key_slice(&key), slice_of("another's"));
+    assert_int_equal(kv_write(follower->env.state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    all->filter = NULL;
+    follower->hold_log = false;
+    kv_mem_crash(follower->env.state, 0);
+    restart(follower);
+    assert_true(has_entries(follower, ENTRIES));
+    assert_true(has_key(follower, key));
+}
+
 /* At the snapshot's place the log has an entry of another term. */
 static void test_a_crash_before_a_contradicting_log_is_reset(void **state)
 {
@@ -605,6 +627,7 @@ int main(void)
         T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
         T(test_a_crash_before_the_log_is_reset_is_repaired),
+        T(test_what_was_written_before_an_install_is_durable_with_it),
         T(test_a_crash_before_a_contradicting_log_is_reset),
         T(test_readers_wait_for_an_install),
         T(test_an_install_waits_for_the_log),
