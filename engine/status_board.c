@@ -248,6 +248,15 @@ status_board_region(const struct status_board *board, uint64_t node_id,
     return list == NULL ? NULL : status_list_find(list, region);
 }
 
+const struct region_status *
+status_board_next_region(const struct status_board *board, uint64_t node_id,
+                         const struct region_status *region)
+{
+    const struct status_list *list = list_of(board, node_id);
+
+    return list == NULL ? NULL : status_list_next(list, region);
+}
+
 void status_board_count_regions(const struct status_board *board,
                                 uint64_t node_id, size_t *ret_regions,
                                 size_t *ret_leaders)

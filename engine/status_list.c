@@ -9,7 +9,7 @@
 #include "raft/base/mem.h"
 
 struct status_row {
-    struct region_status status; /* compared as bytes */
+    struct region_status status; /* first member; compared as bytes */
     uint64_t change;
     UT_hash_handle by_region;
     TAILQ_ENTRY(status_row) link;
@@ -88,6 +88,21 @@ const struct region_status *status_list_find(const struct status_list *list,
                                              uint64_t region)
 {
     const struct status_row *row = find(list, region);
+
+    return row == NULL ? NULL : &row->status;
+}
+
+static const struct status_row *row_of(const struct region_status *status)
+{
+    return (const struct status_row *)(const void *)status;
+}
+
+const struct region_status *status_list_next(const struct status_list *list,
+                                             const struct region_status *status)
+{
+    const struct status_row *row = status == NULL
+                                       ? TAILQ_FIRST(&list->changed)
+                                       : TAILQ_NEXT(row_of(status), link);
 
     return row == NULL ? NULL : &row->status;
 }

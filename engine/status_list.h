@@ -36,6 +36,11 @@ void status_list_remove(struct status_list *list, uint64_t region);
 /* NULL: none. */
 const struct region_status *status_list_find(const struct status_list *list,
                                              uint64_t region);
+/* In no order: the one behind `status`, which is of the list, or the first one
+ * for NULL; NULL at the end. */
+const struct region_status *
+status_list_next(const struct status_list *list,
+                 const struct region_status *status);
 /* Counts the rows, and those of regions that the node leads. */
 void status_list_count(const struct status_list *list, uint64_t node_id,
                        size_t *ret_regions, size_t *ret_leaders);

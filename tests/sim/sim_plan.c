@@ -104,6 +104,7 @@ static void draw_checks(struct sim_plan *plan, struct sim_loop *loop)
     plan->check_interval_ms = CHOOSE(loop, 0, 0, 500, 3000);
     plan->damage = sim_chance(loop, 400000) && plan->nodes >= 3;
     plan->damage_crashes = sim_chance(loop, 400000);
+    plan->damage_leaving = sim_chance(loop, 400000);
 }
 
 /* Regions sleep only while nobody wants anything. */
@@ -153,8 +154,9 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              plan->notice_ns / sim_ms, plan->task_ns / sim_us,
              plan->sync_ns / sim_us, plan->flush_every_ns / sim_ms,
              plan->drift_ppm);
-    sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d",
-             plan->check_interval_ms, plan->damage, plan->damage_crashes);
+    sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d leaving=%d",
+             plan->check_interval_ms, plan->damage, plan->damage_crashes,
+             plan->damage_leaving);
     sim_note(loop,
              "plan: sleep_after_ms=%" PRIu64 " alarm_ms=%" PRIu64
              " lull_ms=%" PRIu64 "/%" PRIu64,
