@@ -358,6 +358,22 @@ static void test_a_log_that_rests_keeps_its_last_term(void **state)
     check(f);
 }
 
+/* The entry that rested last was replaced, and its successor left the memory.
+ */
+static void test_a_replaced_last_term_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+
+    append(f, 1, 5);
+    sync_all(f);
+    region_log_rest(f->log);
+    f->term++;
+    append(f, 5, 1);
+    sync_all(f);
+    fill_beyond_memory(f, 40);
+    check(f);
+}
+
 static void test_what_is_not_durable_stays_in_memory(void **state)
 {
     struct fixture *f = *state;
@@ -475,6 +491,7 @@ int main(void)
         TEST(test_entries_that_left_the_memory_are_read_back),
         TEST(test_a_cut_may_go_below_what_is_in_memory),
         TEST(test_a_log_that_rests_keeps_its_last_term),
+        TEST(test_a_replaced_last_term_is_forgotten),
         TEST(test_what_is_not_durable_stays_in_memory),
         TEST(test_a_replaced_entry_is_durable_only_in_its_new_form),
         TEST(test_a_replaced_entry_is_not_read_back_in_its_old_form),
