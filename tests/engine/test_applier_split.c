@@ -353,6 +353,33 @@ static void test_a_damaged_namespace_is_not_cut(void **state)
     kv_close(before);
 }
 
+/* There is nobody to mend it, and the region is already the left part for
+ * whoever asks: see peer_split.c. */
+static void test_the_only_replica_cuts_a_damaged_namespace_too(void **state)
+{
+    struct fixture *f = *state;
+    struct range_split planned = plan(&f->region, NEW, f->dir, "d");
+    struct raft_entry entry = {.term = TERM, .index = INDEX + 1};
+    struct command ask = {COMMAND_PART, .dir = f->dir, .name = planned.name};
+    struct read_part part;
+    struct buf *result = NULL;
+
+    planned.right_here = SPLIT_KEEP;
+    planned.only_replica = true;
+    damage_part(f, f->dir);
+    assert_int_equal(applier_split(f->applier, &entry, &planned, 0, &result),
+                     0);
+    assert_int_equal(status_of(result), 0);
+    go_to(f, NEW);
+    part =
+        (struct read_part){NEW, {f->region.start, f->region.end}, false, {0}};
+    assert_int_equal(read_execute(f->exec->state, &(struct read_view){&part, 1},
+                                  &ask, &f->exec->unknown, &f->exec->result),
+                     ERR_CORRUPT);
+    region_release(&planned.left);
+    region_release(&planned.right);
+}
+
 /* ---- what comes of the right part here ---- */
 
 static void test_a_right_part_that_does_not_belong_here_is_dropped(void **state)
@@ -565,6 +592,7 @@ int main(void)
         TEST(test_a_namespace_may_be_cut_twice),
         TEST(test_a_split_where_no_namespace_is_cuts_none),
         TEST(test_a_damaged_namespace_is_not_cut),
+        TEST(test_the_only_replica_cuts_a_damaged_namespace_too),
         TEST(test_a_right_part_that_does_not_belong_here_is_dropped),
         TEST(test_a_newer_right_part_is_left_alone),
         TEST(test_a_command_for_another_version_has_no_effect),
