@@ -319,6 +319,7 @@ static void test_a_file_is_read_in_the_region_that_has_it(void **state)
 
 /* ---- listing ---- */
 
+/* And says where the next one begins. */
 static void test_a_listing_ends_with_its_region(void **state)
 {
     struct fixture *f = *state;
@@ -326,18 +327,26 @@ static void test_a_listing_ends_with_its_region(void **state)
     assert_int_equal(list_all(f, "", 0), 0);
     assert_string_equal(f->names, "ac");
     assert_false(f->exec->result.at_end);
+    assert_string_equal(f->exec->result.next, "d");
 }
 
-/* Behind the last name of the region before; then from the region's start. */
 static void test_a_listing_goes_on_in_the_next_region(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(list_all(f, "c", 0), ERR_UNAVAILABLE);
-    assert_needed(f, f->dir, "d");
     assert_int_equal(list_all(f, "d", 1), 0);
     assert_string_equal(f->names, "eg");
     assert_true(f->exec->result.at_end);
+    assert_string_equal(f->exec->result.next, "");
+}
+
+static void test_a_region_that_is_missing_is_asked_for(void **state)
+{
+    struct fixture *f = *state;
+
+    f->part_count = 1;
+    assert_int_equal(list_all(f, "d", 1), ERR_UNAVAILABLE);
+    assert_needed(f, f->dir, "d");
 }
 
 static void test_a_list_may_begin_with_the_name_itself(void **state)
@@ -357,6 +366,7 @@ static void test_a_page_that_is_full_is_not_the_end(void **state)
     assert_int_equal(list(f, "", 0, 20), 0);
     assert_string_equal(f->names, "a");
     assert_false(f->exec->result.at_end);
+    assert_string_equal(f->exec->result.next, "");
     assert_int_equal(list(f, "d", 1, 20), 0);
     assert_string_equal(f->names, "e");
     assert_false(f->exec->result.at_end);
@@ -368,8 +378,10 @@ static void test_a_region_without_names_is_passed_over(void **state)
 
     cut(f, 2, RIGHT + 1, "d2"); /* Nothing lies from d to d2. */
     f->part_count = 3;
-    assert_int_equal(list_all(f, "d", 1), ERR_UNAVAILABLE);
-    assert_needed(f, f->dir, "d2");
+    assert_int_equal(list_all(f, "d", 1), 0);
+    assert_string_equal(f->names, "");
+    assert_false(f->exec->result.at_end);
+    assert_string_equal(f->exec->result.next, "d2");
     assert_int_equal(list_all(f, "d2", 1), 0);
     assert_string_equal(f->names, "eg");
 }
@@ -471,6 +483,7 @@ int main(void)
         TEST(test_a_file_is_read_in_the_region_that_has_it),
         TEST(test_a_listing_ends_with_its_region),
         TEST(test_a_listing_goes_on_in_the_next_region),
+        TEST(test_a_region_that_is_missing_is_asked_for),
         TEST(test_a_list_may_begin_with_the_name_itself),
         TEST(test_a_page_that_is_full_is_not_the_end),
         TEST(test_a_region_without_names_is_passed_over),
