@@ -353,7 +353,7 @@ static void attempt(struct router_call *call)
         return;
     }
     if (target == node_id(call->node) && call->grows && !call->maybe_applied &&
-        node_disk_full(call->node)) {
+        node_disk_full(call->node, call->region)) {
         end_call(call, ERR_NO_SPACE, NULL, 0);
         return;
     }

@@ -222,8 +222,9 @@ bool node_link_up(const struct node *node, uint64_t node_id)
     return true;
 }
 
-bool node_disk_full(const struct node *node)
+bool node_disk_full(const struct node *node, uint64_t region)
 {
+    (void)region;
     return node->disk_full;
 }
 
