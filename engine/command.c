@@ -164,6 +164,7 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->value_size_max = from->value_size_max;
     to->txn_kind = from->txn_kind;
     to->commit = from->commit;
+    to->target_node = from->target_node;
     to->region_version = from->region_version;
     to->region_conf_ver = from->region_conf_ver;
     to->new_region = from->new_region;
@@ -199,7 +200,7 @@ static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_SPLIT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           op == COMMAND_START_CHECK;
+           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -222,6 +223,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .value_size_max = from->value_size_max,
         .txn_kind = (enum txn_kind)from->txn_kind,
         .commit = from->commit != 0,
+        .target_node = from->target_node,
         .region_version = from->region_version,
         .region_conf_ver = from->region_conf_ver,
         .new_region = from->new_region,
@@ -357,6 +359,7 @@ struct buf *result_encode(const struct result *result)
     message.decided = result->decided;
     message.committed = result->committed;
     message.first_id = result->first_id;
+    message.next = codec_bytes(slice_of(result->next));
     message.holder = txn_to_pb(&holder, &result->holder);
     message.changes =
         changes_to_pb(&changes, result->changes, result->change_count);
@@ -379,7 +382,10 @@ static bool result_from_pb(struct result *to, const Grove__Result *from)
         .first_id = from->first_id,
     };
     attr_from_pb(&to->attr, from->attr);
-    return txn_from_pb(&to->holder, from->holder) &&
+    if (from->next.len > 0 && from->next.len <= NAME_SIZE_MAX)
+        memcpy(to->next, from->next.data, from->next.len);
+    return name_is_valid(codec_slice(from->next)) &&
+           txn_from_pb(&to->holder, from->holder) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes);
 }

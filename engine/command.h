@@ -63,7 +63,8 @@ enum command_op {
                             * attr: its count and times; data: where the
                             * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
-    COMMAND_START_CHECK = 64
+    COMMAND_START_CHECK = 64,
+    COMMAND_TRANSFER = 65, /* `target_node` is to lead: see transfer.h */
 };
 
 static inline bool command_is_on_file(enum command_op op)
@@ -147,6 +148,7 @@ struct command {
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
     struct verdict verdict;
+    uint64_t target_node;
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */
@@ -187,6 +189,9 @@ struct result {
     struct txn_ref holder; /* ERR_LOCKED: by whom */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
+    /* READDIR without at_end: what comes is at or behind this name; "": behind
+     * the last one listed. */
+    char next[NAME_SIZE_MAX + 1];
     struct slice data;    /* raw; borrowed as above, or from data_buf */
     struct buf *data_buf; /* owned by whoever made the result; may be NULL */
 
