@@ -166,6 +166,8 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->commit = from->commit;
     to->target_node = from->target_node;
     to->region_version = from->region_version;
+    to->region_conf_ver = from->region_conf_ver;
+    to->new_region = from->new_region;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -196,9 +198,10 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_VERIFY ||
+    return op <= COMMAND_SPLIT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER;
+           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
+           op == COMMAND_START_SPLIT;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -223,6 +226,8 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .commit = from->commit != 0,
         .target_node = from->target_node,
         .region_version = from->region_version,
+        .region_conf_ver = from->region_conf_ver,
+        .new_region = from->new_region,
     };
 }
 
@@ -355,6 +360,7 @@ struct buf *result_encode(const struct result *result)
     message.decided = result->decided;
     message.committed = result->committed;
     message.first_id = result->first_id;
+    message.next = codec_bytes(slice_of(result->next));
     message.holder = txn_to_pb(&holder, &result->holder);
     message.changes =
         changes_to_pb(&changes, result->changes, result->change_count);
@@ -377,7 +383,10 @@ static bool result_from_pb(struct result *to, const Grove__Result *from)
         .first_id = from->first_id,
     };
     attr_from_pb(&to->attr, from->attr);
-    return txn_from_pb(&to->holder, from->holder) &&
+    if (from->next.len > 0 && from->next.len <= NAME_SIZE_MAX)
+        memcpy(to->next, from->next.data, from->next.len);
+    return name_is_valid(codec_slice(from->next)) &&
+           txn_from_pb(&to->holder, from->holder) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes);
 }

@@ -448,9 +448,26 @@ struct hosted *node_hosted(const struct node *node)
     return replicas_hosted(node->replicas);
 }
 
+bool node_overlaps(const struct node *node, const struct region *region)
+{
+    return replicas_overlap(node->replicas, region);
+}
+
 bool node_is_erasing(const struct node *node)
 {
     return replicas_are_erasing(node->replicas);
+}
+
+enum split_side node_on_split(struct node *node, struct peer *peer,
+                              const struct region *right)
+{
+    return replicas_on_split(node->replicas, peer, right);
+}
+
+void node_on_split_applied(struct node *node, uint64_t region, bool kept,
+                           bool campaign)
+{
+    replicas_on_split_applied(node->replicas, region, kept, campaign);
 }
 
 void node_on_peer_restored(struct node *node, struct peer *peer)

@@ -45,6 +45,11 @@ struct hosted *replicas_hosted(const struct replicas *replicas);
 struct barrier *replicas_barrier(const struct replicas *replicas,
                                  uint64_t region);
 
+/* Whether another region than this one has, or until it is erased had, a
+ * replica here with a range that overlaps the region's. */
+bool replicas_overlap(const struct replicas *replicas,
+                      const struct region *region);
+
 bool replicas_are_erasing(const struct replicas *replicas);
 
 void replicas_tick(struct replicas *replicas); /* each TICK_MS */
@@ -58,6 +63,15 @@ void replicas_on_query(struct replicas *replicas, uint64_t from_node,
                        const struct env_packet *packet);
 void replicas_on_gone(struct replicas *replicas,
                       const struct env_packet *packet);
+
+/* A split of `peer` into what it is now and `right` is about to be applied:
+ * what comes of `right` here. It has no replica until that is done. */
+enum split_side replicas_on_split(struct replicas *replicas, struct peer *peer,
+                                  const struct region *right);
+/* It was applied. `kept`: its state is there, and it is opened; `campaign`: it
+ * is to be led from here. */
+void replicas_on_split_applied(struct replicas *replicas, uint64_t region,
+                               bool kept, bool campaign);
 
 /* A peer has got its first state. */
 void replicas_on_restored(struct replicas *replicas, struct peer *peer);
