@@ -148,11 +148,10 @@ def test_cluster_files(m):
 
 def test_each_region_and_node_has_a_directory(m):
     assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n1\n2\n" * 2
-    assert m.ok("ls .cluster/region/2").split() == \
-        "epoch lag leader learners log peers range state term transfer".split()
-    assert m.ok("ls .cluster/node/0").split() == "address state stats".split()
+    files = m.ok("ls .cluster/region/2 .cluster/node/2 | grep -v :").split()
+    assert {"leader", "transfer", "address"} < set(files), files
     texts = m.ok("cd .cluster; cat region/2/* node/2/*").splitlines()
-    assert len(set(texts)) == 13, texts
+    assert len(set(texts)) == len(files), texts
     assert all(text.endswith(" of 2") for text in texts), texts
     m.order("objects 1")
     assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n" * 2
@@ -179,7 +178,11 @@ def test_a_directory_of_cluster_leads_back_up(m):
         up = dict(reversed(line.split()) for line in listed.splitlines())[".."]
         assert int(up) == os.stat(os.path.dirname(path)).st_ino, path
     numbers = m.ok("find .cluster -printf '%i\n'").split()
-    assert len(set(numbers)) == len(numbers) == 1 + 10 + 2 + 3 * 11 + 3 * 4
+    of_region = m.ok("find .cluster/region/1").split()
+    of_node = m.ok("find .cluster/node/1").split()
+    top = m.ok("find .cluster -maxdepth 1").split()
+    assert len(set(numbers)) == len(numbers) == \
+        len(top) + 3 * len(of_region) + 3 * len(of_node)
 
 
 def test_a_listing_of_regions_is_of_one_moment(m):
