@@ -50,6 +50,7 @@ enum {
 
 struct barrier;
 struct event_log;
+struct event_watch;
 struct flows;
 struct hosted;
 struct reader;
@@ -110,6 +111,8 @@ struct peer *node_next_peer(const struct node *node, const struct peer *peer);
 struct peer *node_next_awake(const struct node *node, const struct peer *peer);
 /* That of the data region that has a user key, or NULL. */
 struct peer *node_peer_at(const struct node *node, struct slice user_key);
+/* That of the region where the root's names begin, or NULL. */
+struct peer *node_root_peer(const struct node *node);
 /* What other threads may see of them. */
 struct hosted *node_hosted(const struct node *node);
 /* Whether the range of another region on this node overlaps the region's. */
@@ -131,6 +134,7 @@ struct flows *node_flows(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
+struct event_watch *node_event_watch(const struct node *node);
 
 /* The nodes that hold a region, as far as is known here: its replicas, from
  * the local descriptor or, without one, all nodes. Returns how many. */
@@ -172,10 +176,11 @@ void node_on_damage(struct node *node, struct peer *peer);
 void node_note_outcome(struct node *node, const struct request *request,
                        int status);
 
-/* Whether this leader must refuse what takes disk space (ERR_NO_SPACE): its own
- * disk is down to the reserve, or those of too many replicas are, so that a
- * majority could not store it. The reserve is for going on after that. */
-bool node_disk_full(const struct node *node);
+/* Whether a region is led here and must refuse what takes disk space
+ * (ERR_NO_SPACE): this node's own disk is down to the reserve, or those of too
+ * many replicas are, so that a majority could not store it. The reserve is for
+ * going on after that. */
+bool node_disk_full(const struct node *node, uint64_t region);
 
 /* Asks for a flush of state/ soon, on ENV_BULK; many asks make one. */
 void node_flush_state(struct node *node);
