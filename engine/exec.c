@@ -166,11 +166,6 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change)
 
     if (rc != 0)
         return rc;
-    if (count_change < 0 &&
-        record.entry_count < (uint64_t)(-(int64_t)count_change)) {
-        namespace_release(&record);
-        return ERR_CORRUPT;
-    }
     record.entry_count += (uint64_t)(int64_t)count_change;
     record.mtime_ns = exec_now(x, record.mtime_ns);
     record.ctime_ns = exec_now(x, record.ctime_ns);
@@ -208,7 +203,7 @@ void exec_put_directory(struct exec *x, const struct directory *directory)
 
 /* ---- The rest ---- */
 
-int exec_locked(struct exec *x, const struct txn_ref *txn)
+void exec_name_holder(struct exec *x, const struct txn_ref *txn)
 {
     struct result *result = x->result;
     size_t name_size = txn->name.size;
@@ -225,6 +220,11 @@ int exec_locked(struct exec *x, const struct txn_ref *txn)
     result->holder = *txn;
     result->holder.name.data = names->data;
     result->holder.to_name.data = names->data + name_size;
+}
+
+int exec_locked(struct exec *x, const struct txn_ref *txn)
+{
+    exec_name_holder(x, txn);
     return ERR_LOCKED;
 }
 
