@@ -166,6 +166,8 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->txn_step = from->txn_step;
     to->commit = from->commit;
     to->region_version = from->region_version;
+    to->region_conf_ver = from->region_conf_ver;
+    to->new_region = from->new_region;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -196,7 +198,7 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_VERIFY ||
+    return op <= COMMAND_SPLIT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK;
 }
@@ -223,6 +225,8 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .txn_step = (enum txn_step)from->txn_step,
         .commit = from->commit != 0,
         .region_version = from->region_version,
+        .region_conf_ver = from->region_conf_ver,
+        .new_region = from->new_region,
     };
 }
 
@@ -357,6 +361,7 @@ struct buf *result_encode(const struct result *result)
     message.committed = result->committed;
     message.first_id = result->first_id;
     message.left = result->left;
+    message.next = codec_bytes(slice_of(result->next));
     message.holder = txn_to_pb(&holder, &result->holder);
     message.changes =
         changes_to_pb(&changes, result->changes, result->change_count);
@@ -380,7 +385,10 @@ static bool result_from_pb(struct result *to, const Grove__Result *from)
         .left = from->left,
     };
     attr_from_pb(&to->attr, from->attr);
-    return txn_from_pb(&to->holder, from->holder) &&
+    if (from->next.len > 0 && from->next.len <= NAME_SIZE_MAX)
+        memcpy(to->next, from->next.data, from->next.len);
+    return name_is_valid(codec_slice(from->next)) &&
+           txn_from_pb(&to->holder, from->holder) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes);
 }

@@ -47,6 +47,10 @@ enum command_op {
     /* In any region, from its leader: see check.h. They change nothing. */
     COMMAND_CHECK = 18,  /* each replica hashes its state behind this entry */
     COMMAND_VERIFY = 19, /* takes `verdict` */
+    COMMAND_LEASE_REGION_IDS = 20, /* region 0: `size` of them → first_id */
+    /* At (dir, name): what is behind that is `new_region` from here on. For the
+     * epoch region_version and region_conf_ver. See range_change.h. */
+    COMMAND_SPLIT = 21,
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -140,6 +144,8 @@ struct command {
     uint64_t lowest; /* the sender waits for no sequence below */
     /* Of the region's epoch: at another one nothing is done. 0: at any. */
     uint64_t region_version;
+    uint64_t region_conf_ver; /* SPLIT */
+    uint64_t new_region;
     uint64_t stamp; /* HLC of the accepting node */
     int64_t now_ns; /* its wall clock */
     unsigned flags; /* enum request_flags */
@@ -203,6 +209,9 @@ struct result {
     unsigned left;         /* enum txn_left */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
+    /* READDIR without at_end: what comes is at or behind this name; "": behind
+     * the last one listed. */
+    char next[NAME_SIZE_MAX + 1];
     struct slice data;    /* raw; borrowed as above, or from data_buf */
     struct buf *data_buf; /* owned by whoever made the result; may be NULL */
 

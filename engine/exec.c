@@ -32,6 +32,7 @@ static exec_function *const functions[] = {
     [COMMAND_DIR_SETXATTR] = exec_dir_setxattr,
     [COMMAND_DIR_REMOVEXATTR] = exec_dir_removexattr,
     [COMMAND_LEASE_IDS] = exec_lease_ids,
+    [COMMAND_LEASE_REGION_IDS] = exec_lease_region_ids,
     [COMMAND_NODE_UPDATE] = exec_node_update,
     [COMMAND_CHECK] = change_nothing,
     [COMMAND_VERIFY] = change_nothing,

@@ -53,6 +53,7 @@ int exec_dir_setattr(struct exec *x);
 int exec_dir_setxattr(struct exec *x);
 int exec_dir_removexattr(struct exec *x);
 int exec_lease_ids(struct exec *x);
+int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);
 
 /* The entry at (dir, name), to be released by the caller. ERR_NOT_FOUND,

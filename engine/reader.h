@@ -36,8 +36,6 @@ struct read_op {
 
     struct node *node; /* private from here on */
     bool active;
-    struct command now; /* what is to be executed: a READDIR moves on */
-    char from[NAME_SIZE_MAX];
     TAILQ_HEAD(, read_piece) pieces;
     unsigned pieces_left; /* to be waited for */
     unsigned attempts;
@@ -57,6 +55,9 @@ void reader_stop(struct reader *reader);
 /* A replica on this node must not be read any more: reads under way are begun
  * anew, and go to its leader. */
 void reader_on_damage(struct reader *reader);
+
+/* A replica on this node has come: what is asked of others may be read here. */
+void reader_on_replica_new(struct reader *reader);
 
 /* `done` may be called before this returns. */
 void reader_start(struct reader *reader, struct read_op *op);
