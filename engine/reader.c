@@ -426,6 +426,7 @@ static void answered(struct router_call *call, int status,
 static void ask_leader(struct read_op *op)
 {
     struct key key = read_first_key(op->command);
+    struct command command = *op->command;
 
     leave(op);
     op->call.kind = CALL_READ;
@@ -435,7 +436,7 @@ static void ask_leader(struct read_op *op)
         router_to_key(&op->call, &key);
     op->call.deadline_ns = op->deadline_ns;
     op->call.done = answered;
-    router_call(node_router(op->node), &op->call, op->command);
+    router_call(node_router(op->node), &op->call, &command);
 }
 
 /* What has begun here is begun anew. */
