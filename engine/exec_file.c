@@ -135,7 +135,8 @@ static int write_data(struct exec *x, struct entry *entry,
         return 0;
     if (offset > c->value_size_max || c->data.size > c->value_size_max - offset)
         return ERR_TOO_LARGE;
-    return content_write(x, source(x, entry), entry, offset, c->data, ret_inline);
+    return content_write(x, source(x, entry), entry, offset, c->data,
+                         ret_inline);
 }
 
 int exec_write(struct exec *x)

@@ -131,37 +131,34 @@ void exec_open_part(struct exec *x, const struct txn_ref *txn,
 
     record.nsid = txn->opens_nsid;
     record.version = x->version;
-    if (marked) {
-        record.opening = *txn;
-        mark(x, record.nsid);
-    }
+    record.opening = *txn;
     exec_put_namespace(x, &record);
+    if (marked)
+        mark(x, record.nsid);
 }
 
 /* ---- resolving ---- */
 
-/* What an abort deletes has no mark where the intent was in the same region;
- * it may have become two by a split. Nobody else ever knew of it. */
+/* Only what the transaction still holds: who has met it long ago may ask region
+ * 0 to abort it after it was committed, resolved and forgotten. */
 int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
 {
     bool opens = txn->opens_nsid != 0;
     uint64_t nsid = opens ? txn->opens_nsid : txn->closes_nsid;
     struct namespace_record record = {0};
     struct txn_ref *holder = opens ? &record.opening : &record.closing;
-    bool held;
     int rc = exec_get_raw_namespace(x, nsid, &record);
 
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? 0 : rc;
-    held = txn_id_equal(holder->id, txn->id);
-    if (x->command->commit != opens && (held || opens)) {
-        exec_delete_namespace(x, nsid);
-    } else if (held) {
+    if (txn_id_equal(holder->id, txn->id)) {
         *holder = (struct txn_ref){0};
-        exec_put_namespace(x, &record);
-    }
-    if (held)
+        if (x->command->commit == opens)
+            exec_put_namespace(x, &record);
+        else
+            exec_delete_namespace(x, nsid);
         rc = unmark(x, nsid);
+    }
     namespace_release(&record);
     return rc;
 }

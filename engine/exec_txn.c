@@ -259,10 +259,9 @@ static void plan_move(struct exec *x, const struct end *from, struct end *to)
         x->version = from->old.attr.version + 1;
     to->new.attr.ctime_ns = exec_now(x, from->old.attr.ctime_ns);
     to->new.attr.version = x->version;
-    to->new.chunk_base =
-        to->old.kind == ENTRY_FILE && to->old.chunk_base == 0
-            ? CHUNK_BASE_OTHER
-            : 0;
+    to->new.chunk_base = to->old.kind == ENTRY_FILE && to->old.chunk_base == 0
+                             ? CHUNK_BASE_OTHER
+                             : 0;
 }
 
 /* The same, with the content of what lies in this region. */
@@ -271,10 +270,10 @@ static int move_here(struct exec *x, const struct end *from, struct end *to)
     plan_move(x, from, to);
     if (from->old.kind != ENTRY_FILE)
         return 0;
-    return content_copy(
-        x, place_of(from->place.dir, from->place.name, &from->old),
-        from->old.attr.size, place_of(to->place.dir, to->place.name, &to->new),
-        0);
+    return content_copy(x,
+                        place_of(from->place.dir, from->place.name, &from->old),
+                        from->old.attr.size,
+                        place_of(to->place.dir, to->place.name, &to->new), 0);
 }
 
 static bool is_exchange(const struct exec *x)
@@ -366,8 +365,7 @@ static int hold_source(struct exec *x, struct end *from)
 /* What another region has answered. */
 static int decode_other(const struct exec *x, struct entry *ret)
 {
-    return entry_decode(ret, x->command->data) == 0 &&
-                   ret->kind != ENTRY_INTENT
+    return entry_decode(ret, x->command->data) == 0 && ret->kind != ENTRY_INTENT
                ? 0
                : ERR_INVALID;
 }

@@ -21,8 +21,8 @@
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
  *   'x' user key                 there is an intent at this user key
- *   'x' user key \0              a transaction has marked the part of a namespace
- *                                that has this key of class 'n'
+ *   'x' user key \0              a transaction has marked the part of a
+ * namespace that has this key of class 'n'
  *
  * In log/:
  *

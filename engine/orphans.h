@@ -2,9 +2,9 @@
 
 /* Finds intents and marks that nobody resolves and decisions that nobody
  * forgets (txn.h, rule 2) and settles them: each region's leader looks through
- * the index of its intents and marks, and region 0's through the decisions, once
- * a second. What it still sees when any coordinator must have given up has lost
- * its own. Belongs to ENV_WORKER. */
+ * the index of its intents and marks, and region 0's through the decisions,
+ * once a second. What it still sees when any coordinator must have given up has
+ * lost its own. Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_ORPHANS_H
 #define GROVEFS_ENGINE_ORPHANS_H

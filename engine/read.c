@@ -90,9 +90,8 @@ static int copy_content(struct reading *r, const struct entry *entry)
 
     if (data == NULL)
         return ERR_NO_MEMORY;
-    rc = content_read(r->state, r->snapshot,
-                      place_of(c->dir, c->name, entry), entry, c->offset, size,
-                      data->data, &done);
+    rc = content_read(r->state, r->snapshot, place_of(c->dir, c->name, entry),
+                      entry, c->offset, size, data->data, &done);
     if (rc == 0 && done != size)
         rc = ERR_CORRUPT;
     if (rc != 0) {

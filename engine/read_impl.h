@@ -18,8 +18,8 @@ struct reading {
     struct read_unknown *unknown;
     struct kv_snapshot *snapshot; /* entry and chunks of one moment */
     struct result *result;
-    uint64_t region;     /* that was read last */
-    uint64_t looked_at;  /* hash of the entries, and of what intents count as */
+    uint64_t region;    /* that was read last */
+    uint64_t looked_at; /* hash of the entries, and of what intents count as */
     bool met_intent;
     bool met_undecided;
 };

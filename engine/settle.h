@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Gets a transaction out of the way that holds a key (ERR_LOCKED): asks region
- * 0 how it was decided, and resolves it accordingly (txn_resolve.h). While it is undecided its coordinator is given time; after
- * SETTLE_PATIENCE_MS it is taken for dead and region 0 decides to abort.
+ * 0 how it was decided, and resolves it accordingly (txn_resolve.h). While it
+ * is undecided its coordinator is given time; after SETTLE_PATIENCE_MS it is
+ * taken for dead and region 0 decides to abort.
  *
  * Belongs to ENV_WORKER. */
 

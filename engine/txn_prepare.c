@@ -86,8 +86,7 @@ static void take(struct txn_prepare *prepare, const struct result *result)
 static void stepped(struct router_call *call, int status,
                     const struct result *result, uint64_t index)
 {
-    struct txn_prepare *prepare =
-        container_of(call, struct txn_prepare, call);
+    struct txn_prepare *prepare = container_of(call, struct txn_prepare, call);
     bool is_first = prepare->step == TXN_STEP_FIRST;
 
     (void)index;
@@ -115,8 +114,7 @@ void txn_prepare_again(struct txn_prepare *prepare)
     command.txn = prepare->txn;
     command.txn_step = prepare->step;
     if (prepare->data != NULL)
-        command.data =
-            (struct slice){prepare->data->data, prepare->data->size};
+        command.data = (struct slice){prepare->data->data, prepare->data->size};
     switch (prepare->step) {
     case TXN_STEP_TARGET:
         router_to_place(&prepare->call, command.to_dir, command.to_name);

@@ -160,8 +160,7 @@ static void first_resolved(struct router_call *call, int status,
     }
     resolve->txn.opens_nsid = result->holder.opens_nsid;
     resolve->txn.closes_nsid = result->holder.closes_nsid;
-    resolve->part =
-        key_user('d', nsid_of(resolve), (struct slice){NULL, 0});
+    resolve->part = key_user('d', nsid_of(resolve), (struct slice){NULL, 0});
     resolve_part(resolve);
 }
 
