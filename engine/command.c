@@ -165,6 +165,7 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->txn_kind = from->txn_kind;
     to->txn_step = from->txn_step;
     to->commit = from->commit;
+    to->target_node = from->target_node;
     to->region_version = from->region_version;
     to->region_conf_ver = from->region_conf_ver;
     to->new_region = from->new_region;
@@ -200,7 +201,8 @@ static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_SPLIT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           op == COMMAND_START_CHECK;
+           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
+           op == COMMAND_START_SPLIT;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -224,6 +226,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .txn_kind = (enum txn_kind)from->txn_kind,
         .txn_step = (enum txn_step)from->txn_step,
         .commit = from->commit != 0,
+        .target_node = from->target_node,
         .region_version = from->region_version,
         .region_conf_ver = from->region_conf_ver,
         .new_region = from->new_region,

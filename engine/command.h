@@ -63,7 +63,9 @@ enum command_op {
                             * attr: its count and times; data: where the
                             * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
-    COMMAND_START_CHECK = 64
+    COMMAND_START_CHECK = 64,
+    COMMAND_TRANSFER = 65,   /* `target_node` is to lead: see transfer.h */
+    COMMAND_START_SPLIT = 70 /* at (dir, name); dir 0: in the middle */
 };
 
 static inline bool command_is_on_file(enum command_op op)
@@ -168,6 +170,7 @@ struct command {
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
     struct verdict verdict;
+    uint64_t target_node;
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */

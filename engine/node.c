@@ -24,7 +24,9 @@
 enum {
     TICKS_PER_SECOND = 1000 / TICK_MS,
     RETIRE_MS = 1500, /* for handing leadership over */
-    RETIRE_LOOK_MS = 50
+    RETIRE_LOOK_MS = 50,
+    FOLLOW_MS = 2000, /* after region 0 has changed its leader */
+    FOLLOW_AFTER_MANUAL_MS = 60 * 1000
 };
 
 struct node {
@@ -43,6 +45,7 @@ struct node {
     size_t link_count;
     struct env_timer tick;
     unsigned ticks;
+    uint64_t follow_ns; /* region 0's leader does not follow before */
     uint64_t stamp_last;
     bool disk_full;
     struct env_task flush_task;
@@ -118,14 +121,16 @@ void node_stop(struct node *node)
 /* ---- once a tick, once a second ---- */
 
 /* Path walks read both regions: they are local on the mount where both are
- * led, so region 0 follows the data region. */
+ * led, so region 0 follows the data region. A new leader waits a little, as
+ * it may have been made one by hand: whoever did that is about to say so. */
 static void follow_data_leader(struct node *node)
 {
     const struct peer *data = node_peer(node, REGION_FIRST_DATA);
     struct peer *placement = node_peer(node, REGION_PLACEMENT);
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
-    if (leader == 0 || leader == node_id(node) || !peer_is_leader(placement) ||
+    if (env_mono_ns(node->env) < node->follow_ns || leader == 0 ||
+        leader == node_id(node) || !peer_is_leader(placement) ||
         !node_link_up(node, leader))
         return;
     (void)peer_transfer(placement, leader);
@@ -351,6 +356,14 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
 
 /* ---- leaders ---- */
 
+static void follow_later(struct node *node, uint64_t delay_ms)
+{
+    uint64_t until_ns = env_mono_ns(node->env) + delay_ms * 1000000;
+
+    if (until_ns > node->follow_ns)
+        node->follow_ns = until_ns;
+}
+
 void node_on_leader_change(struct node *node, struct peer *peer)
 {
     uint64_t region = peer_region_id(peer);
@@ -362,9 +375,17 @@ void node_on_leader_change(struct node *node, struct peer *peer)
                        leader);
     else
         node_log_event(node, LOG_WARN, "region %" PRIu64 ": no leader", region);
+    if (region == REGION_PLACEMENT)
+        follow_later(node, FOLLOW_MS);
     router_on_leader_change(node->router, region, leader);
     if (leader != 0 && node_barrier(node, region) != NULL)
         barrier_on_leader_change(node_barrier(node, region));
+}
+
+void node_on_manual_transfer(struct node *node, uint64_t region)
+{
+    if (region == REGION_PLACEMENT)
+        follow_later(node, FOLLOW_AFTER_MANUAL_MS);
 }
 
 /* ---- damage ---- */
@@ -421,6 +442,11 @@ struct peer *node_peer_at(const struct node *node, struct slice user_key)
 struct hosted *node_hosted(const struct node *node)
 {
     return replicas_hosted(node->replicas);
+}
+
+bool node_overlaps(const struct node *node, const struct region *region)
+{
+    return replicas_overlap(node->replicas, region);
 }
 
 bool node_is_erasing(const struct node *node)

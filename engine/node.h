@@ -106,6 +106,8 @@ struct peer *node_next_peer(const struct node *node, const struct peer *peer);
 struct peer *node_peer_at(const struct node *node, struct slice user_key);
 /* What other threads may see of them. */
 struct hosted *node_hosted(const struct node *node);
+/* Whether the range of another region on this node overlaps the region's. */
+bool node_overlaps(const struct node *node, const struct region *region);
 /* Whether some replica is being removed from this node's stores. */
 bool node_is_erasing(const struct node *node);
 /* See replicas.h. */
@@ -144,6 +146,10 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
 
 /* The leader of a region has changed, as this node sees it. */
 void node_on_leader_change(struct node *node, struct peer *peer);
+
+/* Somebody has made this node the region's leader by hand: for a while nothing
+ * else moves it on. */
+void node_on_manual_transfer(struct node *node, uint64_t region);
 
 /* A replica on this node was found damaged: others are told, streams from it
  * and reads of it end. */

@@ -201,6 +201,7 @@ struct peer_status {
     uint64_t log_bytes;
     int64_t applied_wall_ns;
     uint64_t lease_left_ns;
+    bool transferring; /* as the leader, to whomever */
     uint64_t snapshots_sent;
     uint64_t snapshots_restored;
     uint64_t compactions;
@@ -224,6 +225,7 @@ bool peer_progress(const struct peer *peer, uint64_t node_id,
  * calls nothing. */
 struct snapshot_install {
     void (*done)(struct snapshot_install *install, int status);
+    const struct region *region; /* as the snapshot has it; kept until done */
     struct kv_ingest *ingest;
 };
 void peer_install_snapshot(struct peer *peer, struct snapshot_install *install,

@@ -62,6 +62,7 @@ static struct command filled_command(void)
                     .right_count = 2,
                     .wrong = {3},
                     .wrong_count = 1},
+        .target_node = UINT64_MAX - 23,
         .data = letters(128),
     };
 }
@@ -139,6 +140,7 @@ static void assert_places_equal(const struct command *a,
     assert_true(a->offset == b->offset);
     assert_int_equal(a->size, b->size);
     assert_int_equal(a->value_size_max, b->value_size_max);
+    assert_true(a->target_node == b->target_node);
 }
 
 static void test_a_commands_origin_comes_back(void **state)
@@ -279,7 +281,8 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
     for (unsigned op = 0; op < 300; op++) {
         bool known = op <= COMMAND_SPLIT ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-                     op == COMMAND_START_CHECK;
+                     op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
+                     op == COMMAND_START_SPLIT;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,
                           framed(with_number(empty(), 1, op)));

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/peer_impl.h"
+#include "tests/sim/sim_leaving.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
@@ -48,8 +49,10 @@ static void after_step(struct sim_machine *machine)
 {
     struct sim_node *node = node_of(machine);
 
-    if (node->node != NULL)
-        sim_watch_step(node->cluster->watch, node);
+    if (node->node == NULL)
+        return;
+    sim_watch_step(node->cluster->watch, node);
+    sim_leaving_step(node);
 }
 
 static void died(struct sim_machine *machine)

@@ -45,9 +45,10 @@ struct sim_plan {
     uint64_t op_timeout_ms;
     uint64_t check_interval_ms;
 
-    /* In the calm: see sim_damage.h. */
+    /* In the calm, if nothing else is said: see sim_damage.h. */
     bool damage;
     bool damage_crashes;
+    bool damage_leaving; /* in the chaos: see sim_leaving.h */
 
     /* Mean time between strikes, 0: never; how long one lasts. */
     uint64_t every_ns[SIM_FAULTS];

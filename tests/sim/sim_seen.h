@@ -31,6 +31,7 @@
     X(DIR_NOT_EMPTY, 1, "removals of a directory that was not empty")          \
     X(LARGE_VALUE, 1, "values of more than one chunk")                         \
     X(ATTR_SET, 1, "attributes of a file or directory set")                    \
+    X(TRANSFERRED, 1, "leaderships handed over by hand")                       \
     X(TERM, 1, "leaderships")                                                  \
     X(LEADER_NO_LEASE, 1, "leaders whose lease ran out")                       \
     X(LEADER_LOST_PENDING, 1, "leaders deposed with proposals pending")        \
@@ -75,6 +76,7 @@
     X(DAMAGE_FOUND, 1, "replicas found damaged")                               \
     X(DAMAGE_LED, 1, "... that led")                                           \
     X(DAMAGE_CRASH, 1, "... whose node crashed")                               \
+    X(DAMAGE_LEAVING, 1, "... on the way out of their region")                 \
     X(REBUILT, 1, "damaged replicas rebuilt")                                  \
     X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
