@@ -12,6 +12,7 @@
 #include "engine/check.h"
 #include "engine/disks.h"
 #include "engine/event_log.h"
+#include "engine/event_watch.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
 #include "engine/outbox.h"
@@ -42,6 +43,7 @@ struct node {
     struct snapshots *snapshots;
     struct status_board *board;
     struct event_log *events;
+    struct event_watch *event_watch;
     struct outbox *outbox;
     uint64_t links_up[NODES_MAX];
     size_t link_count;
@@ -71,6 +73,7 @@ int node_open(struct node **ret, struct env *env,
     node->config = *config;
     node->inos = ino_lease_new(env, &config->identity, config->ino_next);
     node->events = event_log_new();
+    node->event_watch = event_watch_new(env, node->events);
     node->outbox = outbox_new(env);
     node->replicas = replicas_new(node);
     node->router = router_new(node);
@@ -102,6 +105,7 @@ void node_close(struct node *node)
     disks_free(node->disks);
     status_board_free(node->board);
     outbox_free(node->outbox);
+    event_watch_free(node->event_watch);
     event_log_free(node->events);
     ino_lease_free(node->inos);
     free(node);
@@ -489,6 +493,11 @@ struct status_board *node_status_board(const struct node *node)
 struct event_log *node_events(const struct node *node)
 {
     return node->events;
+}
+
+struct event_watch *node_event_watch(const struct node *node)
+{
+    return node->event_watch;
 }
 
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])

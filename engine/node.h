@@ -48,6 +48,7 @@ enum {
 
 struct barrier;
 struct event_log;
+struct event_watch;
 struct flows;
 struct hosted;
 struct reader;
@@ -127,6 +128,7 @@ struct flows *node_flows(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
+struct event_watch *node_event_watch(const struct node *node);
 
 /* The nodes that hold a region, as far as is known here: its replicas, from
  * the local descriptor or, without one, all nodes. Returns how many. */

@@ -64,8 +64,8 @@ struct node {
     bool hold_install; /* so does ENV_BULK, once a snapshot is restored */
     int fatal_count;
     struct seen_split split; /* of its replica */
-    unsigned warning_count; /* events */
-    bool has_all_regions;   /* its one peer stands for those of any region */
+    unsigned warning_count;  /* events */
+    bool has_all_regions;    /* its one peer stands for those of any region */
     /* Of another region's replica, which is nothing but this; NULL: none. */
     const struct region *neighbour;
 };
