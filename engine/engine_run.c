@@ -320,6 +320,8 @@ static void open_node(struct engine *engine)
         .value_size_max = engine->value_size_max,
         .log_keep = engine->log_keep,
         .check_interval_ms = engine->check_interval_ms,
+        .sleep_after_ms = SLEEP_AFTER_DEFAULT_MS,
+        .alarm_ms = ALARM_DEFAULT_MS,
         .results_held_max = RESULTS_HELD_DEFAULT,
         .ino_next = engine->store.ino_next,
         .space = engine_space_of,

@@ -222,6 +222,19 @@ bool node_link_up(const struct node *node, uint64_t node_id)
     return true;
 }
 
+bool node_is_alive(const struct node *node, uint64_t node_id)
+{
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 bool node_disk_full(const struct node *node, uint64_t region)
 {
     (void)region;
@@ -312,6 +325,12 @@ void node_log_event(struct node *node, enum log_level level, const char *format,
 void status_board_tick(struct status_board *board)
 {
     (void)board;
+}
+
+void status_board_note(struct status_board *board, const struct peer *peer)
+{
+    (void)board;
+    (void)peer;
 }
 
 const struct region_status *
