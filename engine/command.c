@@ -163,6 +163,9 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->value_size_max = from->value_size_max;
     to->txn_kind = from->txn_kind;
     to->commit = from->commit;
+    to->token = from->token;
+    to->subject = from->subject;
+    to->node_state = from->node_state;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -193,7 +196,8 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_VERIFY ||
+    return op <= COMMAND_VERIFY || op == COMMAND_NODE_JOIN ||
+           op == COMMAND_NODE_STATE ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
            op == COMMAND_START_CHECK;
 }
@@ -218,12 +222,16 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .value_size_max = from->value_size_max,
         .txn_kind = (enum txn_kind)from->txn_kind,
         .commit = from->commit != 0,
+        .token = from->token,
+        .subject = from->subject,
+        .node_state = (enum node_state)from->node_state,
     };
 }
 
 static bool command_from_pb(struct command *to, const Grove__Command *from)
 {
-    if (!op_is_known(from->op) || from->txn_kind > TXN_RENAME)
+    if (!op_is_known(from->op) || from->txn_kind > TXN_RENAME ||
+        from->node_state > NODE_REMOVED)
         return false;
 
     numbers_from_message(to, from);

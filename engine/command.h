@@ -47,6 +47,9 @@ enum command_op {
     /* In any region, from its leader: see check.h. They change nothing. */
     COMMAND_CHECK = 18,  /* each replica hashes its state behind this entry */
     COMMAND_VERIFY = 19, /* takes `verdict` */
+    /* Nodes, in region 0: see exec_node.c. */
+    COMMAND_NODE_JOIN = 28, /* `token`, `address` → first_id, the node's id */
+    COMMAND_NODE_STATE = 29, /* node `subject` gets `node_state` */
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -131,6 +134,9 @@ struct command {
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
     struct verdict verdict;
+    uint64_t token;             /* of a store that joins */
+    uint64_t subject;           /* node id */
+    enum node_state node_state; /* 0: none */
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */

@@ -50,6 +50,8 @@ int exec_dir_setxattr(struct exec *x);
 int exec_dir_removexattr(struct exec *x);
 int exec_lease_ids(struct exec *x);
 int exec_node_update(struct exec *x);
+int exec_node_join(struct exec *x);
+int exec_node_state(struct exec *x);
 
 /* The entry at (dir, name), to be released by the caller. ERR_NOT_FOUND,
  * ERR_LOCKED (the holder is in the result then), ERR_CORRUPT, ERR_IO. */

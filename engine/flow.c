@@ -216,7 +216,7 @@ static bool leaders_are_known(const struct node *node)
     const struct peer *placement = node_peer(node, REGION_PLACEMENT);
     const struct peer *data = node_peer(node, REGION_FIRST_DATA);
 
-    return peer_leader_node(placement) != 0 &&
+    return placement != NULL && peer_leader_node(placement) != 0 &&
            (data == NULL || peer_leader_node(data) != 0);
 }
 
@@ -488,7 +488,8 @@ static uint64_t timeout_of(const struct flows *flows,
     const struct peer *placement = node_peer(flows->node, REGION_PLACEMENT);
     uint64_t op_timeout_ms = node_config(flows->node)->op_timeout_ms;
 
-    if (peer_leaderless_ns(placement) > op_timeout_ms * 1000000)
+    if (placement != NULL &&
+        peer_leaderless_ns(placement) > op_timeout_ms * 1000000)
         return HOPELESS_MS;
     return request->timeout_ms != 0 ? request->timeout_ms : op_timeout_ms;
 }

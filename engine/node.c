@@ -13,6 +13,7 @@
 #include "engine/event_log.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
+#include "engine/members.h"
 #include "engine/outbox.h"
 #include "engine/reader.h"
 #include "engine/replicas.h"
@@ -35,6 +36,7 @@ struct node {
     struct reader *reader;
     struct txns *txns;
     struct flows *flows;
+    struct members *members;
     struct snapshots *snapshots;
     struct status_board *board;
     struct event_log *events;
@@ -48,6 +50,7 @@ struct node {
     struct env_task flush_task;
     bool flush_posted;
     struct ino_lease *inos;
+    bool removed;
     void (*retired)(void *context);
     void *retired_context;
     struct env_timer retire_timer;
@@ -72,6 +75,7 @@ int node_open(struct node **ret, struct env *env,
     node->reader = reader_new(node);
     node->txns = txns_new(node);
     node->flows = flows_new(node);
+    node->members = members_new(node);
     node->snapshots = snapshots_new(node);
     node->board = status_board_new(node);
     rc = replicas_open(node->replicas, e);
@@ -89,6 +93,7 @@ void node_close(struct node *node)
         return;
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
+    members_free(node->members);
     flows_free(node->flows);
     txns_free(node->txns);
     reader_free(node->reader);
@@ -107,6 +112,7 @@ void node_stop(struct node *node)
             check_stop(peer_check(node_peer(node, i)));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
+    members_stop(node->members);
     flows_stop(node->flows);
     txns_stop(node->txns);
     reader_stop(node->reader);
@@ -118,14 +124,22 @@ void node_stop(struct node *node)
 
 /* Path walks read both regions: they are local on the mount where both are
  * led, so region 0 follows the data region. */
+static bool is_being_drained(struct node *node, uint64_t id)
+{
+    struct node_record record;
+
+    return members_find(node, id, &record) == 0 && record.state != NODE_UP;
+}
+
 static void follow_data_leader(struct node *node)
 {
     const struct peer *data = node_peer(node, REGION_FIRST_DATA);
     struct peer *placement = node_peer(node, REGION_PLACEMENT);
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
-    if (leader == 0 || leader == node_id(node) || !peer_is_leader(placement) ||
-        !node_link_up(node, leader))
+    if (leader == 0 || leader == node_id(node) || placement == NULL ||
+        !peer_is_leader(placement) || !node_link_up(node, leader) ||
+        is_being_drained(node, leader))
         return;
     (void)peer_transfer(placement, leader);
 }
@@ -175,8 +189,10 @@ bool node_disk_full(const struct node *node)
 
 static void each_second(struct node *node)
 {
-    if (node->retired == NULL)
+    if (node->retired == NULL) {
         follow_data_leader(node);
+        members_tick(node->members);
+    }
     replicas_each_second(node->replicas);
     txns_tick(node->txns);
     snapshots_tick(node->snapshots);
@@ -282,8 +298,12 @@ void node_on_packet(struct node *node, uint64_t from,
     case WIRE_SNAPSHOT_ACK:
         snapshots_on_packet(node->snapshots, from, packet);
         return;
-    case WIRE_BOOT:
-        return; /* engine.c answers those. */
+    case WIRE_JOIN:
+        members_on_join(node->members, from, packet);
+        return;
+    case WIRE_BOOT:   /* engine.c answers those. */
+    case WIRE_JOINED: /* For a store without a node. */
+        return;
     }
 }
 
@@ -417,6 +437,15 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     replicas_on_removed(node->replicas, peer);
 }
 
+void node_on_removed(struct node *node)
+{
+    if (node->removed)
+        return;
+    node->removed = true;
+    if (node->config.removed != NULL)
+        node->config.removed(node->config.context);
+}
+
 struct barrier *node_barrier(const struct node *node, uint64_t region)
 {
     return replicas_barrier(node->replicas, region);
@@ -459,7 +488,9 @@ struct event_log *node_events(const struct node *node)
 
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
-    return peer_nodes(node_peer(node, REGION_PLACEMENT), nodes);
+    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
+
+    return placement == NULL ? 0 : peer_nodes(placement, nodes);
 }
 
 size_t node_region_nodes(const struct node *node, uint64_t region,

@@ -62,6 +62,9 @@ static struct command filled_command(void)
                     .right_count = 2,
                     .wrong = {3},
                     .wrong_count = 1},
+        .token = UINT64_MAX - 23,
+        .subject = UINT64_MAX - 24,
+        .node_state = NODE_REMOVED,
         .data = letters(128),
     };
 }
@@ -139,6 +142,9 @@ static void assert_places_equal(const struct command *a,
     assert_true(a->offset == b->offset);
     assert_int_equal(a->size, b->size);
     assert_int_equal(a->value_size_max, b->value_size_max);
+    assert_true(a->token == b->token);
+    assert_true(a->subject == b->subject);
+    assert_int_equal(a->node_state, b->node_state);
 }
 
 static void test_a_commands_origin_comes_back(void **state)
@@ -277,7 +283,8 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
 {
     (void)state;
     for (unsigned op = 0; op < 300; op++) {
-        bool known = op <= COMMAND_VERIFY ||
+        bool known = op <= COMMAND_VERIFY || op == COMMAND_NODE_JOIN ||
+                     op == COMMAND_NODE_STATE ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
                      op == COMMAND_START_CHECK;
 

@@ -16,8 +16,14 @@ static void add_step(struct peer_change *change,
     change->steps[change->count++] = (struct peer_step){type, peer, node};
 }
 
-static uint64_t new_peer(struct sim_cluster *cluster)
+/* Region 0's leader makes peers, too. */
+static uint64_t new_peer(struct sim_cluster *cluster,
+                         const struct region *region)
 {
+    uint64_t peer = FIRST_PEER + cluster->peers_made;
+
+    if (peer <= region->peer_max)
+        cluster->peers_made = region->peer_max - FIRST_PEER + 1;
     return FIRST_PEER + cluster->peers_made++;
 }
 
@@ -35,7 +41,7 @@ static void plan_step(struct sim_cluster *cluster, const struct region *region,
     bool may_go = region->id != REGION_PLACEMENT;
 
     if (peer == NULL)
-        add_step(change, RAFT_ADD_LEARNER, new_peer(cluster), node);
+        add_step(change, RAFT_ADD_LEARNER, new_peer(cluster, region), node);
     else if (is_learner(peer) && (!may_go || sim_pick(cluster->loop, 3) != 0))
         add_step(change, RAFT_ADD_VOTER, peer->id, 0);
     else if (!is_learner(peer) && (!may_go || sim_pick(cluster->loop, 2) == 0))
@@ -54,7 +60,7 @@ static void plan_node(struct sim_cluster *cluster, const struct region *region,
 
     if (fate <= 1)
         add_step(change, fate == 0 ? RAFT_ADD_VOTER : RAFT_ADD_LEARNER,
-                 peer != NULL ? peer->id : new_peer(cluster),
+                 peer != NULL ? peer->id : new_peer(cluster, region),
                  peer != NULL ? 0 : node);
     else if (fate == 2 && peer != NULL)
         add_step(change, RAFT_REMOVE_PEER, peer->id, 0);

@@ -115,6 +115,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
     plan->results_held_max = CHOOSE(loop, 1, 4, 8192, 8192);
     plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
+    plan->down_after_ms = CHOOSE(loop, 1000, 4000, 300000);
     plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
     draw_faults(plan, loop);
     draw_network(plan, loop);

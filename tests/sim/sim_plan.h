@@ -44,6 +44,7 @@ struct sim_plan {
     uint64_t results_held_max;
     uint64_t op_timeout_ms;
     uint64_t check_interval_ms;
+    uint64_t down_after_ms;
 
     /* In the calm: see sim_damage.h. */
     bool damage;

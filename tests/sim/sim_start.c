@@ -121,6 +121,7 @@ static void open_node(struct sim_node *node)
         .log_keep = plan->log_keep,
         .check_interval_ms = plan->check_interval_ms,
         .results_held_max = plan->results_held_max,
+        .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,
         .space = disk_space,
         .context = node,
