@@ -14,7 +14,8 @@
 
 struct applier {
     struct env *env;
-    uint64_t region;
+    uint64_t region_id;
+    struct region region; /* as of the marker */
     struct marker marker;
     struct results *results;
     struct kv_batch *batch; /* reused */
@@ -29,7 +30,7 @@ struct applier *applier_new(struct env *env, uint64_t region)
     struct applier *applier = mem_zalloc(sizeof *applier);
 
     applier->env = env;
-    applier->region = region;
+    applier->region_id = region;
     applier->batch = kv_batch_new(env->state);
     applier->corrupt = true;
     return applier;
@@ -53,20 +54,27 @@ void applier_free(struct applier *applier)
     if (applier == NULL)
         return;
     results_free(applier->results);
+    region_release(&applier->region);
     kv_batch_free(applier->batch);
     free(applier);
 }
 
 int applier_reload(struct applier *applier)
 {
-    int rc = region_state_marker(applier->env->state, NULL, applier->region,
-                                 &applier->marker);
+    struct kv *state = applier->env->state;
+    struct region region = {0};
+    int rc =
+        region_state_marker(state, NULL, applier->region_id, &applier->marker);
 
+    if (rc == 0)
+        rc = region_state_descriptor(state, NULL, applier->region_id, &region);
     if (rc != 0)
         return rc;
+    region_release(&applier->region);
+    applier->region = region;
     results_free(applier->results);
     applier->results = NULL;
-    rc = results_open(&applier->results, applier->env->state, applier->region);
+    rc = results_open(&applier->results, state, applier->region_id);
     applier->corrupt = rc != 0;
     return rc;
 }
@@ -93,7 +101,7 @@ static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
 
     (void)snprintf(reason, sizeof reason,
                    "region %" PRIu64 ": cannot apply entry %" PRIu64 ": %s",
-                   applier->region, entry->index, err_text(rc));
+                   applier->region_id, entry->index, err_text(rc));
     env_fatal(applier->env, reason);
     return rc;
 }
@@ -102,7 +110,7 @@ static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
 static int finish(struct applier *applier, const struct raft_entry *entry,
                   uint64_t version)
 {
-    struct key key = key_marker(applier->region);
+    struct key key = key_marker(applier->region_id);
     struct marker marker = {
         .index = entry->index, .term = entry->term, .version = version};
     uint8_t bytes[MARKER_SIZE_MAX];
@@ -139,6 +147,7 @@ static int execute(struct applier *applier, const struct command *command,
     struct result result = {0};
     struct exec x = {
         .state = applier->env->state,
+        .range = {applier->region.start, applier->region.end},
         .command = command,
         .batch = applier->batch,
         .result = &result,
@@ -171,6 +180,23 @@ static int answer_only(int status, struct buf **ret_result)
     return 0;
 }
 
+/* What a command changes by name must lie here; the version says so already,
+ * unless somebody was mistaken. */
+static bool is_for_here(const struct applier *applier,
+                        const struct command *command)
+{
+    struct range range = {applier->region.start, applier->region.end};
+
+    if (command->region_version != 0 &&
+        command->region_version != applier->region.version)
+        return false;
+    if (!command_is_on_file(command->op))
+        return true;
+    return range_has_place(range, command->dir, command->name) &&
+           (command->op != COMMAND_RENAME ||
+            range_has_place(range, command->to_dir, command->to_name));
+}
+
 static int apply_command(struct applier *applier, const struct command *command,
                          uint64_t *version, struct buf **ret_result)
 {
@@ -182,6 +208,9 @@ static int apply_command(struct applier *applier, const struct command *command,
         return answer_only(ERR_CANCELED, ret_result);
     if (rc != ERR_NOT_FOUND)
         return rc;
+    /* Not remembered: another attempt may fit. */
+    if (!is_for_here(applier, command))
+        return answer_only(ERR_EPOCH, ret_result);
     *version = next_version(applier, command);
     return execute(applier, command, *version, ret_result);
 }
@@ -244,12 +273,19 @@ int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
                          const struct buf *region)
 {
-    struct key key = key_region(applier->region);
+    struct key key = key_region(applier->region_id);
+    struct region changed = {0};
+    int rc;
 
     if (applier->corrupt)
         return ERR_CORRUPT;
-    if (region != NULL)
-        kv_batch_put(applier->batch, key_slice(&key),
-                     (struct slice){region->data, region->size});
+    if (region == NULL)
+        return finish(applier, entry, applier->marker.version);
+    rc = region_decode(&changed, (struct slice){region->data, region->size});
+    assert(rc == 0);
+    region_release(&applier->region);
+    applier->region = changed;
+    kv_batch_put(applier->batch, key_slice(&key),
+                 (struct slice){region->data, region->size});
     return finish(applier, entry, applier->marker.version);
 }

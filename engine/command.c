@@ -3,6 +3,7 @@
 #include "engine/command.h"
 
 #include <assert.h>
+#include <string.h>
 
 #include "engine/codec.h"
 #include "engine/keys.h"
@@ -166,6 +167,7 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->token = from->token;
     to->subject = from->subject;
     to->node_state = from->node_state;
+    to->region_version = from->region_version;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -225,6 +227,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .token = from->token,
         .subject = from->subject,
         .node_state = (enum node_state)from->node_state,
+        .region_version = from->region_version,
     };
 }
 
@@ -275,6 +278,63 @@ void command_release(struct command *command)
 {
     codec_free(command->held);
     *command = (struct command){0};
+}
+
+/* ---- Looking into bytes, and changing them ---- */
+
+enum { OP_TAG = 1 << 3, OP_CONTINUES = 0x80, VERSION_SIZE = 8 };
+
+/* The first field, unless it is 0. */
+enum command_op command_peek_op(const struct buf *bytes)
+{
+    const uint8_t *message = bytes->data + PREFIX_SIZE;
+
+    if (bytes->size < PREFIX_SIZE + 2 || message[0] != OP_TAG)
+        return COMMAND_NOOP;
+    assert((message[1] & OP_CONTINUES) == 0);
+    return (enum command_op)message[1];
+}
+
+/* The last field: little endian, as protobuf has it. */
+static const uint8_t *version_at(const struct buf *bytes)
+{
+    return bytes->data + PREFIX_SIZE + be32_get(bytes->data + 1) - VERSION_SIZE;
+}
+
+static uint64_t version_get(const uint8_t *from)
+{
+    uint64_t version = 0;
+
+    for (int i = VERSION_SIZE; i-- > 0;)
+        version = version << 8 | from[i];
+    return version;
+}
+
+static bool has_version(const struct buf *bytes)
+{
+    const uint8_t *tag = version_at(bytes) - 2;
+
+    /* Field 100, 64 bits, as a varint of two bytes. */
+    return be32_get(bytes->data + 1) >= VERSION_SIZE + 2 && tag[0] == 0xa1 &&
+           tag[1] == 0x06;
+}
+
+struct buf *command_for_version(struct buf *bytes, uint64_t region_version)
+{
+    struct buf *copy;
+    uint8_t *to;
+
+    assert(region_version != 0);
+    if (!has_version(bytes) || version_get(version_at(bytes)) == region_version)
+        return buf_ref(bytes);
+    copy = buf_new(bytes->size);
+    if (copy == NULL)
+        return NULL;
+    memcpy(copy->data, bytes->data, bytes->size);
+    to = copy->data + (version_at(bytes) - bytes->data);
+    for (int i = 0; i < VERSION_SIZE; i++)
+        to[i] = (uint8_t)(region_version >> (8 * i));
+    return copy;
 }
 
 /* ---- Results ---------------------------------------------------------- */

@@ -62,6 +62,11 @@ enum command_op {
     COMMAND_START_CHECK = 64
 };
 
+static inline bool command_is_on_file(enum command_op op)
+{
+    return op >= COMMAND_CREATE && op <= COMMAND_REMOVEXATTR;
+}
+
 static inline bool command_is_read(enum command_op op)
 {
     return op >= COMMAND_LOOKUP && op <= COMMAND_DECISION;
@@ -113,9 +118,11 @@ struct command {
     uint64_t boot;
     uint64_t sequence;
     uint64_t lowest; /* the sender waits for no sequence below */
-    uint64_t stamp;  /* HLC of the accepting node */
-    int64_t now_ns;  /* its wall clock */
-    unsigned flags;  /* enum request_flags */
+    /* Of the region's epoch: at another one nothing is done. 0: at any. */
+    uint64_t region_version;
+    uint64_t stamp; /* HLC of the accepting node */
+    int64_t now_ns; /* its wall clock */
+    unsigned flags; /* enum request_flags */
     unsigned set_mask;
     uint64_t dir;
     uint64_t to_dir;
@@ -146,6 +153,13 @@ struct command {
 struct buf *command_encode(const struct command *command);
 int command_decode(struct command *ret, struct slice bytes);
 void command_release(struct command *command);
+
+/* The operation in a command's bytes, which were made by command_encode(). */
+enum command_op command_peek_op(const struct buf *bytes);
+/* The same bytes for another version of the region: a new reference to `bytes`
+ * or to a copy. What was encoded without a version stays without. NULL: no
+ * memory. */
+struct buf *command_for_version(struct buf *bytes, uint64_t region_version);
 
 struct result {
     int status;

@@ -22,9 +22,18 @@ struct control_part {
 /* What a text asks for: `command` of the leaders of these regions. */
 struct order {
     struct command command;
-    uint64_t regions[REGIONS];
+    uint64_t *regions;
     size_t region_count;
+    size_t region_count_max;
 };
+
+static void add_region(struct order *order, uint64_t region)
+{
+    order->regions =
+        mem_grow(order->regions, sizeof *order->regions,
+                 &order->region_count_max, order->region_count + 1);
+    order->regions[order->region_count++] = region;
+}
 
 /* ---- texts ---- */
 
@@ -63,36 +72,38 @@ static int parse_number(struct slice word, uint64_t *ret)
 }
 
 /* A region's id, or `all`. */
-static int parse_regions(struct slice text, struct order *order,
-                         const char **ret_why)
+static int parse_regions(const struct node *node, struct slice text,
+                         struct order *order, const char **ret_why)
 {
+    const struct peer *peer = NULL;
     uint64_t region;
 
     if (slice_equal(text, slice_of("all"))) {
-        for (region = 0; region < REGIONS; region++)
-            order->regions[order->region_count++] = region;
+        while ((peer = node_next_peer(node, peer)) != NULL)
+            add_region(order, peer_region_id(peer));
         return 0;
     }
     *ret_why = "neither a region's id nor `all`";
     if (parse_number(text, &region) != 0)
         return ERR_INVALID;
     *ret_why = "there is no such region";
-    if (region >= REGIONS)
+    if (node_peer(node, region) == NULL)
         return ERR_NOT_FOUND;
-    order->regions[order->region_count++] = region;
+    add_region(order, region);
     return 0;
 }
 
-static int parse_check(struct slice text, struct order *order,
-                       const char **ret_why)
+static int parse_check(const struct node *node, struct slice text,
+                       struct order *order, const char **ret_why)
 {
     order->command.op = COMMAND_START_CHECK;
-    return parse_regions(text, order, ret_why);
+    return parse_regions(node, text, order, ret_why);
 }
 
 static const struct control {
     const char *name;
-    int (*parse)(struct slice text, struct order *order, const char **ret_why);
+    int (*parse)(const struct node *node, struct slice text,
+                 struct order *order, const char **ret_why);
 } controls[TABLES] = {
     /* clang-format off */
     [TABLE_CHECK] = {"check", parse_check},
@@ -178,13 +189,14 @@ void control_start(struct control_op *op, struct node *node,
     op->status = 0;
     op->part_count = 0;
     if (text.size <= CONTROL_SIZE_MAX)
-        rc = control->parse(trim(text), &order, &why);
+        rc = control->parse(node, trim(text), &order, &why);
     if (rc != 0) {
         log_refusal(node, control->name, trim(text), why);
         op->done(op, rc);
-        return;
+    } else {
+        send_parts(op, &order);
     }
-    send_parts(op, &order);
+    free(order.regions);
 }
 
 void control_cancel(struct control_op *op)

@@ -6,8 +6,8 @@
  * Production implements it in env_uv.c with libuv, threads and RocksDB;
  * tests/sim/ with virtual time, a simulated network and a disk that forgets
  * what was not synced. The logic above never blocks, and calls neither the
- * C library's clocks nor pthreads (but for the lock of event_log.h), so that
- * a run is a function of its seed.
+ * C library's clocks nor pthreads (but for the locks of event_log.h and
+ * hosted.h), so that a run is a function of its seed.
  *
  * Owners: each piece of engine state belongs to one owner, and only code that
  * runs on that owner touches it. ENV_WORKER owns regions, requests and

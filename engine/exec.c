@@ -115,7 +115,7 @@ void exec_delete_entry(struct exec *x, uint64_t dir, struct slice name)
 int exec_get_raw_namespace(struct exec *x, uint64_t nsid,
                            struct namespace_record *ret)
 {
-    struct key key = key_user('n', nsid, (struct slice){NULL, 0});
+    struct key key = key_namespace(nsid, x->range.start);
     struct kv_value value = {0};
     int rc;
 
@@ -146,7 +146,7 @@ int exec_get_namespace(struct exec *x, uint64_t nsid,
 
 void exec_put_namespace(struct exec *x, const struct namespace_record *record)
 {
-    struct key key = key_user('n', record->nsid, (struct slice){NULL, 0});
+    struct key key = key_namespace(record->nsid, x->range.start);
     struct buf *bytes = namespace_encode(record);
 
     kv_batch_put(x->batch, key_slice(&key),
@@ -156,7 +156,7 @@ void exec_put_namespace(struct exec *x, const struct namespace_record *record)
 
 void exec_delete_namespace(struct exec *x, uint64_t nsid)
 {
-    struct key key = key_user('n', nsid, (struct slice){NULL, 0});
+    struct key key = key_namespace(nsid, x->range.start);
 
     kv_batch_delete(x->batch, key_slice(&key));
 }

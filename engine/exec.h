@@ -16,10 +16,12 @@
 #include "engine/command.h"
 #include "engine/keys.h"
 #include "engine/kv.h"
+#include "engine/range.h"
 #include "engine/record.h"
 
 struct exec {
     struct kv *state;
+    struct range range; /* of the region */
     const struct command *command;
     struct kv_batch *batch;
     struct result *result;

@@ -109,6 +109,17 @@ static struct key numbered(const char *class, const uint64_t *numbers,
     return key;
 }
 
+struct key key_namespace(uint64_t nsid, struct slice start)
+{
+    const uint8_t *bytes = start.data;
+
+    if (start.size <= KEY_NSID_SIZE || be64_get(bytes) != nsid)
+        return key_user('n', nsid, (struct slice){NULL, 0});
+    return key_user(
+        'n', nsid,
+        (struct slice){bytes + KEY_NSID_SIZE, start.size - KEY_NSID_SIZE});
+}
+
 struct key key_directory(uint64_t nsid)
 {
     return numbered("cd", &nsid, 1);
@@ -224,4 +235,14 @@ bool slice_equal(struct slice a, struct slice b)
 {
     return a.size == b.size &&
            (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
+}
+
+bool key_parse_region(struct slice key, uint64_t *ret_region)
+{
+    const uint8_t *bytes = key.data;
+
+    if (key.size != 1 + 8)
+        return false;
+    *ret_region = be64_get(bytes + 1);
+    return true;
 }

@@ -15,8 +15,8 @@
  *   'g' region                   the tombstone of a replica that was here
  *   'm' region node              a sender: boot number, lowest sequence
  *   'm' region node sequence     a remembered result
- *   'n' user key                 a namespace record; the name is "" unless the
- *                                region begins inside the namespace
+ *   'n' user key                 a region's part of a namespace; the name is ""
+ *                                unless the region begins inside the namespace
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
  *   'x' user key                 there is an intent at this user key
@@ -73,6 +73,9 @@ struct key key_behind_entry(uint64_t nsid, struct slice name);
 struct key key_behind_namespace(char class, uint64_t nsid);
 struct key key_chunk(uint64_t nsid, struct slice name, uint32_t number);
 
+/* The part of a namespace that a region has which begins at `start`. */
+struct key key_namespace(uint64_t nsid, struct slice start);
+
 struct key key_directory(uint64_t nsid);
 struct key key_id_allocator(void);
 struct key key_node(uint64_t node_id);
@@ -98,6 +101,9 @@ bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
 /* The same for 'x' and 'n'. */
 bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
                     struct slice *ret_name);
+
+/* The region of a key of class 'r', 'D', 'H' or 'P'. False: it is none. */
+bool key_parse_region(struct slice key, uint64_t *ret_region);
 
 static inline struct slice slice_of(const char *text)
 {

@@ -107,9 +107,10 @@ void node_close(struct node *node)
 
 void node_stop(struct node *node)
 {
-    for (size_t i = 0; i < REGIONS; i++)
-        if (node_peer(node, i) != NULL)
-            check_stop(peer_check(node_peer(node, i)));
+    struct peer *peer = NULL;
+
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        check_stop(peer_check(peer));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
     members_stop(node->members);
@@ -221,13 +222,11 @@ void node_start(struct node *node)
 
 static bool leads_anything(const struct node *node)
 {
-    for (uint64_t region = 0; region < REGIONS; region++) {
-        const struct peer *peer = node_peer(node, region);
+    const struct peer *peer = NULL;
 
-        if (peer != NULL && peer_is_leader(peer) &&
-            peer_region(peer)->voter_count > 1)
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        if (peer_is_leader(peer) && peer_region(peer)->voter_count > 1)
             return true;
-    }
     return false;
 }
 
@@ -244,13 +243,14 @@ static void look_whether_retired(struct env_timer *timer)
 
 void node_retire(struct node *node, void (*done)(void *context), void *context)
 {
+    struct peer *peer = NULL;
+
     node->retired = done;
     node->retired_context = context;
     node->retire_until_ns =
         env_mono_ns(node->env) + (uint64_t)RETIRE_MS * 1000000;
-    for (uint64_t region = 0; region < REGIONS; region++)
-        if (node_peer(node, region) != NULL)
-            (void)peer_transfer_away(node_peer(node, region));
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        (void)peer_transfer_away(peer);
     node->retire_timer.fire = look_whether_retired;
     env_timer_start(node->env, &node->retire_timer, 0);
 }
@@ -420,6 +420,21 @@ struct peer *node_peer(const struct node *node, uint64_t region)
 struct peer *node_any_peer(const struct node *node, uint64_t region)
 {
     return replicas_find_any(node->replicas, region);
+}
+
+struct peer *node_next_peer(const struct node *node, const struct peer *peer)
+{
+    return replicas_next(node->replicas, peer);
+}
+
+struct peer *node_peer_at(const struct node *node, struct slice user_key)
+{
+    return replicas_at(node->replicas, user_key);
+}
+
+struct hosted *node_hosted(const struct node *node)
+{
+    return replicas_hosted(node->replicas);
 }
 
 bool node_is_erasing(const struct node *node)

@@ -36,7 +36,7 @@
 #include "engine/record.h"
 
 /* Region ids that exist from the start. */
-enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1, REGIONS = 2 };
+enum { REGION_PLACEMENT = 0, REGION_FIRST_DATA = 1 };
 
 enum {
     NODES_MAX = 16,
@@ -48,6 +48,7 @@ enum {
 struct barrier;
 struct event_log;
 struct flows;
+struct hosted;
 struct members;
 struct reader;
 struct router;
@@ -97,10 +98,17 @@ uint64_t node_id(const struct node *node); /* any thread */
 const struct node_config *node_config(const struct node *node);
 uint64_t node_log_keep(const struct node *node);
 
-/* The replica of a region on this node, or NULL. Any thread. */
+/* The replica of a region on this node, or NULL. */
 struct peer *node_peer(const struct node *node, uint64_t region);
 /* Also one that has no state yet. */
 struct peer *node_any_peer(const struct node *node, uint64_t region);
+/* Those that have state, by ascending region id: the one behind `peer`, or the
+ * first one for NULL; NULL at the end. */
+struct peer *node_next_peer(const struct node *node, const struct peer *peer);
+/* That of the data region that has a user key, or NULL. */
+struct peer *node_peer_at(const struct node *node, struct slice user_key);
+/* What other threads may see of them. */
+struct hosted *node_hosted(const struct node *node);
 /* Whether some replica is being removed from this node's stores. */
 bool node_is_erasing(const struct node *node);
 /* See replicas.h. */

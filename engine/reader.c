@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/hosted.h"
 #include "engine/read_memo.h"
 
 enum {
@@ -362,11 +363,14 @@ static int read_now(struct node *node, const struct here *here,
     return status;
 }
 
-bool reader_try(struct node *node, const struct command *command,
-                struct result *ret)
+static bool try_here(struct node *node, const struct command *command,
+                     struct result *ret)
 {
-    struct here here = {.placement = node_peer(node, REGION_PLACEMENT),
-                        .data = node_peer(node, REGION_FIRST_DATA)};
+    struct range range;
+    struct here here = {
+        .placement = hosted_placement(node_hosted(node)),
+        .data = hosted_find(node_hosted(node), (struct slice){NULL, 0}, &range),
+    };
     struct read_unknown unknown = {.count = 0};
 
     if (here.placement == NULL || here.data == NULL)
@@ -389,4 +393,15 @@ bool reader_try(struct node *node, const struct command *command,
             return false; /* The worker deals with it. */
     }
     return false;
+}
+
+bool reader_try(struct node *node, const struct command *command,
+                struct result *ret)
+{
+    bool done;
+
+    hosted_enter(node_hosted(node));
+    done = try_here(node, command, ret);
+    hosted_leave(node_hosted(node));
+    return done;
 }

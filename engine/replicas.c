@@ -4,28 +4,22 @@
 
 #include <assert.h>
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/erase.h"
+#include "engine/hosted.h"
 #include "engine/reader.h"
 #include "engine/region_log.h"
 #include "engine/region_state.h"
 
 enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
 
-/* A removed peer whose memory other threads may still look at. */
-struct gone_peer {
-    struct peer *peer;
-    SLIST_ENTRY(gone_peer) link;
-};
-
 struct replica {
     struct replicas *replicas;
     uint64_t region;
-    struct peer *peer;                /* NULL: none */
-    _Atomic(struct peer *) published; /* the same, once it has state */
-    struct barrier *barrier;          /* when published */
+    struct peer *peer;       /* NULL: none */
+    struct barrier *barrier; /* NULL: it has no state yet */
 
     bool erasing;         /* until then no other peer is made */
     struct peer *stopped; /* waits until it has settled; NULL: none */
@@ -35,8 +29,10 @@ struct replica {
 
 struct replicas {
     struct node *node;
-    struct replica replicas[REGIONS]; /* by region id */
-    SLIST_HEAD(, gone_peer) gone;
+    struct replica **items; /* by ascending region id */
+    size_t count;
+    size_t count_max;
+    struct hosted *hosted;
 };
 
 struct replicas *replicas_new(struct node *node)
@@ -44,63 +40,146 @@ struct replicas *replicas_new(struct node *node)
     struct replicas *replicas = mem_zalloc(sizeof *replicas);
 
     replicas->node = node;
-    SLIST_INIT(&replicas->gone);
-    for (size_t i = 0; i < REGIONS; i++) {
-        replicas->replicas[i].replicas = replicas;
-        replicas->replicas[i].region = i;
-        atomic_init(&replicas->replicas[i].published, NULL);
-    }
+    replicas->hosted = hosted_new();
     return replicas;
+}
+
+static void replica_free(struct replica *replica)
+{
+    barrier_free(replica->barrier);
+    peer_close(replica->peer);
+    peer_close(replica->stopped);
+    region_release(&replica->erased);
+    free(replica);
 }
 
 void replicas_free(struct replicas *replicas)
 {
-    struct gone_peer *gone;
-
     if (replicas == NULL)
         return;
-    for (size_t i = 0; i < REGIONS; i++) {
-        struct replica *replica = &replicas->replicas[i];
-
-        barrier_free(replica->barrier);
-        peer_close(replica->peer);
-        peer_close(replica->stopped);
-        region_release(&replica->erased);
-    }
-    while ((gone = SLIST_FIRST(&replicas->gone)) != NULL) {
-        SLIST_REMOVE_HEAD(&replicas->gone, link);
-        peer_close(gone->peer);
-        free(gone);
-    }
+    for (size_t i = 0; i < replicas->count; i++)
+        replica_free(replicas->items[i]);
+    hosted_free(replicas->hosted);
+    free(replicas->items);
     free(replicas);
 }
 
-static struct replica *find(struct replicas *replicas, uint64_t region)
+/* ---- the table ---- */
+
+/* How many have a smaller region id. */
+static size_t count_below(const struct replicas *replicas, uint64_t region)
 {
-    return region < REGIONS ? &replicas->replicas[region] : NULL;
+    size_t low = 0;
+    size_t high = replicas->count;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+
+        if (replicas->items[middle]->region < region)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static struct replica *find(const struct replicas *replicas, uint64_t region)
+{
+    size_t at = count_below(replicas, region);
+
+    return at < replicas->count && replicas->items[at]->region == region
+               ? replicas->items[at]
+               : NULL;
+}
+
+/* Finds it or makes an empty one. */
+static struct replica *obtain(struct replicas *replicas, uint64_t region)
+{
+    size_t at = count_below(replicas, region);
+    struct replica *replica = find(replicas, region);
+
+    if (replica != NULL)
+        return replica;
+    replica = mem_zalloc(sizeof *replica);
+    replica->replicas = replicas;
+    replica->region = region;
+    replicas->items = mem_grow(replicas->items, sizeof(struct replica *),
+                               &replicas->count_max, replicas->count + 1);
+    memmove(&replicas->items[at + 1], &replicas->items[at],
+            (replicas->count - at) * sizeof(struct replica *));
+    replicas->items[at] = replica;
+    replicas->count++;
+    return replica;
+}
+
+/* Drops one that has come to hold nothing. */
+static void drop_if_empty(struct replica *replica)
+{
+    struct replicas *replicas = replica->replicas;
+    size_t at = count_below(replicas, replica->region);
+
+    if (replica->peer != NULL || replica->erasing)
+        return;
+    replicas->count--;
+    memmove(&replicas->items[at], &replicas->items[at + 1],
+            (replicas->count - at) * sizeof(struct replica *));
+    replica_free(replica);
+}
+
+static bool has_state(const struct replica *replica)
+{
+    return replica->barrier != NULL;
 }
 
 struct peer *replicas_find(const struct replicas *replicas, uint64_t region)
 {
-    return region < REGIONS ? atomic_load(&replicas->replicas[region].published)
-                            : NULL;
+    const struct replica *replica = find(replicas, region);
+
+    return replica != NULL && has_state(replica) ? replica->peer : NULL;
 }
 
 struct peer *replicas_find_any(const struct replicas *replicas, uint64_t region)
 {
-    return region < REGIONS ? replicas->replicas[region].peer : NULL;
+    const struct replica *replica = find(replicas, region);
+
+    return replica == NULL ? NULL : replica->peer;
+}
+
+struct peer *replicas_at(const struct replicas *replicas, struct slice user_key)
+{
+    struct range range;
+
+    return hosted_find(replicas->hosted, user_key, &range);
+}
+
+struct peer *replicas_next(const struct replicas *replicas,
+                           const struct peer *peer)
+{
+    size_t at =
+        peer == NULL ? 0 : count_below(replicas, peer_region_id(peer) + 1);
+
+    while (at < replicas->count && !has_state(replicas->items[at]))
+        at++;
+    return at < replicas->count ? replicas->items[at]->peer : NULL;
 }
 
 struct barrier *replicas_barrier(const struct replicas *replicas,
                                  uint64_t region)
 {
-    return region < REGIONS ? replicas->replicas[region].barrier : NULL;
+    const struct replica *replica = find(replicas, region);
+
+    return replica == NULL ? NULL : replica->barrier;
+}
+
+struct hosted *replicas_hosted(const struct replicas *replicas)
+{
+    return replicas->hosted;
 }
 
 static void publish(struct replica *replica)
 {
     replica->barrier = barrier_new(replica->replicas->node, replica->peer);
-    atomic_store(&replica->published, replica->peer);
+    hosted_put(replica->replicas->hosted, replica->peer);
 }
 
 /* ---- erasing ---- */
@@ -110,11 +189,13 @@ static void erased(struct erase *erase)
     struct replica *replica = container_of(erase, struct replica, erase);
 
     region_release(&replica->erased);
+    replica->erased = (struct region){0};
     replica->erasing = false;
     node_log_event(replica->replicas->node, LOG_INFO,
                    "region %" PRIu64
                    ": its replica on this node was removed and erased",
                    replica->region);
+    drop_if_empty(replica);
 }
 
 /* Takes over `region`. */
@@ -145,7 +226,7 @@ static void stop_peer(struct replica *replica,
         return;
     }
     plan_erase(replica, region_copy(peer_region(peer)), tombstone);
-    atomic_store(&replica->published, NULL);
+    hosted_remove(replica->replicas->hosted, peer);
     replica->peer = NULL;
     replica->stopped = peer;
     reader_on_replica_gone(node_reader(node), replica->region);
@@ -154,20 +235,11 @@ static void stop_peer(struct replica *replica,
     peer_stop(peer);
 }
 
-static void keep_memory(struct replicas *replicas, struct peer *peer)
-{
-    struct gone_peer *gone = mem_zalloc(sizeof *gone);
-
-    gone->peer = peer;
-    SLIST_INSERT_HEAD(&replicas->gone, gone, link);
-}
-
 static void look_whether_settled(struct replica *replica)
 {
     if (replica->stopped == NULL || !peer_has_settled(replica->stopped))
         return;
-    peer_drop(replica->stopped);
-    keep_memory(replica->replicas, replica->stopped);
+    peer_close(replica->stopped);
     replica->stopped = NULL;
     erase_start(&replica->erase);
 }
@@ -246,18 +318,56 @@ static bool is_founder(const struct replicas *replicas)
     return node_config(replicas->node)->identity.token_count > 0;
 }
 
+/* Opens the region that a key of class `class` in a store names. */
+static int open_named(struct replicas *replicas, struct kv *kv, char class,
+                      struct err *e)
+{
+    struct slice begin = {&class, 1};
+    char behind = (char)(class + 1);
+    struct kv_iter *iter =
+        kv_iter_new(kv, NULL, begin, (struct slice){&behind, 1});
+    int rc = 0;
+
+    for (kv_iter_seek(iter, begin); rc == 0 && kv_iter_valid(iter);
+         kv_iter_next(iter)) {
+        uint64_t region;
+
+        if (!key_parse_region(kv_iter_key(iter), &region))
+            rc = err_set(e, ERR_CORRUPT, "the store has a malformed key");
+        else if (find(replicas, region) == NULL)
+            rc = open_one(obtain(replicas, region), e);
+    }
+    if (rc == 0)
+        rc = kv_iter_status(iter, e);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* A region without a peer's id or a descriptor may have left a log: what was
+ * erased only in part is erased now, and the log of a new region waits until
+ * the entry that made it is applied again. */
+static void drop_empty(struct replicas *replicas)
+{
+    for (size_t i = replicas->count; i-- > 0;)
+        drop_if_empty(replicas->items[i]);
+}
+
 int replicas_open(struct replicas *replicas, struct err *e)
 {
-    for (size_t i = 0; i < REGIONS; i++) {
-        int rc = open_one(&replicas->replicas[i], e);
+    struct env *env = node_env(replicas->node);
+    int rc = open_named(replicas, env->state, 'r', e);
 
-        if (rc != 0)
-            return rc;
-    }
-    if (replicas_find(replicas, REGION_PLACEMENT) == NULL &&
+    if (rc == 0)
+        rc = open_named(replicas, env->log, 'D', e);
+    if (rc == 0)
+        rc = open_named(replicas, env->log, 'P', e);
+    if (rc == 0)
+        rc = open_named(replicas, env->log, 'H', e);
+    drop_empty(replicas);
+    if (rc == 0 && replicas_find(replicas, REGION_PLACEMENT) == NULL &&
         is_founder(replicas))
-        return err_set(e, ERR_CORRUPT, "the store has no placement group");
-    return 0;
+        rc = err_set(e, ERR_CORRUPT, "the store has no placement group");
+    return rc;
 }
 
 /* ---- making ---- */
@@ -404,14 +514,18 @@ static void ask_whether_removed(struct replica *replica)
 void replicas_on_message(struct replicas *replicas, uint64_t from_node,
                          const struct raft_envelope *envelope)
 {
-    struct replica *replica = find(replicas, envelope->region);
+    struct replica *replica = obtain(replicas, envelope->region);
     const struct raft_message *message = &envelope->message;
 
-    if (replica == NULL || replica->erasing)
+    if (replica->erasing)
         return;
     if (replica->peer == NULL)
         on_first_message(replica, from_node, message);
-    if (replica->peer == NULL || message->to != peer_id(replica->peer))
+    if (replica->peer == NULL) {
+        drop_if_empty(replica);
+        return;
+    }
+    if (message->to != peer_id(replica->peer))
         return; /* From the past, or for a peer that is to come. */
     if (was_removed(replica->peer, message->from))
         send_gone(replica, from_node, message->from);
@@ -421,16 +535,16 @@ void replicas_on_message(struct replicas *replicas, uint64_t from_node,
 
 bool replicas_are_erasing(const struct replicas *replicas)
 {
-    for (size_t i = 0; i < REGIONS; i++)
-        if (replicas->replicas[i].erasing)
+    for (size_t i = 0; i < replicas->count; i++)
+        if (replicas->items[i]->erasing)
             return true;
     return false;
 }
 
 void replicas_tick(struct replicas *replicas)
 {
-    for (size_t i = 0; i < REGIONS; i++) {
-        struct replica *replica = &replicas->replicas[i];
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct replica *replica = replicas->items[i];
 
         look_whether_settled(replica);
         if (replica->peer != NULL)
@@ -440,8 +554,8 @@ void replicas_tick(struct replicas *replicas)
 
 void replicas_each_second(struct replicas *replicas)
 {
-    for (size_t i = 0; i < REGIONS; i++) {
-        struct replica *replica = &replicas->replicas[i];
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct replica *replica = replicas->items[i];
 
         if (replica->peer != NULL &&
             peer_silence_ns(replica->peer) > (uint64_t)SILENCE_MS * 1000000)
@@ -451,15 +565,17 @@ void replicas_each_second(struct replicas *replicas)
 
 void replicas_on_link_down(struct replicas *replicas, uint64_t node_id)
 {
-    for (size_t i = 0; i < REGIONS; i++)
-        if (replicas->replicas[i].peer != NULL)
-            peer_report_unreachable(replicas->replicas[i].peer, node_id);
+    for (size_t i = 0; i < replicas->count; i++)
+        if (replicas->items[i]->peer != NULL)
+            peer_report_unreachable(replicas->items[i]->peer, node_id);
 }
 
 void replicas_on_restored(struct replicas *replicas, struct peer *peer)
 {
     struct replica *replica = find(replicas, peer_region_id(peer));
 
-    if (replica->barrier == NULL)
+    if (!has_state(replica))
         publish(replica);
+    else
+        hosted_put(replicas->hosted, peer);
 }

@@ -11,7 +11,7 @@
  * answer when it is asked for a vote: see learn_commit() in raft/election.c,
  * without which a removed voter could be missed.
  *
- * Belongs to ENV_WORKER, except for what says otherwise. */
+ * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_REPLICAS_H
 #define GROVEFS_ENGINE_REPLICAS_H
@@ -27,12 +27,20 @@ struct replicas *replicas_new(struct node *node);
 int replicas_open(struct replicas *replicas, struct err *e);
 void replicas_free(struct replicas *replicas); /* Takes NULL. */
 
-/* The replica of a region that has state, or NULL. Any thread; what it points
- * to stays there as long as the node, for peer_lease_holds(). */
+/* The replica of a region that has state, or NULL. */
 struct peer *replicas_find(const struct replicas *replicas, uint64_t region);
 /* Also one without state yet. */
 struct peer *replicas_find_any(const struct replicas *replicas,
                                uint64_t region);
+/* That of the data region that has a user key; it has state. */
+struct peer *replicas_at(const struct replicas *replicas,
+                         struct slice user_key);
+/* Those that have state, by ascending region id: the one behind `peer`, or the
+ * first one for NULL; NULL at the end. */
+struct peer *replicas_next(const struct replicas *replicas,
+                           const struct peer *peer);
+/* What other threads may see of them. */
+struct hosted *replicas_hosted(const struct replicas *replicas);
 /* Of a replica that has state. */
 struct barrier *replicas_barrier(const struct replicas *replicas,
                                  uint64_t region);

@@ -137,24 +137,25 @@ static void render_region(const struct peer *peer, FILE *out)
 
 static void render_regions(struct node *node, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     (void)fputs("# id start end leader term epoch peers learners size keys "
                 "state\n",
                 out);
-    for (uint64_t region = 0; region < REGIONS; region++)
-        if (node_peer(node, region) != NULL)
-            render_region(node_peer(node, region), out);
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        render_region(peer, out);
 }
 
 static void render_leaders(struct node *node, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     (void)fputs("# region leader_node term lease_s\n", out);
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    while ((peer = node_next_peer(node, peer)) != NULL) {
         struct peer_status status;
 
-        if (node_peer(node, region) == NULL)
-            continue;
-        peer_status(node_peer(node, region), &status);
-        (void)fprintf(out, "%" PRIu64 " ", region);
+        peer_status(peer, &status);
+        (void)fprintf(out, "%" PRIu64 " ", status.region);
         print_known(out, status.leader_node);
         (void)fprintf(out, " %" PRIu64 " ", status.term);
         if (status.lease_left_ns > 0)
@@ -245,27 +246,25 @@ static void render_replica(struct node *node, const struct peer *peer,
 
 static void render_lag(struct node *node, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     /* Not older than this moment as far as this node itself goes. */
     status_board_tick(node_status_board(node));
     (void)fputs("# region node role match applied lag_entries lag_bytes lag_s "
                 "state\n",
                 out);
-    for (uint64_t id = 0; id < REGIONS; id++) {
-        const struct peer *peer = node_peer(node, id);
-
-        if (peer == NULL)
-            continue;
+    while ((peer = node_next_peer(node, peer)) != NULL)
         for (size_t i = 0; i < peer_region(peer)->peer_count; i++)
             render_replica(node, peer, &peer_region(peer)->peers[i], out);
-    }
 }
 
 static void render_check(struct node *node, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     (void)fputs("# region index checked replicas damaged state\n", out);
-    for (uint64_t id = 0; id < REGIONS; id++)
-        if (node_peer(node, id) != NULL)
-            check_render(peer_check(node_peer(node, id)), out);
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        check_render(peer_check(peer), out);
 }
 
 static void render_log(struct node *node, FILE *out)

@@ -62,6 +62,7 @@ static void fill(struct status_board *board, struct node_status *status)
     struct env *env = node_env(node);
     const struct node_config *config = node_config(node);
     struct engine_space space = {0};
+    const struct peer *peer = NULL;
 
     *status = (struct node_status){
         .node = node_id(node),
@@ -74,10 +75,9 @@ static void fill(struct status_board *board, struct node_status *status)
     if (config->space != NULL)
         config->space(config->context, &space);
     status->disk_free = space.bytes_free;
-    for (uint64_t region = 0; region < REGIONS; region++)
-        if (node_peer(node, region) != NULL)
-            status->regions[status->region_count++] =
-                region_status_of(node_peer(node, region));
+    while ((peer = node_next_peer(node, peer)) != NULL &&
+           status->region_count < STATUS_REGIONS_MAX)
+        status->regions[status->region_count++] = region_status_of(peer);
 }
 
 static struct heard *slot_of(struct status_board *board, uint64_t node_id)

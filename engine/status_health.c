@@ -135,15 +135,13 @@ static int report_waiting(const struct node *node, FILE *out)
 void status_render_health(struct node *node, FILE *out)
 {
     int troubles = report_silent_nodes(node, out) + report_waiting(node, out);
+    const struct peer *peer = NULL;
 
-    for (uint64_t region = 0; region < REGIONS; region++)
-        if (node_peer(node, region) != NULL) {
-            const struct peer *peer = node_peer(node, region);
-
-            troubles += report_region(node, peer, out);
-            troubles += report_damaged(node, peer, out);
-            troubles += report_check(peer, out);
-        }
+    while ((peer = node_next_peer(node, peer)) != NULL) {
+        troubles += report_region(node, peer, out);
+        troubles += report_damaged(node, peer, out);
+        troubles += report_check(peer, out);
+    }
     troubles += report_disk(node, out);
     if (troubles == 0)
         (void)fputs("ok\n", out);
@@ -246,15 +244,15 @@ static const struct region_metric region_metrics[] = {
 static void render_region_metric(struct node *node,
                                  const struct region_metric *metric, FILE *out)
 {
+    const struct peer *peer = NULL;
+
     head(out, metric->name, metric->type, metric->help);
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    while ((peer = node_next_peer(node, peer)) != NULL) {
         struct peer_status status;
 
-        if (node_peer(node, region) == NULL)
-            continue;
-        peer_status(node_peer(node, region), &status);
+        peer_status(peer, &status);
         (void)fprintf(out, "%s{region=\"%" PRIu64 "\"} %" PRIu64 "\n",
-                      metric->name, region, metric->get(&status));
+                      metric->name, status.region, metric->get(&status));
     }
 }
 

@@ -34,8 +34,15 @@ static void put_marker(struct kv *state)
     struct key key = key_marker(REGION);
     uint8_t bytes[MARKER_SIZE_MAX];
 
+    struct region region = {.id = REGION, .conf_ver = 1, .version = 1};
+    struct key region_key = key_region(REGION);
+    struct buf *record = region_encode(&region);
+
     kv_batch_put(batch, key_slice(&key),
                  (struct slice){bytes, marker_encode(&marker, bytes)});
+    kv_batch_put(batch, key_slice(&region_key),
+                 (struct slice){record->data, record->size});
+    buf_unref(record);
     assert_int_equal(kv_write(state, batch, KV_RELAXED, NULL), 0);
     kv_batch_free(batch);
     kv_mem_sync(state, kv_mem_unsynced_count(state));

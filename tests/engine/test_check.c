@@ -11,7 +11,9 @@
 #include "exec_fixture.h"
 #include "tests/sim/kv_mem.h"
 
-static const struct region regions[REGIONS] = {
+enum { REGION_COUNT = 2 };
+
+static const struct region regions[REGION_COUNT] = {
     {.id = REGION_PLACEMENT,
      .peers = {{1, 1, PEER_VOTER}},
      .peer_count = 1,
@@ -53,7 +55,7 @@ static int setup(void **state)
     int rc = setup_exec(state);
 
     f = *state;
-    for (size_t i = 0; i < REGIONS; i++)
+    for (size_t i = 0; i < REGION_COUNT; i++)
         put_region(f->state, &regions[i]);
     (void)make_dir(f, NSID_ROOT, "d");
     assert_int_equal(create(f, NSID_ROOT, "a"), 0);
@@ -82,7 +84,7 @@ static void test_equal_states_have_equal_hashes(void **state)
     struct exec_fixture *f = *state;
     struct kv *other = copy_store(f->state);
 
-    for (uint64_t region = 0; region < REGIONS; region++)
+    for (uint64_t region = 0; region < REGION_COUNT; region++)
         assert_true(hash_of(f->state, region) == hash_of(other, region));
     assert_false(hash_of(other, 0) == hash_of(other, 1));
     kv_close(other);

@@ -105,6 +105,26 @@ struct peer *node_peer(const struct node *node, uint64_t region)
     return NULL;
 }
 
+struct peer *node_next_peer(const struct node *node, const struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+    return NULL;
+}
+
+struct peer *node_peer_at(const struct node *node, struct slice user_key)
+{
+    (void)node;
+    (void)user_key;
+    return NULL;
+}
+
+struct hosted *node_hosted(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
 struct peer *node_any_peer(const struct node *node, uint64_t region)
 {
     return node_peer(node, region);

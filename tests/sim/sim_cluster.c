@@ -117,7 +117,7 @@ static void start_later(struct sim_node *node, uint64_t down_ns)
 
 static bool is_installing(const struct sim_node *node)
 {
-    for (uint64_t region = 0; node->node != NULL && region < REGIONS;
+    for (uint64_t region = 0; node->node != NULL && region < SIM_REGIONS_MAX;
          region++) {
         const struct peer *peer = node_peer(node->node, region);
 
@@ -129,7 +129,7 @@ static bool is_installing(const struct sim_node *node)
 
 static bool is_damaged(const struct sim_node *node)
 {
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
         const struct peer *peer = node_peer(node->node, region);
 
         if (peer != NULL && peer->damaged)

@@ -15,6 +15,8 @@
 
 struct sim_watch;
 
+enum { SIM_REGIONS_MAX = 2 };
+
 enum sim_node_state {
     SIM_DOWN,
     SIM_FOUNDING, /* an empty store; asks the others */

@@ -145,11 +145,11 @@ static void strike(struct sim_damage *d)
 static void lose_all(struct sim_damage *d)
 {
     struct sim_node *node = d->node;
-    bool has[REGIONS];
+    bool has[SIM_REGIONS_MAX];
     struct kv *fresh;
     int rc;
 
-    for (uint64_t region = 0; region < REGIONS; region++)
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
         has[region] = node_peer(node->node, region) != NULL;
     sim_node_crash(node, false, 0);
     sim_clients_on_crash(d->clients, node);
@@ -160,7 +160,7 @@ static void lose_all(struct sim_damage *d)
     fresh = kv_mem_new();
     rc = salvage_tombstones(node->state_kv, fresh);
     assert(rc == 0);
-    for (uint64_t region = 0; region < REGIONS; region++)
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
         sim_watch_harm(d->cluster->watch, node->number, region)->done =
             has[region];
     sim_seen(SEEN_STATE_GIVEN_UP);
@@ -189,7 +189,7 @@ static void choose_replica(struct sim_damage *d)
 {
     do {
         d->node = pick_node(d);
-        d->region = sim_pick(loop_of(d), REGIONS);
+        d->region = sim_pick(loop_of(d), SIM_REGIONS_MAX);
     } while (!is_one_of_three(d->node, d->region));
 }
 
@@ -255,7 +255,7 @@ static bool is_asking(const struct sim_damage *d)
 
 static bool is_mended(const struct sim_damage *d)
 {
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
         const struct sim_harm *harm =
             sim_watch_harm(d->cluster->watch, d->node->number, region);
 

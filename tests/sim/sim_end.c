@@ -39,7 +39,7 @@ bool sim_end_is_quiet(const struct sim_cluster *cluster)
 
         if (node->state != SIM_UP || has_key(state_of(node), 'x', 'y'))
             return false;
-        for (uint64_t region = 0; region < REGIONS; region++) {
+        for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
             const struct peer *peer = node_peer(node->node, region);
 
             if (peer != NULL &&

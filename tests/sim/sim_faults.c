@@ -90,7 +90,7 @@ static void transfer(struct sim_faults *f)
 {
     struct sim_node *node = pick_node(f);
     uint64_t to = pick_node(f)->number + 1;
-    uint64_t region = sim_pick(f->cluster->loop, REGIONS);
+    uint64_t region = sim_pick(f->cluster->loop, SIM_REGIONS_MAX);
 
     if (!sim_node_serves(node) || node_peer(node->node, region) == NULL)
         return;

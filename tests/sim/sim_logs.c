@@ -44,8 +44,8 @@ struct seen_log {
 
 struct sim_logs {
     struct sim_cluster *cluster;
-    struct region_logs regions[REGIONS];
-    struct seen_log seen[SIM_NODES_MAX][REGIONS];
+    struct region_logs regions[SIM_REGIONS_MAX];
+    struct seen_log seen[SIM_NODES_MAX][SIM_REGIONS_MAX];
 };
 
 struct sim_logs *sim_logs_new(struct sim_cluster *cluster)
@@ -70,7 +70,7 @@ static void free_entries(struct region_logs *r)
 
 void sim_logs_free(struct sim_logs *logs)
 {
-    for (size_t region = 0; region < REGIONS; region++) {
+    for (size_t region = 0; region < SIM_REGIONS_MAX; region++) {
         free_entries(&logs->regions[region]);
         for (size_t i = 0; i < SIM_NODES_MAX; i++)
             free(logs->seen[i][region].terms);
@@ -193,7 +193,7 @@ static void remember_terms(struct seen_log *seen, const struct peer *peer,
 
 void sim_logs_start(struct sim_logs *logs, const struct sim_node *node)
 {
-    for (size_t region = 0; region < REGIONS; region++)
+    for (size_t region = 0; region < SIM_REGIONS_MAX; region++)
         logs->seen[node->number][region].peer_id = 0; /* None has that. */
 }
 
@@ -272,7 +272,7 @@ static void check_region(const struct sim_logs *logs, uint64_t region)
 
 void sim_logs_check_durable(const struct sim_logs *logs)
 {
-    for (uint64_t region = 0; region < REGIONS; region++)
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
         check_region(logs, region);
 }
 

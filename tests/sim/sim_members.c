@@ -180,7 +180,7 @@ static bool is_settled(struct sim_cluster *cluster, uint64_t id)
 
 bool sim_members_settled(struct sim_cluster *cluster)
 {
-    for (uint64_t id = 0; id < REGIONS; id++)
+    for (uint64_t id = 0; id < SIM_REGIONS_MAX; id++)
         if (!is_settled(cluster, id))
             return false;
     return true;

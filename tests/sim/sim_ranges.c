@@ -16,7 +16,7 @@ struct range {
 
 struct sim_ranges {
     struct sim_cluster *cluster;
-    struct range known[REGIONS];
+    struct range known[SIM_REGIONS_MAX];
 };
 
 struct sim_ranges *sim_ranges_new(struct sim_cluster *cluster)
@@ -35,7 +35,7 @@ static void forget(struct range *range)
 
 void sim_ranges_free(struct sim_ranges *ranges)
 {
-    for (size_t i = 0; i < REGIONS; i++)
+    for (size_t i = 0; i < SIM_REGIONS_MAX; i++)
         forget(&ranges->known[i]);
     free(ranges);
 }
@@ -82,7 +82,7 @@ static const struct region *region_on(const struct sim_node *node, uint64_t id)
 static void check_apart(struct sim_ranges *ranges, const struct sim_node *node,
                         const struct region *region)
 {
-    for (uint64_t id = region->id + 1; id < REGIONS; id++) {
+    for (uint64_t id = region->id + 1; id < SIM_REGIONS_MAX; id++) {
         const struct region *other = region_on(node, id);
 
         if (other != NULL && begins_before_end(region, other) &&
@@ -96,7 +96,7 @@ static void check_apart(struct sim_ranges *ranges, const struct sim_node *node,
 
 void sim_ranges_step(struct sim_ranges *ranges, const struct sim_node *node)
 {
-    for (uint64_t id = REGION_FIRST_DATA; id < REGIONS; id++) {
+    for (uint64_t id = REGION_FIRST_DATA; id < SIM_REGIONS_MAX; id++) {
         const struct region *region = region_on(node, id);
 
         if (region == NULL)

@@ -61,9 +61,9 @@ struct sim_watch {
     struct sim_cluster *cluster;
     struct sim_logs *logs;
     struct sim_ranges *ranges;
-    struct known_region regions[REGIONS];
-    struct known_peer peers[SIM_NODES_MAX][REGIONS];
-    struct sim_harm harm[SIM_NODES_MAX][REGIONS];
+    struct known_region regions[SIM_REGIONS_MAX];
+    struct known_peer peers[SIM_NODES_MAX][SIM_REGIONS_MAX];
+    struct sim_harm harm[SIM_NODES_MAX][SIM_REGIONS_MAX];
     struct sim_tag *tags;
     size_t tag_count;
     size_t tag_count_max;
@@ -87,7 +87,7 @@ struct sim_watch *sim_watch_new(struct sim_cluster *cluster)
 
 void sim_watch_free(struct sim_watch *watch)
 {
-    for (size_t i = 0; i < REGIONS; i++)
+    for (size_t i = 0; i < SIM_REGIONS_MAX; i++)
         free(watch->regions[i].entries);
     sim_logs_free(watch->logs);
     sim_ranges_free(watch->ranges);
@@ -481,7 +481,7 @@ void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
 {
     watch->steps++;
     check_held(watch, node);
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
         struct peer *peer = node_peer(node->node, region);
 
         if (peer == NULL)
@@ -509,7 +509,7 @@ void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag)
 void sim_watch_start(struct sim_watch *watch, const struct sim_node *node)
 {
     sim_logs_start(watch->logs, node);
-    for (uint64_t region = 0; region < REGIONS; region++) {
+    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
         const struct peer *peer = node_peer(node->node, region);
 
         watch->peers[node->number][region] = (struct known_peer){0};
