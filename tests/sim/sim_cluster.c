@@ -64,8 +64,8 @@ static bool is_up(void *context, size_t number)
     const struct sim_cluster *cluster = context;
     const struct sim_node *node = &cluster->nodes[number];
 
-    return node->state == SIM_FOUNDING || node->state == SIM_UP ||
-           node->state == SIM_RETIRING;
+    return node->state == SIM_FOUNDING || node->state == SIM_JOINING ||
+           node->state == SIM_UP || node->state == SIM_RETIRING;
 }
 
 static uint64_t paused_until(void *context, size_t number)
@@ -92,6 +92,9 @@ static void on_link(void *context, size_t number, size_t other, bool up)
     struct sim_cluster *cluster = context;
     struct sim_node *node = &cluster->nodes[number];
 
+    if (node->state == SIM_JOINING ||
+        cluster->nodes[other].state == SIM_JOINING)
+        return; /* A guest has a connection, but no link. */
     node->linked[other] = up;
     if (node->node == NULL)
         return;
@@ -101,6 +104,12 @@ static void on_link(void *context, size_t number, size_t other, bool up)
 }
 
 /* ---- the beginning and the end ---- */
+
+bool sim_node_is_member(const struct sim_node *node)
+{
+    return node->number < node->cluster->plan->founders ||
+           node->identity.cluster_id != 0;
+}
 
 bool sim_node_serves(const struct sim_node *node)
 {
@@ -149,12 +158,15 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
         sim_seen(SEEN_DAMAGE_CRASH);
     if (node->state == SIM_FOUNDING)
         sim_seen(SEEN_FOUNDING_CRASH);
+    if (node->state == SIM_JOINING)
+        sim_seen(SEEN_JOINING_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
     sim_env_crash(node->env, &node->log, &node->state_kv);
     sim_net_drop(node->cluster->net, node->number, with_machine);
     node->node = NULL; /* Left lying. */
     node->bootstrap = NULL;
+    node->joiner = NULL;
     node->env = NULL;
     node->state = SIM_DOWN;
     node->machine.paused_until_ns = 0;
@@ -200,6 +212,7 @@ static void close_now(struct sim_node *node)
     node->node = NULL;
     bootstrap_free(node->bootstrap);
     node->bootstrap = NULL;
+    sim_start_free_joiner(node);
     sim_env_leave(node->env);
     sim_env_end(node->env, &node->log, &node->state_kv);
     node->env = NULL;
@@ -222,6 +235,12 @@ void sim_node_pause(struct sim_node *node, uint64_t span_ns)
         node->machine.paused_until_ns = span_ns;
 }
 
+/* Ids are given in the order of asking, and the network goes by numbers. */
+static bool may_start(const struct sim_node *node)
+{
+    return sim_node_is_member(node) || sim_node_is_member(node - 1);
+}
+
 static void look(struct sim_event *event)
 {
     struct sim_node *node = container_of(event, struct sim_node, event);
@@ -230,7 +249,8 @@ static void look(struct sim_event *event)
     sim_post_in(node->machine.loop, event, LOOK_MS * sim_ms);
     if (node->machine.paused_until_ns > now_ns)
         return;
-    if (node->state == SIM_DOWN && node->start_at_ns <= now_ns)
+    if (node->state == SIM_DOWN && node->start_at_ns <= now_ns &&
+        may_start(node))
         sim_node_start(node);
     else if (node->state == SIM_RETIRING && node->retired)
         stop_now(node);
@@ -264,6 +284,11 @@ static void node_init(struct sim_cluster *cluster, size_t number)
     node->event.run = look;
     sim_post_in(cluster->loop, &node->event,
                 sim_pick(cluster->loop, 500 * sim_ms));
+    if (number >= cluster->plan->founders) {
+        node->start_at_ns =
+            sim_between(cluster->loop, 1000 * sim_ms, cluster->plan->chaos_ns);
+        return;
+    }
     cluster->founders.founder[number].id = number + 1;
     (void)snprintf(cluster->founders.founder[number].address,
                    sizeof cluster->founders.founder[number].address,
@@ -284,7 +309,7 @@ struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
 
     cluster->loop = loop;
     cluster->plan = plan;
-    cluster->founders.count = plan->nodes;
+    cluster->founders.count = plan->founders;
     for (size_t i = 0; i < plan->nodes; i++)
         node_init(cluster, i);
     sim_start_make_stores(cluster);

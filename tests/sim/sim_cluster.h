@@ -13,6 +13,7 @@
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_plan.h"
 
+struct sim_joiner;
 struct sim_watch;
 
 enum { SIM_REGIONS_MAX = 2 };
@@ -20,6 +21,7 @@ enum { SIM_REGIONS_MAX = 2 };
 enum sim_node_state {
     SIM_DOWN,
     SIM_FOUNDING, /* an empty store; asks the others */
+    SIM_JOINING,  /* an empty store; asks a member */
     SIM_UP,
     SIM_RETIRING, /* hands leadership over */
     SIM_STOPPING  /* what was posted runs to its end */
@@ -40,6 +42,7 @@ struct sim_node {
     struct sim_env *env;         /* while it is not */
     struct node *node;           /* NULL: also while it is founding */
     struct bootstrap *bootstrap; /* kept when it has ended */
+    struct sim_joiner *joiner;   /* likewise */
     struct identity identity;    /* as its store has it */
     uint64_t ino_next;
     bool linked[SIM_NODES_MAX]; /* what the network has told */
@@ -64,6 +67,9 @@ struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
                                     const struct sim_plan *plan);
 /* All nodes are to be down. */
 void sim_cluster_free(struct sim_cluster *cluster);
+
+/* Whether the node has its id: founders always have. */
+bool sim_node_is_member(const struct sim_node *node);
 
 /* Whether requests may be given to it. */
 bool sim_node_serves(const struct sim_node *node);

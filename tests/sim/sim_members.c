@@ -32,11 +32,22 @@ static bool is_learner(const struct region_peer *peer)
     return peer->role == PEER_LEARNER;
 }
 
+/* They have come in the order of their numbers. */
+static size_t count_members(const struct sim_cluster *cluster)
+{
+    size_t count = 0;
+
+    while (count < cluster->plan->nodes &&
+           sim_node_is_member(&cluster->nodes[count]))
+        count++;
+    return count;
+}
+
 /* One step at one node, on the way in or out. */
 static void plan_step(struct sim_cluster *cluster, const struct region *region,
                       struct peer_change *change)
 {
-    uint64_t node = 1 + sim_pick(cluster->loop, cluster->plan->nodes);
+    uint64_t node = 1 + sim_pick(cluster->loop, count_members(cluster));
     const struct region_peer *peer = region_find_node(region, node);
     bool may_go = region->id != REGION_PLACEMENT;
 
@@ -72,7 +83,7 @@ static void plan_joint(struct sim_cluster *cluster, const struct region *region,
     change->transition = sim_pick(cluster->loop, 3) == 0
                              ? RAFT_TRANSITION_EXPLICIT
                              : RAFT_TRANSITION_IMPLICIT;
-    for (uint64_t node = 1; node <= cluster->plan->nodes; node++)
+    for (uint64_t node = 1; node <= count_members(cluster); node++)
         plan_node(cluster, region, node, change);
 }
 
@@ -178,8 +189,21 @@ static bool is_settled(struct sim_cluster *cluster, uint64_t id)
     return true;
 }
 
+/* All nodes are up: as many vote as may, and all have the catalog. */
+static bool voters_follow_nodes(struct sim_cluster *cluster)
+{
+    const struct region *region = settled_region(cluster, REGION_PLACEMENT);
+    size_t nodes = cluster->plan->nodes;
+
+    return region != NULL && region->peer_count == nodes &&
+           region->voter_count == nodes - (nodes + 1) % 2;
+}
+
 bool sim_members_settled(struct sim_cluster *cluster)
 {
+    if (!voters_follow_nodes(cluster))
+        return false;
+
     for (uint64_t id = 0; id < SIM_REGIONS_MAX; id++)
         if (!is_settled(cluster, id))
             return false;

@@ -110,6 +110,9 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
     plan->nodes = (size_t)CHOOSE(loop, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5);
+    plan->founders = plan->nodes;
+    if (sim_pick(loop, 3) == 0)
+        plan->founders -= sim_pick(loop, plan->nodes);
     plan->empty = sim_pick(loop, 6) == 0;
     plan->chaos_ns = sim_between(loop, 6000, 20000) * sim_ms;
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
@@ -127,12 +130,13 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
 {
     sim_note(loop,
-             "plan: nodes=%zu%s clients=%zu names=%zu+%zu chaos_ms=%" PRIu64
-             " log_keep=%" PRIu64 " results_held_max=%" PRIu64
-             " op_timeout_ms=%" PRIu64,
-             plan->nodes, plan->empty ? " (empty)" : "", plan->clients,
-             plan->names, plan->dir_names, plan->chaos_ns / sim_ms,
-             plan->log_keep, plan->results_held_max, plan->op_timeout_ms);
+             "plan: nodes=%zu founders=%zu%s clients=%zu names=%zu+%zu "
+             "chaos_ms=%" PRIu64 " log_keep=%" PRIu64
+             " results_held_max=%" PRIu64 " op_timeout_ms=%" PRIu64,
+             plan->nodes, plan->founders, plan->empty ? " (empty)" : "",
+             plan->clients, plan->names, plan->dir_names,
+             plan->chaos_ns / sim_ms, plan->log_keep, plan->results_held_max,
+             plan->op_timeout_ms);
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
              " overtake=%" PRIu64 " notice_ms=%" PRIu64 " task_us=%" PRIu64

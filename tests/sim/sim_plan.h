@@ -38,6 +38,7 @@ const char *sim_fault_name(enum sim_fault fault);
 
 struct sim_plan {
     size_t nodes;
+    size_t founders; /* the others join, one after the other */
     bool empty; /* the stores, so that the nodes have to found the cluster */
     uint64_t chaos_ns;
     uint64_t log_keep;

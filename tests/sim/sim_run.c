@@ -16,7 +16,7 @@
 #include "tests/sim/sim_seen.h"
 
 enum {
-    START_SECONDS = 10, /* for all nodes to come up */
+    START_SECONDS = 30, /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20, /* for a write after the calm has begun */
     WORK_MS = 2000,     /* that clients go on in the calm */
     REST_SECONDS = 30,  /* for requests to end */
