@@ -160,7 +160,7 @@ static void ask_there(struct barrier *barrier)
     struct router_call *call = &barrier->call;
 
     call->kind = CALL_READ_INDEX;
-    call->region = peer_region_id(barrier->peer);
+    router_to_region(call, peer_region_id(barrier->peer));
     call->deadline_ns = 0;
     call->done = on_remote_index;
     ask_later(barrier, ASK_LOST_MS);

@@ -200,7 +200,7 @@ static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_VERIFY || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE ||
-           (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
+           (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK;
 }
 
@@ -317,6 +317,11 @@ static bool has_version(const struct buf *bytes)
     /* Field 100, 64 bits, as a varint of two bytes. */
     return be32_get(bytes->data + 1) >= VERSION_SIZE + 2 && tag[0] == 0xa1 &&
            tag[1] == 0x06;
+}
+
+uint64_t command_peek_version(const struct buf *bytes)
+{
+    return has_version(bytes) ? version_get(version_at(bytes)) : 0;
 }
 
 struct buf *command_for_version(struct buf *bytes, uint64_t region_version)

@@ -58,6 +58,9 @@ enum command_op {
     COMMAND_GETXATTR = 36,
     COMMAND_LISTXATTR = 37,
     COMMAND_DECISION = 38, /* of a transaction → decided, committed */
+    COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
+                            * attr: its count and times; data: where the
+                            * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64
 };
@@ -69,7 +72,7 @@ static inline bool command_is_on_file(enum command_op op)
 
 static inline bool command_is_read(enum command_op op)
 {
-    return op >= COMMAND_LOOKUP && op <= COMMAND_DECISION;
+    return op >= COMMAND_LOOKUP && op <= COMMAND_PART;
 }
 
 static inline bool command_is_control(enum command_op op)
@@ -130,7 +133,7 @@ struct command {
     struct slice name;
     struct slice to_name;
     struct slice xattr;
-    uint64_t offset;
+    uint64_t offset; /* READDIR: 1 for a list that begins with `name` itself */
     uint64_t size;
     struct attr set;
     uint64_t value_size_max;
@@ -149,6 +152,15 @@ struct command {
     void *held; /* private */
 };
 
+/* Whether it is a read of which region 0 knows everything. */
+static inline bool command_is_of_catalog(const struct command *command)
+{
+    return command->op == COMMAND_DECISION ||
+           ((command->op == COMMAND_GETXATTR ||
+             command->op == COMMAND_LISTXATTR) &&
+            (command->ino & INO_DIR_BIT) != 0);
+}
+
 /* NULL when memory is out: the data's size comes from a user. */
 struct buf *command_encode(const struct command *command);
 int command_decode(struct command *ret, struct slice bytes);
@@ -156,6 +168,8 @@ void command_release(struct command *command);
 
 /* The operation in a command's bytes, which were made by command_encode(). */
 enum command_op command_peek_op(const struct buf *bytes);
+/* Its region_version. */
+uint64_t command_peek_version(const struct buf *bytes);
 /* The same bytes for another version of the region: a new reference to `bytes`
  * or to a copy. What was encoded without a version stays without. NULL: no
  * memory. */

@@ -144,7 +144,7 @@ static void send_part(struct control_op *op, size_t i,
 
     part->op = op;
     part->call.kind = CALL_CONTROL;
-    part->call.region = order->regions[i];
+    router_to_region(&part->call, order->regions[i]);
     part->call.deadline_ns = op->deadline_ns;
     part->call.done = part_done;
     router_call(node_router(op->node), &part->call, &command);

@@ -226,7 +226,7 @@ static void read_locally(struct flow *flow)
     struct read_unknown unknown = {.count = 0};
     struct result result = {0};
 
-    (void)read_execute(node_env(flow->flows->node)->state, &flow->command,
+    (void)read_execute(node_env(flow->flows->node)->state, NULL, &flow->command,
                        &unknown, &result);
     if (result.status != 0) /* No replica of the data region: half of it. */
         result.status =
@@ -325,8 +325,9 @@ static void written(struct router_call *call, int status,
         flow->settle.deadline_ns = flow->deadline_ns;
         flow->settle.done = settled;
         settle_start(&flow->settle, flow->flows->node, &result->holder);
-    } else if (status == ERR_IS_DIR && flow->command.op == COMMAND_RENAME) {
-        txn_start(flow, TXN_RENAME);
+    } else if ((status == ERR_IS_DIR || status == ERR_EPOCH) &&
+               flow->command.op == COMMAND_RENAME) {
+        txn_start(flow, TXN_RENAME); /* A directory's, or of two regions. */
     } else if (status == 0 && flow->command.op == COMMAND_DIR_SETATTR) {
         flow->command.op = COMMAND_GETATTR;
         read_start(flow);
@@ -338,8 +339,11 @@ static void written(struct router_call *call, int status,
 static void write_start(struct flow *flow)
 {
     flow->call.kind = CALL_PROPOSE;
-    flow->call.region =
-        is_on_directory(flow->request) ? REGION_PLACEMENT : REGION_FIRST_DATA;
+    if (is_on_directory(flow->request))
+        router_to_region(&flow->call, REGION_PLACEMENT);
+    else
+        router_to_place(&flow->call, flow->command.dir, flow->command.name);
+    flow->call.names_more = flow->command.op == COMMAND_RENAME;
     flow->call.deadline_ns = flow->deadline_ns;
     flow->call.done = written;
     router_call(node_router(flow->flows->node), &flow->call, &flow->command);

@@ -73,7 +73,10 @@ struct key key_behind_entry(uint64_t nsid, struct slice name);
 struct key key_behind_namespace(char class, uint64_t nsid);
 struct key key_chunk(uint64_t nsid, struct slice name, uint32_t number);
 
-/* The part of a namespace that a region has which begins at `start`. */
+/* The part of a namespace that a region has which begins at `start`. A split
+ * inside a namespace leaves the count where it was; the new part begins with 0.
+ * So only the sum of all parts' counts means something, and one alone may be
+ * negative (modulo 2^64). */
 struct key key_namespace(uint64_t nsid, struct slice start);
 
 struct key key_directory(uint64_t nsid);

@@ -290,6 +290,12 @@ void node_on_packet(struct node *node, uint64_t from,
     case WIRE_RETURN:
         router_on_return(node->router, packet);
         return;
+    case WIRE_LOCATE:
+        router_on_locate(node->router, from, packet);
+        return;
+    case WIRE_LOCATED:
+        router_on_located(node->router, packet);
+        return;
     case WIRE_STATUS:
         status_board_on_packet(node->board, packet);
         return;

@@ -46,7 +46,8 @@ struct peer;
 struct proposal {
     struct buf *command; /* kept until done */
     /* `status` 0: applied, `result` is its encoded result (borrowed). Else
-     * ERR_NOT_LEADER or ERR_DROPPED; `in_log`: it may still be applied. */
+     * ERR_NOT_LEADER, ERR_DROPPED, or ERR_EPOCH: the command is for another
+     * version of the region. `in_log`: it may still be applied. */
     void (*done)(struct proposal *proposal, int status, bool in_log,
                  struct buf *result);
     uint64_t index; /* when it was applied: where */

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/check.h"
+#include "engine/command.h"
 #include "engine/node.h"
 #include "engine/peer_change.h"
 #include "engine/peer_impl.h"
@@ -113,6 +114,25 @@ static void refuse(struct peer *peer, int status)
     }
 }
 
+/* What was meant for the region before it split or merged would only be
+ * applied without effect. */
+static void refuse_other_versions(struct peer *peer)
+{
+    struct proposal *proposal;
+    struct proposal *next;
+
+    for (proposal = TAILQ_FIRST(&peer->queued); proposal != NULL;
+         proposal = next) {
+        uint64_t version = command_peek_version(proposal->command);
+
+        next = TAILQ_NEXT(proposal, link);
+        if (version == 0 || version == peer->region.version)
+            continue;
+        TAILQ_REMOVE(&peer->queued, proposal, link);
+        proposal->done(proposal, ERR_EPOCH, false, NULL);
+    }
+}
+
 /* All that came in during one turn is one batch. */
 static void propose_queued(struct peer *peer)
 {
@@ -129,11 +149,14 @@ static void propose_queued(struct peer *peer)
         refuse(peer, ERR_NOT_LEADER);
         return;
     }
+    refuse_other_versions(peer);
     TAILQ_FOREACH (proposal, &peer->queued, link) {
         entries = mem_grow(entries, sizeof *entries, &count_max, count + 1);
         entries[count++] = (struct raft_entry){.type = RAFT_ENTRY_NORMAL,
                                                .data = proposal->command};
     }
+    if (count == 0)
+        return;
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     rc = raft_propose(peer->raft, entries, count, &first_index);
     free(entries);

@@ -3,10 +3,11 @@
 /* Results of reads, for as long as nothing is applied: opening a file walks
  * its path, looks at it and reads it, and asks the same of state/ each time.
  *
- * What a read gives depends on the moment only, that is on how far both
- * regions are applied. A result is found again at the very moment at which it
- * was kept; the caller sees to it that the moment is still the present one,
- * as for a read of state/ itself.
+ * What a read gives depends on the moment only, that is on how far the
+ * regions are applied: region 0, and the one data region that it is about. A
+ * result is found again at the very moment at which it was kept; the caller
+ * sees to it that the moment is still the present one, as for a read of state/
+ * itself.
  *
  * Any thread. One at a time uses it; another one that comes meanwhile finds
  * nothing and keeps nothing. */
@@ -16,15 +17,17 @@
 
 #include "engine/command.h"
 
-/* Applied indexes. */
+/* Applied indexes of region 0 and of one data region. */
 struct read_moment {
     uint64_t placement;
+    uint64_t region;
     uint64_t data;
 };
 
 static inline bool read_moment_equal(struct read_moment a, struct read_moment b)
 {
-    return a.placement == b.placement && a.data == b.data;
+    return a.placement == b.placement && a.region == b.region &&
+           a.data == b.data;
 }
 
 struct read_memo;

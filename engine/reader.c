@@ -4,14 +4,13 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "engine/hosted.h"
 #include "engine/read_memo.h"
 
 enum {
     ATTEMPTS_AT_ONCE = 8, /* then with a pause */
-    PAUSE_MS = 5,
-    TRY_ATTEMPTS = 3
+    PAUSE_MS = 5
 };
 
 struct reader {
@@ -20,14 +19,31 @@ struct reader {
     struct read_memo *memo; /* reader_try()'s */
 };
 
+/* One region that a read needs. */
+struct read_piece {
+    struct read_op *op;
+    struct read_part part; /* its range is in `start` and `end` */
+    uint64_t version;      /* of a region that is here */
+    struct buf *start;
+    struct buf *end;
+    struct barrier_wait wait;
+    struct command question; /* to the leader of one that is elsewhere */
+    char name[NAME_SIZE_MAX];
+    struct router_call call;
+    TAILQ_ENTRY(read_piece) link;
+};
+
 /* One execution on ENV_APPLY. It outlives its op when that is cancelled. */
 struct read_run {
     struct env_task task;
     struct env_task done_task;
     struct read_op *op; /* NULL: cancelled */
     struct env *env;
-    struct command command; /* borrows from the op's, or from `names` */
-    struct buf *names;
+    struct command command; /* borrows from `bytes` */
+    struct buf *bytes;
+    struct read_part *parts;
+    struct buf **bounds; /* two for each part */
+    struct read_view view;
     struct read_unknown unknown;
     struct result result;
 };
@@ -51,14 +67,31 @@ void reader_free(struct reader *reader)
     free(reader);
 }
 
+struct read_memo *reader_memo(struct reader *reader)
+{
+    return reader->memo;
+}
+
 /* ---- the end ---- */
 
+static void piece_free(struct read_piece *piece)
+{
+    struct read_op *op = piece->op;
+
+    barrier_cancel(&piece->wait);
+    router_cancel(node_router(op->node), &piece->call);
+    TAILQ_REMOVE(&op->pieces, piece, link);
+    buf_unref(piece->start);
+    buf_unref(piece->end);
+    free(piece);
+}
+
 /* Gives up reading here, in whatever way that is under way. */
-static void leave_barriers(struct read_op *op)
+static void leave(struct read_op *op)
 {
     env_timer_stop(node_env(op->node), &op->pause);
-    barrier_cancel(&op->placement_wait);
-    barrier_cancel(&op->data_wait);
+    while (!TAILQ_EMPTY(&op->pieces))
+        piece_free(TAILQ_FIRST(&op->pieces));
     if (op->run != NULL)
         op->run->op = NULL;
     op->run = NULL;
@@ -68,7 +101,7 @@ static void forget_op(struct read_op *op)
 {
     struct reader *reader = node_reader(op->node);
 
-    leave_barriers(op);
+    leave(op);
     env_timer_stop(node_env(op->node), &op->deadline);
     router_cancel(node_router(op->node), &op->call);
     op->active = false;
@@ -98,38 +131,77 @@ void reader_stop(struct reader *reader)
         end_op(op, ERR_CANCELED, NULL);
 }
 
+/* ---- which regions ---- */
+
+static struct peer *sound(struct peer *peer)
+{
+    return peer != NULL && !peer_is_damaged(peer) ? peer : NULL;
+}
+
+static struct peer *first_peer(const struct read_op *op)
+{
+    struct key key = read_first_key(&op->now);
+
+    return command_is_of_catalog(&op->now)
+               ? node_peer(op->node, REGION_PLACEMENT)
+               : node_peer_at(op->node, key_user_part(&key));
+}
+
+static struct read_piece *add_piece(struct read_op *op, uint64_t region)
+{
+    struct read_piece *piece = mem_zalloc(sizeof *piece);
+
+    piece->op = op;
+    piece->part.region = region;
+    TAILQ_INSERT_TAIL(&op->pieces, piece, link);
+    return piece;
+}
+
+static void add_peer(struct read_op *op, struct peer *peer)
+{
+    const struct region *region = peer_region(peer);
+    struct read_piece *piece = add_piece(op, region->id);
+
+    piece->version = region->version;
+    piece->start = buf_copy(region->start.data, region->start.size);
+    piece->end = buf_copy(region->end.data, region->end.size);
+}
+
+/* Whether all is here, and still what it was when it was waited for. */
+static bool pieces_count(const struct read_op *op)
+{
+    const struct read_piece *piece;
+
+    TAILQ_FOREACH (piece, &op->pieces, link) {
+        struct peer *peer = sound(node_peer(op->node, piece->part.region));
+
+        if (!piece->part.is_elsewhere &&
+            (peer == NULL || peer_region(peer)->version != piece->version))
+            return false;
+    }
+    return true;
+}
+
 /* ---- executing ---- */
 
-static void wait_at_barriers(struct read_op *op);
+static void begin(struct read_op *op);
+static void wait_for_pieces(struct read_op *op);
 static void ask_leader(struct read_op *op);
-
-static bool is_sound(const struct node *node, uint64_t region)
-{
-    const struct peer *peer = node_peer(node, region);
-
-    return peer != NULL && !peer_is_damaged(peer);
-}
-
-static bool may_read_here(const struct node *node)
-{
-    return is_sound(node, REGION_PLACEMENT) &&
-           is_sound(node, REGION_FIRST_DATA);
-}
 
 static void run_on_apply(struct env_task *task)
 {
     struct read_run *run = container_of(task, struct read_run, task);
 
-    (void)read_execute(run->env->state, &run->command, &run->unknown,
-                       &run->result);
+    (void)read_execute(run->env->state, &run->view, &run->command,
+                       &run->unknown, &run->result);
     env_post(run->env, ENV_WORKER, &run->done_task);
 }
 
-static bool leads_data(const struct node *node)
+static void begin_later(struct read_op *op)
 {
-    const struct peer *peer = node_peer(node, REGION_FIRST_DATA);
-
-    return peer != NULL && peer_is_leader(peer);
+    leave(op);
+    env_timer_start(node_env(op->node), &op->pause,
+                    (uint64_t)PAUSE_MS * 1000000);
 }
 
 /* A key that a transaction holds: with what is known now, once more. The
@@ -137,23 +209,53 @@ static bool leads_data(const struct node *node)
  * them, so less changes meanwhile. */
 static void try_again(struct read_op *op)
 {
+    const struct peer *peer = first_peer(op);
+
     if (++op->attempts % ATTEMPTS_AT_ONCE != 0)
-        wait_at_barriers(op);
-    else if (!leads_data(op->node))
+        begin(op);
+    else if (peer != NULL && !peer_is_leader(peer) && !op->only_here)
         ask_leader(op);
     else
-        env_timer_start(node_env(op->node), &op->pause,
-                        (uint64_t)PAUSE_MS * 1000000);
+        begin_later(op);
 }
 
 /* A bad record: it is not looked at again where others have a good one. */
 static void report(const struct node *node, const struct read_unknown *unknown)
 {
-    struct peer *peer = node_peer(
-        node, unknown->in_catalog ? REGION_PLACEMENT : REGION_FIRST_DATA);
+    struct peer *peer = node_peer(node, unknown->region);
 
-    if (!peer_was_just_mended(peer))
+    if (peer != NULL && !peer_was_just_mended(peer))
         (void)peer_found_damage(peer, "a read met a bad record");
+}
+
+/* A listing goes on in the next region. */
+static void move_on(struct read_op *op, const struct key *to)
+{
+    struct slice name = key_user_part(to);
+
+    assert(name.size > KEY_NSID_SIZE);
+    op->now.name = (struct slice){op->from, name.size - KEY_NSID_SIZE};
+    memcpy(op->from, (const char *)name.data + KEY_NSID_SIZE,
+           op->now.name.size);
+    op->now.offset = 1;
+    begin(op);
+}
+
+static void ask_for_part(struct read_op *op, const struct key *key);
+
+/* The read needs the region of `key` too. */
+static void add_needed(struct read_op *op, const struct key *key)
+{
+    struct peer *peer = sound(node_peer_at(op->node, key_user_part(key)));
+
+    if (op->now.op == COMMAND_READDIR) {
+        move_on(op, key);
+    } else if (peer != NULL) {
+        add_peer(op, peer);
+        wait_for_pieces(op);
+    } else {
+        ask_for_part(op, key);
+    }
 }
 
 static void finish_run(struct read_op *op, struct read_run *run)
@@ -161,11 +263,15 @@ static void finish_run(struct read_op *op, struct read_run *run)
     if (run->result.status == ERR_CORRUPT)
         report(op->node, &run->unknown);
     if (run->op == NULL)
-        return; /* Sent to the leader with all the others. */
+        return; /* Begun anew with all the others. */
     op->run = NULL;
     op->unknown = run->unknown;
-    if (run->result.status == ERR_LOCKED)
+    if (!pieces_count(op))
+        begin_later(op);
+    else if (run->result.status == ERR_LOCKED)
         try_again(op);
+    else if (run->result.status == ERR_UNAVAILABLE)
+        add_needed(op, &run->unknown.needed);
     else
         end_op(op, run->result.status, &run->result);
 }
@@ -176,10 +282,45 @@ static void run_done(struct env_task *task)
 
     if (run->op != NULL)
         finish_run(run->op, run);
+    for (size_t i = 0; i < 2 * run->view.count; i++)
+        buf_unref(run->bounds[i]);
+    free(run->bounds);
+    free(run->parts);
     result_release(&run->result);
     command_release(&run->command);
-    buf_unref(run->names);
+    buf_unref(run->bytes);
     free(run);
+}
+
+static struct slice bytes_of(const struct buf *b)
+{
+    return (struct slice){b->data, b->size};
+}
+
+/* All pieces but region 0's. */
+static void fill_view(struct read_run *run, const struct read_op *op)
+{
+    const struct read_piece *piece;
+    size_t count = 0;
+
+    TAILQ_FOREACH (piece, &op->pieces, link)
+        count += piece->part.region != REGION_PLACEMENT;
+    run->parts = mem_zalloc((count + 1) * sizeof *run->parts);
+    run->bounds = mem_zalloc((2 * count + 1) * sizeof(struct buf *));
+    count = 0;
+    TAILQ_FOREACH (piece, &op->pieces, link) {
+        struct read_part *part = &run->parts[count];
+
+        if (piece->part.region == REGION_PLACEMENT)
+            continue;
+        run->bounds[2 * count] = buf_ref(piece->start);
+        run->bounds[2 * count + 1] = buf_ref(piece->end);
+        *part = piece->part;
+        part->range =
+            (struct range){bytes_of(piece->start), bytes_of(piece->end)};
+        count++;
+    }
+    run->view = (struct read_view){run->parts, count};
 }
 
 /* The run gets a command of its own, since the op's may go away. */
@@ -193,39 +334,89 @@ static struct read_run *run_new(struct read_op *op)
     run->task.run = run_on_apply;
     run->done_task.run = run_done;
     run->unknown = op->unknown;
-    run->names = command_encode(op->command);
-    assert(run->names != NULL);
-    rc = command_decode(&run->command,
-                        (struct slice){run->names->data, run->names->size});
+    run->bytes = command_encode(&op->now);
+    assert(run->bytes != NULL);
+    rc = command_decode(&run->command, bytes_of(run->bytes));
     assert(rc == 0);
+    fill_view(run, op);
     return run;
 }
 
-static void barrier_passed(struct read_op *op)
+/* ---- waiting ---- */
+
+static void piece_ready(struct read_op *op)
 {
-    if (--op->barriers_left > 0)
+    if (--op->pieces_left > 0)
         return;
     op->run = run_new(op);
     env_post(node_env(op->node), ENV_APPLY, &op->run->task);
 }
 
-static void placement_passed(struct barrier_wait *wait)
+static void barrier_passed(struct barrier_wait *wait)
 {
-    barrier_passed(container_of(wait, struct read_op, placement_wait));
+    piece_ready(container_of(wait, struct read_piece, wait)->op);
 }
 
-static void data_passed(struct barrier_wait *wait)
+/* Also of those that were waited for before: what is needed was learnt only
+ * after that. */
+static void wait_for_pieces(struct read_op *op)
 {
-    barrier_passed(container_of(wait, struct read_op, data_wait));
+    struct read_piece *piece;
+    struct read_piece *next;
+
+    op->pieces_left = 1; /* Ours, so that none runs before the loop is done. */
+    for (piece = TAILQ_FIRST(&op->pieces); piece != NULL; piece = next) {
+        struct barrier *barrier = node_barrier(op->node, piece->part.region);
+
+        next = TAILQ_NEXT(piece, link);
+        if (piece->part.is_elsewhere)
+            continue;
+        op->pieces_left++;
+        piece->wait.done = barrier_passed;
+        barrier_wait(barrier, &piece->wait);
+    }
+    piece_ready(op);
 }
 
-static void wait_at_barriers(struct read_op *op)
+static void part_told(struct router_call *call, int status,
+                      const struct result *result, uint64_t index)
 {
-    op->barriers_left = 2;
-    op->placement_wait.done = placement_passed;
-    op->data_wait.done = data_passed;
-    barrier_wait(node_barrier(op->node, REGION_PLACEMENT), &op->placement_wait);
-    barrier_wait(node_barrier(op->node, REGION_FIRST_DATA), &op->data_wait);
+    struct read_piece *piece = container_of(call, struct read_piece, call);
+    struct read_op *op = piece->op;
+
+    (void)index;
+    if (result == NULL || status != 0) {
+        /* Gone, or the directory is: the whole read will see. */
+        begin_later(op);
+        return;
+    }
+    piece->part.attr = result->attr;
+    piece->end = buf_copy(result->data.data, result->data.size);
+    if (pieces_count(op))
+        wait_for_pieces(op);
+    else
+        begin_later(op);
+}
+
+static void ask_for_part(struct read_op *op, const struct key *key)
+{
+    struct read_piece *piece = add_piece(op, UINT64_MAX);
+    struct slice user_key = key_user_part(key);
+    const uint8_t *bytes = user_key.data;
+
+    piece->part.is_elsewhere = true;
+    piece->start = buf_copy(user_key.data, user_key.size);
+    memcpy(piece->name, bytes + KEY_NSID_SIZE, user_key.size - KEY_NSID_SIZE);
+    piece->question = (struct command){
+        .op = COMMAND_PART,
+        .dir = be64_get(bytes),
+        .name = {piece->name, user_key.size - KEY_NSID_SIZE},
+    };
+    piece->call.kind = CALL_READ;
+    router_to_place(&piece->call, piece->question.dir, piece->question.name);
+    piece->call.deadline_ns = op->deadline_ns;
+    piece->call.done = part_told;
+    router_call(node_router(op->node), &piece->call, &piece->question);
 }
 
 /* ---- at the leader ---- */
@@ -249,46 +440,63 @@ static void answered(struct router_call *call, int status,
 
 static void ask_leader(struct read_op *op)
 {
-    struct command command = *op->command;
+    struct key key = read_first_key(&op->now);
 
+    leave(op);
     op->call.kind = CALL_READ;
-    op->call.region = REGION_FIRST_DATA;
+    if (command_is_of_catalog(&op->now))
+        router_to_region(&op->call, REGION_PLACEMENT);
+    else
+        router_to_key(&op->call, &key);
     op->call.deadline_ns = op->deadline_ns;
     op->call.done = answered;
-    router_call(node_router(op->node), &op->call, &command);
+    router_call(node_router(op->node), &op->call, &op->now);
 }
 
-/* What has begun here is forgotten, and done there. */
-static void leave_for_leader(struct reader *reader)
+/* What has begun here is begun anew. */
+static void begin_all(struct reader *reader)
 {
     struct read_op *op;
-    struct read_op *next;
 
-    for (op = TAILQ_FIRST(&reader->ops); op != NULL; op = next) {
-        next = TAILQ_NEXT(op, link);
-        if (op->call.active)
-            continue;
-        leave_barriers(op);
-        ask_leader(op);
-    }
+    TAILQ_FOREACH (op, &reader->ops, link)
+        if (!op->call.active)
+            begin_later(op);
 }
 
-void reader_on_replica_gone(struct reader *reader, uint64_t region)
+void reader_on_replica_gone(struct reader *reader)
 {
-    if (region == REGION_FIRST_DATA)
-        leave_for_leader(reader);
+    begin_all(reader);
 }
 
 void reader_on_damage(struct reader *reader)
 {
-    leave_for_leader(reader);
+    begin_all(reader);
 }
 
 /* ---- start ---- */
 
+/* With what this node has and knows now. */
+static void begin(struct read_op *op)
+{
+    struct peer *placement = sound(node_peer(op->node, REGION_PLACEMENT));
+    struct peer *first = sound(first_peer(op));
+
+    leave(op);
+    if (placement != NULL && first != NULL) {
+        add_peer(op, placement);
+        if (first != placement)
+            add_peer(op, first);
+        wait_for_pieces(op);
+    } else if (op->only_here) {
+        end_op(op, ERR_NO_QUORUM, NULL);
+    } else {
+        ask_leader(op);
+    }
+}
+
 static void pause_over(struct env_timer *timer)
 {
-    wait_at_barriers(container_of(timer, struct read_op, pause));
+    begin(container_of(timer, struct read_op, pause));
 }
 
 static void deadline_passed(struct env_timer *timer)
@@ -312,96 +520,13 @@ void reader_start(struct reader *reader, struct read_op *op)
     op->active = true;
     op->attempts = 0;
     op->run = NULL;
+    op->now = *op->command;
+    op->now.held = NULL; /* The caller's. */
     op->unknown = (struct read_unknown){.count = 0};
     op->pause = (struct env_timer){.fire = pause_over};
     op->call.active = false;
-    op->placement_wait = op->data_wait = (struct barrier_wait){0};
+    TAILQ_INIT(&op->pieces);
     TAILQ_INSERT_TAIL(&reader->ops, op, link);
     arm_deadline(op);
-    if (may_read_here(op->node))
-        wait_at_barriers(op);
-    else
-        ask_leader(op);
-}
-
-/* ---- at once ---- */
-
-/* The replicas whose state a read at once is about. */
-struct here {
-    const struct peer *placement;
-    const struct peer *data;
-    uint64_t now_ns;
-};
-
-static bool leases_hold(const struct here *here)
-{
-    return peer_lease_holds(here->placement, here->now_ns) &&
-           peer_lease_holds(here->data, here->now_ns);
-}
-
-static struct read_moment moment_of(const struct here *here)
-{
-    return (struct read_moment){peer_moment(here->placement),
-                                peer_moment(here->data)};
-}
-
-/* Reads, or remembers. The leases are checked before this and after it. */
-static int read_now(struct node *node, const struct here *here,
-                    const struct command *command, struct read_unknown *unknown,
-                    struct result *ret)
-{
-    struct read_memo *memo = node_reader(node)->memo;
-    struct read_moment moment = moment_of(here);
-    int status;
-
-    if (read_memo_find(memo, command, moment, ret))
-        return ret->status;
-    status = read_execute(node_env(node)->state, command, unknown, ret);
-    if ((status == 0 || status == ERR_NOT_FOUND) && leases_hold(here) &&
-        read_moment_equal(moment, moment_of(here)))
-        read_memo_keep(memo, command, moment, ret);
-    return status;
-}
-
-static bool try_here(struct node *node, const struct command *command,
-                     struct result *ret)
-{
-    struct range range;
-    struct here here = {
-        .placement = hosted_placement(node_hosted(node)),
-        .data = hosted_find(node_hosted(node), (struct slice){NULL, 0}, &range),
-    };
-    struct read_unknown unknown = {.count = 0};
-
-    if (here.placement == NULL || here.data == NULL)
-        return false;
-    for (int i = 0; i < TRY_ATTEMPTS; i++) {
-        struct result result = {0};
-        int status;
-
-        here.now_ns = env_mono_ns(node_env(node));
-        if (!leases_hold(&here))
-            return false;
-        status = read_now(node, &here, command, &unknown, &result);
-        if (status != ERR_LOCKED && status != ERR_CORRUPT &&
-            leases_hold(&here)) {
-            *ret = result;
-            return true;
-        }
-        result_release(&result);
-        if (status == ERR_CORRUPT)
-            return false; /* The worker deals with it. */
-    }
-    return false;
-}
-
-bool reader_try(struct node *node, const struct command *command,
-                struct result *ret)
-{
-    bool done;
-
-    hosted_enter(node_hosted(node));
-    done = try_here(node, command, ret);
-    hosted_leave(node_hosted(node));
-    return done;
+    begin(op);
 }

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Linearizable reads: waits at the barriers of the data region and of region
- * 0, then reads this node's own state/ (read.h). A node that has no replica of
- * the data region, or a damaged one of either region, has the read done at the
- * leader, content in the answer.
+/* Linearizable reads: waits at the barriers of region 0 and of the data regions
+ * that the read is about, then reads this node's own state/ (read.h). A node
+ * that has no replica of the first of them, or a damaged one, has the read done
+ * at its leader, content in the answer; of further ones, which only a directory
+ * can have, it asks their leaders for their part.
+ *
+ * A region may split while its barrier is waited for, or behind it. So the
+ * read counts only if the regions still have the same versions when it comes
+ * back: by then this node would know of whatever it has applied before.
  *
  * Belongs to ENV_WORKER, except for reader_try(). */
 
@@ -16,11 +21,14 @@
 #include "engine/read.h"
 #include "engine/router.h"
 
+struct read_memo;
+struct read_piece;
 struct read_run;
 
 struct read_op {
     const struct command *command; /* public: in; kept until done */
     uint64_t deadline_ns;          /* monotonic */
+    bool only_here; /* another node has asked: it is not passed on */
     /* `result` is the callback's to read, not to keep; what it wants to keep
      * of result->data_buf it takes a reference of. Errors: the command's own,
      * ERR_NO_QUORUM, ERR_CANCELED. */
@@ -28,10 +36,11 @@ struct read_op {
 
     struct node *node; /* private from here on */
     bool active;
-    unsigned barriers_left;
+    struct command now; /* what is to be executed: a READDIR moves on */
+    char from[NAME_SIZE_MAX];
+    TAILQ_HEAD(, read_piece) pieces;
+    unsigned pieces_left; /* to be waited for */
     unsigned attempts;
-    struct barrier_wait placement_wait;
-    struct barrier_wait data_wait;
     struct router_call call;
     struct env_timer pause;
     struct env_timer deadline;
@@ -45,8 +54,8 @@ void reader_free(struct reader *reader); /* Takes NULL; none may run. */
 /* Ends all reads with ERR_CANCELED. */
 void reader_stop(struct reader *reader);
 
-/* A replica on this node must not be read any more: reads under way go to the
- * leader. */
+/* A replica on this node must not be read any more: reads under way are begun
+ * anew, and go to its leader. */
 void reader_on_damage(struct reader *reader);
 
 /* `done` may be called before this returns. */
@@ -54,9 +63,11 @@ void reader_start(struct reader *reader, struct read_op *op);
 /* Ends it without calling `done`; an inactive one is ignored. */
 void reader_cancel(struct reader *reader, struct read_op *op);
 
-/* A replica on this node is going away: what waits there is read at the
- * leader instead. */
-void reader_on_replica_gone(struct reader *reader, uint64_t region);
+/* A replica on this node is going away: what waits there is begun anew. */
+void reader_on_replica_gone(struct reader *reader);
+
+/* What reader_try() remembers. */
+struct read_memo *reader_memo(struct reader *reader);
 
 /* Reads right now if this node holds the leases that allow it. True: `*ret` is
  * the result, with its status, to be released by the caller. Any thread. */

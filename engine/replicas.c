@@ -229,7 +229,7 @@ static void stop_peer(struct replica *replica,
     hosted_remove(replica->replicas->hosted, peer);
     replica->peer = NULL;
     replica->stopped = peer;
-    reader_on_replica_gone(node_reader(node), replica->region);
+    reader_on_replica_gone(node_reader(node));
     barrier_free(replica->barrier);
     replica->barrier = NULL;
     peer_stop(peer);

@@ -4,8 +4,10 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/flow.h"
+#include "engine/routes.h"
 #include "engine/serve.h"
 
 enum {
@@ -24,6 +26,7 @@ struct router {
     uint64_t sequence_last;
     uint64_t ticket_last;
     struct serve *serve;
+    struct routes *routes;
 };
 
 struct router *router_new(struct node *node)
@@ -33,6 +36,7 @@ struct router *router_new(struct node *node)
     router->node = node;
     router->env = node_env(node);
     router->serve = serve_new(node);
+    router->routes = routes_new(node);
     /* An answer to a call of an earlier boot must not fit one of this boot. */
     router->ticket_last = node_config(node)->identity.boot << 32;
     TAILQ_INIT(&router->holds);
@@ -45,12 +49,18 @@ void router_free(struct router *router)
         return;
     assert(router->calls == NULL);
     serve_free(router->serve);
+    routes_free(router->routes);
     free(router);
 }
 
 size_t router_waiting(const struct router *router)
 {
     return HASH_CNT(by_ticket, router->calls);
+}
+
+struct routes *router_routes(struct router *router)
+{
+    return router->routes;
 }
 
 bool router_same_call(uint64_t a, uint64_t b)
@@ -109,15 +119,27 @@ static void end_call(struct router_call *call, int status,
     call->done(call, status, result, index);
 }
 
+static void retry(struct router_call *call, bool in_log, uint64_t hint);
+
+/* A copy that was applied to a region of another version has done nothing, and
+ * neither did or will an earlier one: its result would be remembered. */
+static bool has_missed(const struct router_call *call, int status)
+{
+    return status == ERR_EPOCH && call->kind == CALL_PROPOSE &&
+           !call->names_more;
+}
+
 static void end_with_bytes(struct router_call *call, const struct buf *bytes)
 {
     struct result result = {0};
     int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
 
-    if (rc == 0)
-        end_call(call, result.status, &result, 0);
-    else
+    if (rc != 0)
         end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
+    else if (has_missed(call, result.status))
+        retry(call, false, 0);
+    else
+        end_call(call, result.status, &result, 0);
     result_release(&result);
 }
 
@@ -164,6 +186,7 @@ static void abandon(struct router_call *call)
     if (call->target != 0)
         call->maybe_applied = true;
     call->target = 0;
+    call->turn++;
 }
 
 static void on_timer(struct env_timer *timer)
@@ -191,6 +214,19 @@ static uint64_t known_leader(const struct router_call *call)
     return call->hint;
 }
 
+/* The nodes that may have a replica. */
+static size_t find_nodes(const struct router_call *call,
+                         uint64_t nodes[NODES_MAX])
+{
+    struct route route;
+
+    if (!routes_find_region(node_router(call->node)->routes, call->region,
+                            &route))
+        return node_region_nodes(call->node, call->region, nodes);
+    memcpy(nodes, route.nodes, route.node_count * sizeof *nodes);
+    return route.node_count;
+}
+
 /* Without a known leader all nodes are asked in turn. */
 static uint64_t choose_target(struct router_call *call)
 {
@@ -202,7 +238,7 @@ static uint64_t choose_target(struct router_call *call)
         return leader;
     if (node_peer(call->node, call->region) != NULL)
         return 0; /* It will know when there is one. */
-    count = node_region_nodes(call->node, call->region, nodes);
+    count = find_nodes(call, nodes);
     return count == 0 ? 0 : nodes[call->turn++ % count];
 }
 
@@ -216,7 +252,6 @@ struct local_attempt {
 
 static void on_proposed(struct proposal *proposal, int status, bool in_log,
                         struct buf *result);
-static void retry(struct router_call *call, bool in_log, uint64_t hint);
 
 static void propose_here(struct router_call *call)
 {
@@ -265,10 +300,42 @@ static void attempt_there(struct router_call *call)
     buf_unref(bytes);
 }
 
+/* Which region it goes to this time. False: that is not known yet. */
+static bool find_region(struct router_call *call)
+{
+    struct router *router = node_router(call->node);
+    struct slice user_key = key_user_part(&call->place);
+    struct route route;
+    struct buf *command;
+
+    if (!routes_find(router->routes, user_key, &route)) {
+        routes_ask(router->routes, user_key);
+        return false;
+    }
+    if (route.region != call->region)
+        call->turn = 0;
+    call->region = route.region;
+    if (call->hint == 0 && call->turn == 0)
+        call->hint = route.leader_node;
+    if (call->kind != CALL_PROPOSE)
+        return true;
+    command = command_for_version(call->command, route.version);
+    if (command == NULL)
+        return false; /* Perhaps there is memory later. */
+    buf_unref(call->command);
+    call->command = command;
+    return true;
+}
+
 static void attempt(struct router_call *call)
 {
-    uint64_t target = choose_target(call);
+    uint64_t target;
 
+    if (call->place.size > 0 && !find_region(call)) {
+        arm(call, RETRY_MS);
+        return;
+    }
+    target = choose_target(call);
     call->hint = 0;
     if (target == node_id(call->node) &&
         (!has_effect(call) || node_peer(call->node, call->region) == NULL))
@@ -300,6 +367,7 @@ static void retry(struct router_call *call, bool in_log, uint64_t hint)
         return;
     }
     call->hint = hint;
+    call->turn += hint == 0;
     if (hint != 0 && hint != node_id(call->node))
         attempt(call);
     else
@@ -343,6 +411,29 @@ static void identify(struct router *router, struct router_call *call,
     command->lowest = TAILQ_FIRST(&router->holds)->sequence;
     command->stamp = node_stamp(router->node);
     command->now_ns = (int64_t)env_wall_ns(router->env);
+    /* Which one is seen at each attempt: command_for_version(). */
+    command->region_version = call->place.size > 0 ? 1 : 0;
+}
+
+void router_to_region(struct router_call *call, uint64_t region)
+{
+    call->region = region;
+    call->place.size = 0;
+    call->names_more = false;
+}
+
+void router_to_key(struct router_call *call, const struct key *user_key)
+{
+    call->region = UINT64_MAX;
+    call->place = *user_key;
+    call->names_more = false;
+}
+
+void router_to_place(struct router_call *call, uint64_t dir, struct slice name)
+{
+    struct key key = key_user('d', dir, name);
+
+    router_to_key(call, &key);
 }
 
 void router_call(struct router *router, struct router_call *call,
@@ -353,6 +444,7 @@ void router_call(struct router *router, struct router_call *call,
     call->attempt = 0;
     call->target = call->hint = 0;
     call->maybe_applied = false;
+    call->turn = 0;
     call->grows = command != NULL && command_grows(command);
     call->hold.sequence = 0;
     call->active = true;
@@ -390,16 +482,49 @@ void router_stop(struct router *router)
 
 /* ---- what comes in ---- */
 
+void router_on_locate(struct router *router, uint64_t from,
+                      const struct env_packet *packet)
+{
+    routes_on_locate(router->routes, from, packet);
+}
+
+void router_on_located(struct router *router, const struct env_packet *packet)
+{
+    struct router_call *call;
+    struct router_call *next;
+
+    if (!routes_on_located(router->routes, packet))
+        return;
+    HASH_ITER (by_ticket, router->calls, call, next)
+        if (call->place.size > 0 && call->target == 0)
+            arm(call, 0);
+}
+
 void router_on_call(struct router *router, uint64_t from,
                     const struct env_packet *packet)
 {
     serve_call(router->serve, from, packet);
 }
 
+/* The region is not what it was thought to be. */
+static void learn(struct router *router, const struct env_packet *packet)
+{
+    struct located located;
+
+    if (packet->payload_count != 1 ||
+        located_decode(&located, (struct slice){packet->payloads[0]->data,
+                                                packet->payloads[0]->size}) !=
+            0)
+        return;
+    (void)routes_learn(router->routes, &located.region, located.leader_node);
+    located_release(&located);
+}
+
 static void on_refusal(struct router_call *call,
                        const struct call_return *answer)
 {
-    if (answer->status == ERR_NOT_LEADER || answer->status == ERR_DROPPED)
+    if (answer->status == ERR_NOT_LEADER || answer->status == ERR_DROPPED ||
+        answer->status == ERR_EPOCH)
         retry(call, answer->proposed, answer->leader_node);
     else
         /* Refused now says nothing about an earlier attempt. */
@@ -422,6 +547,8 @@ void router_on_return(struct router *router, const struct env_packet *packet)
     if (answer.status != 0 &&
         answer.ticket % ATTEMPTS != call->attempt % ATTEMPTS)
         return; /* An earlier one: nothing is known of the one under way. */
+    if (answer.status == ERR_EPOCH)
+        learn(router, packet);
     if (answer.status != 0)
         on_refusal(call, &answer);
     else if (call->kind == CALL_READ_INDEX)

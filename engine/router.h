@@ -7,7 +7,9 @@
  * A proposed command has an identity: {node, boot, sequence}. All
  * attempts carry the same one, so however many arrive, it takes effect once.
  * Every command also says which sequences this node still waits for; that is
- * what `struct router_hold` keeps.
+ * what `struct router_hold` keeps. It names the version of the region that it
+ * was sent to: a copy that is applied after the region has split or merged
+ * does nothing, and the next attempt goes where its place is then.
  *
  * What a call ends with: the command's own status; or ERR_NO_QUORUM: surely
  * not applied; ERR_UNKNOWN_OUTCOME: some leader may have it in its log;
@@ -24,6 +26,7 @@
 
 #include "engine/command.h"
 #include "engine/control.h"
+#include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/wire.h"
 
@@ -34,9 +37,15 @@ struct router_hold {
     TAILQ_ENTRY(router_hold) link; /* private */
 };
 
+struct routes;
+
 struct router_call {
     enum call_kind kind; /* public: in */
-    uint64_t region;
+    uint64_t region;     /* while `place` is not empty: the one that has it */
+    struct key place;    /* a user key with a class; size 0: `region` counts */
+    /* What is proposed names more than `place`: it ends with ERR_EPOCH, which
+     * says that it took no effect, when these lie in several regions. */
+    bool names_more;
     uint64_t deadline_ns; /* monotonic; 0 never */
     /* `result` is NULL unless the command was answered; borrowed. `index` is
      * that of a CALL_READ_INDEX. */
@@ -64,6 +73,11 @@ void router_free(struct router *router); /* Takes NULL; nothing may run. */
 /* Ends all calls with ERR_CANCELED. */
 void router_stop(struct router *router);
 
+/* Where a call is to go, before it is started. */
+void router_to_region(struct router_call *call, uint64_t region);
+void router_to_place(struct router_call *call, uint64_t dir, struct slice name);
+void router_to_key(struct router_call *call, const struct key *user_key);
+
 /* Starts a call; `command` is NULL for CALL_READ_INDEX. Identity and stamp are
  * filled in for CALL_PROPOSE. `done` may be called before this returns. */
 void router_call(struct router *router, struct router_call *call,
@@ -84,6 +98,13 @@ bool router_has_room(const struct router *router);
  * as many results may have to be remembered for this node. */
 uint64_t router_held_span(const struct router *router);
 
+/* Which region has what, as far as is known. */
+struct routes *router_routes(struct router *router);
+
+/* Packets WIRE_LOCATE and WIRE_LOCATED: see routes.h. */
+void router_on_locate(struct router *router, uint64_t from,
+                      const struct env_packet *packet);
+void router_on_located(struct router *router, const struct env_packet *packet);
 /* Packets WIRE_CALL and WIRE_RETURN. */
 void router_on_call(struct router *router, uint64_t from,
                     const struct env_packet *packet);

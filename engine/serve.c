@@ -109,8 +109,22 @@ static uint64_t other_leader(const struct served *served)
     return leader == node_id(node) && !peer_is_serving(peer) ? 0 : leader;
 }
 
+/* What the region is now, for who had an older notion of it. */
+static struct buf *describe(const struct served *served)
+{
+    const struct peer *peer = node_peer(served->serve->node, served->region);
+
+    return peer == NULL ? NULL
+                        : located_encode(&(struct located){
+                              .region = *peer_region(peer),
+                              .leader_node = peer_leader_node(peer),
+                          });
+}
+
 static void refuse(struct served *served, int status, bool in_log)
 {
+    struct buf *payload = status == ERR_EPOCH ? describe(served) : NULL;
+
     answer(served,
            &(struct call_return){
                .ticket = served->ticket,
@@ -118,7 +132,8 @@ static void refuse(struct served *served, int status, bool in_log)
                .leader_node = other_leader(served),
                .proposed = in_log,
            },
-           NULL);
+           payload);
+    buf_unref(payload);
 }
 
 static void on_proposed(struct proposal *proposal, int status, bool in_log,
@@ -195,6 +210,7 @@ static void serve_read(struct served *served)
     }
     TAILQ_INSERT_TAIL(&served->serve->reads, served, link);
     served->read.command = &served->command;
+    served->read.only_here = true;
     served->read.deadline_ns =
         env_mono_ns(node_env(node)) + (uint64_t)SERVED_READ_MS * 1000000;
     served->read.done = on_read;

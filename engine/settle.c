@@ -43,7 +43,7 @@ void settle_cancel(struct settle *settle)
     settle->active = false;
 }
 
-static void propose(struct settle *settle, uint64_t region, enum command_op op,
+static void propose(struct settle *settle, enum command_op op,
                     void (*done)(struct router_call *call, int status,
                                  const struct result *result, uint64_t index))
 {
@@ -51,7 +51,10 @@ static void propose(struct settle *settle, uint64_t region, enum command_op op,
         .op = op, .txn = settle->txn, .commit = settle->commit};
 
     settle->call.kind = CALL_PROPOSE;
-    settle->call.region = region;
+    if (op == COMMAND_TXN_RESOLVE)
+        router_to_place(&settle->call, settle->txn.dir, settle->txn.name);
+    else
+        router_to_region(&settle->call, REGION_PLACEMENT);
     settle->call.deadline_ns = settle->deadline_ns;
     settle->call.done = done;
     router_call(node_router(settle->node), &settle->call, &command);
@@ -76,13 +79,13 @@ static void resolved(struct router_call *call, int status,
     if (status != 0)
         end(settle, status);
     else
-        propose(settle, REGION_PLACEMENT, COMMAND_TXN_FORGET, forgotten);
+        propose(settle, COMMAND_TXN_FORGET, forgotten);
 }
 
 static void resolve(struct settle *settle, bool commit)
 {
     settle->commit = commit;
-    propose(settle, REGION_FIRST_DATA, COMMAND_TXN_RESOLVE, resolved);
+    propose(settle, COMMAND_TXN_RESOLVE, resolved);
 }
 
 static void aborted(struct router_call *call, int status,
@@ -108,7 +111,7 @@ static void undecided(struct settle *settle)
     uint64_t pause_ms = UINT64_C(1) << settle->rounds;
 
     if (env_mono_ns(env) - settle->since_ns >= patience_ns) {
-        propose(settle, REGION_PLACEMENT, COMMAND_TXN_ABORT, aborted);
+        propose(settle, COMMAND_TXN_ABORT, aborted);
         return;
     }
     if (pause_ms < PAUSE_MS_MAX)

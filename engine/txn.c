@@ -129,8 +129,7 @@ typedef void call_done(struct router_call *call, int status,
 
 static void prepare(struct txn *txn);
 
-static void propose(struct txn *txn, uint64_t region, enum command_op op,
-                    call_done *done)
+static void propose(struct txn *txn, enum command_op op, call_done *done)
 {
     struct command command = txn->command;
     const struct identity *identity = &node_config(txn->txns->node)->identity;
@@ -149,7 +148,10 @@ static void propose(struct txn *txn, uint64_t region, enum command_op op,
     memcpy(command.changes, txn->changes, sizeof txn->changes);
     command.change_count = op == COMMAND_TXN_DECIDE ? txn->change_count : 0;
     txn->call.kind = CALL_PROPOSE;
-    txn->call.region = region;
+    if (op == COMMAND_TXN_DECIDE || op == COMMAND_TXN_FORGET)
+        router_to_region(&txn->call, REGION_PLACEMENT);
+    else
+        router_to_place(&txn->call, command.dir, command.name);
     txn->call.deadline_ns = txn->deadline_ns;
     txn->call.done = done;
     router_call(node_router(txn->txns->node), &txn->call, &command);
@@ -209,7 +211,7 @@ static void resolved(struct router_call *call, int status,
     else if (txn->again)
         start_again(txn);
     else
-        propose(txn, REGION_PLACEMENT, COMMAND_TXN_FORGET, forgotten);
+        propose(txn, COMMAND_TXN_FORGET, forgotten);
 }
 
 static void resolve(struct txn *txn, bool commit)
@@ -220,7 +222,7 @@ static void resolve(struct txn *txn, bool commit)
     if (!txn->again)
         txn->deadline_ns = env_mono_ns(node_env(node)) +
                            node_config(node)->op_timeout_ms * 1000000;
-    propose(txn, REGION_FIRST_DATA, COMMAND_TXN_RESOLVE, resolved);
+    propose(txn, COMMAND_TXN_RESOLVE, resolved);
 }
 
 static void decided(struct router_call *call, int status,
@@ -279,7 +281,7 @@ static void prepared(struct router_call *call, int status,
         fail(txn, status); /* Or a rename to itself: done already. */
     } else {
         keep_changes(txn, result);
-        propose(txn, REGION_PLACEMENT, COMMAND_TXN_DECIDE, decided);
+        propose(txn, COMMAND_TXN_DECIDE, decided);
     }
 }
 
@@ -290,7 +292,7 @@ static void prepare(struct txn *txn)
     if (now_ns >= txn->deadline_ns)
         fail(txn, ERR_BUSY);
     else
-        propose(txn, REGION_FIRST_DATA, COMMAND_TXN_PREPARE, prepared);
+        propose(txn, COMMAND_TXN_PREPARE, prepared);
 }
 
 /* ---- namespace ids ---- */
@@ -341,7 +343,7 @@ static void lease_ids(struct txns *txns)
     struct node *node = txns->node;
 
     txns->lease_call.kind = CALL_PROPOSE;
-    txns->lease_call.region = REGION_PLACEMENT;
+    router_to_region(&txns->lease_call, REGION_PLACEMENT);
     txns->lease_call.deadline_ns = env_mono_ns(node_env(node)) +
                                    node_config(node)->op_timeout_ms * 1000000;
     txns->lease_call.done = ids_leased;

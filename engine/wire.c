@@ -248,6 +248,72 @@ int peer_note_decode(struct peer_note *ret, struct slice bytes)
     return 0;
 }
 
+/* ---- Routes ---- */
+
+struct buf *locate_encode(const struct locate *locate)
+{
+    Grove__Locate message = GROVE__LOCATE__INIT;
+
+    message.user_key = codec_bytes(locate->user_key);
+    return wire_pack(&message.base);
+}
+
+int locate_decode(struct locate *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Locate *message;
+    int rc = wire_unpack(&m, &grove__locate__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    *ret = (struct locate){codec_slice(message->user_key), m.held};
+    return 0;
+}
+
+void locate_release(struct locate *locate)
+{
+    codec_free(locate->held);
+    *locate = (struct locate){0};
+}
+
+struct buf *located_encode(const struct located *located)
+{
+    Grove__Located message = GROVE__LOCATED__INIT;
+    struct pb_region region;
+
+    message.region = region_to_pb(&region, &located->region);
+    message.leader_node = located->leader_node;
+    return wire_pack(&message.base);
+}
+
+int located_decode(struct located *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Located *message;
+    struct located located = {.leader_node = 0};
+    int rc = wire_unpack(&m, &grove__located__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    if (message->region == NULL ||
+        !region_from_pb(&located.region, message->region)) {
+        codec_free(m.held);
+        return ERR_PROTOCOL;
+    }
+    located.leader_node = message->leader_node;
+    located.region.held = m.held;
+    *ret = located;
+    return 0;
+}
+
+void located_release(struct located *located)
+{
+    region_release(&located->region);
+    *located = (struct located){.leader_node = 0};
+}
+
 /* ---- Founding --------------------------------------------------------- */
 
 struct buf *boot_encode(const struct boot *boot)

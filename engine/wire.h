@@ -25,7 +25,8 @@ enum { WIRE_HEADER_SIZE_MAX = 1024 * 1024 };
 enum wire_type {
     WIRE_RAFT = 1,           /* raft_batch; payloads: the entries' data */
     WIRE_CALL = 2,           /* call; payload: a command, or none */
-    WIRE_RETURN = 3,         /* call_return; payload: a result, or none */
+    WIRE_RETURN = 3,         /* call_return; payload: a result, or located,
+                              * or none */
     WIRE_STATUS = 4,         /* node_status */
     WIRE_BOOT = 5,           /* boot */
     WIRE_SNAPSHOT_BEGIN = 6, /* snapshot_begin, on the bulk channel */
@@ -34,7 +35,9 @@ enum wire_type {
     WIRE_PEER_QUERY = 9,     /* peer_note: is this peer still in its region? */
     WIRE_PEER_GONE = 10,     /* peer_note: no, and never again */
     WIRE_JOIN = 12,          /* join_request */
-    WIRE_JOINED = 13         /* join_answer */
+    WIRE_JOINED = 13,        /* join_answer */
+    WIRE_LOCATE = 14,        /* locate: which region has this key? */
+    WIRE_LOCATED = 15        /* located */
 };
 
 /* Raft messages of any regions to one node. The message's entries share their
@@ -100,6 +103,27 @@ struct peer_note {
 
 struct buf *peer_note_encode(const struct peer_note *note);
 int peer_note_decode(struct peer_note *ret, struct slice bytes);
+
+/* See routes.h. The key is borrowed from `held` or by who encodes. */
+struct locate {
+    struct slice user_key;
+
+    void *held; /* private */
+};
+
+struct buf *locate_encode(const struct locate *locate);
+int locate_decode(struct locate *ret, struct slice bytes);
+void locate_release(struct locate *locate);
+
+/* Also the payload of a call_return that is ERR_EPOCH. */
+struct located {
+    struct region region;
+    uint64_t leader_node; /* 0 when not known */
+};
+
+struct buf *located_encode(const struct located *located);
+int located_decode(struct located *ret, struct slice bytes);
+void located_release(struct located *located);
 
 enum { STATUS_REGIONS_MAX = 64, VERSION_TEXT_SIZE = 32 };
 

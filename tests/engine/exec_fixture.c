@@ -96,7 +96,7 @@ int run_read(struct exec_fixture *f, const struct command *command)
 
     result_release(&f->result);
     f->result = (struct result){0};
-    rc = read_execute(f->state, command, &f->unknown, &f->result);
+    rc = read_execute(f->state, NULL, command, &f->unknown, &f->result);
     assert_int_equal(f->result.status, rc);
     return rc;
 }

@@ -81,6 +81,32 @@ static struct buf *recode_note(struct slice bytes, size_t payload_count)
                                                  : NULL;
 }
 
+static struct buf *recode_locate(struct slice bytes, size_t payload_count)
+{
+    struct locate packet;
+    struct buf *b;
+
+    (void)payload_count;
+    if (locate_decode(&packet, bytes) != 0)
+        return NULL;
+    b = locate_encode(&packet);
+    locate_release(&packet);
+    return b;
+}
+
+static struct buf *recode_located(struct slice bytes, size_t payload_count)
+{
+    struct located packet;
+    struct buf *b;
+
+    (void)payload_count;
+    if (located_decode(&packet, bytes) != 0)
+        return NULL;
+    b = located_encode(&packet);
+    located_release(&packet);
+    return b;
+}
+
 static struct buf *recode_begin(struct slice bytes, size_t payload_count)
 {
     struct snapshot_begin packet;
@@ -142,9 +168,9 @@ static struct buf *recode_batch(struct slice bytes, size_t payload_count)
 }
 
 static recoder *const recoders[] = {
-    recode_batch, recode_call,  recode_return, recode_status,
-    recode_boot,  recode_begin, recode_chunk,  recode_ack,
-    recode_note,  recode_join,  recode_joined,
+    recode_batch,   recode_call,  recode_return, recode_status, recode_boot,
+    recode_begin,   recode_chunk, recode_ack,    recode_note,   recode_locate,
+    recode_located, recode_join,  recode_joined,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

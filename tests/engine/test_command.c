@@ -285,7 +285,7 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
     for (unsigned op = 0; op < 300; op++) {
         bool known = op <= COMMAND_VERIFY || op == COMMAND_NODE_JOIN ||
                      op == COMMAND_NODE_STATE ||
-                     (op >= COMMAND_LOOKUP && op <= COMMAND_DECISION) ||
+                     (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,

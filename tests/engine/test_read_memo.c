@@ -10,7 +10,7 @@
 #include "engine/keys.h"
 #include "engine/read_memo.h"
 
-static const struct read_moment now = {7, 8};
+static const struct read_moment now = {7, 1, 8};
 
 static struct command lookup(uint64_t dir, const char *name)
 {
@@ -57,8 +57,9 @@ static void test_a_result_is_gone_when_anything_was_applied(void **state)
 
     (void)state;
     read_memo_keep(memo, &command, now, &result);
-    assert_false(finds(memo, &command, (struct read_moment){8, 8}, 0));
-    assert_false(finds(memo, &command, (struct read_moment){7, 9}, 0));
+    assert_false(finds(memo, &command, (struct read_moment){8, 1, 8}, 0));
+    assert_false(finds(memo, &command, (struct read_moment){7, 1, 9}, 0));
+    assert_false(finds(memo, &command, (struct read_moment){7, 2, 8}, 0));
     read_memo_free(memo);
 }
 

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/hosted.h"
+#include "engine/read_memo.h"
+#include "engine/reader.h"
+
+enum { ATTEMPTS = 5, PARTS_MAX = 3 };
+
+/* The replicas whose state a read at once is about. */
+struct here {
+    const struct hosted *hosted;
+    const struct peer *placement;
+    const struct peer *data[PARTS_MAX];
+    struct read_part parts[PARTS_MAX];
+    size_t count;
+    uint64_t now_ns;
+};
+
+static bool leases_hold(const struct here *here)
+{
+    for (size_t i = 0; i < here->count; i++)
+        if (!peer_lease_holds(here->data[i], here->now_ns))
+            return false;
+    return peer_lease_holds(here->placement, here->now_ns);
+}
+
+/* False: it is not here, or there are too many. */
+static bool add_here(struct here *here, const struct key *key)
+{
+    struct read_part *part = &here->parts[here->count];
+    const struct peer *peer;
+
+    if (here->count == PARTS_MAX)
+        return false;
+    peer = hosted_find(here->hosted, key_user_part(key), &part->range);
+    if (peer == NULL)
+        return false;
+    part->region = peer_region_id(peer);
+    here->data[here->count++] = peer;
+    return true;
+}
+
+static struct read_moment moment_of(const struct here *here)
+{
+    struct read_moment moment = {.placement = peer_moment(here->placement)};
+
+    if (here->count > 0) {
+        moment.region = here->parts[0].region;
+        moment.data = peer_moment(here->data[0]);
+    }
+    return moment;
+}
+
+/* Reads, or remembers. The leases are checked before this and after it. */
+static int read_now(struct node *node, const struct here *here,
+                    const struct command *command, struct read_unknown *unknown,
+                    struct result *ret)
+{
+    struct read_memo *memo = reader_memo(node_reader(node));
+    struct read_moment moment = moment_of(here);
+    struct read_view view = {here->parts, here->count};
+    int status;
+
+    if (read_memo_find(memo, command, moment, ret))
+        return ret->status;
+    status = read_execute(node_env(node)->state, &view, command, unknown, ret);
+    if ((status == 0 || status == ERR_NOT_FOUND) && here->count <= 1 &&
+        leases_hold(here) && read_moment_equal(moment, moment_of(here)))
+        read_memo_keep(memo, command, moment, ret);
+    return status;
+}
+
+static bool try_here(struct node *node, struct here *here,
+                     const struct command *command, struct result *ret)
+{
+    struct read_unknown unknown = {.count = 0};
+
+    for (int i = 0; i < ATTEMPTS; i++) {
+        struct result result = {0};
+        int status;
+
+        here->now_ns = env_mono_ns(node_env(node));
+        if (!leases_hold(here))
+            return false;
+        status = read_now(node, here, command, &unknown, &result);
+        if (status != ERR_LOCKED && status != ERR_CORRUPT &&
+            status != ERR_UNAVAILABLE && leases_hold(here)) {
+            *ret = result;
+            return true;
+        }
+        result_release(&result);
+        if (status == ERR_CORRUPT)
+            return false; /* The worker deals with it. */
+        if (status == ERR_UNAVAILABLE && (command->op == COMMAND_READDIR ||
+                                          !add_here(here, &unknown.needed)))
+            return false;
+    }
+    return false;
+}
+
+/* While `hosted` is entered. */
+static bool find_and_try(struct node *node, const struct command *command,
+                         struct result *ret)
+{
+    struct here here = {.hosted = node_hosted(node)};
+    struct key key = read_first_key(command);
+
+    here.placement = hosted_placement(here.hosted);
+    if (here.placement == NULL ||
+        (!command_is_of_catalog(command) && !add_here(&here, &key)))
+        return false;
+    return try_here(node, &here, command, ret);
+}
+
+bool reader_try(struct node *node, const struct command *command,
+                struct result *ret)
+{
+    bool done;
+
+    hosted_enter(node_hosted(node));
+    done = find_and_try(node, command, ret);
+    hosted_leave(node_hosted(node));
+    return done;
+}
