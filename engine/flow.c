@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/control.h"
 #include "engine/keys.h"
@@ -232,6 +233,12 @@ static void read_locally(struct flow *flow)
         result.status =
             read_catalog(node_env(flow->flows->node)->state,
                          nsid_of_ino(flow->command.ino), &result.attr);
+    if (node_peer(flow->flows->node, REGION_PLACEMENT) == NULL) {
+        /* It has joined just now. */
+        result.attr =
+            (struct attr){.ino = flow->command.ino, .mode = S_IFDIR | 0755};
+        result.status = 0;
+    }
     end(flow, result.status == 0 ? 0 : ERR_NO_QUORUM, &result);
     result_release(&result);
 }

@@ -426,6 +426,7 @@ int join_ask(const struct join_list *list, const struct address *advertise,
 {
     const struct timespec pause = {.tv_nsec = (long)PAUSE_MS * 1000000};
     uint64_t until_ms = now_ms() + wait_ms;
+    struct err last = ERR_INIT;
     int rc = check_address(advertise, e);
 
     if (rc != 0)
@@ -435,9 +436,12 @@ int join_ask(const struct join_list *list, const struct address *advertise,
             rc = ask_one(&list->member[i], advertise, until_ms, identity, e);
             if (is_final(rc))
                 return rc;
+            if (now_ms() < until_ms || last.text[0] == '\0')
+                last = *e; /* Not of a conversation that was cut short. */
         }
         (void)nanosleep(&pause, NULL); /* Or less, no matter. */
     } while (now_ms() < until_ms);
+    *e = last;
     return err_prefix(e, ERR_NO_QUORUM,
                       "no member has let this node in within %" PRIu64 " s",
                       wait_ms / 1000);
