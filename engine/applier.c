@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 #include "engine/exec.h"
+#include "engine/founding.h"
 #include "engine/keys.h"
 #include "engine/region_state.h"
 #include "engine/results.h"
+#include "engine/snapshot.h"
 
 struct applier {
     struct env *env;
@@ -266,6 +268,117 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
 
     applier->corrupt = false;
     (void)answer_only(ERR_CORRUPT, ret_result);
+    return finish(applier, entry, applier->marker.version);
+}
+
+/* ---- a split ---- */
+
+static void put_bytes(struct applier *applier, struct key key,
+                      struct buf *bytes)
+{
+    kv_batch_put(applier->batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+/* The first entry of a new region comes behind a position that no log without
+ * this state can have: see founding.h. */
+static void put_first_marker(struct applier *applier, uint64_t region)
+{
+    struct marker marker = {.index = FOUNDING_INDEX,
+                            .term = FOUNDING_TERM,
+                            .version = applier->marker.version};
+    struct key key = key_marker(region);
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    kv_batch_put(applier->batch, key_slice(&key),
+                 (struct slice){bytes, marker_encode(&marker, bytes)});
+}
+
+/* A namespace that the split cuts in two has a part on either side. The count
+ * stays on the left: key_namespace(). */
+static int cut_namespace(struct applier *applier,
+                         const struct range_split *split)
+{
+    struct key key = key_namespace(split->dir, applier->region.start);
+    struct namespace_record record = {0};
+    struct kv_value value = {0};
+    int rc;
+
+    if (split->name.size == 0)
+        return 0;
+    rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = namespace_decode(&record, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc != 0)
+        return rc;
+    record.entry_count = 0;
+    put_bytes(applier, key_user('n', split->dir, split->name),
+              namespace_encode(&record));
+    namespace_release(&record);
+    return 0;
+}
+
+static int make_right(struct applier *applier, const struct range_split *split)
+{
+    uint64_t id = split->right.id;
+    int rc = cut_namespace(applier, split);
+
+    if (rc == 0)
+        rc = results_copy(applier->env->state, applier->region_id, id,
+                          applier->batch);
+    if (rc != 0)
+        return rc;
+    put_bytes(applier, key_region(id), region_encode(&split->right));
+    put_first_marker(applier, id);
+    return 0;
+}
+
+static void drop_right(struct applier *applier, const struct range_split *split)
+{
+    struct key_range ranges[SNAPSHOT_RANGES_MAX];
+    size_t count = snapshot_ranges(&split->right, ranges);
+
+    for (size_t i = 0; i < count; i++)
+        kv_batch_delete_range(applier->batch, key_slice(&ranges[i].begin),
+                              key_slice(&ranges[i].end));
+}
+
+static int fill_split(struct applier *applier, const struct range_split *split)
+{
+    int rc = 0;
+
+    if (split->right_here == SPLIT_KEEP)
+        rc = make_right(applier, split);
+    else if (split->right_here == SPLIT_DROP)
+        drop_right(applier, split);
+    if (rc == 0)
+        put_bytes(applier, key_region(applier->region_id),
+                  region_encode(&split->left));
+    return rc;
+}
+
+int applier_split(struct applier *applier, const struct raft_entry *entry,
+                  const struct range_split *split, int status,
+                  struct buf **ret_result)
+{
+    int rc;
+
+    if (applier->corrupt)
+        return ERR_CORRUPT;
+    if (split != NULL) {
+        rc = fill_split(applier, split);
+        if (rc != 0) {
+            kv_batch_clear(applier->batch);
+            applier->corrupt = rc == ERR_CORRUPT || rc == ERR_VERSION;
+            return applier->corrupt ? ERR_CORRUPT : fail(applier, entry, rc);
+        }
+        region_release(&applier->region);
+        applier->region = region_copy(&split->left);
+    }
+    (void)answer_only(status, ret_result);
     return finish(applier, entry, applier->marker.version);
 }
 

@@ -17,6 +17,7 @@
 
 #include "engine/command.h"
 #include "engine/env.h"
+#include "engine/range_change.h"
 #include "engine/record.h"
 #include "raft/raft.h"
 
@@ -58,6 +59,13 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
 int applier_apply_region(struct applier *applier,
                          const struct raft_entry *entry,
                          const struct buf *region);
+
+/* Applies the entry of a split; NULL: one that has no effect, for `status`.
+ * The new region begins with the data that is there, with all that is
+ * remembered of senders, and behind (FOUNDING_INDEX, FOUNDING_TERM). */
+int applier_split(struct applier *applier, const struct raft_entry *entry,
+                  const struct range_split *split, int status,
+                  struct buf **ret_result);
 
 /* Reads everything anew after state/ was replaced by a snapshot. */
 int applier_reload(struct applier *applier);

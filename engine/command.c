@@ -168,6 +168,8 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->subject = from->subject;
     to->node_state = from->node_state;
     to->region_version = from->region_version;
+    to->region_conf_ver = from->region_conf_ver;
+    to->new_region = from->new_region;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -198,7 +200,7 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_VERIFY || op == COMMAND_NODE_JOIN ||
+    return op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK;
@@ -228,6 +230,8 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .subject = from->subject,
         .node_state = (enum node_state)from->node_state,
         .region_version = from->region_version,
+        .region_conf_ver = from->region_conf_ver,
+        .new_region = from->new_region,
     };
 }
 

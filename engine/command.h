@@ -47,6 +47,10 @@ enum command_op {
     /* In any region, from its leader: see check.h. They change nothing. */
     COMMAND_CHECK = 18,  /* each replica hashes its state behind this entry */
     COMMAND_VERIFY = 19, /* takes `verdict` */
+    COMMAND_LEASE_REGION_IDS = 20, /* region 0: `size` of them → first_id */
+    /* At (dir, name): what is behind that is `new_region` from here on. For the
+     * epoch region_version and region_conf_ver. See range_change.h. */
+    COMMAND_SPLIT = 21,
     /* Nodes, in region 0: see exec_node.c. */
     COMMAND_NODE_JOIN = 28, /* `token`, `address` → first_id, the node's id */
     COMMAND_NODE_STATE = 29, /* node `subject` gets `node_state` */
@@ -123,6 +127,8 @@ struct command {
     uint64_t lowest; /* the sender waits for no sequence below */
     /* Of the region's epoch: at another one nothing is done. 0: at any. */
     uint64_t region_version;
+    uint64_t region_conf_ver; /* SPLIT */
+    uint64_t new_region;
     uint64_t stamp; /* HLC of the accepting node */
     int64_t now_ns; /* its wall clock */
     unsigned flags; /* enum request_flags */

@@ -32,6 +32,7 @@ static exec_function *const functions[] = {
     [COMMAND_DIR_SETXATTR] = exec_dir_setxattr,
     [COMMAND_DIR_REMOVEXATTR] = exec_dir_removexattr,
     [COMMAND_LEASE_IDS] = exec_lease_ids,
+    [COMMAND_LEASE_REGION_IDS] = exec_lease_region_ids,
     [COMMAND_NODE_UPDATE] = exec_node_update,
     [COMMAND_CHECK] = change_nothing,
     [COMMAND_VERIFY] = change_nothing,
@@ -168,11 +169,6 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change)
 
     if (rc != 0)
         return rc;
-    if (count_change < 0 &&
-        record.entry_count < (uint64_t)(-(int64_t)count_change)) {
-        namespace_release(&record);
-        return ERR_CORRUPT;
-    }
     record.entry_count += (uint64_t)(int64_t)count_change;
     record.mtime_ns = exec_now(x, record.mtime_ns);
     record.ctime_ns = exec_now(x, record.ctime_ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c and exec_catalog.c share.
+ * exec_txn.c, exec_catalog.c and exec_node.c share.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
  * random, so that every replica comes to the same. (2) Reads see the state
@@ -51,6 +51,7 @@ int exec_dir_setattr(struct exec *x);
 int exec_dir_setxattr(struct exec *x);
 int exec_dir_removexattr(struct exec *x);
 int exec_lease_ids(struct exec *x);
+int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);
 int exec_node_join(struct exec *x);
 int exec_node_state(struct exec *x);

@@ -246,9 +246,8 @@ int exec_dir_removexattr(struct exec *x)
 
 /* ---- ids ---- */
 
-int exec_lease_ids(struct exec *x)
+static int lease_ids(struct exec *x, struct key key)
 {
-    struct key key = key_id_allocator();
     struct kv_value value = {0};
     uint8_t bytes[8];
     uint64_t next;
@@ -268,4 +267,14 @@ int exec_lease_ids(struct exec *x)
     kv_batch_put(x->batch, key_slice(&key),
                  (struct slice){bytes, sizeof bytes});
     return 0;
+}
+
+int exec_lease_ids(struct exec *x)
+{
+    return lease_ids(x, key_id_allocator());
+}
+
+int exec_lease_region_ids(struct exec *x)
+{
+    return lease_ids(x, key_region_id_allocator());
 }

@@ -186,6 +186,14 @@ static int64_t founding_time_ns(const struct identity *identity)
     return (int64_t)(token >> TOKEN_TIME_SHIFT) * 1000000;
 }
 
+static void put_next_id(struct kv_batch *state, struct key key, uint64_t next)
+{
+    uint8_t bytes[8];
+
+    be64_put(bytes, next);
+    kv_batch_put(state, key_slice(&key), (struct slice){bytes, sizeof bytes});
+}
+
 static void put_catalog(struct kv_batch *state, const struct founders *founders,
                         int64_t now_ns)
 {
@@ -198,13 +206,10 @@ static void put_catalog(struct kv_batch *state, const struct founders *founders,
                  .ctime_ns = now_ns,
                  .version = 1},
     };
-    uint8_t next_nsid[8];
-    struct key key = key_id_allocator();
 
     put(state, key_directory(NSID_ROOT), directory_encode(&root));
-    be64_put(next_nsid, FIRST_NSID);
-    kv_batch_put(state, key_slice(&key),
-                 (struct slice){next_nsid, sizeof next_nsid});
+    put_next_id(state, key_id_allocator(), FIRST_NSID);
+    put_next_id(state, key_region_id_allocator(), REGION_FIRST_DATA + 1);
     for (size_t i = 0; i < founders->count; i++) {
         struct node_record node = {.id = founders->founder[i].id,
                                    .state = NODE_UP,

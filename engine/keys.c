@@ -130,6 +130,11 @@ struct key key_id_allocator(void)
     return numbered("ci", NULL, 0);
 }
 
+struct key key_region_id_allocator(void)
+{
+    return numbered("cr", NULL, 0);
+}
+
 struct key key_node(uint64_t node_id)
 {
     return numbered("cn", &node_id, 1);

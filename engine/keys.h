@@ -7,8 +7,9 @@
  * state/ everything has a class byte in front:
  *
  *   'c' 'd' nsid                 a directory of the catalog
- *   'c' 'i'                      id allocators
+ *   'c' 'i'                      the next namespace id
  *   'c' 'n' node                 a node
+ *   'c' 'r'                      the next region id
  *   'c' 't' node boot sequence   a decision about a transaction
  *   'd' user key                 an entry
  *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
@@ -81,6 +82,7 @@ struct key key_namespace(uint64_t nsid, struct slice start);
 
 struct key key_directory(uint64_t nsid);
 struct key key_id_allocator(void);
+struct key key_region_id_allocator(void);
 struct key key_node(uint64_t node_id);
 struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence);
 struct key key_sender(uint64_t region, uint64_t node);

@@ -448,6 +448,18 @@ bool node_is_erasing(const struct node *node)
     return replicas_are_erasing(node->replicas);
 }
 
+enum split_side node_on_split(struct node *node, struct peer *peer,
+                              const struct region *right)
+{
+    return replicas_on_split(node->replicas, peer, right);
+}
+
+void node_on_split_applied(struct node *node, uint64_t region, bool kept,
+                           bool campaign)
+{
+    replicas_on_split_applied(node->replicas, region, kept, campaign);
+}
+
 void node_on_peer_restored(struct node *node, struct peer *peer)
 {
     replicas_on_restored(node->replicas, peer);

@@ -33,6 +33,7 @@
 #include "engine/engine.h"
 #include "engine/env.h"
 #include "engine/peer.h"
+#include "engine/range_change.h"
 #include "engine/record.h"
 
 /* Region ids that exist from the start. */
@@ -112,6 +113,10 @@ struct hosted *node_hosted(const struct node *node);
 /* Whether some replica is being removed from this node's stores. */
 bool node_is_erasing(const struct node *node);
 /* See replicas.h. */
+enum split_side node_on_split(struct node *node, struct peer *peer,
+                              const struct region *right);
+void node_on_split_applied(struct node *node, uint64_t region, bool kept,
+                           bool campaign);
 void node_on_peer_restored(struct node *node, struct peer *peer);
 void node_on_peer_removed(struct node *node, struct peer *peer);
 struct barrier *node_barrier(const struct node *node, uint64_t region);

@@ -70,7 +70,8 @@ static void nothing_to_do(void *context)
 }
 
 /* A snapshot was ingested, and the crash came before the log was reset: the
- * marker lies outside of the log, or where the log has something else. */
+ * marker lies outside of the log, or where the log has something else. Or a
+ * split has just made the region, whose log is empty but for votes. */
 static void repair_log(struct peer *peer)
 {
     const struct marker *marker = applier_marker(peer->applier);
@@ -81,10 +82,12 @@ static void repair_log(struct peer *peer)
 
     if (rc == 0 && term == marker->term)
         return;
-    log_line(LOG_WARN, "store",
-             "region=%" PRIu64 " the log is reset to the applied index=%" PRIu64
-             " term=%" PRIu64,
-             peer->region_id, marker->index, marker->term);
+    if (region_log_last_index(peer->log) > 0)
+        log_line(LOG_WARN, "store",
+                 "region=%" PRIu64
+                 " the log is reset to the applied index=%" PRIu64
+                 " term=%" PRIu64,
+                 peer->region_id, marker->index, marker->term);
     change = log_change_new(peer->log);
     log_change_reset(change, marker->index, marker->term);
     if (state.term < marker->term) {
@@ -96,7 +99,8 @@ static void repair_log(struct peer *peer)
     log_change_submit(change, nothing_to_do, NULL);
 }
 
-static int start_raft(struct peer *peer)
+/* `fresh`: it has never answered anybody, so no leader relies on it. */
+static int start_raft(struct peer *peer, bool fresh)
 {
     bool alone =
         peer->region.voter_count == 1 && peer->region.voters[0] == peer->id;
@@ -104,7 +108,7 @@ static int start_raft(struct peer *peer)
         .id = peer->id,
         .election_ticks = ELECTION_TICKS,
         .heartbeat_ticks = HEARTBEAT_TICKS,
-        .silent_ticks = alone ? 0 : ELECTION_TICKS,
+        .silent_ticks = alone || fresh ? 0 : ELECTION_TICKS,
         .pre_vote = true,
         .check_quorum = true,
         .step_down_on_removal = true,
@@ -160,13 +164,18 @@ static struct peer *peer_new(struct node *node, uint64_t region)
 /* Everything but the applier is there to be read. */
 static int open_log(struct peer *peer)
 {
+    bool fresh;
     int rc = region_log_open(&peer->log, peer->env, peer->region_id);
 
     if (rc != 0)
         return rc;
+    /* Whatever it had answered it would have made durable before. */
+    fresh = region_log_hard_state(peer->log)->term == 0;
+    if (!peer_is_initialised(peer) && region_log_last_index(peer->log) > 0)
+        peer_has_lost_state(peer);
     if (!peer->damaged)
         repair_log(peer);
-    return start_raft(peer);
+    return start_raft(peer, fresh);
 }
 
 int peer_open(struct peer **ret, struct node *node, uint64_t region,

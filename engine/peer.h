@@ -113,6 +113,13 @@ void peer_stop_waiting(struct peer *peer, struct applied_waiter *waiter);
  * peer_change_check() says. */
 int peer_propose_change(struct peer *peer, const struct peer_change *change);
 
+/* Proposes a COMMAND_SPLIT, on the leader; `proposal` as for peer_propose().
+ * Errors, and then `done` is not called: ERR_NOT_LEADER, and what
+ * region_split_check() says. */
+int peer_propose_split(struct peer *peer, struct proposal *proposal);
+/* Tries to get a leader for the region now, by leading it. */
+void peer_campaign(struct peer *peer);
+
 /* Hands leadership to the peer on another node. False: not the leader, or no
  * voter there. */
 bool peer_transfer(struct peer *peer, uint64_t node_id);

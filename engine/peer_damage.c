@@ -155,6 +155,12 @@ int peer_load_state(struct peer *peer)
     return rc;
 }
 
+void peer_has_lost_state(struct peer *peer)
+{
+    peer->damaged = true;
+    peer->damaged_ns = (int64_t)env_wall_ns(peer->env);
+}
+
 /* Of a damaged replica nothing is known but its log. */
 uint64_t peer_applied_at_start(const struct peer *peer)
 {

@@ -119,6 +119,19 @@ struct buf *peer_change_members(struct peer *peer,
 /* Something was applied: ends the peer if that has removed it. */
 void peer_look_whether_removed(struct peer *peer);
 
+/* peer_split.c. A split's entry is about to be applied; the descriptor follows
+ * it from here on. */
+struct peer_split;
+struct peer_split *peer_start_split(struct peer *peer,
+                                    const struct raft_entry *entry);
+/* On ENV_APPLY; errors as applier_apply(). */
+int peer_apply_split(struct peer *peer, const struct peer_split *split,
+                     const struct raft_entry *entry, struct buf **ret_result);
+/* It was applied, or met a damaged record. Frees `split`; the peer may be
+ * closed. */
+void peer_finish_split(struct peer *peer, struct peer_split *split,
+                       bool applied);
+
 /* peer_snapshot.c: Raft accepted the snapshot that is being restored. */
 void peer_start_install(struct peer *peer, struct raft_ready *ready);
 bool peer_install_blocks_apply(const struct peer *peer);
@@ -130,6 +143,10 @@ bool peer_has_other_voter(const struct peer *peer);
 /* Descriptor and applier from state/, or the mark in log/ that says that state/
  * cannot be used. ERR_NOT_FOUND: no such region; ERR_CORRUPT, ERR_IO. */
 int peer_load_state(struct peer *peer);
+/* There is a log without state: a split had made it, and a crash came before
+ * that was durable, and now the split will not be applied here again, because a
+ * snapshot took its place. What the log has promised stays promised. */
+void peer_has_lost_state(struct peer *peer);
 /* After that, with the log. */
 uint64_t peer_applied_at_start(const struct peer *peer);
 enum peer_state peer_state(const struct peer *peer);

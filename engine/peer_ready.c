@@ -249,7 +249,7 @@ static void persist(struct peer *peer, struct raft_ready *ready)
 
 /* ---- applying ---- */
 
-/* Normal entries, or one membership entry alone. */
+/* Normal entries, or one alone that changes the region itself. */
 struct apply_batch {
     struct env_task task;      /* to ENV_APPLY */
     struct env_task done_task; /* and back */
@@ -260,6 +260,7 @@ struct apply_batch {
     bool only_replica;
     uint64_t corrupt_index; /* of the entry that met a damaged record, or 0 */
     struct buf *region;     /* of a membership entry that changes something */
+    struct peer_split *split;
 };
 
 /* Answers whoever proposed the entry, and whoever lost his place to it. */
@@ -310,6 +311,8 @@ static void apply_done(struct env_task *task)
     struct peer *peer = batch->peer;
 
     peer->apply_pending--;
+    if (batch->split != NULL)
+        peer_finish_split(peer, batch->split, batch->corrupt_index == 0);
     if (!peer->closed) {
         if (batch->corrupt_index == 0)
             batch_applied(peer, batch);
@@ -335,7 +338,11 @@ static int apply_entry(struct apply_batch *batch, size_t at)
 
     if (entry->type != RAFT_ENTRY_NORMAL)
         return applier_apply_region(applier, entry, batch->region);
-    rc = applier_apply(applier, entry, &batch->results[at]);
+    if (batch->split != NULL)
+        rc = peer_apply_split(batch->peer, batch->split, entry,
+                              &batch->results[at]);
+    else
+        rc = applier_apply(applier, entry, &batch->results[at]);
     if (rc == ERR_CORRUPT && batch->only_replica)
         rc = applier_skip(applier, entry, &batch->results[at]);
     if (rc == 0 && !batch->want_results) {
@@ -361,6 +368,18 @@ static void apply_run(struct env_task *task)
         env_post(batch->peer->env, ENV_WORKER, &batch->done_task);
 }
 
+static bool is_split(const struct raft_entry *entry)
+{
+    return entry->type == RAFT_ENTRY_NORMAL && entry->data != NULL &&
+           command_peek_op(entry->data) == COMMAND_SPLIT;
+}
+
+/* Does not change the region itself. */
+static bool is_plain(const struct raft_entry *entry)
+{
+    return entry->type == RAFT_ENTRY_NORMAL && !is_split(entry);
+}
+
 /* Takes over the entries. */
 static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
 {
@@ -376,13 +395,10 @@ static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
     batch->only_replica = !peer_has_other_voter(peer);
     if (batch->entries.item[0].type != RAFT_ENTRY_NORMAL)
         batch->region = peer_change_members(peer, &batch->entries.item[0]);
+    else if (is_split(&batch->entries.item[0]))
+        batch->split = peer_start_split(peer, &batch->entries.item[0]);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);
-}
-
-static bool is_normal(const struct raft_entry *entry)
-{
-    return entry->type == RAFT_ENTRY_NORMAL;
 }
 
 /* How many of the entries from `first` on make one batch. */
@@ -390,8 +406,8 @@ static size_t batch_length(const struct raft_entries *entries, size_t first)
 {
     size_t end = first + 1;
 
-    while (is_normal(&entries->item[first]) && end < entries->count &&
-           is_normal(&entries->item[end]))
+    while (is_plain(&entries->item[first]) && end < entries->count &&
+           is_plain(&entries->item[end]))
         end++;
     return end - first;
 }

@@ -468,6 +468,17 @@ void reader_on_replica_gone(struct reader *reader)
     begin_all(reader);
 }
 
+void reader_on_replica_new(struct reader *reader)
+{
+    struct read_op *op;
+
+    TAILQ_FOREACH (op, &reader->ops, link)
+        if (op->call.active) {
+            router_cancel(node_router(op->node), &op->call);
+            begin_later(op);
+        }
+}
+
 void reader_on_damage(struct reader *reader)
 {
     begin_all(reader);

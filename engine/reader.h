@@ -58,6 +58,9 @@ void reader_stop(struct reader *reader);
  * anew, and go to its leader. */
 void reader_on_damage(struct reader *reader);
 
+/* A replica on this node has come: what is asked of others may be read here. */
+void reader_on_replica_new(struct reader *reader);
+
 /* `done` may be called before this returns. */
 void reader_start(struct reader *reader, struct read_op *op);
 /* Ends it without calling `done`; an inactive one is ignored. */

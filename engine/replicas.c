@@ -21,6 +21,10 @@ struct replica {
     struct peer *peer;       /* NULL: none */
     struct barrier *barrier; /* NULL: it has no state yet */
 
+    /* A split is bringing it: until then no other peer is made. */
+    enum { NO_SPLIT, SPLIT_UNDER_WAY, SPLIT_APPLIED } split;
+    unsigned campaigns; /* to be tried, until it has a leader */
+
     bool erasing;         /* until then no other peer is made */
     struct peer *stopped; /* waits until it has settled; NULL: none */
     struct region erased;
@@ -118,7 +122,8 @@ static void drop_if_empty(struct replica *replica)
     struct replicas *replicas = replica->replicas;
     size_t at = count_below(replicas, replica->region);
 
-    if (replica->peer != NULL || replica->erasing)
+    if (replica->peer != NULL || replica->erasing || replica->stopped != NULL ||
+        replica->split != NO_SPLIT)
         return;
     replicas->count--;
     memmove(&replicas->items[at], &replicas->items[at + 1],
@@ -235,13 +240,108 @@ static void stop_peer(struct replica *replica,
     peer_stop(peer);
 }
 
+/* ---- splitting ---- */
+
+enum { CAMPAIGNS = 20 /* the others may not have come that far */ };
+
+/* What a peer without state has said, it said for the one that is made now: its
+ * log holds the votes. */
+static void stop_waiting_peer(struct replica *replica)
+{
+    if (replica->peer == NULL)
+        return;
+    assert(!has_state(replica));
+    peer_stop(replica->peer);
+    replica->stopped = replica->peer;
+    replica->peer = NULL;
+}
+
+static enum split_side side_of(struct replica *replica, uint64_t peer_id_new)
+{
+    struct tombstone tombstone = {0};
+
+    if (has_state(replica))
+        return SPLIT_LEAVE;
+    if (replica->erasing ||
+        (replica->peer != NULL && peer_id(replica->peer) > peer_id_new))
+        return SPLIT_DROP;
+    (void)tombstone_read(node_env(replica->replicas->node), replica->region,
+                         &tombstone); /* None: as it is. */
+    return tombstone.peer >= peer_id_new ? SPLIT_DROP : SPLIT_KEEP;
+}
+
+enum split_side replicas_on_split(struct replicas *replicas, struct peer *peer,
+                                  const struct region *right)
+{
+    struct replica *replica = obtain(replicas, right->id);
+    const struct region_peer *self =
+        region_find_node(right, node_id(replicas->node));
+    enum split_side side =
+        self == NULL ? SPLIT_DROP : side_of(replica, self->id);
+
+    hosted_put(replicas->hosted, peer);
+    if (side == SPLIT_KEEP) {
+        stop_waiting_peer(replica);
+        replica->split = SPLIT_UNDER_WAY;
+    }
+    drop_if_empty(replica);
+    return side;
+}
+
+static void open_split(struct replica *replica)
+{
+    struct err e = ERR_INIT;
+    struct node *node = replica->replicas->node;
+    int rc;
+
+    if (replica->split != SPLIT_APPLIED || replica->stopped != NULL)
+        return;
+    replica->split = NO_SPLIT;
+    rc = peer_open(&replica->peer, node, replica->region, &e);
+    if (rc != 0) {
+        env_fatal(node_env(node), e.text);
+        return;
+    }
+    publish(replica);
+    reader_on_replica_new(node_reader(node));
+    if (replica->campaigns > 0)
+        peer_campaign(replica->peer);
+}
+
+void replicas_on_split_applied(struct replicas *replicas, uint64_t region,
+                               bool kept, bool campaign)
+{
+    struct replica *replica = find(replicas, region);
+
+    if (replica == NULL || replica->split != SPLIT_UNDER_WAY)
+        return;
+    replica->split = kept ? SPLIT_APPLIED : NO_SPLIT;
+    replica->campaigns = campaign ? CAMPAIGNS : 0;
+    open_split(replica);
+    drop_if_empty(replica);
+}
+
+static void campaign_again(struct replica *replica)
+{
+    if (replica->campaigns == 0 || replica->peer == NULL)
+        return;
+    replica->campaigns--;
+    if (peer_leader_node(replica->peer) != 0)
+        replica->campaigns = 0;
+    else
+        peer_campaign(replica->peer);
+}
+
 static void look_whether_settled(struct replica *replica)
 {
     if (replica->stopped == NULL || !peer_has_settled(replica->stopped))
         return;
     peer_close(replica->stopped);
     replica->stopped = NULL;
-    erase_start(&replica->erase);
+    if (replica->erasing)
+        erase_start(&replica->erase);
+    else
+        open_split(replica);
 }
 
 void replicas_on_removed(struct replicas *replicas, struct peer *peer)
@@ -517,9 +617,9 @@ void replicas_on_message(struct replicas *replicas, uint64_t from_node,
     struct replica *replica = obtain(replicas, envelope->region);
     const struct raft_message *message = &envelope->message;
 
-    if (replica->erasing)
+    if (replica->erasing || replica->split != NO_SPLIT)
         return;
-    if (replica->peer == NULL)
+    if (replica->peer == NULL && replica->stopped == NULL)
         on_first_message(replica, from_node, message);
     if (replica->peer == NULL) {
         drop_if_empty(replica);
@@ -547,6 +647,7 @@ void replicas_tick(struct replicas *replicas)
         struct replica *replica = replicas->items[i];
 
         look_whether_settled(replica);
+        campaign_again(replica);
         if (replica->peer != NULL)
             peer_tick(replica->peer);
     }

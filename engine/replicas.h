@@ -59,6 +59,15 @@ void replicas_on_query(struct replicas *replicas, uint64_t from_node,
 void replicas_on_gone(struct replicas *replicas,
                       const struct env_packet *packet);
 
+/* A split of `peer` into what it is now and `right` is about to be applied:
+ * what comes of `right` here. It has no replica until that is done. */
+enum split_side replicas_on_split(struct replicas *replicas, struct peer *peer,
+                                  const struct region *right);
+/* It was applied. `kept`: its state is there, and it is opened; `campaign`: it
+ * is to be led from here. */
+void replicas_on_split_applied(struct replicas *replicas, uint64_t region,
+                               bool kept, bool campaign);
+
 /* A peer has got its first state. */
 void replicas_on_restored(struct replicas *replicas, struct peer *peer);
 /* A peer has applied its own removal. */

@@ -247,3 +247,33 @@ void results_add(struct results *results, const struct command *command,
     kv_batch_put(batch, key_slice(&key),
                  (struct slice){result->data, result->size});
 }
+
+/* ---- a new region ---- */
+
+int results_copy(struct kv *state, uint64_t from_region, uint64_t to_region,
+                 struct kv_batch *batch)
+{
+    struct key begin = key_sender(from_region, 0);
+    struct key end = key_sender(from_region + 1, 0);
+    struct kv_iter *iter =
+        kv_iter_new(state, NULL, key_slice(&begin), key_slice(&end));
+    int rc = 0;
+
+    for (kv_iter_seek(iter, key_slice(&begin)); kv_iter_valid(iter);
+         kv_iter_next(iter)) {
+        struct slice from = kv_iter_key(iter);
+        struct key key = {.size = from.size};
+
+        if (from.size > sizeof key.data) {
+            rc = ERR_CORRUPT;
+            break;
+        }
+        memcpy(key.data, from.data, from.size);
+        be64_put(key.data + 1, to_region);
+        kv_batch_put(batch, key_slice(&key), kv_iter_value(iter));
+    }
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}

@@ -24,6 +24,10 @@ struct results;
 int results_open(struct results **ret, struct kv *state, uint64_t region);
 void results_free(struct results *results); /* Takes NULL. */
 
+/* Puts all that a region remembers into a batch, as what another one does. */
+int results_copy(struct kv *state, uint64_t from_region, uint64_t to_region,
+                 struct kv_batch *batch);
+
 /* Whether this command was answered already: 0 and a new reference to the
  * encoded result; ERR_NOT_FOUND: it is new; ERR_CANCELED: its sender has
  * stopped waiting for it, so it must not be executed; ERR_IO. */

@@ -122,6 +122,24 @@ struct peer *node_any_peer(const struct node *node, uint64_t region)
     return node_peer(node, region);
 }
 
+enum split_side node_on_split(struct node *node, struct peer *peer,
+                              const struct region *right)
+{
+    (void)node;
+    (void)peer;
+    (void)right;
+    return SPLIT_DROP;
+}
+
+void node_on_split_applied(struct node *node, uint64_t region, bool kept,
+                           bool campaign)
+{
+    (void)node;
+    (void)region;
+    (void)kept;
+    (void)campaign;
+}
+
 void node_on_peer_restored(struct node *node, struct peer *peer)
 {
     (void)node;
