@@ -165,8 +165,8 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->txn_kind = from->txn_kind;
     to->commit = from->commit;
     to->token = from->token;
-    to->subject = from->subject;
     to->node_state = from->node_state;
+    to->target_node = from->target_node;
     to->region_version = from->region_version;
     to->region_conf_ver = from->region_conf_ver;
     to->new_region = from->new_region;
@@ -203,7 +203,7 @@ static bool op_is_known(uint32_t op)
     return op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           op == COMMAND_START_CHECK;
+           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -227,8 +227,8 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .txn_kind = (enum txn_kind)from->txn_kind,
         .commit = from->commit != 0,
         .token = from->token,
-        .subject = from->subject,
         .node_state = (enum node_state)from->node_state,
+        .target_node = from->target_node,
         .region_version = from->region_version,
         .region_conf_ver = from->region_conf_ver,
         .new_region = from->new_region,

@@ -53,7 +53,7 @@ enum command_op {
     COMMAND_SPLIT = 21,
     /* Nodes, in region 0: see exec_node.c. */
     COMMAND_NODE_JOIN = 28, /* `token`, `address` → first_id, the node's id */
-    COMMAND_NODE_STATE = 29, /* node `subject` gets `node_state` */
+    COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state` */
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -66,7 +66,8 @@ enum command_op {
                             * attr: its count and times; data: where the
                             * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
-    COMMAND_START_CHECK = 64
+    COMMAND_START_CHECK = 64,
+    COMMAND_TRANSFER = 65, /* `target_node` is to lead: see transfer.h */
 };
 
 static inline bool command_is_on_file(enum command_op op)
@@ -151,8 +152,8 @@ struct command {
     size_t change_count;
     struct verdict verdict;
     uint64_t token;             /* of a store that joins */
-    uint64_t subject;           /* node id */
     enum node_state node_state; /* 0: none */
+    uint64_t target_node;
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */

@@ -10,8 +10,12 @@
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/router.h"
+#include "engine/status.h"
 
-enum { SHOWN_MAX = 40 }; /* of a text that is refused */
+enum {
+    SHOWN_MAX = 80, /* of a text that is refused */
+    SEEN_MS = 5
+};
 
 /* One region's part. */
 struct control_part {
@@ -72,12 +76,14 @@ static int parse_number(struct slice word, uint64_t *ret)
 }
 
 /* A region's id, or `all`. */
-static int parse_regions(const struct node *node, struct slice text,
-                         struct order *order, const char **ret_why)
+static int parse_check(struct node *node, uint64_t object, struct slice text,
+                       struct order *order, const char **ret_why)
 {
     const struct peer *peer = NULL;
     uint64_t region;
 
+    (void)object;
+    order->command.op = COMMAND_START_CHECK;
     if (slice_equal(text, slice_of("all"))) {
         while ((peer = node_next_peer(node, peer)) != NULL)
             add_region(order, peer_region_id(peer));
@@ -93,20 +99,54 @@ static int parse_regions(const struct node *node, struct slice text,
     return 0;
 }
 
-static int parse_check(const struct node *node, struct slice text,
-                       struct order *order, const char **ret_why)
+static bool is_node(struct node *node, uint64_t id)
 {
-    order->command.op = COMMAND_START_CHECK;
-    return parse_regions(node, text, order, ret_why);
+    struct key key = key_node(id);
+    struct kv_value value = {0};
+    int rc = kv_get(node_env(node)->state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
+
+/* A node's id. */
+static int parse_transfer(struct node *node, uint64_t object, struct slice text,
+                          struct order *order, const char **ret_why)
+{
+    order->command.op = COMMAND_TRANSFER;
+    *ret_why = "not a node's id";
+    if (parse_number(text, &order->command.target_node) != 0)
+        return ERR_INVALID;
+    *ret_why = "there is no such node";
+    if (!is_node(node, order->command.target_node))
+        return ERR_NOT_FOUND;
+    *ret_why = "there is no such region";
+    if (status_region_leader(node, object, NULL) != 0)
+        return ERR_NOT_FOUND;
+    add_region(order, object);
+    return 0;
+}
+
+/* This node's own view may be a little behind the new leader's. */
+static bool transfer_is_seen(struct control_op *op)
+{
+    uint64_t leader_node = 0;
+
+    return status_region_leader(op->node, op->object, &leader_node) == 0 &&
+           leader_node == op->target_node;
 }
 
 static const struct control {
     const char *name;
-    int (*parse)(const struct node *node, struct slice text,
+    bool is_of_region; /* the object is one */
+    int (*parse)(struct node *node, uint64_t object, struct slice text,
                  struct order *order, const char **ret_why);
+    /* Whether this node's tables show that it was done; NULL: they do. */
+    bool (*is_seen)(struct control_op *op);
 } controls[TABLES] = {
     /* clang-format off */
-    [TABLE_CHECK] = {"check", parse_check},
+    [TABLE_CHECK]           = {"check",    false, parse_check,    NULL},
+    [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen},
     /* clang-format on */
 };
 
@@ -118,22 +158,65 @@ static void end(struct control_op *op, int status)
     op->done(op, status);
 }
 
+static void wait_until_seen(struct env_timer *timer)
+{
+    struct control_op *op = container_of(timer, struct control_op, timer);
+    struct env *env = node_env(op->node);
+
+    if (op->control->is_seen(op))
+        end(op, 0);
+    else if (env_mono_ns(env) >= op->deadline_ns)
+        end(op, ERR_UNKNOWN_OUTCOME);
+    else
+        env_timer_start(env, timer, (uint64_t)SEEN_MS * 1000000);
+}
+
+static void all_done(struct control_op *op)
+{
+    op->timer.fire = wait_until_seen;
+    if (op->status == 0 && op->control->is_seen != NULL)
+        wait_until_seen(&op->timer);
+    else
+        end(op, op->status);
+}
+
+/* Text of a user or of another node as a part of one line. */
+static void show(struct slice text, char shown[SHOWN_MAX + 1])
+{
+    const char *bytes = text.data;
+    size_t size = text.size < SHOWN_MAX ? text.size : SHOWN_MAX;
+
+    for (size_t i = 0; i < size; i++)
+        shown[i] = bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '?';
+    shown[size] = '\0';
+}
+
+static void log_failure(struct control_op *op, uint64_t region, int status,
+                        const struct result *result)
+{
+    char why[SHOWN_MAX + 1] = "";
+
+    if (result != NULL)
+        show(result->data, why);
+    node_log_event(op->node, LOG_WARN,
+                   "region %" PRIu64 ": control file %s: %s%s%s", region,
+                   op->control->name, err_text(status),
+                   why[0] == '\0' ? "" : ": ", why);
+}
+
 /* The first failure is told, when all are through. */
 static void part_done(struct router_call *call, int status,
                       const struct result *result, uint64_t index)
 {
     struct control_op *op = container_of(call, struct control_part, call)->op;
 
-    (void)result;
     (void)index;
     if (status != 0 && op->status == 0)
         op->status = status;
     if (status != 0)
-        node_log_event(op->node, LOG_WARN,
-                       "region %" PRIu64 ": a control command failed: %s",
-                       call->region, err_text(status));
+        log_failure(op, call->region, status, result);
     if (--op->left == 0)
-        end(op, op->status);
+        all_done(op);
 }
 
 static void send_part(struct control_op *op, size_t i,
@@ -160,38 +243,42 @@ static void send_parts(struct control_op *op, const struct order *order)
     for (size_t i = 0; i < count; i++)
         send_part(op, i, order);
     if (--op->left == 0)
-        end(op, op->status);
+        all_done(op);
 }
 
-/* One line, whatever was written. */
-static void log_refusal(struct node *node, const char *name, struct slice text,
+static void log_refusal(const struct control_op *op, struct slice text,
                         const char *why)
 {
-    const char *bytes = text.data;
-    char shown[SHOWN_MAX + 1] = "";
+    char shown[SHOWN_MAX + 1];
+    char region[32] = "";
 
-    for (size_t i = 0; i < text.size && i < SHOWN_MAX; i++)
-        shown[i] = bytes[i] >= ' ' && bytes[i] <= '~' ? bytes[i] : '?';
-    node_log_event(node, LOG_WARN, "control file %s: '%s': %s", name, shown,
-                   why);
+    show(text, shown);
+    if (op->control->is_of_region)
+        (void)snprintf(region, sizeof region, "region %" PRIu64 ": ",
+                       op->object);
+    node_log_event(op->node, LOG_WARN, "%scontrol file %s: '%s': %s", region,
+                   op->control->name, shown, why);
 }
 
 void control_start(struct control_op *op, struct node *node,
-                   enum engine_table table, struct slice text)
+                   enum engine_table table, uint64_t object, struct slice text)
 {
-    const struct control *control = &controls[table];
     struct order order = {.region_count = 0};
     const char *why = "it is too long";
     int rc = ERR_INVALID;
 
-    assert(control->parse != NULL);
+    assert(controls[table].parse != NULL);
     op->node = node;
+    op->control = &controls[table];
+    op->object = object;
     op->status = 0;
     op->part_count = 0;
+    op->timer = (struct env_timer){0};
     if (text.size <= CONTROL_SIZE_MAX)
-        rc = control->parse(node, trim(text), &order, &why);
+        rc = op->control->parse(node, object, trim(text), &order, &why);
+    op->target_node = order.command.target_node;
     if (rc != 0) {
-        log_refusal(node, control->name, trim(text), why);
+        log_refusal(op, trim(text), why);
         op->done(op, rc);
     } else {
         send_parts(op, &order);
@@ -203,6 +290,8 @@ void control_cancel(struct control_op *op)
 {
     for (size_t i = 0; i < op->part_count; i++)
         router_cancel(node_router(op->node), &op->parts[i].call);
+    if (op->part_count > 0)
+        env_timer_stop(node_env(op->node), &op->timer);
     free(op->parts);
     op->parts = NULL;
     op->part_count = 0;
@@ -214,41 +303,55 @@ static void checked(struct check_wait *check, int status)
 {
     struct control_wait *wait = container_of(check, struct control_wait, check);
 
-    wait->done(wait, status);
+    wait->done(wait, status, "");
 }
 
-static void carry_out(struct peer *peer, const struct command *command,
-                      struct control_wait *wait)
+static void transferred(struct transfer *transfer, int status, const char *why)
+{
+    struct control_wait *wait =
+        container_of(transfer, struct control_wait, transfer);
+
+    wait->done(wait, status, why);
+}
+
+static void carry_out(struct node *node, struct peer *peer,
+                      const struct command *command, struct control_wait *wait)
 {
     switch (command->op) {
     case COMMAND_START_CHECK:
         wait->check.done = checked;
         check_start(peer_check(peer), &wait->check);
         return;
+    case COMMAND_TRANSFER:
+        wait->transfer.done = transferred;
+        transfer_start(&wait->transfer, node, peer_region_id(peer),
+                       command->target_node);
+        return;
     default:
-        wait->done(wait, ERR_INVALID);
+        wait->done(wait, ERR_INVALID, "");
     }
 }
 
-void control_carry_out(struct peer *peer, const struct buf *bytes,
-                       struct control_wait *wait)
+void control_carry_out(struct node *node, struct peer *peer,
+                       const struct buf *bytes, struct control_wait *wait)
 {
     struct command command = {0};
     int rc = command_decode(&command, (struct slice){bytes->data, bytes->size});
 
     if (rc == 0)
-        carry_out(peer, &command, wait);
+        carry_out(node, peer, &command, wait);
     else
-        wait->done(wait, rc);
+        wait->done(wait, rc, "");
     command_release(&command);
 }
 
 bool control_is_waiting(const struct control_wait *wait)
 {
-    return wait->check.check != NULL;
+    return wait->check.check != NULL || transfer_is_running(&wait->transfer);
 }
 
 void control_cancel_wait(struct control_wait *wait)
 {
     check_cancel(&wait->check);
+    transfer_cancel(&wait->transfer);
 }

@@ -17,41 +17,50 @@
 #define GROVEFS_ENGINE_CONTROL_H
 
 #include "engine/check.h"
+#include "engine/transfer.h"
 
 enum { CONTROL_SIZE_MAX = 4096 };
 
+struct control;
 struct control_part;
 
 /* A text on its way; embedded. */
 struct control_op {
     uint64_t deadline_ns; /* public: in */
-    /* `status` 0: done. ERR_INVALID: no such text; ERR_NOT_FOUND: what it names
-     * is not there; else what router.h says, or the leader's own errors. */
+    /* `status` 0: done, and shown by this node's own tables. ERR_INVALID: no
+     * such text; ERR_NOT_FOUND: what it names is not there; else what router.h
+     * says, or the leader's own errors. */
     void (*done)(struct control_op *op, int status);
     struct node *node; /* private from here on */
+    const struct control *control;
+    uint64_t object;
+    uint64_t target_node;
     struct control_part *parts;
     size_t part_count; /* 0: inactive */
     size_t left;
     int status;
+    struct env_timer timer; /* until it is seen here */
 };
 
 /* `done` may be called before this returns. `text` is not kept. */
 void control_start(struct control_op *op, struct node *node,
-                   enum engine_table table, struct slice text);
+                   enum engine_table table, uint64_t object, struct slice text);
 /* Ends it without calling `done`; what it has begun goes on. An inactive one is
  * ignored. */
 void control_cancel(struct control_op *op);
 
 /* Who waits for a command that a leader sees to; embedded. */
 struct control_wait {
-    /* ERR_NOT_LEADER: try elsewhere. */
-    void (*done)(struct control_wait *wait, int status);
-    struct check_wait check; /* private */
+    /* ERR_NOT_LEADER: try elsewhere. `why`, borrowed, has an error in words
+     * where there is more to say than the error does; else "". */
+    void (*done)(struct control_wait *wait, int status, const char *why);
+    struct check_wait check; /* private from here on */
+    struct transfer transfer;
 };
 
 /* `done` may be called before this returns. `bytes` is the command. */
-void control_carry_out(struct peer *peer, const struct buf *bytes,
-                       struct control_wait *wait);
+void control_carry_out(struct node *node, struct peer *peer,
+                       const struct buf *bytes, struct control_wait *wait);
 bool control_is_waiting(const struct control_wait *wait);
 /* Does not call `done`; one that does not wait is ignored. */
 void control_cancel_wait(struct control_wait *wait);

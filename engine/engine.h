@@ -90,7 +90,8 @@ enum request_kind {
                         * size → data (see dirent_next), at_end */
     REQUEST_GETXATTR,  /* ino, dir, name, xattr → data */
     REQUEST_LISTXATTR, /* ino, dir, name → data: names, each with its \0 */
-    REQUEST_RENDER,    /* table → data; answered without a majority */
+    REQUEST_RENDER,    /* table, object → data; answered without a majority.
+                        * ERR_NOT_FOUND: no such object is known here */
     /* Writes. */
     REQUEST_CREATE,      /* dir, name, mode with type, uid, gid, data
                           * (content or symlink target; may be NULL), flags
@@ -108,9 +109,10 @@ enum request_kind {
     REQUEST_SETXATTR,    /* ino, dir, name, xattr, data, flags
                           * XATTR_CREATE, XATTR_REPLACE */
     REQUEST_REMOVEXATTR, /* ino, dir, name, xattr */
-    REQUEST_CONTROL,     /* table, data: a text for a control file; comes back
-                          * when it is done. ERR_INVALID, ERR_NOT_FOUND: for
-                          * the reason in words see /.cluster/log */
+    REQUEST_CONTROL,     /* table, object, data: a text for a control file;
+                          * comes back when it is done. ERR_INVALID,
+                          * ERR_NOT_FOUND, ERR_NOT_PERMITTED: for the reason in
+                          * words see /.cluster/log */
     REQUEST_KINDS
 };
 
@@ -141,7 +143,8 @@ enum attr_set {
     SET_MTIME_NOW = 1 << 7
 };
 
-/* The generated texts of /.cluster. */
+/* The generated texts of /.cluster. Those with an object have one for each
+ * region or node; its number is the request's `object`. */
 enum engine_table {
     TABLE_VERSION,
     TABLE_HEALTH,
@@ -152,6 +155,25 @@ enum engine_table {
     TABLE_LOG,
     TABLE_METRICS,
     TABLE_CHECK, /* takes texts, too: grovefs-cluster(7) */
+    /* What there is of /.cluster/region and /.cluster/node as far as is known
+     * here: numbers in ascending order, one a line. */
+    TABLE_REGION_IDS,
+    TABLE_NODE_IDS,
+    /* Object: a region. */
+    TABLE_REGION_RANGE,
+    TABLE_REGION_LEADER,
+    TABLE_REGION_TERM,
+    TABLE_REGION_EPOCH,
+    TABLE_REGION_PEERS,
+    TABLE_REGION_LEARNERS,
+    TABLE_REGION_LAG,
+    TABLE_REGION_LOG,
+    TABLE_REGION_STATE,
+    TABLE_REGION_TRANSFER, /* takes texts */
+    /* Object: a node. */
+    TABLE_NODE_ADDRESS,
+    TABLE_NODE_STATE,
+    TABLE_NODE_STATS,
     TABLES
 };
 
@@ -161,6 +183,7 @@ struct request {
      * references of its own where it needs them longer. */
     enum request_kind kind;
     enum engine_table table;
+    uint64_t object; /* of the table; 0 for one without */
     unsigned flags;
     unsigned set_mask;
     uint64_t dir; /* namespace ids */

@@ -62,6 +62,17 @@ static void add_early(struct engine *engine, struct request *request)
 }
 
 /* Without a node there is only one thing to tell. */
+static void print_early(const struct engine *engine, enum engine_table table,
+                        FILE *out)
+{
+    if (table == TABLE_HEALTH && engine->failed != 0)
+        (void)fprintf(out, "%s\n", engine->why);
+    else if (table == TABLE_HEALTH && engine->bootstrap != NULL)
+        bootstrap_render(engine->bootstrap, out);
+    else if (table == TABLE_VERSION)
+        (void)fprintf(out, "version %s\n", GROVEFS_VERSION);
+}
+
 static void render_early(const struct engine *engine, struct request *request)
 {
     char *text = NULL;
@@ -70,12 +81,7 @@ static void render_early(const struct engine *engine, struct request *request)
 
     request->status = ERR_NO_MEMORY;
     if (out != NULL) {
-        if (request->table == TABLE_HEALTH && engine->failed != 0)
-            (void)fprintf(out, "%s\n", engine->why);
-        else if (request->table == TABLE_HEALTH && engine->bootstrap != NULL)
-            bootstrap_render(engine->bootstrap, out);
-        else if (request->table == TABLE_VERSION)
-            (void)fprintf(out, "version %s\n", GROVEFS_VERSION);
+        print_early(engine, request->table, out);
         if (fclose(out) == 0) {
             request->ret_data = buf_copy(text, size);
             request->status = 0;
@@ -83,6 +89,11 @@ static void render_early(const struct engine *engine, struct request *request)
         free(text);
     }
     request->done(request);
+}
+
+static bool has_object(const struct request *request)
+{
+    return request->table > TABLE_NODE_IDS;
 }
 
 void engine_run_submit(struct engine *engine, struct request *request)
@@ -94,6 +105,9 @@ void engine_run_submit(struct engine *engine, struct request *request)
         request->done(request);
     } else if (node != NULL) {
         flows_submit(node_flows(node), request);
+    } else if (request->kind == REQUEST_RENDER && has_object(request)) {
+        request->status = ERR_NOT_FOUND;
+        request->done(request);
     } else if (request->kind == REQUEST_RENDER) {
         render_early(engine, request);
     } else if ((request->flags & REQUEST_LOCAL_IF_ALONE) != 0) {

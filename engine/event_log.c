@@ -2,10 +2,12 @@
 
 #include "engine/event_log.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "raft/base/mem.h"
@@ -83,6 +85,17 @@ void event_log_add_rare(struct event_log *log, int64_t wall_ns,
         log_line(LOG_WARN, "node", "%s", text);
 }
 
+/* "region 1" is not in "region 12". */
+static bool has_words(const char *text, const char *words)
+{
+    const size_t size = strlen(words);
+
+    for (; (text = strstr(text, words)) != NULL; text += size)
+        if (isdigit((unsigned char)text[size]) == 0)
+            return true;
+    return false;
+}
+
 static void render_one(const struct event *event, FILE *out)
 {
     time_t seconds = (time_t)(event->wall_ns / 1000000000);
@@ -96,13 +109,30 @@ static void render_one(const struct event *event, FILE *out)
                   log_level_name(event->level), event->text);
 }
 
-void event_log_render(struct event_log *log, FILE *out)
+static void render_those(struct event_log *log, const char *words, FILE *out)
 {
     uint64_t first;
 
     (void)pthread_mutex_lock(&log->mutex);
     first = log->count > EVENTS_KEPT ? log->count - EVENTS_KEPT : 0;
-    for (uint64_t i = first; i < log->count; i++)
-        render_one(&log->events[i % EVENTS_KEPT], out);
+    for (uint64_t i = first; i < log->count; i++) {
+        const struct event *event = &log->events[i % EVENTS_KEPT];
+
+        if (words == NULL || has_words(event->text, words))
+            render_one(event, out);
+    }
     (void)pthread_mutex_unlock(&log->mutex);
+}
+
+void event_log_render(struct event_log *log, FILE *out)
+{
+    render_those(log, NULL, out);
+}
+
+void event_log_render_region(struct event_log *log, uint64_t region, FILE *out)
+{
+    char words[32];
+
+    (void)snprintf(words, sizeof words, "region %" PRIu64, region);
+    render_those(log, words, out);
 }

@@ -27,5 +27,7 @@ void event_log_add_rare(struct event_log *log, int64_t wall_ns,
 
 /* One line per event, the oldest first: time level text. */
 void event_log_render(struct event_log *log, FILE *out);
+/* Those that name the region. */
+void event_log_render_region(struct event_log *log, uint64_t region, FILE *out);
 
 #endif

@@ -169,7 +169,7 @@ int exec_node_state(struct exec *x)
 
     if (c->node_state < NODE_UP)
         return ERR_INVALID;
-    rc = get_node(x, c->subject, &node);
+    rc = get_node(x, c->target_node, &node);
     if (rc != 0 || node.state == c->node_state)
         return rc;
     if (node.state == NODE_REMOVED ||

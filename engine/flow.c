@@ -378,10 +378,12 @@ static void txn_start(struct flow *flow, enum txn_kind kind)
 
 static void render(struct flow *flow)
 {
+    const struct request *request = flow->request;
     struct result result = {0};
+    int rc = status_render(flow->flows->node, request->table, request->object,
+                           &result.data_buf);
 
-    result.data_buf = status_render(flow->flows->node, flow->request->table);
-    end(flow, result.data_buf == NULL ? ERR_NO_MEMORY : 0, &result);
+    end(flow, rc, &result);
     buf_unref(result.data_buf);
 }
 
@@ -398,6 +400,7 @@ static void control(struct flow *flow)
     flow->control.deadline_ns = flow->deadline_ns;
     flow->control.done = controlled;
     control_start(&flow->control, flow->flows->node, request->table,
+                  request->object,
                   (struct slice){request->data->data, request->data->size});
 }
 

@@ -25,7 +25,9 @@
 enum {
     TICKS_PER_SECOND = 1000 / TICK_MS,
     RETIRE_MS = 1500, /* for handing leadership over */
-    RETIRE_LOOK_MS = 50
+    RETIRE_LOOK_MS = 50,
+    FOLLOW_MS = 2000, /* after region 0 has changed its leader */
+    FOLLOW_AFTER_MANUAL_MS = 60 * 1000
 };
 
 struct node {
@@ -45,6 +47,7 @@ struct node {
     size_t link_count;
     struct env_timer tick;
     unsigned ticks;
+    uint64_t follow_ns; /* region 0's leader does not follow before */
     uint64_t stamp_last;
     bool disk_full;
     struct env_task flush_task;
@@ -123,8 +126,6 @@ void node_stop(struct node *node)
 
 /* ---- once a tick, once a second ---- */
 
-/* Path walks read both regions: they are local on the mount where both are
- * led, so region 0 follows the data region. */
 static bool is_being_drained(struct node *node, uint64_t id)
 {
     struct node_record record;
@@ -132,13 +133,17 @@ static bool is_being_drained(struct node *node, uint64_t id)
     return members_find(node, id, &record) == 0 && record.state != NODE_UP;
 }
 
+/* Path walks read both regions: they are local on the mount where both are
+ * led, so region 0 follows the data region. A new leader waits a little, as
+ * it may have been made one by hand: whoever did that is about to say so. */
 static void follow_data_leader(struct node *node)
 {
     const struct peer *data = node_peer(node, REGION_FIRST_DATA);
     struct peer *placement = node_peer(node, REGION_PLACEMENT);
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
-    if (leader == 0 || leader == node_id(node) || placement == NULL ||
+    if (env_mono_ns(node->env) < node->follow_ns || leader == 0 ||
+        leader == node_id(node) || placement == NULL ||
         !peer_is_leader(placement) || !node_link_up(node, leader) ||
         is_being_drained(node, leader))
         return;
@@ -371,6 +376,14 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
 
 /* ---- leaders ---- */
 
+static void follow_later(struct node *node, uint64_t delay_ms)
+{
+    uint64_t until_ns = env_mono_ns(node->env) + delay_ms * 1000000;
+
+    if (until_ns > node->follow_ns)
+        node->follow_ns = until_ns;
+}
+
 void node_on_leader_change(struct node *node, struct peer *peer)
 {
     uint64_t region = peer_region_id(peer);
@@ -382,9 +395,17 @@ void node_on_leader_change(struct node *node, struct peer *peer)
                        leader);
     else
         node_log_event(node, LOG_WARN, "region %" PRIu64 ": no leader", region);
+    if (region == REGION_PLACEMENT)
+        follow_later(node, FOLLOW_MS);
     router_on_leader_change(node->router, region, leader);
     if (leader != 0 && node_barrier(node, region) != NULL)
         barrier_on_leader_change(node_barrier(node, region));
+}
+
+void node_on_manual_transfer(struct node *node, uint64_t region)
+{
+    if (region == REGION_PLACEMENT)
+        follow_later(node, FOLLOW_AFTER_MANUAL_MS);
 }
 
 /* ---- damage ---- */

@@ -151,6 +151,10 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
 /* The leader of a region has changed, as this node sees it. */
 void node_on_leader_change(struct node *node, struct peer *peer);
 
+/* Somebody has made this node the region's leader by hand: for a while nothing
+ * else moves it on. */
+void node_on_manual_transfer(struct node *node, uint64_t region);
+
 /* A replica on this node was found damaged: others are told, streams from it
  * and reads of it end. */
 void node_on_damage(struct node *node, struct peer *peer);

@@ -201,6 +201,7 @@ struct peer_status {
     uint64_t log_bytes;
     int64_t applied_wall_ns;
     uint64_t lease_left_ns;
+    bool transferring; /* as the leader, to whomever */
     uint64_t snapshots_sent;
     uint64_t snapshots_restored;
     uint64_t compactions;

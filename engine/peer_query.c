@@ -119,6 +119,7 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
         .log_bytes = region_log_size_bytes(peer->log),
         .applied_wall_ns = peer->applied_wall_ns,
         .lease_left_ns = until_ns > now_ns ? until_ns - now_ns : 0,
+        .transferring = raft.transferee != 0,
         .snapshots_sent = peer->snapshots_sent,
         .snapshots_restored = peer->snapshots_restored,
         .compactions = peer->compactions,

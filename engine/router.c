@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/flow.h"
+#include "engine/keys.h"
 #include "engine/routes.h"
 #include "engine/serve.h"
 
@@ -264,14 +265,16 @@ static void propose_here(struct router_call *call)
     peer_propose(node_peer(call->node, call->region), &local->proposal);
 }
 
-static void on_controlled(struct control_wait *wait, int status)
+static void on_controlled(struct control_wait *wait, int status,
+                          const char *why)
 {
     struct router_call *call = container_of(wait, struct router_call, control);
+    struct result result = {.status = status, .data = slice_of(why)};
 
     if (status == ERR_NOT_LEADER)
         retry(call, false, 0);
     else
-        end_call(call, status, NULL, 0);
+        end_call(call, status, &result, 0);
 }
 
 static void attempt_here(struct router_call *call)
@@ -285,7 +288,7 @@ static void attempt_here(struct router_call *call)
     assert(call->kind == CALL_CONTROL);
     control_cancel_wait(&call->control);
     call->control.done = on_controlled;
-    control_carry_out(peer, call->command, &call->control);
+    control_carry_out(call->node, peer, call->command, &call->control);
 }
 
 static void attempt_there(struct router_call *call)

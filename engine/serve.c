@@ -6,6 +6,7 @@
 
 #include "engine/command.h"
 #include "engine/control.h"
+#include "engine/keys.h"
 #include "engine/reader.h"
 #include "engine/router.h"
 #include "engine/wire.h"
@@ -183,10 +184,11 @@ static void on_read(struct read_op *read, int status, struct result *result)
     answer_result(served, result);
 }
 
-static void on_controlled(struct control_wait *wait, int status)
+static void on_controlled(struct control_wait *wait, int status,
+                          const char *why)
 {
     struct served *served = container_of(wait, struct served, control);
-    struct result result = {.status = status};
+    struct result result = {.status = status, .data = slice_of(why)};
 
     TAILQ_REMOVE(&served->serve->controls, served, link);
     if (status == ERR_NOT_LEADER)
@@ -240,7 +242,8 @@ static void serve_control(struct served *served, struct peer *peer)
     }
     TAILQ_INSERT_TAIL(&served->serve->controls, served, link);
     served->control.done = on_controlled;
-    control_carry_out(peer, served->bytes, &served->control);
+    control_carry_out(served->serve->node, peer, served->bytes,
+                      &served->control);
 }
 
 static void start(struct served *served, enum call_kind kind)

@@ -9,7 +9,6 @@
 
 #include "engine/check.h"
 #include "engine/event_log.h"
-#include "engine/keys.h"
 
 /* ---- printing ---- */
 
@@ -28,28 +27,12 @@ void status_print_time(FILE *out, int64_t wall_ns)
     (void)fputs(text, out);
 }
 
-/* A number that is not known is 0. */
-static void print_known(FILE *out, uint64_t number)
+void status_print_known(FILE *out, uint64_t number)
 {
     if (number == 0)
         (void)fputs("-", out);
     else
         (void)fprintf(out, "%" PRIu64, number);
-}
-
-static void print_nodes(FILE *out, const struct region *region,
-                        enum peer_role role)
-{
-    const char *comma = "";
-
-    for (size_t i = 0; i < region->peer_count; i++) {
-        if (region->peers[i].role != role)
-            continue;
-        (void)fprintf(out, "%s%" PRIu64, comma, region->peers[i].node);
-        comma = ",";
-    }
-    if (comma[0] == '\0')
-        (void)fputs("-", out);
 }
 
 /* ---- version ---- */
@@ -65,85 +48,19 @@ static void render_version(struct node *node, FILE *out)
     (void)fprintf(out, "boot %" PRIu64 "\n", identity->boot);
 }
 
-/* ---- nodes ---- */
-
-static void print_regions_of(const struct node_status *status, FILE *out)
-{
-    size_t leaders = 0;
-
-    for (size_t i = 0; i < status->region_count; i++)
-        if (status->regions[i].leader_node == status->node)
-            leaders++;
-    (void)fprintf(out, " %zu %zu %" PRIu64 " %" PRIu64 " %s\n",
-                  status->region_count, leaders, status->disk_used,
-                  status->disk_free, status->version);
-}
-
-static void render_node(struct node *node, const struct node_record *record,
-                        FILE *out)
-{
-    const struct status_board *board = node_status_board(node);
-    const struct node_status *status = status_board_find(board, record->id);
-
-    (void)fprintf(out, "%" PRIu64 " %s %s ", record->id,
-                  record->address[0] != '\0' ? record->address : "-",
-                  status != NULL ? "up" : "unreachable");
-    if (status != NULL) {
-        status_print_time(out, status->since_ns);
-        print_regions_of(status, out);
-    } else {
-        status_print_time(out, status_board_heard_ns(board, record->id));
-        (void)fputs(" - - - - -\n", out);
-    }
-}
-
-static void render_nodes(struct node *node, FILE *out)
-{
-    struct key lower = key_node(0);
-    struct key upper = key_node(UINT64_MAX);
-    struct kv_iter *iter = kv_iter_new(node_env(node)->state, NULL,
-                                       key_slice(&lower), key_slice(&upper));
-
-    (void)fputs("# id address state since regions leaders disk_used disk_free "
-                "version\n",
-                out);
-    kv_iter_seek(iter, key_slice(&lower));
-    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
-        struct node_record record = {0};
-
-        if (node_decode(&record, kv_iter_value(iter)) == 0)
-            render_node(node, &record, out);
-    }
-    kv_iter_free(iter);
-}
-
 /* ---- regions, leaders ---- */
-
-static void render_region(const struct peer *peer, FILE *out)
-{
-    const struct region *region = peer_region(peer);
-    struct peer_status status;
-
-    peer_status(peer, &status);
-    (void)fprintf(out, "%" PRIu64 " - - ", region->id);
-    print_known(out, status.leader_node);
-    (void)fprintf(out, " %" PRIu64 " %" PRIu64 ".%" PRIu64 " ", status.term,
-                  region->conf_ver, region->version);
-    print_nodes(out, region, PEER_VOTER);
-    (void)fputc(' ', out);
-    print_nodes(out, region, PEER_LEARNER);
-    (void)fprintf(out, " - - %s\n", peer_state_name(status.state));
-}
 
 static void render_regions(struct node *node, FILE *out)
 {
-    const struct peer *peer = NULL;
+    size_t count;
+    uint64_t *regions = status_region_ids(node, &count);
 
     (void)fputs("# id start end leader term epoch peers learners size keys "
                 "state\n",
                 out);
-    while ((peer = node_next_peer(node, peer)) != NULL)
-        render_region(peer, out);
+    for (size_t i = 0; i < count; i++)
+        status_print_region(node, regions[i], out);
+    free(regions);
 }
 
 static void render_leaders(struct node *node, FILE *out)
@@ -156,7 +73,7 @@ static void render_leaders(struct node *node, FILE *out)
 
         peer_status(peer, &status);
         (void)fprintf(out, "%" PRIu64 " ", status.region);
-        print_known(out, status.leader_node);
+        status_print_known(out, status.leader_node);
         (void)fprintf(out, " %" PRIu64 " ", status.term);
         if (status.lease_left_ns > 0)
             (void)fprintf(out, "%.3f\n", (double)status.lease_left_ns / 1e9);
@@ -238,13 +155,21 @@ static void render_replica(struct node *node, const struct peer *peer,
         return;
     }
     (void)fprintf(out, "%s ", view.role);
-    print_known(out, view.match);
+    status_print_known(out, view.match);
     (void)fprintf(out, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %.1f %s\n",
                   view.applied, view.lag_entries, view.lag_bytes,
                   view.lag_s > 0 ? view.lag_s : 0.0, view.state);
 }
 
-static void render_lag(struct node *node, FILE *out)
+static void render_lag_of(struct node *node, const struct peer *peer, FILE *out)
+{
+    const struct region *region = peer_region(peer);
+
+    for (size_t i = 0; i < region->peer_count; i++)
+        render_replica(node, peer, &region->peers[i], out);
+}
+
+void status_render_lag(struct node *node, const struct peer *only, FILE *out)
 {
     const struct peer *peer = NULL;
 
@@ -253,9 +178,15 @@ static void render_lag(struct node *node, FILE *out)
     (void)fputs("# region node role match applied lag_entries lag_bytes lag_s "
                 "state\n",
                 out);
-    while ((peer = node_next_peer(node, peer)) != NULL)
-        for (size_t i = 0; i < peer_region(peer)->peer_count; i++)
-            render_replica(node, peer, &peer_region(peer)->peers[i], out);
+    if (only != NULL)
+        render_lag_of(node, only, out);
+    while (only == NULL && (peer = node_next_peer(node, peer)) != NULL)
+        render_lag_of(node, peer, out);
+}
+
+static void render_lag(struct node *node, FILE *out)
+{
+    status_render_lag(node, NULL, out);
 }
 
 static void render_check(struct node *node, FILE *out)
@@ -274,30 +205,48 @@ static void render_log(struct node *node, FILE *out)
 
 /* ---- the table of tables ---- */
 
-static void (*const renderers[TABLES])(struct node *node, FILE *out) = {
-    [TABLE_VERSION] = render_version, [TABLE_HEALTH] = status_render_health,
-    [TABLE_NODES] = render_nodes,     [TABLE_REGIONS] = render_regions,
-    [TABLE_LEADERS] = render_leaders, [TABLE_LAG] = render_lag,
-    [TABLE_LOG] = render_log,         [TABLE_METRICS] = status_render_metrics,
+static void (*const renderers[])(struct node *node, FILE *out) = {
+    [TABLE_VERSION] = render_version,
+    [TABLE_HEALTH] = status_render_health,
+    [TABLE_NODES] = status_render_nodes,
+    [TABLE_REGIONS] = render_regions,
+    [TABLE_LEADERS] = render_leaders,
+    [TABLE_LAG] = render_lag,
+    [TABLE_LOG] = render_log,
+    [TABLE_METRICS] = status_render_metrics,
     [TABLE_CHECK] = render_check,
+    [TABLE_REGION_IDS] = status_render_region_ids,
+    [TABLE_NODE_IDS] = status_render_node_ids,
 };
 
-struct buf *status_render(struct node *node, enum engine_table table)
+static int render(struct node *node, enum engine_table table, uint64_t object,
+                  FILE *out)
+{
+    if (table < ARRAY_SIZE(renderers)) {
+        renderers[table](node, out);
+        return 0;
+    }
+    if (table < TABLE_NODE_ADDRESS)
+        return status_render_region_file(node, table, object, out);
+    return status_render_node_file(node, table, object, out);
+}
+
+int status_render(struct node *node, enum engine_table table, uint64_t object,
+                  struct buf **ret)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    struct buf *bytes;
+    int rc;
 
     assert(table < TABLES);
     if (out == NULL)
-        return NULL;
-    renderers[table](node, out);
-    if (fclose(out) != 0) {
-        free(text);
-        return NULL;
-    }
-    bytes = buf_copy(text, size);
+        return ERR_NO_MEMORY;
+    rc = render(node, table, object, out);
+    if (fclose(out) != 0)
+        rc = ERR_NO_MEMORY;
+    if (rc == 0)
+        *ret = buf_copy(text, size);
     free(text);
-    return bytes;
+    return rc;
 }

@@ -43,12 +43,44 @@ int64_t status_board_heard_ns(const struct status_board *board,
 uint64_t status_board_requests(const struct status_board *board);
 uint64_t status_board_failures(const struct status_board *board);
 
-/* One table's text; NULL when memory is out. */
-struct buf *status_render(struct node *node, enum engine_table table);
+/* One table's text, a new reference. ERR_NOT_FOUND: no such object is known
+ * here; ERR_NO_MEMORY. */
+int status_render(struct node *node, enum engine_table table, uint64_t object,
+                  struct buf **ret);
 
-/* The parts of it that are in files of their own. */
+/* ---- what is in files of its own ---- */
+
 void status_render_health(struct node *node, FILE *out);
 void status_render_metrics(struct node *node, FILE *out);
+
+/* status_node.c: the nodes of the catalog. */
+void status_render_nodes(struct node *node, FILE *out);
+void status_render_node_ids(struct node *node, FILE *out);
+/* ERR_NOT_FOUND, or what is wrong with its record. */
+int status_render_node_file(struct node *node, enum engine_table table,
+                            uint64_t object, FILE *out);
+
+/* status_region.c: the regions that have a replica here, or of which another
+ * node has told that it has one. In ascending order; the caller frees. */
+uint64_t *status_region_ids(struct node *node, size_t *ret_count);
+void status_render_region_ids(struct node *node, FILE *out);
+/* The node that leads it as far as is known here, 0: none; `ret_leader_node`
+ * may be NULL. ERR_NOT_FOUND: no such region is known. */
+int status_region_leader(struct node *node, uint64_t region,
+                         uint64_t *ret_leader_node);
+/* The row of /.cluster/regions. */
+void status_print_region(struct node *node, uint64_t region, FILE *out);
+/* ERR_NOT_FOUND. */
+int status_render_region_file(struct node *node, enum engine_table table,
+                              uint64_t object, FILE *out);
+
+/* /.cluster/lag; with `only` the rows of one region. */
+void status_render_lag(struct node *node, const struct peer *only, FILE *out);
+
+/* ---- printing ---- */
+
+/* A number that is not known is 0: `-`. */
+void status_print_known(FILE *out, uint64_t number);
 
 /* Seconds since the epoch as people and awk like it: 2026-01-31T12:00:00Z. */
 void status_print_time(FILE *out, int64_t wall_ns);

@@ -45,9 +45,11 @@ void op_opendir(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *file)
     const uint64_t parent = inode_parent(&op_fs(req)->inodes, id);
 
     dir->id = id;
-    dir->parent_id = special_is(id) || parent == 0
-                         ? INODE_ID_ROOT
-                         : inode_id_of_ino(ino_of_nsid(parent));
+    if (special_is(id))
+        dir->parent_id = special_parent(id);
+    else
+        dir->parent_id =
+            parent == 0 ? INODE_ID_ROOT : inode_id_of_ino(ino_of_nsid(parent));
     dirpos_init(&dir->marks);
     (void)pthread_mutex_init(&dir->lock, NULL); /* Cannot fail on Linux. */
     file->fh = (uintptr_t)dir;
@@ -110,17 +112,15 @@ static bool add_dots(struct answer *answer, const struct dir *dir,
     return offset > 1 || answer_add(answer, "..", dir->parent_id, S_IFDIR, 2);
 }
 
-static void add_special(struct answer *answer, uint64_t offset)
+static void add_special(struct answer *answer, const struct dir *dir,
+                        uint64_t position)
 {
-    struct stat st;
-    const char *name;
-    size_t i = offset < OFFSET_DOTS ? 0 : offset - OFFSET_DOTS;
+    struct special_names names = {.dir = dir->id, .list = dir->page};
 
-    while ((name = special_name(i, &st)) != NULL) {
-        i++;
-        if (!answer_add(answer, name, st.st_ino, st.st_mode, OFFSET_DOTS + i))
+    for (uint64_t at = 1; special_next(&names); at++)
+        if (at > position && !answer_add(answer, names.name, names.stat.st_ino,
+                                         names.stat.st_mode, OFFSET_DOTS + at))
             return;
-    }
 }
 
 /* The page's names behind the position-th. */
@@ -230,6 +230,7 @@ static uint64_t position_of(const struct op *op)
 }
 
 static void page_done(struct op *op, int status);
+static void special_page_done(struct op *op, int status);
 
 static void answer_send(struct op *op, struct answer *answer)
 {
@@ -239,37 +240,61 @@ static void answer_send(struct op *op, struct answer *answer)
     op_end(op);
 }
 
+/* In /.cluster only numbers are asked for; all of them are one page. */
+static bool is_ready(const struct dir *dir, uint64_t position)
+{
+    enum engine_table table;
+
+    if (!special_is(dir->id))
+        return page_has(dir, position);
+    return dir->page != NULL || !special_lists(dir->id, &table);
+}
+
+static void add_all(struct answer *answer, const struct dir *dir,
+                    uint64_t offset, uint64_t position)
+{
+    if (!add_dots(answer, dir, offset))
+        return;
+    if (special_is(dir->id))
+        add_special(answer, dir, position);
+    else
+        add_page(answer, dir, position);
+}
+
+static void ask(struct op *op, uint64_t id)
+{
+    if (special_is(id)) {
+        (void)special_lists(id, &op->request.table);
+        op_submit(op, REQUEST_RENDER, special_page_done);
+        return;
+    }
+    op->request.dir = inode_nsid(id);
+    op->request.name = op->from.name;
+    op->request.size = PAGE_SIZE;
+    op_submit(op, REQUEST_READDIR, page_done);
+}
+
 static void list(struct op *op)
 {
     struct dir *dir = op_dir(&op->file);
-    const uint64_t offset = op->position;
     const uint64_t position = position_of(op);
     struct answer answer = {.req = op->req, .size = op->size};
     bool ready;
 
     pthread_mutex_lock(&dir->lock);
-    ready = special_is(dir->id) || page_has(dir, position);
+    ready = is_ready(dir, position);
     if (ready) {
         answer.bytes = mem_zalloc(op->size);
-        if (add_dots(&answer, dir, offset)) {
-            if (special_is(dir->id))
-                add_special(&answer, offset);
-            else
-                add_page(&answer, dir, position);
-        }
-    } else {
+        add_all(&answer, dir, op->position, position);
+    } else if (!special_is(dir->id)) {
         next_page(op, dir, position);
     }
     pthread_mutex_unlock(&dir->lock);
 
-    if (ready) {
+    if (ready)
         answer_send(op, &answer);
-        return;
-    }
-    op->request.dir = inode_nsid(dir->id);
-    op->request.name = op->from.name;
-    op->request.size = PAGE_SIZE;
-    op_submit(op, REQUEST_READDIR, page_done);
+    else
+        ask(op, dir->id);
 }
 
 static void page_done(struct op *op, int status)
@@ -288,6 +313,21 @@ static void page_done(struct op *op, int status)
         first = rebase(first, page, op->to.name, position_of(op));
     pthread_mutex_lock(&dir->lock);
     page_install(dir, first, page, op->request.at_end);
+    pthread_mutex_unlock(&dir->lock);
+    list(op);
+}
+
+static void special_page_done(struct op *op, int status)
+{
+    struct dir *dir = op_dir(&op->file);
+
+    if (status != 0) {
+        op_reply_error(op, status);
+        return;
+    }
+    pthread_mutex_lock(&dir->lock);
+    buf_unref(dir->page);
+    dir->page = op_take_data(op);
     pthread_mutex_unlock(&dir->lock);
     list(op);
 }

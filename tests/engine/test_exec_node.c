@@ -75,7 +75,7 @@ static int join(struct exec_fixture *f, uint64_t token, const char *address)
 static int set_state(struct exec_fixture *f, uint64_t id, enum node_state to)
 {
     struct command c = {
-        .op = COMMAND_NODE_STATE, .subject = id, .node_state = to};
+        .op = COMMAND_NODE_STATE, .target_node = id, .node_state = to};
 
     return run(f, &c);
 }

@@ -269,6 +269,21 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+void node_on_manual_transfer(struct node *node, uint64_t region)
+{
+    (void)node;
+    (void)region;
+}
+
+int status_region_leader(struct node *node, uint64_t region,
+                         uint64_t *ret_leader_node)
+{
+    (void)node;
+    (void)region;
+    (void)ret_leader_node;
+    return ERR_NOT_FOUND;
+}
+
 void node_flush_state(struct node *node)
 {
     (void)node;

@@ -158,6 +158,21 @@ static int do_listxattr(struct engine *engine, struct request *r)
     return 0;
 }
 
+/* As many regions as nodes, from 0 on. */
+static int render_ids(struct engine *engine, struct request *r)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    for (unsigned i = 0; i < engine->object_count; i++)
+        fprintf(out, "%u\n", i);
+    (void)fclose(out);
+    r->ret_data = buf_copy(text, size);
+    free(text);
+    return 0;
+}
+
 static int do_render(struct engine *engine, struct request *r)
 {
     char text[64];
@@ -167,6 +182,14 @@ static int do_render(struct engine *engine, struct request *r)
     if (r->table == TABLE_HEALTH)
         size = snprintf(text, sizeof text, "%s\n",
                         engine->ready ? "ok" : "waiting for peers");
+    if (r->table == TABLE_REGION_IDS || r->table == TABLE_NODE_IDS)
+        return render_ids(engine, r);
+    if (r->table > TABLE_NODE_IDS) {
+        if (r->object >= engine->object_count)
+            return ERR_NOT_FOUND;
+        size = snprintf(text, sizeof text, "table %d of %" PRIu64 "\n",
+                        (int)r->table, r->object);
+    }
     r->ret_data = buf_copy(text, (size_t)size);
     return 0;
 }
@@ -339,10 +362,12 @@ static int do_setxattr(struct engine *engine, struct request *r)
 
 /* ---- control files ---- */
 
-/* Understands `all` and no other text. */
+/* Understands `all`, and the number of the object itself, and no other text. */
 static int do_control(struct engine *engine, struct request *r)
 {
     (void)engine;
+    if (r->table == TABLE_REGION_TRANSFER)
+        return r->data->data[0] == '0' + r->object ? 0 : ERR_INVALID;
     if (r->table != TABLE_CHECK || r->data->size != strlen("all\n") ||
         memcmp(r->data->data, "all\n", r->data->size) != 0)
         return ERR_INVALID;

@@ -6,6 +6,7 @@
  *   clear          no faults any more
  *   later 0|1      answer nothing inline
  *   ready          the cluster has been reached
+ *   objects N      there are N regions, and N nodes
  *   fatal          call on_fatal()
  *   trace          the requests since the last `trace`
  *   unlink|write|rename|fill ...   what another node does, see tree_order() */
@@ -84,6 +85,8 @@ static void obey(struct engine *engine, char *line, FILE *out)
         engine->answer_later = atoi(rest) != 0;
     } else if (strcmp(line, "ready") == 0) {
         engine->ready = true;
+    } else if (strcmp(line, "objects") == 0) {
+        engine->object_count = (unsigned)atoi(rest);
     } else if (strcmp(line, "trace") == 0) {
         send_trace(engine, out);
     } else if (strcmp(line, "fatal") == 0) {

@@ -263,6 +263,7 @@ int engine_open(struct engine **ret, const struct engine_config *config,
     engine->tree = tree_new();
     engine->trace_out = open_memstream(&engine->trace, &engine->trace_size);
     engine->ready = config->peers == NULL;
+    engine->object_count = 3;
     TAILQ_INIT(&engine->pending);
     (void)pthread_mutex_init(&engine->lock, NULL);
     (void)pthread_condattr_init(&attr);

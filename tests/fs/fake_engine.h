@@ -54,6 +54,7 @@ struct engine {
     unsigned fault_count;
     bool answer_later; /* nothing is answered inline */
     bool ready;
+    unsigned object_count; /* regions, and nodes */
     bool stopping;
     bool started;
     char *trace; /* one line for each request */

@@ -134,15 +134,60 @@ def test_cluster_files(m):
     assert os.listdir(m.root) == []
     names = sorted(os.listdir(m.path(".cluster")))
     assert names == sorted("version health nodes regions leaders lag log"
-                           " metrics check".split())
+                           " metrics check region node".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
-    m.ok("cd .cluster; cat * > /dev/null; cd ..; ls .cluster/.. > /dev/null")
+    m.ok("cd .cluster; find . -type f -exec cat {} + > /dev/null; ls ..")
     with open(m.path(".cluster/nodes")) as f:
         first = f.read()
         f.seek(0)
         assert f.read() == first != read(m.path(".cluster/nodes"))
+
+
+def test_each_region_and_node_has_a_directory(m):
+    assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n1\n2\n" * 2
+    assert m.ok("ls .cluster/region/2").split() == \
+        "epoch lag leader learners log peers range state term transfer".split()
+    assert m.ok("ls .cluster/node/0").split() == "address state stats".split()
+    texts = m.ok("cd .cluster; cat region/2/* node/2/*").splitlines()
+    assert len(set(texts)) == 13, texts
+    assert all(text.endswith(" of 2") for text in texts), texts
+    m.order("objects 1")
+    assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n" * 2
+    m.order("objects 5000")
+    assert m.ok("ls -U .cluster/region").split() == [str(i) for i in range(5000)]
+    assert m.ok("cat .cluster/region/4999/term").endswith(" of 4999\n")
+
+
+def test_names_in_the_tree_of_cluster_are_exact(m):
+    c = m.path(".cluster/")
+    for name in ("region/3", "node/3", "region/-1", "region/01", "region/x",
+                 "region/1x", "region/+1", "region/", "region/4294967297",
+                 "region/18446744073709551616", "region/1/x", "node/1/term",
+                 "region/term", "node/health", "region/1/1"):
+        path = c + name + ("none" if name[-1] == "/" else "")
+        assert error_of(os.stat, path) == errno.ENOENT, name
+
+
+def test_a_directory_of_cluster_leads_back_up(m):
+    c = m.path(".cluster")
+    for path in (c, c + "/region", c + "/region/1", c + "/node/2"):
+        assert os.stat(path + "/..").st_ino == os.stat(os.path.dirname(path)).st_ino
+        listed = m.ok(f"ls -1aif {path}")
+        up = dict(reversed(line.split()) for line in listed.splitlines())[".."]
+        assert int(up) == os.stat(os.path.dirname(path)).st_ino, path
+    numbers = m.ok("find .cluster -printf '%i\n'").split()
+    assert len(set(numbers)) == len(numbers) == 1 + 9 + 2 + 3 * 11 + 3 * 4
+
+
+def test_a_listing_of_regions_is_of_one_moment(m):
+    fd = os.open(m.path(".cluster/region"), os.O_RDONLY)
+    m.order("objects 2")
+    assert os.listdir(fd) == ["0", "1"]
+    m.order("objects 1")
+    assert os.listdir(fd) == ["0"]
+    os.close(fd)
 
 
 def test_cluster_is_read_only(m):
@@ -157,7 +202,11 @@ def test_cluster_is_read_only(m):
             (os.rename, h, m.path("x")), (os.mkdir, c + "/d"),
             (os.rename, m.path("f"), c + "/f"), (os.symlink, "x", c + "/l"),
             (os.chmod, h, 0o777), (os.utime, h), (os.truncate, h, 0),
-            (os.setxattr, h, "user.a", b"1"), (os.chown, c, 1, 1)):
+            (os.setxattr, h, "user.a", b"1"), (os.chown, c, 1, 1),
+            (os.mkdir, c + "/region/9"), (os.rmdir, c + "/region/1"),
+            (os.rename, c + "/region/1", c + "/region/9"),
+            (os.unlink, c + "/region/1/term"), (os.rmdir, c + "/node"),
+            (os.open, c + "/node/1/state", os.O_WRONLY)):
         assert error_of(call, *arguments) in (
             errno.EPERM, errno.EACCES), (call, arguments)
     assert error_of(os.stat, c + "/none") == errno.ENOENT
@@ -178,6 +227,15 @@ def test_each_write_to_a_control_file_is_one_command(m):
     assert m.trace("CONTROL", "WRITE") == ["CONTROL - size=4"] * 4
     m.ok(": > .cluster/check")
     assert m.trace("CONTROL") == []
+
+
+def test_a_control_file_of_an_object_says_which_it_is(m):
+    c = m.path(".cluster/region/")
+    assert m.ok("stat -c '%a %u' .cluster/region/2/transfer") == "644 0\n"
+    m.ok("echo 2 > .cluster/region/2/transfer")
+    with open(c + "1/transfer", "wb", buffering=0) as f:
+        assert error_of(f.write, b"2\n") == errno.EINVAL
+    assert error_of(os.open, c + "1/leader", os.O_WRONLY) == errno.EACCES
 
 
 def test_a_refused_command_fails_the_write(m):

@@ -13,6 +13,7 @@
 #include "tests/sim/sim_faults.h"
 #include "tests/sim/sim_lincheck.h"
 #include "tests/sim/sim_members.h"
+#include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_seen.h"
 
 enum {
@@ -21,6 +22,7 @@ enum {
     WORK_MS = 2000,     /* that clients go on in the calm */
     REST_SECONDS = 30,  /* for requests to end */
     QUIET_SECONDS = 90, /* for replicas to become the same */
+    STAY_MS = 5000,     /* that a leader made by hand is watched */
     MEND_SECONDS = 120, /* for damage to be found and mended */
     STOP_SECONDS = 20
 };
@@ -36,6 +38,7 @@ struct run {
     struct sim_clients *clients;
     struct sim_faults *faults;
     struct sim_damage *damage;
+    struct sim_operator *operator;
     uint64_t written; /* when the calm began */
 };
 
@@ -92,6 +95,7 @@ static bool all_down(struct run *run)
 static void chaos(struct run *run)
 {
     run->faults = sim_faults_new(run->cluster, run->clients);
+    run->operator= sim_operator_new(run->cluster);
     sim_clients_work(run->clients);
     go_on(run, run->plan.chaos_ns);
     sim_faults_stop(run->faults);
@@ -100,6 +104,7 @@ static void chaos(struct run *run)
 static void calm(struct run *run)
 {
     sim_note(run->loop, "calm");
+    sim_operator_rest(run->operator);
     sim_cluster_calm(run->cluster);
     wait_until(run, all_up, START_SECONDS, "nodes do not come up");
     run->written = sim_clients_written(run->clients);
@@ -107,19 +112,38 @@ static void calm(struct run *run)
     go_on(run, WORK_MS * sim_ms);
 }
 
-/* Every page of /.cluster can be had. */
+/* Every page of /.cluster can be had, of region 1 and node 1 where it has an
+ * object. */
 static void render_all(struct run *run)
 {
     for (size_t i = 0; i < run->plan.nodes; i++)
         for (int table = 0; table < TABLES; table++) {
             struct sim_node *node = &run->cluster->nodes[i];
-            struct buf *text =
-                status_render(node->node, (enum engine_table)table);
+            struct buf *text = NULL;
+            int rc =
+                status_render(node->node, (enum engine_table)table, 1, &text);
 
-            if (text == NULL)
-                sim_fail(run->loop, "table %d cannot be rendered", table);
+            if (rc != 0)
+                sim_fail(run->loop, "table %d cannot be rendered: %s", table,
+                         err_text(rc));
             buf_unref(text);
         }
+}
+
+static bool operator_is_idle(struct run *run)
+{
+    return sim_operator_is_idle(run->operator);
+}
+
+static void hand_over(struct run *run)
+{
+    wait_until(run, operator_is_idle, REST_SECONDS, "a transfer does not end");
+    if (!sim_operator_hand_over(run->operator))
+        return;
+    wait_until(run, operator_is_idle, REST_SECONDS, "a transfer does not end");
+    go_on(run, STAY_MS * sim_ms);
+    sim_operator_check(run->operator);
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after a transfer");
 }
 
 static void audit(struct run *run)
@@ -137,6 +161,7 @@ static void become_quiet(struct run *run)
     wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
     wait_until(run, is_quiet, QUIET_SECONDS,
                "replicas or transactions do not settle");
+    hand_over(run);
     audit(run);
     render_all(run);
 }
@@ -208,6 +233,7 @@ struct sim_result sim_run(struct sim_loop *loop, FILE *history)
     sim_clients_free(run.clients);
     sim_faults_free(run.faults);
     sim_damage_free(run.damage);
+    sim_operator_free(run.operator);
     sim_cluster_free(run.cluster);
     return result;
 }

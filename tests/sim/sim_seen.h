@@ -30,6 +30,7 @@
     X(DIR_NOT_EMPTY, 1, "removals of a directory that was not empty")          \
     X(LARGE_VALUE, 1, "values of more than one chunk")                         \
     X(ATTR_SET, 1, "attributes of a file or directory set")                    \
+    X(TRANSFERRED, 1, "leaderships handed over by hand")                       \
     X(TERM, 1, "leaderships")                                                  \
     X(LEADER_NO_LEASE, 1, "leaders whose lease ran out")                       \
     X(LEADER_LOST_PENDING, 1, "leaders deposed with proposals pending")        \

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* User keys as people see them: the bounds of a region are shown as paths, and
+ * a place to split at is written as one.
+ *
+ *   /app/users/m   the name `m` in the directory /app/users, whether there is
+ *                  such a name or not
+ *   /app/users/    where that directory's own range begins, before all names
+ *   #12/m          the same in the directory with the namespace id 12, which
+ *                  the catalog does not have, or not yet
+ *   -              no bound
+ *
+ * Bytes outside 0x21-0x7e and `\` are written as \ooo, three octal digits.
+ * What people write may have any byte but \0 as it is.
+ *
+ * The catalog in state/ is asked as it is, without waiting for anything. */
+
+#ifndef GROVEFS_ENGINE_KEY_PATH_H
+#define GROVEFS_ENGINE_KEY_PATH_H
+
+#include <stdio.h>
+
+#include "engine/keys.h"
+
+/* Prints a user key (nsid + name, without a class); an empty one is `-`. */
+void key_path_print(FILE *out, struct kv *state, struct slice user_key);
+
+/* Takes a path apart. `ret` is the user key without a class. ERR_INVALID: not
+ * a path as above (`-` is none here); ERR_NAME_TOO_LONG; ERR_NOT_FOUND: one of
+ * its directories is not there; ERR_CORRUPT, ERR_VERSION, ERR_IO. Costs a look
+ * at the whole catalog where the replica of a directory's range is not on this
+ * node, or the directory is not there. */
+int key_path_parse(struct kv *state, struct slice text, struct key *ret);
+
+#endif
