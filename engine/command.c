@@ -203,7 +203,8 @@ static bool op_is_known(uint32_t op)
     return op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER;
+           op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
+           op == COMMAND_CHANGE_NODE;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)

@@ -68,6 +68,8 @@ enum command_op {
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65, /* `target_node` is to lead: see transfer.h */
+    /* `target_node` is to get `node_state`: see node_change.h. */
+    COMMAND_CHANGE_NODE = 73
 };
 
 static inline bool command_is_on_file(enum command_op op)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/keys.h"
+#include "engine/members.h"
 #include "engine/node.h"
 #include "engine/router.h"
 #include "engine/status.h"
@@ -101,12 +102,9 @@ static int parse_check(struct node *node, uint64_t object, struct slice text,
 
 static bool is_node(struct node *node, uint64_t id)
 {
-    struct key key = key_node(id);
-    struct kv_value value = {0};
-    int rc = kv_get(node_env(node)->state, NULL, key_slice(&key), &value);
+    struct node_record record;
 
-    kv_value_release(&value);
-    return rc == 0;
+    return members_find(node, id, &record) == 0;
 }
 
 /* A node's id. */
@@ -125,6 +123,49 @@ static int parse_transfer(struct node *node, uint64_t object, struct slice text,
         return ERR_NOT_FOUND;
     add_region(order, object);
     return 0;
+}
+
+static int parse_node_state(struct node *node, uint64_t object,
+                            enum node_state state, struct order *order,
+                            const char **ret_why)
+{
+    order->command.op = COMMAND_CHANGE_NODE;
+    order->command.target_node = object;
+    order->command.node_state = state;
+    *ret_why = "there is no such node";
+    if (!is_node(node, object))
+        return ERR_NOT_FOUND;
+    add_region(order, REGION_PLACEMENT);
+    return 0;
+}
+
+static int parse_drain(struct node *node, uint64_t object, struct slice text,
+                       struct order *order, const char **ret_why)
+{
+    bool on = slice_equal(text, slice_of("1"));
+
+    *ret_why = "neither 1 nor 0";
+    if (!on && !slice_equal(text, slice_of("0")))
+        return ERR_INVALID;
+    return parse_node_state(node, object, on ? NODE_DRAINING : NODE_UP, order,
+                            ret_why);
+}
+
+static int parse_remove(struct node *node, uint64_t object, struct slice text,
+                        struct order *order, const char **ret_why)
+{
+    *ret_why = "not 1";
+    if (!slice_equal(text, slice_of("1")))
+        return ERR_INVALID;
+    return parse_node_state(node, object, NODE_REMOVED, order, ret_why);
+}
+
+static bool node_state_is_seen(struct control_op *op)
+{
+    struct node_record record;
+
+    return members_find(op->node, op->object, &record) == 0 &&
+           record.state == op->node_state;
 }
 
 /* This node's own view may be a little behind the new leader's. */
@@ -147,6 +188,8 @@ static const struct control {
     /* clang-format off */
     [TABLE_CHECK]           = {"check",    false, parse_check,    NULL},
     [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen},
+    [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen},
+    [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen},
     /* clang-format on */
 };
 
@@ -277,6 +320,7 @@ void control_start(struct control_op *op, struct node *node,
     if (text.size <= CONTROL_SIZE_MAX)
         rc = op->control->parse(node, object, trim(text), &order, &why);
     op->target_node = order.command.target_node;
+    op->node_state = order.command.node_state;
     if (rc != 0) {
         log_refusal(op, trim(text), why);
         op->done(op, rc);
@@ -314,6 +358,14 @@ static void transferred(struct transfer *transfer, int status, const char *why)
     wait->done(wait, status, why);
 }
 
+static void changed(struct node_change *change, int status, const char *why)
+{
+    struct control_wait *wait =
+        container_of(change, struct control_wait, node_change);
+
+    wait->done(wait, status, why);
+}
+
 static void carry_out(struct node *node, struct peer *peer,
                       const struct command *command, struct control_wait *wait)
 {
@@ -326,6 +378,11 @@ static void carry_out(struct node *node, struct peer *peer,
         wait->transfer.done = transferred;
         transfer_start(&wait->transfer, node, peer_region_id(peer),
                        command->target_node);
+        return;
+    case COMMAND_CHANGE_NODE:
+        wait->node_change.done = changed;
+        node_change_start(&wait->node_change, node, command->target_node,
+                          command->node_state);
         return;
     default:
         wait->done(wait, ERR_INVALID, "");
@@ -347,11 +404,13 @@ void control_carry_out(struct node *node, struct peer *peer,
 
 bool control_is_waiting(const struct control_wait *wait)
 {
-    return wait->check.check != NULL || transfer_is_running(&wait->transfer);
+    return wait->check.check != NULL || transfer_is_running(&wait->transfer) ||
+           node_change_is_running(&wait->node_change);
 }
 
 void control_cancel_wait(struct control_wait *wait)
 {
     check_cancel(&wait->check);
     transfer_cancel(&wait->transfer);
+    node_change_cancel(&wait->node_change);
 }

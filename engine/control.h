@@ -17,6 +17,7 @@
 #define GROVEFS_ENGINE_CONTROL_H
 
 #include "engine/check.h"
+#include "engine/node_change.h"
 #include "engine/transfer.h"
 
 enum { CONTROL_SIZE_MAX = 4096 };
@@ -35,6 +36,7 @@ struct control_op {
     const struct control *control;
     uint64_t object;
     uint64_t target_node;
+    enum node_state node_state;
     struct control_part *parts;
     size_t part_count; /* 0: inactive */
     size_t left;
@@ -56,6 +58,7 @@ struct control_wait {
     void (*done)(struct control_wait *wait, int status, const char *why);
     struct check_wait check; /* private from here on */
     struct transfer transfer;
+    struct node_change node_change;
 };
 
 /* `done` may be called before this returns. `bytes` is the command. */

@@ -174,6 +174,8 @@ enum engine_table {
     TABLE_NODE_ADDRESS,
     TABLE_NODE_STATE,
     TABLE_NODE_STATS,
+    TABLE_NODE_DRAIN,  /* takes texts */
+    TABLE_NODE_REMOVE, /* takes texts */
     TABLES
 };
 

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that join a running cluster, through any of its members."""
+"""Nodes that join a running cluster, through any of its members, and that leave
+it."""
 
 import os
 import signal
 import subprocess
 import time
 
-from harness import (CLUSTER, GROVEFS, detach_below, get, load, main, mounted, put, table, test,
-                     together, wait_until)
+from harness import (CLUSTER, GROVEFS, detach_below, errno_name, errno_of, get, load, main,
+                     mounted, process_state, put, table, test, together, wait_until)
 
 # A write waits for no member that is on its way in or out; a busy machine gets
 # the time that a change of leaders would take, too.
@@ -316,6 +317,101 @@ def wrong_options_are_refused_in_words(t):
         daemon.start(**options)
         assert daemon.wait_end() == 1
         assert words in daemon.last_line(), daemon.last_line()
+
+
+# ---- leaving
+
+
+def write_control(c, seen_from, node, name, text='1'):
+    put(c.path(seen_from, f'.cluster/node/{node}/{name}'), text.encode() + b'\n', flags=0)
+
+
+def is_running(c, node):
+    return process_state(c.pid(node)) not in ('', 'Z')
+
+
+def join_fourth(t):
+    c = t.cluster()
+    c.add()
+    wait_members(c, 3, 1)
+    return c
+
+
+@test
+def a_drained_node_is_removed_and_stays_away(t):
+    c = join_fourth(t)
+    write_control(c, 4, 4, 'drain')
+    assert c.info(4, 'node/4/state') == 'draining\n'
+    put(c.path(4, 'f'), b'x\n')  # Its mount goes on.
+    assert get(c.path(2, 'f')) == b'x\n'
+    write_control(c, 2, 4, 'remove')
+    assert c.info(2, 'node/4/state') == 'removed\n'
+    wait_until('the node ends', 30, lambda: not is_running(c, 4))
+    assert 'node 4 was removed from the cluster' in c.log_text(4).splitlines()[-1]
+    assert ids(c) == [1, 2, 3]
+    wait_members(c, 3, 0)
+    for node in (1, 2, 3):
+        c.wait_healthy(node)
+    # It comes back, as often as it likes.
+    for _ in range(2):
+        done = c.run('start', 4, check=False)
+        assert done.returncode != 0
+        assert 'node 4 was removed from the cluster' in c.log_text(4).splitlines()[-1]
+    # With an empty store it is another node.
+    daemon = Daemon(t, 'x', listen=free_address(), join=address(c, 1))
+    daemon.start()
+    daemon.wait_ready()
+    assert ids(c) == [1, 2, 3, 5]
+    daemon.stop()
+
+
+@test
+def a_node_that_was_removed_while_it_was_down_is_refused(t):
+    c = join_fourth(t)
+    c.kill(4)
+    write_control(c, 1, 4, 'drain')
+    write_control(c, 3, 4, 'remove')
+    wait_members(c, 3, 0)
+    done = c.run('start', 4, check=False)
+    assert done.returncode != 0
+    assert 'node 4 was removed from the cluster' in c.log_text(4).splitlines()[-1]
+    assert ids(c) == [1, 2, 3]
+
+
+@test
+def what_cannot_be_removed_is_refused_with_the_reason(t):
+    c = join_fourth(t)
+
+    def refused(seen_from, node, name, text, code, words):
+        assert errno_name(errno_of(write_control, c, seen_from, node, name, text)) == code
+        assert words in c.info(seen_from, 'log').splitlines()[-1], c.info(seen_from, 'log')
+
+    refused(1, 4, 'remove', '1', 'EPERM', 'node 4 is to be drained first')
+    refused(1, 4, 'remove', '0', 'EINVAL', 'not 1')
+    refused(1, 4, 'drain', 'on', 'EINVAL', 'neither 1 nor 0')
+    write_control(c, 1, 3, 'drain')
+    refused(2, 3, 'remove', '1', 'EBUSY', 'node 3 still holds replicas')
+    write_control(c, 1, 3, 'drain', '0')
+    assert c.info(2, 'node/3/state') == 'up\n'
+    assert ids(c) == [1, 2, 3, 4]
+
+
+@test
+def another_node_votes_in_the_place_of_a_drained_one(t):
+    c = join_fourth(t)
+    victim = c.leader(region=0)
+    writers = load(c, [node for node in c.nodes if node != victim])
+    write_control(c, 4, victim, 'drain')
+    seen_from = next(node for node in c.nodes if node != victim)
+    wait_until('the learner votes', 30, lambda: 4 in members(c, seen_from)[0])
+    assert victim in members(c, seen_from)[1]
+    wait_until('region 0 has another leader', 30, lambda: c.leader(seen_from, 0) != victim)
+    write_control(c, 4, victim, 'drain', '0')
+    time.sleep(2)
+    assert victim in members(c, seen_from)[1], 'it has pushed another one out'
+    for writer in writers:
+        writer.end()
+        assert writer.errors == [], writer.errors
 
 
 main()

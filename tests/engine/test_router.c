@@ -275,6 +275,11 @@ void node_on_manual_transfer(struct node *node, uint64_t region)
     (void)region;
 }
 
+void node_on_removed(struct node *node)
+{
+    (void)node;
+}
+
 int status_region_leader(struct node *node, uint64_t region,
                          uint64_t *ret_leader_node)
 {
@@ -302,6 +307,14 @@ void node_log_event(struct node *node, enum log_level level, const char *format,
 void status_board_tick(struct status_board *board)
 {
     (void)board;
+}
+
+const struct node_status *status_board_find(const struct status_board *board,
+                                            uint64_t id)
+{
+    (void)board;
+    (void)id;
+    return NULL;
 }
 
 const struct region_status *
