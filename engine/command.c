@@ -366,6 +366,7 @@ struct buf *result_encode(const struct result *result)
     message.decided = result->decided;
     message.committed = result->committed;
     message.first_id = result->first_id;
+    message.next = codec_bytes(slice_of(result->next));
     message.holder = txn_to_pb(&holder, &result->holder);
     message.changes =
         changes_to_pb(&changes, result->changes, result->change_count);
@@ -388,7 +389,10 @@ static bool result_from_pb(struct result *to, const Grove__Result *from)
         .first_id = from->first_id,
     };
     attr_from_pb(&to->attr, from->attr);
-    return txn_from_pb(&to->holder, from->holder) &&
+    if (from->next.len > 0 && from->next.len <= NAME_SIZE_MAX)
+        memcpy(to->next, from->next.data, from->next.len);
+    return name_is_valid(codec_slice(from->next)) &&
+           txn_from_pb(&to->holder, from->holder) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes);
 }

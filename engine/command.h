@@ -196,6 +196,9 @@ struct result {
     struct txn_ref holder; /* ERR_LOCKED: by whom */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
+    /* READDIR without at_end: what comes is at or behind this name; "": behind
+     * the last one listed. */
+    char next[NAME_SIZE_MAX + 1];
     struct slice data;    /* raw; borrowed as above, or from data_buf */
     struct buf *data_buf; /* owned by whoever made the result; may be NULL */
 

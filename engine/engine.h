@@ -86,8 +86,11 @@ enum request_kind {
     REQUEST_READ,      /* dir, name, ino, offset, size → data, attr, both of
                         * one moment; all bytes of the range that exist;
                         * symlinks give their target */
-    REQUEST_READDIR,   /* dir, name (list behind it, "" from the start),
-                        * size → data (see dirent_next), at_end */
+    REQUEST_READDIR,   /* dir, name (list behind it, "" from the start; with
+                        * `offset` 1 it comes first itself), size → data (see
+                        * dirent_next), at_end or next. A page is of one
+                        * moment; it may be short, or empty and yet not the
+                        * last */
     REQUEST_GETXATTR,  /* ino, dir, name, xattr → data */
     REQUEST_LISTXATTR, /* ino, dir, name → data: names, each with its \0 */
     REQUEST_RENDER,    /* table, object → data; answered without a majority.
@@ -208,6 +211,8 @@ struct request {
     uint64_t ret_offset;  /* APPEND: where the data begins */
     bool created;
     bool at_end;
+    char ret_next[NAME_SIZE_MAX + 1]; /* READDIR without at_end: nothing comes
+                                       * before it; "": behind the last name */
 
     void *private; /* the engine's, while it is submitted */
 };

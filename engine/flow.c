@@ -151,6 +151,7 @@ static void take_result(struct request *request, int status,
     request->ret_offset = result->offset;
     request->created = result->created;
     request->at_end = result->at_end;
+    memcpy(request->ret_next, result->next, sizeof request->ret_next);
     request->ret_data = buf_ref(result->data_buf);
 }
 

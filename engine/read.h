@@ -11,8 +11,8 @@
  * does not have answers ERR_UNAVAILABLE and says which key it needs; it is
  * called again with the region of that key in the view. Where that region has
  * no replica on this node the view has what its leader says of its part
- * (COMMAND_PART). A READDIR ends at the end of its region; when that gives
- * nothing it needs the next one.
+ * (COMMAND_PART). A READDIR ends at the end of its region, perhaps with an
+ * empty page, and says where to go on.
  *
  * Names that a directory transaction holds. An intent counts as its
  * transaction was decided; region 0's replica on this node knows decisions. It

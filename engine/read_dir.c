@@ -2,6 +2,7 @@
 
 #include "engine/read_impl.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "engine/dirent.h"
@@ -214,12 +215,13 @@ static int list_range(struct reading *r, const struct key *lower,
     return rc == 0 && locked ? ERR_LOCKED : rc;
 }
 
-/* What the region of the first name has. */
+/* What the region of the first name has, and where the next one begins. */
 static int list_entries(struct reading *r, struct dirent_writer *writer)
 {
     struct key lower = list_begin(r->command);
     struct key upper = key_behind_namespace('d', r->command->dir);
     const struct read_part *part = read_find_part(r, &lower);
+    struct slice name;
     bool goes_on;
     int rc;
 
@@ -230,10 +232,12 @@ static int list_entries(struct reading *r, struct dirent_writer *writer)
     if (rc != 0 || !goes_on || !r->result->at_end)
         return rc;
     r->result->at_end = false;
-    if (writer->size > 0)
-        return 0;
-    r->unknown->needed = upper;
-    return ERR_UNAVAILABLE;
+    name = key_slice(&upper);
+    name = (struct slice){(const uint8_t *)name.data + 1 + KEY_NSID_SIZE,
+                          name.size - 1 - KEY_NSID_SIZE};
+    assert(name.size > 0 && name.size <= NAME_SIZE_MAX);
+    memcpy(r->result->next, name.data, name.size);
+    return 0;
 }
 
 int read_readdir(struct reading *r)

@@ -140,9 +140,9 @@ static struct peer *sound(struct peer *peer)
 
 static struct peer *first_peer(const struct read_op *op)
 {
-    struct key key = read_first_key(&op->now);
+    struct key key = read_first_key(op->command);
 
-    return command_is_of_catalog(&op->now)
+    return command_is_of_catalog(op->command)
                ? node_peer(op->node, REGION_PLACEMENT)
                : node_peer_at(op->node, key_user_part(&key));
 }
@@ -228,19 +228,6 @@ static void report(const struct node *node, const struct read_unknown *unknown)
         (void)peer_found_damage(peer, "a read met a bad record");
 }
 
-/* A listing goes on in the next region. */
-static void move_on(struct read_op *op, const struct key *to)
-{
-    struct slice name = key_user_part(to);
-
-    assert(name.size > KEY_NSID_SIZE);
-    op->now.name = (struct slice){op->from, name.size - KEY_NSID_SIZE};
-    memcpy(op->from, (const char *)name.data + KEY_NSID_SIZE,
-           op->now.name.size);
-    op->now.offset = 1;
-    begin(op);
-}
-
 static void ask_for_part(struct read_op *op, const struct key *key);
 
 /* The read needs the region of `key` too. */
@@ -248,9 +235,7 @@ static void add_needed(struct read_op *op, const struct key *key)
 {
     struct peer *peer = sound(node_peer_at(op->node, key_user_part(key)));
 
-    if (op->now.op == COMMAND_READDIR) {
-        move_on(op, key);
-    } else if (peer != NULL) {
+    if (peer != NULL) {
         add_peer(op, peer);
         wait_for_pieces(op);
     } else {
@@ -334,7 +319,7 @@ static struct read_run *run_new(struct read_op *op)
     run->task.run = run_on_apply;
     run->done_task.run = run_done;
     run->unknown = op->unknown;
-    run->bytes = command_encode(&op->now);
+    run->bytes = command_encode(op->command);
     assert(run->bytes != NULL);
     rc = command_decode(&run->command, bytes_of(run->bytes));
     assert(rc == 0);
@@ -440,17 +425,18 @@ static void answered(struct router_call *call, int status,
 
 static void ask_leader(struct read_op *op)
 {
-    struct key key = read_first_key(&op->now);
+    struct key key = read_first_key(op->command);
+    struct command command = *op->command;
 
     leave(op);
     op->call.kind = CALL_READ;
-    if (command_is_of_catalog(&op->now))
+    if (command_is_of_catalog(op->command))
         router_to_region(&op->call, REGION_PLACEMENT);
     else
         router_to_key(&op->call, &key);
     op->call.deadline_ns = op->deadline_ns;
     op->call.done = answered;
-    router_call(node_router(op->node), &op->call, &op->now);
+    router_call(node_router(op->node), &op->call, &command);
 }
 
 /* What has begun here is begun anew. */
@@ -531,8 +517,6 @@ void reader_start(struct reader *reader, struct read_op *op)
     op->active = true;
     op->attempts = 0;
     op->run = NULL;
-    op->now = *op->command;
-    op->now.held = NULL; /* The caller's. */
     op->unknown = (struct read_unknown){.count = 0};
     op->pause = (struct env_timer){.fire = pause_over};
     op->call.active = false;

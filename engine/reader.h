@@ -36,8 +36,6 @@ struct read_op {
 
     struct node *node; /* private from here on */
     bool active;
-    struct command now; /* what is to be executed: a READDIR moves on */
-    char from[NAME_SIZE_MAX];
     TAILQ_HEAD(, read_piece) pieces;
     unsigned pieces_left; /* to be waited for */
     unsigned attempts;

@@ -91,8 +91,7 @@ static bool try_here(struct node *node, struct here *here,
         result_release(&result);
         if (status == ERR_CORRUPT)
             return false; /* The worker deals with it. */
-        if (status == ERR_UNAVAILABLE && (command->op == COMMAND_READDIR ||
-                                          !add_here(here, &unknown.needed)))
+        if (status == ERR_UNAVAILABLE && !add_here(here, &unknown.needed))
             return false;
     }
     return false;

@@ -270,6 +270,7 @@ static void ask(struct op *op, uint64_t id)
     }
     op->request.dir = inode_nsid(id);
     op->request.name = op->from.name;
+    op->request.offset = 0;
     op->request.size = PAGE_SIZE;
     op_submit(op, REQUEST_READDIR, page_done);
 }
@@ -297,6 +298,22 @@ static void list(struct op *op)
         ask(op, dir->id);
 }
 
+/* An empty page that is not the last. */
+static bool goes_on(const struct op *op, const struct buf *page)
+{
+    return page->size == 0 && !op->request.at_end;
+}
+
+static void list_on(struct op *op)
+{
+    const char *next = op->request.ret_next;
+
+    memcpy(op->from.name, next, strlen(next) + 1);
+    op->request.name = op->from.name;
+    op->request.offset = 1;
+    op_submit(op, REQUEST_READDIR, page_done);
+}
+
 static void page_done(struct op *op, int status)
 {
     struct dir *dir = op_dir(&op->file);
@@ -308,6 +325,11 @@ static void page_done(struct op *op, int status)
         return;
     }
     page = op_take_data(op);
+    if (goes_on(op, page)) {
+        buf_unref(page);
+        list_on(op);
+        return;
+    }
     first = op->offset;
     if (op->to.name[0] != '\0')
         first = rebase(first, page, op->to.name, position_of(op));

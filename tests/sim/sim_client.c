@@ -15,7 +15,7 @@
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
-enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
+enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256, SIM_FROM_SIZE = 16 };
 
 #define XATTR "user.tag"
 
@@ -23,6 +23,7 @@ enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256 };
 struct audit_item {
     struct sim_known what;
     uint8_t behind;
+    char from[SIM_FROM_SIZE]; /* "", or the name where a page begins */
 };
 
 struct client {
@@ -42,6 +43,7 @@ struct client {
     /* An audit's work that is left. */
     struct audit_item queue[QUEUE_MAX];
     size_t queue_count;
+    char from[SIM_FROM_SIZE]; /* of the audit's READDIR */
 };
 
 struct sim_clients {
@@ -71,7 +73,37 @@ static void add_to_audit(struct client *client, struct sim_known what,
     if (!client->auditing)
         return;
     assert(client->queue_count < QUEUE_MAX);
-    client->queue[client->queue_count++] = (struct audit_item){what, behind};
+    client->queue[client->queue_count++] =
+        (struct audit_item){.what = what, .behind = behind};
+}
+
+/* The greatest name before that one. */
+static uint8_t name_before(const char *name)
+{
+    uint8_t before = SIM_NAMES_MAX;
+
+    for (uint8_t i = 0; i < SIM_NAMES_MAX; i++)
+        if (strcmp(sim_name(i), name) < 0)
+            before = i;
+    return before;
+}
+
+/* An empty page that is not the last: the names before `next` are not there. */
+static void go_on_from(struct client *client, struct sim_op *op,
+                       const char *next)
+{
+    struct audit_item *item;
+
+    op->limit = (uint8_t)((name_before(next) + 1) % (SIM_NAMES_MAX + 1));
+    sim_seen(SEEN_DIR_REGION_END);
+    add_to_audit(client, (struct sim_known){op->dir, 0, ino_of_nsid(op->dir)},
+                 name_before(next));
+    if (!client->auditing)
+        return;
+    item = &client->queue[client->queue_count - 1];
+    if (strlen(next) >= sizeof item->from)
+        sim_fail(loop_of(client), "a region begins at '%s'", next);
+    memcpy(item->from, next, strlen(next) + 1);
 }
 
 static void take_listing(struct client *client, struct sim_op *op,
@@ -96,11 +128,16 @@ static void take_listing(struct client *client, struct sim_op *op,
         last = name;
     }
     op->at_end = request->at_end;
+    op->limit = SIM_NAMES_MAX;
     if (op->at_end)
         return;
     sim_seen(SEEN_DIR_PAGE);
-    if (op->entry_count == 0)
-        sim_fail(loop_of(client), "readdir: an empty page, and not the last");
+    if (op->entry_count == 0) {
+        if (request->ret_next[0] == '\0')
+            sim_fail(loop_of(client), "readdir: an empty page leads nowhere");
+        go_on_from(client, op, request->ret_next);
+        return;
+    }
     add_to_audit(client, (struct sim_known){op->dir, 0, ino_of_nsid(op->dir)},
                  last);
 }
@@ -254,10 +291,12 @@ static void maybe_cancel(struct client *client)
                 sim_spread(loop_of(client), 20 * sim_ms));
 }
 
-static const char *name_of(const struct sim_op *op)
+static const char *name_of(const struct client *client, const struct sim_op *op)
 {
     if (op->kind != REQUEST_READDIR)
         return sim_name(op->name);
+    if (client->from[0] != '\0')
+        return client->from;
     return op->behind == SIM_NAMES_MAX ? "" : sim_name(op->behind);
 }
 
@@ -272,7 +311,8 @@ static void fill_request(struct client *client, const struct sim_op *op)
         .dir = op->dir,
         .to_dir = op->to_dir,
         .ino = op->ino,
-        .name = name_of(op),
+        .name = name_of(client, op),
+        .offset = op->kind == REQUEST_READDIR && client->from[0] != '\0',
         .to_name = two ? sim_name(op->to_name) : NULL,
         .size = op->kind == REQUEST_READDIR ? plan_of(client)->page_size
                                             : SIM_VALUE_MAX,
@@ -329,6 +369,7 @@ static bool audit_op(struct client *client, struct sim_op *op)
     op->dir = next->what.dir;
     op->name = next->what.name;
     op->behind = next->behind;
+    memcpy(client->from, next->from, sizeof client->from);
     if ((next->what.ino & INO_DIR_BIT) != 0) {
         op->kind = REQUEST_READDIR;
         op->dir = nsid_of_ino(next->what.ino);

@@ -32,6 +32,7 @@ struct sim_op {
     uint8_t name; /* number of the name, see sim_name() */
     uint8_t to_name;
     uint8_t behind; /* READDIR: only names behind that one; or SIM_NAMES_MAX */
+    uint8_t limit;  /* out: an empty page says nothing of names from there on */
     uint64_t ino;   /* of the handle */
     uint32_t piece_size; /* of what is written; 0: nothing */
     uint64_t call_ns;

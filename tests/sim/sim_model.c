@@ -164,7 +164,8 @@ static bool step_read(struct sim_tree *tree, const struct sim_op *op)
            op->content == e->content;
 }
 
-/* A page has the next names in their order, as many as fit. */
+/* A page has the next names in their order, some or, at the end, all of them;
+ * an empty one has all up to where the next one begins. */
 static bool step_readdir(struct sim_tree *tree, const struct sim_op *op)
 {
     uint32_t first = op->behind == SIM_NAMES_MAX ? 0 : op->behind + 1U;
@@ -179,14 +180,15 @@ static bool step_readdir(struct sim_tree *tree, const struct sim_op *op)
     for (uint32_t name = first; name < SIM_NAMES_MAX; name++) {
         const struct sim_entry *e = find(tree, op->dir, name);
 
-        more = more || (e != NULL && listed == op->entry_count);
+        more = more ||
+               (e != NULL && listed == op->entry_count && name < op->limit);
         if (e == NULL || listed == op->entry_count)
             continue;
         sum += sim_fold_name((uint8_t)name, e->ino);
         listed++;
     }
     return op->content == sum && op->entry_count == listed &&
-           op->at_end == !more;
+           (!more || (!op->at_end && listed > 0));
 }
 
 /* ---- attributes, of files and directories ---- */

@@ -26,6 +26,7 @@
     X(DIR_RENAMED, 1, "directories renamed")                                   \
     X(DIR_EXCHANGED, 1, "exchanges with a directory")                          \
     X(DIR_PAGE, 1, "pages of a directory that were not the last")              \
+    X(DIR_REGION_END, 0, "empty pages at the end of a region")                 \
     X(DIR_LOOP, 1, "moves of a directory below itself refused")                \
     X(DIR_NOT_EMPTY, 1, "removals of a directory that was not empty")          \
     X(LARGE_VALUE, 1, "values of more than one chunk")                         \
