@@ -324,7 +324,7 @@ def wrong_options_are_refused_in_words(t):
 
 def says_it_was_removed(c, node):
     """In its last lines; threads that end may log beside it."""
-    return f'grovefs: node {node} was removed from the cluster' in c.log_text(node)[-400:]
+    return f'node {node} was removed from the cluster: with' in c.log_text(node)[-400:]
 
 
 def write_control(c, seen_from, node, name, text='1'):
