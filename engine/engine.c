@@ -172,14 +172,47 @@ static int join(struct engine *engine, struct err *e)
     int rc = join_ask(&engine->members, &engine->advertise, JOIN_WAIT_MS,
                       &identity, e);
 
+    if (rc == ERR_NO_QUORUM && engine->store.identity.cluster_id != 0) {
+        log_line(LOG_WARN, "engine", "join=: %s", e->text);
+        return 0; /* It goes on waiting. */
+    }
     if (rc != 0)
         return err_prefix(e, rc, "join=");
+    if (engine->store.identity.cluster_id != 0 &&
+        (identity.cluster_id != engine->store.identity.cluster_id ||
+         identity.node_id != engine->store.identity.node_id))
+        return err_set(e, ERR_FOREIGN,
+                       "join=: this store is node %" PRIu64
+                       " of another cluster",
+                       engine->store.identity.node_id);
     rc = store_set_identity(&engine->store, &identity, e);
     if (rc == 0)
         log_line(LOG_INFO, "engine",
                  "joined cluster=%016" PRIx64 " as node=%" PRIu64,
                  identity.cluster_id, identity.node_id);
     return rc;
+}
+
+/* Who has joined has got its first replica. */
+static bool has_catalog(const struct engine *engine)
+{
+    struct key key = key_directory(NSID_ROOT);
+    struct kv_value value = {0};
+    int rc = kv_get(engine->store.state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc != ERR_NOT_FOUND;
+}
+
+/* Until then it may ask again: with another address, or to hear that it was
+ * removed. */
+static bool may_join(const struct engine *engine)
+{
+    const struct identity *identity = &engine->store.identity;
+
+    return engine->members.count > 0 &&
+           (identity->cluster_id == 0 ||
+            (identity->token_count == 0 && !has_catalog(engine)));
 }
 
 /* An empty store becomes part of a cluster at once, unless it has to wait for
@@ -189,7 +222,7 @@ static int settle(struct engine *engine, const struct engine_config *config,
 {
     const struct identity *identity = &engine->store.identity;
 
-    if (identity->cluster_id == 0 && engine->members.count > 0)
+    if (may_join(engine))
         return join(engine, e);
     if (identity->cluster_id == 0 && engine->founders.count == 0)
         return found_alone(engine, config->listen, e);

@@ -259,10 +259,10 @@ static void set_peers(struct engine *engine)
 
         if (node_decode(&record, kv_iter_value(iter)) != 0)
             continue;
-        if (record.state == NODE_REMOVED)
-            transport_remove_peer(engine->transport, record.id);
-        else
+        if (record.state != NODE_REMOVED)
             set_peer(engine, record.id, record.address);
+        else if (!node_link_up(engine->node, record.id))
+            transport_remove_peer(engine->transport, record.id);
     }
     kv_iter_free(iter);
 }

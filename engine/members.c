@@ -164,6 +164,62 @@ void members_on_join(struct members *members, uint64_t from,
     router_call(node_router(members->node), &applicant->call, &command);
 }
 
+/* ---- removed nodes ---- */
+
+/* One that is still connected: it may not have heard of it. */
+static void tell_removed(struct members *members,
+                         const struct node_record *record)
+{
+    struct node *node = members->node;
+    struct join_answer gone = {.status = ERR_NOT_PERMITTED,
+                               .token = record->token};
+    struct buf *header;
+
+    if (record->state != NODE_REMOVED || !node_link_up(node, record->id))
+        return;
+    header = join_answer_encode(&gone);
+    node_send(node, record->id, ENV_CHANNEL_RAFT, WIRE_JOINED, header, NULL);
+    buf_unref(header);
+}
+
+static void tell_all_removed(struct members *members)
+{
+    struct key lower = key_node(0);
+    struct key upper = key_node(UINT64_MAX);
+    struct kv_iter *iter = kv_iter_new(node_env(members->node)->state, NULL,
+                                       key_slice(&lower), key_slice(&upper));
+
+    for (kv_iter_seek(iter, key_slice(&lower)); kv_iter_valid(iter);
+         kv_iter_next(iter)) {
+        struct node_record record = {0};
+
+        if (node_decode(&record, kv_iter_value(iter)) == 0)
+            tell_removed(members, &record);
+    }
+    kv_iter_free(iter);
+}
+
+/* A founder's record has no token. */
+void members_on_joined(struct members *members, const struct env_packet *packet)
+{
+    const struct identity *identity = &node_config(members->node)->identity;
+    struct join_answer gone;
+
+    if (join_answer_decode(&gone, (struct slice){packet->header->data,
+                                                 packet->header->size}) == 0 &&
+        gone.status == ERR_NOT_PERMITTED &&
+        (gone.token == 0 || gone.token == identity->token))
+        node_on_removed(members->node);
+}
+
+static bool was_removed(struct node *node)
+{
+    struct node_record self;
+
+    return members_find(node, node_id(node), &self) == 0 &&
+           self.state == NODE_REMOVED;
+}
+
 /* ---- region 0's members: what its leader sees ---- */
 
 static struct missed *missed_slot(struct members *members, uint64_t id)
@@ -343,15 +399,14 @@ static void carry_out(struct members *members, struct peer *placement,
 void members_tick(struct members *members)
 {
     struct peer *placement = node_peer(members->node, REGION_PLACEMENT);
-    struct node_record self;
     struct members_view view;
     struct members_step step;
 
-    if (members_find(members->node, node_id(members->node), &self) == 0 &&
-        self.state == NODE_REMOVED) {
+    if (was_removed(members->node)) {
         node_on_removed(members->node);
         return;
     }
+    tell_all_removed(members);
     if (placement == NULL || !peer_is_serving(placement)) {
         memset(members->missed, 0, sizeof members->missed);
         return;

@@ -34,6 +34,11 @@ void members_tick(struct members *members);
 void members_on_join(struct members *members, uint64_t from,
                      const struct env_packet *packet);
 
+/* WIRE_JOINED, to a node: it was removed, and may have nothing to tell it so.
+ */
+void members_on_joined(struct members *members,
+                       const struct env_packet *packet);
+
 /* What this node knows of another one. ERR_NOT_FOUND: nothing, it may have
  * joined just now. */
 int members_find(struct node *node, uint64_t id, struct node_record *ret);

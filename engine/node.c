@@ -312,9 +312,11 @@ void node_on_packet(struct node *node, uint64_t from,
     case WIRE_JOIN:
         members_on_join(node->members, from, packet);
         return;
-    case WIRE_BOOT:   /* engine.c answers those. */
-    case WIRE_JOINED: /* For a store without a node. */
+    case WIRE_JOINED:
+        members_on_joined(node->members, packet);
         return;
+    case WIRE_BOOT:
+        return; /* engine.c answers those. */
     }
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/peer_impl.h"
+#include "tests/sim/sim_leave.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
@@ -82,6 +83,8 @@ static void on_packet(void *context, size_t number, size_t from,
     struct sim_node *node = &cluster->nodes[number];
 
     (void)channel;
+    if (!sim_leave_admits(node, &cluster->nodes[from]))
+        return;
     sim_env_enter(node->env, ENV_WORKER);
     sim_start_on_packet(node, from + 1, packet);
     sim_env_leave(node->env);
@@ -95,6 +98,8 @@ static void on_link(void *context, size_t number, size_t other, bool up)
     if (node->state == SIM_JOINING ||
         cluster->nodes[other].state == SIM_JOINING)
         return; /* A guest has a connection, but no link. */
+    if (up && !sim_leave_admits(node, &cluster->nodes[other]))
+        return;
     node->linked[other] = up;
     if (node->node == NULL)
         return;
@@ -121,6 +126,8 @@ static void start_later(struct sim_node *node, uint64_t down_ns)
 {
     uint64_t now_ns = node->machine.loop->now_ns;
 
+    if (node->removed && node->cluster->calm)
+        down_ns = UINT64_MAX; /* It has seen that it is in vain. */
     node->start_at_ns = down_ns == UINT64_MAX ? down_ns : now_ns + down_ns;
 }
 
@@ -333,6 +340,7 @@ void sim_cluster_free(struct sim_cluster *cluster)
 void sim_cluster_calm(struct sim_cluster *cluster)
 {
     sim_net_calm(cluster->net);
+    cluster->calm = true;
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         struct sim_node *node = &cluster->nodes[i];
 
@@ -343,15 +351,14 @@ void sim_cluster_calm(struct sim_cluster *cluster)
         if (node->env != NULL)
             sim_env_fail_next(node->env, SIM_ERROR_NONE);
         if (node->state == SIM_DOWN)
-            node->start_at_ns = cluster->loop->now_ns;
+            start_later(node, 0);
     }
 }
 
-size_t sim_cluster_up_count(const struct sim_cluster *cluster)
+bool sim_cluster_is_up(const struct sim_cluster *cluster)
 {
-    size_t count = 0;
-
     for (size_t i = 0; i < cluster->plan->nodes; i++)
-        count += cluster->nodes[i].state == SIM_UP;
-    return count;
+        if (cluster->nodes[i].state != SIM_UP && !cluster->nodes[i].removed)
+            return false;
+    return true;
 }

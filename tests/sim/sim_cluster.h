@@ -36,6 +36,8 @@ struct sim_node {
     uint64_t start_at_ns; /* while it is down; UINT64_MAX: not by itself */
     uint64_t down_ns;     /* how long, once it has stopped */
     bool retired;
+    bool may_go;  /* its removal was asked for */
+    bool removed; /* it knows */
     uint64_t request_last;
     struct kv *log; /* while it is down */
     struct kv *state_kv;
@@ -59,6 +61,8 @@ struct sim_cluster {
     void (*on_died)(void *context, struct sim_node *node);
     void *on_died_context;
     uint64_t peers_made; /* by membership changes */
+    uint64_t wish_ns;    /* when a control file was written to; 0: never */
+    bool calm;
     struct sim_node nodes[SIM_NODES_MAX];
 };
 
@@ -85,6 +89,7 @@ void sim_node_pause(struct sim_node *node, uint64_t span_ns);
 
 /* Ends all that is slow, cut, stopped or down; clocks stay as they are. */
 void sim_cluster_calm(struct sim_cluster *cluster);
-size_t sim_cluster_up_count(const struct sim_cluster *cluster);
+/* All nodes but those that were removed. */
+bool sim_cluster_is_up(const struct sim_cluster *cluster);
 
 #endif

@@ -3,6 +3,7 @@
 #include "tests/sim/sim_members.h"
 
 #include "engine/peer_change.h"
+#include "tests/sim/sim_leave.h"
 #include "tests/sim/sim_seen.h"
 
 enum { FIRST_PEER = 1000 };
@@ -159,8 +160,8 @@ static const struct region *settled_region(struct sim_cluster *cluster,
         if (!region_is_joint(peer_region(peer)))
             return peer_region(peer);
         leave.conf_ver = peer_region(peer)->conf_ver;
-        if (!peer_region(peer)->auto_leave)
-            propose(node, peer, &leave);
+        if (!peer_region(peer)->auto_leave && id != REGION_PLACEMENT)
+            propose(node, peer, &leave); /* Region 0's leader does by itself. */
     }
     return NULL;
 }
@@ -177,6 +178,8 @@ static bool is_settled(struct sim_cluster *cluster, uint64_t id)
             region_find_node(region, node->number + 1);
         const struct peer *peer;
 
+        if (node->removed && member == NULL)
+            continue;
         if (!sim_node_serves(node) || node_is_erasing(node->node))
             return false;
         peer = node_any_peer(node->node, id);
@@ -189,19 +192,35 @@ static bool is_settled(struct sim_cluster *cluster, uint64_t id)
     return true;
 }
 
-/* All nodes are up: as many vote as may, and all have the catalog. */
+static size_t count_in_state(const struct sim_node *node, enum node_state state)
+{
+    const struct sim_cluster *cluster = node->cluster;
+    size_t count = 0;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        count += sim_leave_state(node, &cluster->nodes[i]) == state;
+    return count;
+}
+
+/* Nobody is down: as many vote as may, and all have the catalog. */
 static bool voters_follow_nodes(struct sim_cluster *cluster)
 {
     const struct region *region = settled_region(cluster, REGION_PLACEMENT);
-    size_t nodes = cluster->plan->nodes;
+    const struct sim_node *node = &cluster->nodes[0]; /* It always stays. */
+    size_t voters;
 
-    return region != NULL && region->peer_count == nodes &&
-           region->voter_count == nodes - (nodes + 1) % 2;
+    if (region == NULL || !sim_node_serves(node))
+        return false;
+    voters = count_in_state(node, NODE_UP);
+    if (region->peer_count !=
+        cluster->plan->nodes - count_in_state(node, NODE_REMOVED))
+        return false;
+    return voters == 0 || region->voter_count == voters - (voters + 1) % 2;
 }
 
 bool sim_members_settled(struct sim_cluster *cluster)
 {
-    if (!voters_follow_nodes(cluster))
+    if (!sim_leave_settled(cluster) || !voters_follow_nodes(cluster))
         return false;
 
     for (uint64_t id = 0; id < SIM_REGIONS_MAX; id++)
