@@ -204,7 +204,7 @@ static bool op_is_known(uint32_t op)
            op == COMMAND_NODE_STATE ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-           op == COMMAND_CHANGE_NODE;
+           op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)

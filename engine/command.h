@@ -67,7 +67,8 @@ enum command_op {
                             * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
-    COMMAND_TRANSFER = 65, /* `target_node` is to lead: see transfer.h */
+    COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
+    COMMAND_START_SPLIT = 70, /* at (dir, name); dir 0: in the middle */
     /* `target_node` is to get `node_state`: see node_change.h. */
     COMMAND_CHANGE_NODE = 73
 };

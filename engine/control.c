@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/key_path.h"
 #include "engine/keys.h"
 #include "engine/members.h"
 #include "engine/node.h"
@@ -27,6 +28,7 @@ struct control_part {
 /* What a text asks for: `command` of the leaders of these regions. */
 struct order {
     struct command command;
+    struct key place; /* that it borrows from */
     uint64_t *regions;
     size_t region_count;
     size_t region_count_max;
@@ -168,6 +170,33 @@ static bool node_state_is_seen(struct control_op *op)
            record.state == op->node_state;
 }
 
+/* A path, or `auto`: in the middle. */
+static int parse_split(struct node *node, uint64_t object, struct slice text,
+                       struct order *order, const char **ret_why)
+{
+    struct key key = {.size = 0};
+    int rc;
+
+    order->command.op = COMMAND_START_SPLIT;
+    *ret_why = "there is no such region";
+    if (object == REGION_PLACEMENT ||
+        status_region_leader(node, object, NULL) != 0)
+        return ERR_NOT_FOUND;
+    add_region(order, object);
+    if (slice_equal(text, slice_of("auto")))
+        return 0;
+    rc = key_path_parse(node_env(node)->state, text, &key);
+    *ret_why = rc == ERR_NOT_FOUND ? "there is no such directory"
+                                   : "neither a path nor `auto`";
+    if (rc != 0)
+        return rc;
+    order->place = key;
+    order->command.dir = be64_get(order->place.data);
+    order->command.name = (struct slice){order->place.data + KEY_NSID_SIZE,
+                                         order->place.size - KEY_NSID_SIZE};
+    return 0;
+}
+
 /* This node's own view may be a little behind the new leader's. */
 static bool transfer_is_seen(struct control_op *op)
 {
@@ -175,6 +204,20 @@ static bool transfer_is_seen(struct control_op *op)
 
     return status_region_leader(op->node, op->object, &leader_node) == 0 &&
            leader_node == op->target_node;
+}
+
+static uint64_t version_here(const struct node *node, uint64_t region)
+{
+    const struct peer *peer = node_peer(node, region);
+
+    return peer == NULL ? 0 : peer_region(peer)->version;
+}
+
+static bool split_is_seen(struct control_op *op)
+{
+    uint64_t version = version_here(op->node, op->object);
+
+    return version == 0 || version > op->version;
 }
 
 static const struct control {
@@ -190,6 +233,7 @@ static const struct control {
     [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen},
     [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen},
     [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen},
+    [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen},
     /* clang-format on */
 };
 
@@ -321,6 +365,7 @@ void control_start(struct control_op *op, struct node *node,
         rc = op->control->parse(node, object, trim(text), &order, &why);
     op->target_node = order.command.target_node;
     op->node_state = order.command.node_state;
+    op->version = version_here(node, object);
     if (rc != 0) {
         log_refusal(op, trim(text), why);
         op->done(op, rc);
@@ -366,6 +411,25 @@ static void changed(struct node_change *change, int status, const char *why)
     wait->done(wait, status, why);
 }
 
+static void split_done(struct split_wait *split, int status, const char *why)
+{
+    struct control_wait *wait = container_of(split, struct control_wait, split);
+
+    wait->done(wait, status, why);
+}
+
+static void carry_out_split(struct node *node, const struct peer *peer,
+                            const struct command *command,
+                            struct control_wait *wait)
+{
+    struct key at = {.size = 0};
+
+    if (command->dir != 0)
+        at = key_user('d', command->dir, command->name);
+    wait->split.done = split_done;
+    split_start(&wait->split, node, peer_region_id(peer), &at);
+}
+
 static void carry_out(struct node *node, struct peer *peer,
                       const struct command *command, struct control_wait *wait)
 {
@@ -383,6 +447,9 @@ static void carry_out(struct node *node, struct peer *peer,
         wait->node_change.done = changed;
         node_change_start(&wait->node_change, node, command->target_node,
                           command->node_state);
+        return;
+    case COMMAND_START_SPLIT:
+        carry_out_split(node, peer, command, wait);
         return;
     default:
         wait->done(wait, ERR_INVALID, "");
@@ -405,7 +472,8 @@ void control_carry_out(struct node *node, struct peer *peer,
 bool control_is_waiting(const struct control_wait *wait)
 {
     return wait->check.check != NULL || transfer_is_running(&wait->transfer) ||
-           node_change_is_running(&wait->node_change);
+           node_change_is_running(&wait->node_change) ||
+           split_is_running(&wait->split);
 }
 
 void control_cancel_wait(struct control_wait *wait)
@@ -413,4 +481,5 @@ void control_cancel_wait(struct control_wait *wait)
     check_cancel(&wait->check);
     transfer_cancel(&wait->transfer);
     node_change_cancel(&wait->node_change);
+    split_cancel(&wait->split);
 }

@@ -18,6 +18,7 @@
 
 #include "engine/check.h"
 #include "engine/node_change.h"
+#include "engine/split.h"
 #include "engine/transfer.h"
 
 enum { CONTROL_SIZE_MAX = 4096 };
@@ -37,6 +38,7 @@ struct control_op {
     uint64_t object;
     uint64_t target_node;
     enum node_state node_state;
+    uint64_t version; /* of the region, before it is split */
     struct control_part *parts;
     size_t part_count; /* 0: inactive */
     size_t left;
@@ -59,6 +61,7 @@ struct control_wait {
     struct check_wait check; /* private from here on */
     struct transfer transfer;
     struct node_change node_change;
+    struct split_wait split;
 };
 
 /* `done` may be called before this returns. `bytes` is the command. */

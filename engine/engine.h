@@ -173,6 +173,7 @@ enum engine_table {
     TABLE_REGION_LOG,
     TABLE_REGION_STATE,
     TABLE_REGION_TRANSFER, /* takes texts */
+    TABLE_REGION_SPLIT,    /* likewise */
     /* Object: a node. */
     TABLE_NODE_ADDRESS,
     TABLE_NODE_STATE,

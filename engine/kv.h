@@ -187,8 +187,8 @@ struct slice kv_iter_value(const struct kv_iter *iter); /* Until next move. */
 int kv_iter_status(const struct kv_iter *iter, struct err *e);
 
 /* Replaces whole ranges in one atomic and durable step. Ranges must not
- * overlap; each is declared before the keys in it, and ranges and keys come
- * in ascending order. Until kv_ingest_finish() returns 0 nothing is visible;
+ * overlap; each is declared before the keys in it, which come in ascending
+ * order. Until kv_ingest_finish() returns 0 nothing is visible;
  * kv_ingest_free() without it leaves the store as it was. While the new data
  * is only being collected, an error (a full disk) does no harm to the store
  * and is not reported to `on_fatal`: free the ingest and try later.

@@ -106,8 +106,9 @@ static int ingest_replace_range(struct kv_ingest *ingest, struct slice begin,
     struct rocks_ingest *i = ingest_of(ingest);
     int rc;
 
+    assert(slice_compare(begin, end) < 0);
+
     if (i->end != NULL) {
-        assert(slice_compare(slice_of(i->end), begin) <= 0);
         rc = file_finish(i, slice_of(i->end), e);
         if (rc != 0)
             return rc;

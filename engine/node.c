@@ -466,6 +466,11 @@ struct hosted *node_hosted(const struct node *node)
     return replicas_hosted(node->replicas);
 }
 
+bool node_overlaps(const struct node *node, const struct region *region)
+{
+    return replicas_overlap(node->replicas, region);
+}
+
 bool node_is_erasing(const struct node *node)
 {
     return replicas_are_erasing(node->replicas);

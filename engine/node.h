@@ -110,6 +110,8 @@ struct peer *node_next_peer(const struct node *node, const struct peer *peer);
 struct peer *node_peer_at(const struct node *node, struct slice user_key);
 /* What other threads may see of them. */
 struct hosted *node_hosted(const struct node *node);
+/* Whether the range of another region on this node overlaps the region's. */
+bool node_overlaps(const struct node *node, const struct region *region);
 /* Whether some replica is being removed from this node's stores. */
 bool node_is_erasing(const struct node *node);
 /* See replicas.h. */

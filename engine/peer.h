@@ -225,6 +225,7 @@ bool peer_progress(const struct peer *peer, uint64_t node_id,
  * calls nothing. */
 struct snapshot_install {
     void (*done)(struct snapshot_install *install, int status);
+    const struct region *region; /* as the snapshot has it; kept until done */
     struct kv_ingest *ingest;
 };
 void peer_install_snapshot(struct peer *peer, struct snapshot_install *install,

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 
 #include "engine/check.h"
+#include "engine/erase.h"
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
@@ -81,29 +82,60 @@ static void write_mark(struct peer *peer, struct buf *bytes)
     env_log_write(peer->env, &mark->write);
 }
 
+/* The entry that removes it is on its way to the applier. */
+static bool is_leaving(const struct peer *peer)
+{
+    return region_find_peer(&peer->region, peer->id) == NULL;
+}
+
+/* A replica that leaves gets none: it is erased as soon as the applier is
+ * done, however that ends, and a restart before that finds it out again. The
+ * descriptor would not name it any more. */
 static void set_mark(struct peer *peer)
 {
     struct damage damage = {.since_ns = peer->damaged_ns,
                             .region = peer->region}; /* still the peer's */
 
-    write_mark(peer, damage_encode(&damage));
+    if (!is_leaving(peer))
+        write_mark(peer, damage_encode(&damage));
 }
 
-static int load_mark(struct peer *peer)
+static int read_mark(const struct peer *peer, struct damage *ret)
 {
     struct key key = key_damage(peer->region_id);
     struct kv_value value = {0};
-    struct damage damage = {0};
-    const struct region_peer *self;
     int rc = kv_get(peer->env->log, NULL, key_slice(&key), &value);
 
     if (rc == 0)
-        rc = damage_decode(&damage, (struct slice){value.data, value.size});
+        rc = damage_decode(ret, (struct slice){value.data, value.size});
     kv_value_release(&value);
+    return rc;
+}
+
+/* The crash came when its state was erased already, and its log was not. */
+static bool was_erased(const struct peer *peer, uint64_t peer_id)
+{
+    struct tombstone tombstone;
+
+    return tombstone_read(peer->env, peer->region_id, &tombstone) == 0 &&
+           tombstone.peer >= peer_id;
+}
+
+/* ERR_NOT_FOUND: there is none that counts. */
+static int load_mark(struct peer *peer)
+{
+    struct damage damage = {0};
+    const struct region_peer *self;
+    int rc = read_mark(peer, &damage);
+
     if (rc != 0)
         return rc;
     self = region_find_node(&damage.region, node_id(peer->node));
-    peer->id = self == NULL ? 0 : self->id;
+    if (self == NULL || was_erased(peer, self->id)) {
+        damage_release(&damage);
+        return self == NULL ? ERR_CORRUPT : ERR_NOT_FOUND;
+    }
+    peer->id = self->id;
     peer->region = damage.region;
     peer->damaged = true;
     peer->damaged_ns = damage.since_ns;
@@ -111,7 +143,7 @@ static int load_mark(struct peer *peer)
                    "region %" PRIu64 ": the replica on this node is damaged "
                    "and is rebuilt from a snapshot",
                    peer->region_id);
-    return peer->id != 0 ? 0 : ERR_CORRUPT;
+    return 0;
 }
 
 /* ---- found ---- */

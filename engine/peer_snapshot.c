@@ -32,6 +32,7 @@
 #include "engine/check.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
+#include "engine/snapshot.h"
 
 static void fatal(struct peer *peer, const char *what, const char *why)
 {
@@ -123,14 +124,42 @@ static void reset_log(struct env_task *task)
 
 /* ---- bulk: the state ---- */
 
+/* The range may have become smaller since this replica was up to date. Not
+ * before the applier is idle: a split that it still had to apply has made a
+ * neighbour of what was left over. The descriptor rests meanwhile. */
+static int clear_leftovers(struct peer *peer, struct err *e)
+{
+    struct key_range ranges[SNAPSHOT_LEFTOVERS_MAX];
+    size_t count = 0;
+    int rc = 0;
+
+    if (peer_is_initialised(peer))
+        count =
+            snapshot_leftovers(&peer->region, peer->install->region, ranges);
+    for (size_t i = 0; i < count && rc == 0; i++)
+        rc = kv_ingest_replace_range(peer->install_ingest,
+                                     key_slice(&ranges[i].begin),
+                                     key_slice(&ranges[i].end), e);
+    return rc;
+}
+
 /* Raft has accepted the snapshot and would not know how to go back: a failure
- * here ends the node, and the next start finds the old state. */
+ * here ends the node, and the next start finds the old state.
+ *
+ * An ingest is durable at once. What was written before has to be so, too:
+ * above all the split of a neighbour that has made room for this region. Were
+ * it forgotten, the neighbour would have to apply once more what is the
+ * region's by now. */
 static void finish_ingest(struct env_task *task)
 {
     struct peer *peer = container_of(task, struct peer, install_task);
     struct err e = ERR_INIT;
-    int rc = kv_ingest_finish(peer->install_ingest, &e);
+    int rc = clear_leftovers(peer, &e);
 
+    if (rc == 0)
+        rc = kv_flush(peer->env->state, true, &e);
+    if (rc == 0)
+        rc = kv_ingest_finish(peer->install_ingest, &e);
     if (rc != 0) {
         fatal(peer, "switch over", e.text[0] != '\0' ? e.text : err_text(rc));
         return;

@@ -12,6 +12,7 @@
 #include "engine/reader.h"
 #include "engine/region_log.h"
 #include "engine/region_state.h"
+#include "engine/snapshot.h"
 
 enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
 
@@ -36,6 +37,7 @@ struct replicas {
     struct replica **items; /* by ascending region id */
     size_t count;
     size_t count_max;
+    size_t splits; /* that are being applied */
     struct hosted *hosted;
 };
 
@@ -279,6 +281,7 @@ enum split_side replicas_on_split(struct replicas *replicas, struct peer *peer,
     enum split_side side =
         self == NULL ? SPLIT_DROP : side_of(replica, self->id);
 
+    replicas->splits++;
     hosted_put(replicas->hosted, peer);
     if (side == SPLIT_KEEP) {
         stop_waiting_peer(replica);
@@ -313,6 +316,9 @@ void replicas_on_split_applied(struct replicas *replicas, uint64_t region,
 {
     struct replica *replica = find(replicas, region);
 
+    assert(replicas->splits > 0);
+
+    replicas->splits--;
     if (replica == NULL || replica->split != SPLIT_UNDER_WAY)
         return;
     replica->split = kept ? SPLIT_APPLIED : NO_SPLIT;
@@ -355,23 +361,24 @@ void replicas_on_removed(struct replicas *replicas, struct peer *peer)
 
 /* ---- opening ---- */
 
-/* The entry that removed this node's peer was applied, and no more. */
+/* The entry that removed this node's peer was applied, and no more. Where the
+ * marker is damaged, the tombstone only has no position to tell. */
 static int open_removed(struct replica *replica)
 {
     struct env *env = node_env(replica->replicas->node);
     struct tombstone tombstone = {0};
     struct region region = {0};
     struct marker marker;
-    int rc = region_state_marker(env->state, NULL, replica->region, &marker);
+    int rc =
+        region_state_descriptor(env->state, NULL, replica->region, &region);
 
-    if (rc == 0)
-        rc =
-            region_state_descriptor(env->state, NULL, replica->region, &region);
     if (rc != 0)
         return rc;
     tombstone.peer = region.peer_max;
-    tombstone.index = marker.index;
-    tombstone.term = marker.term;
+    if (region_state_marker(env->state, NULL, replica->region, &marker) == 0) {
+        tombstone.index = marker.index;
+        tombstone.term = marker.term;
+    }
     plan_erase(replica, region, &tombstone);
     erase_start(&replica->erase);
     return 0;
@@ -631,6 +638,31 @@ void replicas_on_message(struct replicas *replicas, uint64_t from_node,
         send_gone(replica, from_node, message->from);
     else
         peer_step(replica->peer, from_node, message);
+}
+
+/* Without state it has no range. */
+static bool has_overlap(const struct region *here, const struct region *region)
+{
+    return here->peer_count > 0 && snapshot_overlaps(here, region);
+}
+
+bool replicas_overlap(const struct replicas *replicas,
+                      const struct region *region)
+{
+    if (replicas->splits > 0)
+        return true;
+    for (size_t i = 0; i < replicas->count; i++) {
+        const struct replica *replica = replicas->items[i];
+
+        if (replica->split != NO_SPLIT)
+            return true;
+        if (replica->peer != NULL &&
+            has_overlap(peer_region(replica->peer), region))
+            return true;
+        if (replica->erasing && has_overlap(&replica->erased, region))
+            return true;
+    }
+    return false;
 }
 
 bool replicas_are_erasing(const struct replicas *replicas)

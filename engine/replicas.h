@@ -45,6 +45,11 @@ struct hosted *replicas_hosted(const struct replicas *replicas);
 struct barrier *replicas_barrier(const struct replicas *replicas,
                                  uint64_t region);
 
+/* Whether another region than this one has, or until it is erased had, a
+ * replica here with a range that overlaps the region's. */
+bool replicas_overlap(const struct replicas *replicas,
+                      const struct region *region);
+
 bool replicas_are_erasing(const struct replicas *replicas);
 
 void replicas_tick(struct replicas *replicas); /* each TICK_MS */

@@ -5,7 +5,9 @@
  *
  *      leader                                 follower
  *      MsgSnap of Raft
+ *      (its turn)
  *      kv snapshot, BEGIN ------------------> kv ingest opened
+ *                        <------------------- ACK: accepted, or refused
  *      CHUNK 0 .. n (window of a few) ------> checked, put into the ingest
  *                        <------------------- ACK for each
  *      last CHUNK --------------------------> MsgSnap stepped into Raft; if it
@@ -21,6 +23,11 @@
  *    at once, a failure with the next tick, so that retries do not spin.
  * 4. Reading state/, building and checking chunks, and ingesting are done on
  *    ENV_BULK; at most SNAPSHOT_WINDOW chunks are under way per stream.
+ * 5. However many regions move at once, a node reads for SNAPSHOT_SENDING_MAX
+ *    streams, of which one slow node gets no more than
+ *    SNAPSHOT_SENDING_TO_ONE_MAX, and takes SNAPSHOT_RECEIVING_MAX. Others wait
+ *    for their turn at the sender, or are refused and come again with Raft's
+ *    next try. Region 0 is small, and all wait for it: it does not wait.
  *
  * The chunks' payload: pairs of {key size (4 bytes, big endian), value size
  * (4), key, value} in ascending order of keys over all ranges of the region,
@@ -39,7 +46,11 @@ enum {
     SNAPSHOT_CHUNK_BYTES = 1024 * 1024,
     SNAPSHOT_WINDOW = 4,
     SNAPSHOT_STALL_MS = 15000, /* without an ACK: given up */
-    SNAPSHOT_RANGES_MAX = 8
+    SNAPSHOT_SENDING_MAX = 4,
+    SNAPSHOT_SENDING_TO_ONE_MAX = 2, /* their windows fit into its queue */
+    SNAPSHOT_RECEIVING_MAX = 4,
+    SNAPSHOT_RANGES_MAX = 8,
+    SNAPSHOT_LEFTOVERS_MAX = 2 * SNAPSHOT_RANGES_MAX
 };
 
 struct snapshots *snapshots_new(struct node *node);
@@ -49,9 +60,9 @@ void snapshots_stop(struct snapshots *snapshots);
  * owner threads were drained. Takes NULL. */
 void snapshots_free(struct snapshots *snapshots);
 
-/* Begins a stream; `message` is Raft's MsgSnap. A second stream for the same
- * peer and region ends the first, without a report: Raft knows of one snapshot
- * per peer, so the second's report stands for both. */
+/* Begins a stream, when its turn comes; `message` is Raft's MsgSnap. A second
+ * stream for the same peer and region ends the first, without a report: Raft
+ * knows of one snapshot per peer, so the second's report stands for both. */
 void snapshots_send(struct snapshots *snapshots, struct peer *peer,
                     uint64_t to_node, const struct raft_message *message);
 
@@ -65,7 +76,7 @@ void snapshots_on_damage(struct snapshots *snapshots, uint64_t region);
 /* Once a second: gives up what has stalled. */
 void snapshots_tick(struct snapshots *snapshots);
 
-/* How many streams run, for /.cluster. */
+/* How many streams run, for /.cluster; not those that wait for a turn. */
 size_t snapshots_running(const struct snapshots *snapshots);
 
 struct key_range {
@@ -76,5 +87,13 @@ struct key_range {
 /* All ranges of state/ that belong to a region, ascending; returns how many. */
 size_t snapshot_ranges(const struct region *region,
                        struct key_range ranges[SNAPSHOT_RANGES_MAX]);
+
+/* What a replica with the descriptor `old` has in state/ that is not in the
+ * ranges of `fresh`, the same region at another time; returns how many. */
+size_t snapshot_leftovers(const struct region *old, const struct region *fresh,
+                          struct key_range ranges[SNAPSHOT_LEFTOVERS_MAX]);
+
+/* Whether two different regions have keys of state/ in common. */
+bool snapshot_overlaps(const struct region *a, const struct region *b);
 
 #endif

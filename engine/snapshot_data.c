@@ -7,6 +7,7 @@
 #include <string.h>
 #include <xxhash.h>
 
+#include "engine/range.h"
 #include "engine/region_state.h"
 #include "raft/base/mem.h"
 
@@ -80,6 +81,53 @@ size_t snapshot_ranges(const struct region *region,
         ranges[count++] = class_range('x', region);
     assert(count <= SNAPSHOT_RANGES_MAX);
     return count;
+}
+
+static struct key least(struct key a, struct key b)
+{
+    return slice_compare(key_slice(&a), key_slice(&b)) < 0 ? a : b;
+}
+
+static struct key greatest(struct key a, struct key b)
+{
+    return slice_compare(key_slice(&a), key_slice(&b)) > 0 ? a : b;
+}
+
+static size_t add_range(struct key_range *to, struct key begin, struct key end)
+{
+    if (slice_compare(key_slice(&begin), key_slice(&end)) >= 0)
+        return 0;
+    *to = (struct key_range){begin, end};
+    return 1;
+}
+
+size_t snapshot_leftovers(const struct region *old, const struct region *fresh,
+                          struct key_range ranges[SNAPSHOT_LEFTOVERS_MAX])
+{
+    struct key_range had[SNAPSHOT_RANGES_MAX];
+    struct key_range has[SNAPSHOT_RANGES_MAX];
+    size_t range_count = snapshot_ranges(old, had);
+    size_t count = 0;
+
+    assert(old->id == fresh->id);
+
+    (void)snapshot_ranges(fresh, has); /* As many, of the same classes. */
+    for (size_t i = 0; i < range_count; i++) {
+        count += add_range(&ranges[count], had[i].begin,
+                           least(had[i].end, has[i].begin));
+        count += add_range(&ranges[count], greatest(had[i].begin, has[i].end),
+                           had[i].end);
+    }
+    return count;
+}
+
+bool snapshot_overlaps(const struct region *a, const struct region *b)
+{
+    if (a->id == b->id || a->id == REGION_PLACEMENT ||
+        b->id == REGION_PLACEMENT)
+        return false;
+    return range_overlaps((struct range){a->start, a->end},
+                          (struct range){b->start, b->end});
 }
 
 bool snapshot_bounds_valid(const struct region *region)

@@ -32,6 +32,12 @@ static inline uint64_t snapshot_stall_ns(void)
     return (uint64_t)SNAPSHOT_STALL_MS * 1000000;
 }
 
+/* Not an error: the leader's Raft tries again, and nobody has to be told. */
+static inline bool snapshot_comes_later(int status)
+{
+    return status == ERR_EPOCH || status == ERR_BUSY;
+}
+
 /* snapshot_send.c */
 void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
                      const struct snapshot_ack *ack);
@@ -42,6 +48,12 @@ void sendings_stop(struct snapshots *snapshots);
 size_t sendings_running(const struct snapshots *snapshots);
 void sendings_free(struct snapshots *snapshots);
 
+/* snapshot_admit.c: whether a stream may begin, or end with an install. 0;
+ * ERR_EPOCH: not now, for what else is on this node; ERR_NOT_FOUND: there is
+ * no replica here to take it; ERR_FOREIGN, ERR_PROTOCOL. */
+int snapshot_admit(const struct snapshots *snapshots, uint64_t from_node,
+                   const struct snapshot_begin *begin);
+
 /* snapshot_receive.c. Takes what `begin` holds. */
 void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
                          struct snapshot_begin *begin);
@@ -51,6 +63,9 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
 void receivings_on_link_down(struct snapshots *snapshots, uint64_t node_id);
 void receivings_tick(struct snapshots *snapshots);
 void receivings_stop(struct snapshots *snapshots);
+/* Whether what another region's stream brings overlaps the region. */
+bool receivings_overlap(const struct snapshots *snapshots,
+                        const struct region *region);
 size_t receivings_running(const struct snapshots *snapshots);
 void receivings_free(struct snapshots *snapshots);
 

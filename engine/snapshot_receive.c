@@ -2,9 +2,9 @@
 
 /* The follower's end of a snapshot stream.
  *
- *      BEGIN -> open job -> put job per chunk, each acknowledged -+
- *                                                                 |
- *      ACK of the last chunk <- install by the peer <- last chunk-'
+ *      BEGIN -> open job -> ACK -> put job per chunk, each with ACK -+
+ *                                                                    |
+ *         ACK of the last chunk <- install by the peer <- last chunk-'
  *
  * Everything before the install can be dropped at any point without a trace;
  * the install itself is the peer's and cannot be called back. */
@@ -132,11 +132,9 @@ static void end(struct receiving *r)
 }
 
 static void send_ack(struct snapshots *snapshots, uint64_t to_node,
-                     uint64_t stream, uint64_t number, int status)
+                     const struct snapshot_ack *ack)
 {
-    struct snapshot_ack ack = {
-        .stream = stream, .number = number, .status = status};
-    struct buf *header = snapshot_ack_encode(&ack);
+    struct buf *header = snapshot_ack_encode(ack);
 
     node_send(snapshots->node, to_node, ENV_CHANNEL_BULK, WIRE_SNAPSHOT_ACK,
               header, NULL);
@@ -145,7 +143,21 @@ static void send_ack(struct snapshots *snapshots, uint64_t to_node,
 
 static void acknowledge(const struct receiving *r, uint64_t number, int status)
 {
-    send_ack(r->snapshots, r->from_node, r->begin.stream, number, status);
+    send_ack(r->snapshots, r->from_node,
+             &(struct snapshot_ack){r->begin.stream, number, status, false});
+}
+
+static void accept(const struct receiving *r)
+{
+    send_ack(r->snapshots, r->from_node,
+             &(struct snapshot_ack){r->begin.stream, 0, 0, true});
+}
+
+static void refuse(struct snapshots *snapshots, uint64_t to_node,
+                   uint64_t stream, uint64_t number, int status)
+{
+    send_ack(snapshots, to_node,
+             &(struct snapshot_ack){stream, number, status, false});
 }
 
 /* `reason` may be empty. */
@@ -153,10 +165,11 @@ static void fail(struct receiving *r, int status, const char *reason)
 {
     if (*reason == '\0')
         reason = err_text(status);
-    node_log_event(r->snapshots->node, LOG_WARN,
-                   "region %" PRIu64 ": the snapshot from node %" PRIu64
-                   " was given up: %s",
-                   r->begin.region.id, r->from_node, reason);
+    if (!snapshot_comes_later(status))
+        node_log_event(r->snapshots->node, LOG_WARN,
+                       "region %" PRIu64 ": the snapshot from node %" PRIu64
+                       " was given up: %s",
+                       r->begin.region.id, r->from_node, reason);
     acknowledge(r, r->arrived_count, status);
     end(r);
 }
@@ -192,14 +205,16 @@ static void install(struct receiving *r)
         .term = begin->raft_term,
         .snapshot = &snapshot, /* borrowed by the step */
     };
+    int rc = snapshot_admit(r->snapshots, r->from_node, begin);
 
-    if (peer == NULL) {
-        fail(r, ERR_NOT_FOUND, "the replica is gone");
+    if (rc != 0) {
+        fail(r, rc, err_text(rc));
         return;
     }
     region_conf_state(&begin->region, &snapshot.conf_state);
     r->installing = true;
     r->install.ingest = snapshot_writer_take(r->writer);
+    r->install.region = &begin->region;
     r->install.done = install_done;
     peer_install_snapshot(peer, &r->install, &message);
 }
@@ -246,7 +261,7 @@ static void job_done(struct env_task *task)
         fail(r, r->status, r->error.text);
     } else if (r->job == RECEIVING_OPEN) {
         r->opened = true;
-        put_next(r);
+        accept(r);
     } else {
         put_done(r);
     }
@@ -279,8 +294,8 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
     struct receiving *r = find(snapshots, from_node, chunk->stream);
 
     if (r == NULL) {
-        send_ack(snapshots, from_node, chunk->stream, chunk->number,
-                 ERR_NOT_FOUND);
+        refuse(snapshots, from_node, chunk->stream, chunk->number,
+               ERR_NOT_FOUND);
         return;
     }
     if (chunk->number < r->arrived_count)
@@ -299,56 +314,25 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
 
 /* ---- begin ---- */
 
-static bool has_peer(const struct region *region, uint64_t peer, uint64_t node)
+/* A region's newer stream takes the place of its older one. ERR_BUSY: that is
+ * being installed already, or there are as many streams as there may be. */
+static int make_room(struct snapshots *snapshots, uint64_t region)
 {
-    for (size_t i = 0; i < region->peer_count; i++)
-        if (region->peers[i].id == peer && region->peers[i].node == node)
-            return true;
-    return false;
-}
-
-/* A range that this replica does not have might reach into a neighbour's
- * keys; as long as regions keep their ranges there is none. */
-static bool same_bounds(const struct region *a, const struct region *b)
-{
-    return slice_equal(a->start, b->start) && slice_equal(a->end, b->end);
-}
-
-static int check_begin(const struct snapshots *snapshots, uint64_t from_node,
-                       const struct snapshot_begin *begin)
-{
-    const struct region *region = &begin->region;
-    struct peer *peer = node_any_peer(snapshots->node, region->id);
-    uint64_t here = node_id(snapshots->node);
-
-    if (peer == NULL)
-        return ERR_NOT_FOUND;
-    if (peer_id(peer) != begin->to_peer ||
-        !has_peer(region, begin->to_peer, here) ||
-        !has_peer(region, begin->from_peer, from_node))
-        return ERR_FOREIGN;
-    if (peer_is_initialised(peer) && !same_bounds(region, peer_region(peer)))
-        return ERR_EPOCH;
-    if (begin->index == 0 || begin->term == 0 || begin->raft_term < begin->term)
-        return ERR_PROTOCOL;
-    return 0;
-}
-
-/* ERR_BUSY: the older one is being installed already. */
-static int replace_older(struct snapshots *snapshots, uint64_t region)
-{
+    struct receiving *older = NULL;
     struct receiving *r;
-    struct receiving *next;
 
-    for (r = TAILQ_FIRST(&snapshots->receivings); r != NULL; r = next) {
-        next = TAILQ_NEXT(r, link);
-        if (r->ended || r->begin.region.id != region)
-            continue;
-        if (r->installing)
-            return ERR_BUSY;
-        acknowledge(r, r->arrived_count, ERR_CANCELED);
-        end(r);
-    }
+    TAILQ_FOREACH (r, &snapshots->receivings, link)
+        if (!r->ended && r->begin.region.id == region)
+            older = r;
+    if (older == NULL)
+        return region == REGION_PLACEMENT ||
+                       receivings_running(snapshots) < SNAPSHOT_RECEIVING_MAX
+                   ? 0
+                   : ERR_BUSY;
+    if (older->installing)
+        return ERR_BUSY;
+    acknowledge(older, older->arrived_count, ERR_CANCELED);
+    end(older);
     return 0;
 }
 
@@ -381,17 +365,17 @@ void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
         snapshot_begin_release(begin);
         return; /* A packet may come twice. */
     }
-    rc = check_begin(snapshots, from_node, begin);
+    rc = snapshot_admit(snapshots, from_node, begin);
     if (rc == 0)
-        rc = replace_older(snapshots, begin->region.id);
+        rc = make_room(snapshots, begin->region.id);
     if (rc == 0) {
         start(snapshots, from_node, begin);
         return;
     }
-    log_line(LOG_WARN, "snapshot",
+    log_line(LOG_INFO, "snapshot",
              "refused region=%" PRIu64 " from_node=%" PRIu64 ": %s",
              begin->region.id, from_node, err_text(rc));
-    send_ack(snapshots, from_node, begin->stream, 0, rc);
+    refuse(snapshots, from_node, begin->stream, 0, rc);
     snapshot_begin_release(begin);
 }
 
@@ -440,6 +424,17 @@ void receivings_stop(struct snapshots *snapshots)
         if (!r->ended && !r->installing)
             end(r);
     }
+}
+
+bool receivings_overlap(const struct snapshots *snapshots,
+                        const struct region *region)
+{
+    const struct receiving *r;
+
+    TAILQ_FOREACH (r, &snapshots->receivings, link)
+        if (!r->ended && snapshot_overlaps(&r->begin.region, region))
+            return true;
+    return false;
 }
 
 size_t receivings_running(const struct snapshots *snapshots)

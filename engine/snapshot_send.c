@@ -2,9 +2,11 @@
 
 /* The leader's end of a snapshot stream.
  *
- *      snapshots_send -> BEGIN -> read job -> CHUNK -+-> ... -> last CHUNK
- *                                   ^                |              |
- *                                   '-- window open -'         its ACK: ok
+ *      snapshots_send -> (turn) -> BEGIN -> its ACK
+ *                                             |
+ *                             read job <------'
+ *                             ^      |
+ *                 window open '    CHUNK -> ... -> last CHUNK -> its ACK: ok
  *
  * An error, a refusal, a stall, a lost connection or a lost leadership ends
  * the stream at any point. A failure is reported to Raft with the next tick
@@ -30,12 +32,15 @@ struct sending {
     uint64_t region;
     uint64_t to_node;
     uint64_t to_peer;
+    uint64_t raft_term;
     uint64_t stream;
     uint64_t sent_count; /* chunks; also the next one's number */
     uint64_t acked_count;
     uint64_t sent_bytes;
     uint64_t heard_ns; /* since when an ACK is waited for */
-    bool all_sent;
+    bool begun;        /* its turn has come */
+    bool accepted;
+    bool all_sent; /* and the reader closed, or about to be */
     bool ended;
     bool unreported; /* ended, and Raft does not know that it failed */
     bool busy;
@@ -140,17 +145,34 @@ static void succeed(struct sending *s)
     wind_up(s);
 }
 
-static void fail(struct sending *s, const char *reason)
+static void end_failed(struct sending *s)
 {
     assert(!s->ended);
 
+    s->ended = true;
+    s->unreported = true;
+    wind_up(s);
+}
+
+static void put_off(struct sending *s, const char *reason)
+{
+    log_line(LOG_INFO, "snapshot",
+             "put off region=%" PRIu64 " to_node=%" PRIu64 ": %s", s->region,
+             s->to_node, reason);
+    end_failed(s);
+}
+
+static void fail(struct sending *s, const char *reason)
+{
+    if (!s->begun) {
+        put_off(s, reason);
+        return;
+    }
     node_log_event(s->snapshots->node, LOG_WARN,
                    "region %" PRIu64 ": the snapshot to node %" PRIu64
                    " was given up: %s",
                    s->region, s->to_node, reason);
-    s->ended = true;
-    s->unreported = true;
-    wind_up(s);
+    end_failed(s);
 }
 
 /* ---- sending ---- */
@@ -175,49 +197,31 @@ static void send_chunk(struct sending *s)
     s->payload = NULL;
 }
 
-/* Reads on, if the window has room. */
+/* Reads on, if the window has room. What is read is not kept from being
+ * overwritten any longer than that takes. */
 static void read_on(struct sending *s)
 {
-    if (!s->busy && !s->all_sent &&
-        s->sent_count - s->acked_count < SNAPSHOT_WINDOW)
+    if (s->busy || !s->accepted)
+        return;
+    if (s->all_sent && s->reader != NULL)
+        start_job(s, SENDING_CLOSE);
+    else if (!s->all_sent && s->sent_count - s->acked_count < SNAPSHOT_WINDOW)
         start_job(s, SENDING_READ);
 }
 
-static void job_done(struct env_task *task)
-{
-    struct sending *s = container_of(task, struct sending, back);
-
-    s->busy = false;
-    if (s->ended) {
-        wind_up(s);
-        return;
-    }
-    assert(s->job == SENDING_READ);
-    if (s->status != 0) {
-        struct peer *peer = node_peer(s->snapshots->node, s->region);
-        bool corrupt = s->status == ERR_CORRUPT && peer != NULL;
-
-        fail(s, err_text(s->status));
-        if (corrupt)
-            (void)peer_found_damage(peer, "it cannot be read");
-        return;
-    }
-    send_chunk(s);
-    read_on(s);
-}
+/* ---- turns ---- */
 
 /* Rule 1 of snapshot.h: all but Raft's term comes out of what is streamed. */
-static void send_begin(const struct sending *s,
-                       const struct raft_message *message)
+static void send_begin(const struct sending *s)
 {
     const struct marker *marker = snapshot_reader_marker(s->reader);
     struct snapshot_begin begin = {
         .stream = s->stream,
-        .from_peer = message->from,
+        .from_peer = s->from_peer,
         .to_peer = s->to_peer,
         .index = marker->index,
         .term = marker->term,
-        .raft_term = message->term,
+        .raft_term = s->raft_term,
         .region = *snapshot_reader_region(s->reader), /* still the reader's */
     };
     struct buf *header = snapshot_begin_encode(&begin);
@@ -226,6 +230,92 @@ static void send_begin(const struct sending *s,
               WIRE_SNAPSHOT_BEGIN, header, NULL);
     buf_unref(header);
 }
+
+static void begin(struct sending *s)
+{
+    int rc =
+        snapshot_reader_open(&s->reader, s->snapshots->env->state, s->region);
+
+    s->begun = true;
+    s->heard_ns = env_mono_ns(s->snapshots->env);
+    if (rc != 0) {
+        fail(s, err_text(rc));
+        return;
+    }
+    log_line(LOG_INFO, "snapshot",
+             "sending region=%" PRIu64 " to_node=%" PRIu64 " index=%" PRIu64,
+             s->region, s->to_node, snapshot_reader_marker(s->reader)->index);
+    send_begin(s);
+}
+
+/* What has been sent waits for the other node's disk only. */
+static bool takes_turn(const struct sending *s)
+{
+    return s->begun && !s->ended && !s->all_sent;
+}
+
+static bool has_turn(const struct sending *waiting)
+{
+    const struct sending *s;
+    size_t count = 0;
+    size_t to_one = 0;
+
+    TAILQ_FOREACH (s, &waiting->snapshots->sendings, link)
+        if (takes_turn(s)) {
+            count++;
+            to_one += s->to_node == waiting->to_node;
+        }
+    return waiting->region == REGION_PLACEMENT ||
+           (count < SNAPSHOT_SENDING_MAX &&
+            to_one < SNAPSHOT_SENDING_TO_ONE_MAX);
+}
+
+/* In the order in which Raft has asked for them. */
+static void begin_waiting(struct snapshots *snapshots)
+{
+    struct sending *s;
+
+    TAILQ_FOREACH (s, &snapshots->sendings, link)
+        if (!s->begun && !s->ended && leads(s) && has_turn(s))
+            begin(s); /* Stays in the list, even if that fails. */
+}
+
+/* ---- the ends of jobs ---- */
+
+static void read_failed(struct sending *s)
+{
+    struct peer *peer = node_peer(s->snapshots->node, s->region);
+    bool corrupt = s->status == ERR_CORRUPT && peer != NULL;
+
+    fail(s, err_text(s->status));
+    if (corrupt)
+        (void)peer_found_damage(peer, "it cannot be read");
+}
+
+static void read_done(struct sending *s)
+{
+    if (s->status != 0) {
+        read_failed(s);
+        return;
+    }
+    send_chunk(s);
+    read_on(s);
+}
+
+static void job_done(struct env_task *task)
+{
+    struct sending *s = container_of(task, struct sending, back);
+    struct snapshots *snapshots = s->snapshots;
+
+    s->busy = false;
+    if (s->ended)
+        wind_up(s);
+    else if (s->job == SENDING_READ)
+        read_done(s);
+    begin_waiting(snapshots);
+}
+
+/* ---- asked for by Raft ---- */
 
 /* Without a report. */
 static void drop(struct sending *s)
@@ -250,9 +340,8 @@ static void replace_older(struct snapshots *snapshots, uint64_t region,
     }
 }
 
-static struct sending *sending_new(struct snapshots *snapshots,
-                                   struct peer *peer, uint64_t to_node,
-                                   uint64_t to_peer)
+static void sending_new(struct snapshots *snapshots, struct peer *peer,
+                        uint64_t to_node, const struct raft_message *message)
 {
     struct sending *s = mem_zalloc(sizeof *s);
 
@@ -260,37 +349,24 @@ static struct sending *sending_new(struct snapshots *snapshots,
     s->from_peer = peer_id(peer);
     s->region = peer_region_id(peer);
     s->to_node = to_node;
-    s->to_peer = to_peer;
+    s->to_peer = message->to;
+    s->raft_term = message->term;
     s->stream = env_random(snapshots->env);
-    s->heard_ns = env_mono_ns(snapshots->env);
     s->task.run = run_job;
     s->back.run = job_done;
     TAILQ_INSERT_TAIL(&snapshots->sendings, s, link);
-    return s;
 }
 
 void snapshots_send(struct snapshots *snapshots, struct peer *peer,
                     uint64_t to_node, const struct raft_message *message)
 {
-    struct sending *s;
-    int rc;
-
     assert(message->type == RAFT_MSG_SNAP);
 
     if (snapshots->stopped)
         return;
     replace_older(snapshots, peer_region_id(peer), message->to);
-    s = sending_new(snapshots, peer, to_node, message->to);
-    rc = snapshot_reader_open(&s->reader, snapshots->env->state, s->region);
-    if (rc != 0) {
-        fail(s, err_text(rc));
-        return;
-    }
-    log_line(LOG_INFO, "snapshot",
-             "sending region=%" PRIu64 " to_node=%" PRIu64 " index=%" PRIu64,
-             s->region, to_node, snapshot_reader_marker(s->reader)->index);
-    send_begin(s, message);
-    read_on(s);
+    sending_new(snapshots, peer, to_node, message);
+    begin_waiting(snapshots);
 }
 
 /* ---- what happens to them ---- */
@@ -306,6 +382,25 @@ static struct sending *find(const struct snapshots *snapshots, uint64_t to_node,
     return NULL;
 }
 
+static void on_accepted(struct sending *s)
+{
+    s->accepted = true;
+    s->heard_ns = env_mono_ns(s->snapshots->env);
+    read_on(s);
+}
+
+static void on_chunk_taken(struct sending *s, uint64_t number)
+{
+    if (number < s->acked_count || number >= s->sent_count)
+        return; /* Twice, or nonsense. */
+    s->acked_count = number + 1;
+    s->heard_ns = env_mono_ns(s->snapshots->env);
+    if (s->all_sent && s->acked_count == s->sent_count)
+        succeed(s);
+    else
+        read_on(s);
+}
+
 void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
                      const struct snapshot_ack *ack)
 {
@@ -313,18 +408,15 @@ void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
 
     if (s == NULL)
         return; /* Of a stream that has ended. */
-    if (ack->status != 0) {
+    if (snapshot_comes_later(ack->status))
+        put_off(s, err_text(ack->status));
+    else if (ack->status != 0)
         fail(s, err_text(ack->status));
-        return;
-    }
-    if (ack->number < s->acked_count || ack->number >= s->sent_count)
-        return; /* Twice, or nonsense. */
-    s->acked_count = ack->number + 1;
-    s->heard_ns = env_mono_ns(snapshots->env);
-    if (s->all_sent && s->acked_count == s->sent_count)
-        succeed(s);
+    else if (ack->accepted)
+        on_accepted(s);
     else
-        read_on(s);
+        on_chunk_taken(s, ack->number);
+    begin_waiting(snapshots);
 }
 
 void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id)
@@ -337,6 +429,7 @@ void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id)
         if (s->to_node == node_id && !s->ended)
             fail(s, "the connection was lost");
     }
+    begin_waiting(snapshots);
 }
 
 void sendings_on_damage(struct snapshots *snapshots, uint64_t region)
@@ -349,11 +442,12 @@ void sendings_on_damage(struct snapshots *snapshots, uint64_t region)
         if (s->region == region && !s->ended)
             fail(s, "this replica is damaged");
     }
+    begin_waiting(snapshots);
 }
 
 static bool has_stalled(const struct sending *s, uint64_t now_ns)
 {
-    return s->sent_count > s->acked_count &&
+    return s->begun && (!s->accepted || s->sent_count > s->acked_count) &&
            now_ns - s->heard_ns > snapshot_stall_ns();
 }
 
@@ -380,6 +474,7 @@ void sendings_tick(struct snapshots *snapshots)
         next = TAILQ_NEXT(s, link);
         tick(s, now_ns);
     }
+    begin_waiting(snapshots);
 }
 
 void sendings_stop(struct snapshots *snapshots)
@@ -399,7 +494,7 @@ size_t sendings_running(const struct snapshots *snapshots)
     size_t count = 0;
 
     TAILQ_FOREACH (s, &snapshots->sendings, link)
-        count += !s->ended;
+        count += s->begun && !s->ended;
     return count;
 }
 

@@ -1,41 +1,38 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Splitting a region, on its leader: gets an id for the new region from region
- * 0, and proposes the split. An id that is not used in the end is lost.
+/* Splitting a region, on its leader: finds its middle if no key is given, gets
+ * an id for the new region from region 0, and proposes the split. An id that is
+ * not used in the end is lost.
  *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_SPLIT_H
 #define GROVEFS_ENGINE_SPLIT_H
 
-#include "engine/node.h"
-#include "engine/router.h"
+#include "engine/keys.h"
 
-struct split_attempt;
+struct node;
+struct split;
 
-struct split {
-    uint64_t deadline_ns; /* public: in; monotonic */
-    /* 0: it is split, as far as this node has applied it. ERR_NOT_LEADER: ask
-     * the one that leads, it may be split; ERR_EPOCH: the region has changed
-     * meanwhile; ERR_INVALID, ERR_BUSY: region_split_check(); ERR_NO_QUORUM:
-     * of region 0. */
-    void (*done)(struct split *split, int status);
-
-    struct node *node; /* private from here on */
-    bool active;
-    uint64_t region;
-    uint64_t dir;
-    struct slice name;
-    char name_bytes[NAME_SIZE_MAX];
-    struct router_call call;
-    struct split_attempt *attempt;
+/* Who waits for it; embedded. */
+struct split_wait {
+    /* `status` 0: it is split, as far as this node has applied it.
+     * ERR_NOT_LEADER: ask the one that leads, it may be split; ERR_EPOCH: the
+     * region has changed meanwhile; ERR_NOT_FOUND: it has too few entries for a
+     * middle; ERR_INVALID, ERR_BUSY: see region_split_check(); ERR_NO_QUORUM:
+     * of region 0; ERR_CORRUPT, ERR_IO. `why`, borrowed, has it in words, or
+     * "". */
+    void (*done)(struct split_wait *wait, int status, const char *why);
+    struct split *split; /* private; NULL: does not run */
 };
 
-/* Splits `region` at (dir, name), which is copied. `done` may be called before
- * this returns. */
-void split_start(struct split *split, struct node *node, uint64_t region,
-                 uint64_t dir, struct slice name);
-/* Ends it without calling `done`; it may be done nevertheless. */
-void split_cancel(struct split *split);
+/* Splits `region` at a user key, with a class; one of size 0: in its middle.
+ * `done` may be called before this returns. */
+void split_start(struct split_wait *wait, struct node *node, uint64_t region,
+                 const struct key *at);
+bool split_is_running(const struct split_wait *wait);
+/* Does not call `done`; it may be done nevertheless. One that does not run is
+ * ignored. */
+void split_cancel(struct split_wait *wait);
 
 #endif

@@ -301,6 +301,7 @@ static const struct region_file {
     [TABLE_REGION_LOG]      = {render_log,     false},
     [TABLE_REGION_STATE]    = {print_state,    true},
     [TABLE_REGION_TRANSFER] = {print_leader,   true},
+    [TABLE_REGION_SPLIT]    = {print_range,    true},
     /* clang-format on */
 };
 

@@ -542,6 +542,7 @@ struct buf *snapshot_ack_encode(const struct snapshot_ack *ack)
     message.stream = ack->stream;
     message.number = ack->number;
     message.status = ack->status;
+    message.accepted = ack->accepted;
     return wire_pack(&message.base);
 }
 
@@ -560,6 +561,7 @@ int snapshot_ack_decode(struct snapshot_ack *ret, struct slice bytes)
         ret->stream = message->stream;
         ret->number = message->number;
         ret->status = message->status;
+        ret->accepted = message->accepted != 0;
     }
     codec_free(m.held);
     return valid ? 0 : ERR_PROTOCOL;

@@ -210,8 +210,9 @@ struct snapshot_chunk {
 
 struct snapshot_ack {
     uint64_t stream;
-    uint64_t number;
+    uint64_t number; /* of the chunk */
     int status;
+    bool accepted; /* of BEGIN, and of no chunk */
 };
 
 struct buf *snapshot_begin_encode(const struct snapshot_begin *begin);

@@ -44,6 +44,7 @@ static const struct special_file region_files[] = {
     {"log",      TABLE_REGION_LOG,      READ_ONLY},
     {"state",    TABLE_REGION_STATE,    READ_ONLY},
     {"transfer", TABLE_REGION_TRANSFER, CONTROL},
+    {"split",    TABLE_REGION_SPLIT,    CONTROL},
 };
 
 static const struct special_file node_files[] = {

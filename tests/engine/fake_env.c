@@ -17,12 +17,42 @@ static uint64_t no_number(struct env *env)
     return 1;
 }
 
+static void on_post(struct env *env, enum env_owner owner,
+                    struct env_task *task)
+{
+    (void)owner;
+    STAILQ_INSERT_TAIL(&fake_of(env)->tasks, task, link);
+}
+
+static void on_timer_start(struct env *env, struct env_timer *timer,
+                           uint64_t delay_ns)
+{
+    (void)env;
+    (void)timer;
+    (void)delay_ns; /* Time stands still. */
+}
+
+static void on_timer_stop(struct env *env, struct env_timer *timer)
+{
+    (void)env;
+    (void)timer;
+}
+
 static void on_log_write(struct env *env, struct env_log_write *write)
 {
     struct fake_env *fake = fake_of(env);
 
     STAILQ_INSERT_TAIL(&fake->writes, write, link);
     fake->write_count++;
+}
+
+static void on_send(struct env *env, uint64_t node_id, enum env_channel channel,
+                    const struct env_packet *packet)
+{
+    (void)env;
+    (void)node_id;
+    (void)channel;
+    (void)packet; /* Lost. */
 }
 
 static void on_fatal(struct env *env, const char *reason)
@@ -34,13 +64,28 @@ static void on_fatal(struct env *env, const char *reason)
 static const struct env_ops ops = {.mono_ns = no_number,
                                    .wall_ns = no_number,
                                    .random = no_number,
+                                   .post = on_post,
+                                   .timer_start = on_timer_start,
+                                   .timer_stop = on_timer_stop,
                                    .log_write = on_log_write,
+                                   .send = on_send,
                                    .fatal = on_fatal};
 
 void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
 {
     *fake = (struct fake_env){.env = {.ops = &ops, .log = log, .state = state}};
+    STAILQ_INIT(&fake->tasks);
     STAILQ_INIT(&fake->writes);
+}
+
+void fake_env_run(struct fake_env *fake)
+{
+    struct env_task *task;
+
+    while ((task = STAILQ_FIRST(&fake->tasks)) != NULL) {
+        STAILQ_REMOVE_HEAD(&fake->tasks, link);
+        task->run(task);
+    }
 }
 
 void fake_env_sync(struct fake_env *fake, size_t count)

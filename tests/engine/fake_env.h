@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* An env with nothing but two stores in memory: writes to log/ wait until the
- * test lets them happen, a fatal error is noted. */
+/* An env with nothing but two stores: tasks and writes to log/ wait until the
+ * test lets them happen, messages are lost, time stands still, a fatal error
+ * is noted. */
 
 #ifndef GROVEFS_TESTS_ENGINE_FAKE_ENV_H
 #define GROVEFS_TESTS_ENGINE_FAKE_ENV_H
 
 #include "engine/env.h"
 
+STAILQ_HEAD(fake_tasks, env_task);
 STAILQ_HEAD(fake_writes, env_log_write);
 
 struct fake_env {
     struct env env; /* public; log and state are the test's */
     unsigned fatal_count;
+    struct fake_tasks tasks; /* of all owners */
     struct fake_writes writes;
     size_t write_count;
 };
@@ -22,6 +25,10 @@ void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state);
 /* Makes the `count` oldest waiting writes durable, in one sync, and then
  * calls `done` of each. */
 void fake_env_sync(struct fake_env *fake, size_t count);
+
+/* Runs what was posted, and what comes of it, until nothing but writes to log/
+ * is left. */
+void fake_env_run(struct fake_env *fake);
 
 /* The process dies: what waits is never written. `done` is called, so that
  * its memory is freed. */

@@ -287,7 +287,7 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
                      op == COMMAND_NODE_STATE ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-                     op == COMMAND_CHANGE_NODE;
+                     op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,
                           framed(with_number(empty(), 1, op)));

@@ -11,6 +11,8 @@
 #include <cmocka.h>
 
 #include "engine/check.h"
+#include "engine/erase.h"
+#include "engine/peer_change.h"
 #include "tests/engine/two_nodes.h"
 
 enum { ENTRIES = 5, PATIENCE = 600 /* ticks */ };
@@ -355,6 +357,92 @@ static void test_where_no_majority_agrees_nobody_is_rebuilt(void **state)
         assert_true(check_unclear_ns(peer_check(all->node[i].peer)) != 0);
 }
 
+/* ---- around its removal ---- */
+
+/* The leader's last words to a peer that is removed: the entry that does it,
+ * committed. */
+static void remove_follower(struct two_nodes *all)
+{
+    struct peer *peer = all->node[FOLLOWER].peer;
+    struct marker end = marker_of(&all->node[FOLLOWER]);
+    struct peer_change change = {
+        .conf_ver = peer_region(peer)->conf_ver,
+        .steps = {{RAFT_REMOVE_PEER, FOLLOWER_PEER, 0}},
+        .count = 1,
+    };
+    struct raft_conf_change conf_change;
+    struct raft_entry entry = {.type = RAFT_ENTRY_CONF_CHANGE,
+                               .index = end.index + 1,
+                               .term = end.term};
+    struct raft_message message = {.type = RAFT_MSG_APP,
+                                   .from = LEADER_PEER,
+                                   .to = FOLLOWER_PEER,
+                                   .term = end.term,
+                                   .log_term = end.term,
+                                   .index = end.index,
+                                   .commit = end.index + 1};
+
+    peer_change_to_raft(&change, &conf_change);
+    entry.data = raft_conf_change_encode(&conf_change);
+    raft_entries_append(&message.entries, &entry);
+    peer_step(peer, LEADER + 1, &message);
+    raft_entries_release(&message.entries);
+    buf_unref(entry.data);
+    buf_unref(conf_change.context);
+    run(all);
+}
+
+/* The entry is on its way to the applier, and the descriptor that a mark would
+ * keep does not have this node any more. */
+static void test_damage_on_the_way_out_does_not_stop_a_restart(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+
+    node->hold_apply = true;
+    remove_follower(all);
+    assert_null(region_find_node(peer_region(node->peer), node->id));
+    assert_true(peer_found_damage(node->peer, "a test"));
+    assert_int_equal(state_of(node), PEER_DAMAGED);
+    run(all);
+    node->hold_apply = false;
+    all->filter = no_snapshots;
+    restart(node);
+    assert_int_equal(peer_id(node->peer), FOLLOWER_PEER);
+    assert_int_equal(state_of(node), PEER_RUNNING);
+}
+
+/* What a crash in the middle of erase.h leaves. */
+static void erase_state(struct node *node)
+{
+    struct tombstone tombstone = {.peer = peer_id(node->peer)};
+    struct key key = key_tombstone(REGION_FIRST_DATA);
+    struct kv_batch *batch = kv_batch_new(node->env.state);
+    uint8_t bytes[MARKER_SIZE_MAX];
+    size_t size = tombstone_encode(&tombstone, bytes);
+
+    kv_batch_delete_range(batch, slice_of("a"), slice_of("z"));
+    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
+    assert_int_equal(kv_write(node->env.state, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static void test_a_damaged_replica_that_was_erased_stays_gone(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+    struct peer *peer = NULL;
+
+    all->filter = no_snapshots;
+    damage(node);
+    run(all);
+    erase_state(node);
+    assert_int_equal(peer_open(&peer, node, REGION_FIRST_DATA, NULL),
+                     ERR_NOT_FOUND);
+    assert_int_equal(erase_leftovers(&node->env, REGION_FIRST_DATA), 0);
+    assert_false(is_marked(node));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -372,6 +460,8 @@ int main(void)
         TEST(test_a_replica_judges_itself_by_the_verdict),
         TEST(test_a_restored_replica_is_not_judged_by_its_old_state),
         TEST(test_where_no_majority_agrees_nobody_is_rebuilt),
+        TEST(test_damage_on_the_way_out_does_not_stop_a_restart),
+        TEST(test_a_damaged_replica_that_was_erased_stays_gone),
     };
 
     return cmocka_run_group_tests_name("peer_damage", tests, NULL, NULL);

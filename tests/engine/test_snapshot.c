@@ -181,6 +181,37 @@ static void test_an_unbounded_region_has_all_user_keys(void **state)
     assert_false(has_key(&whole, key_marker(0)));
 }
 
+static bool overlap(struct region a, struct region b)
+{
+    bool overlaps = snapshot_overlaps(&a, &b);
+
+    assert_int_equal(snapshot_overlaps(&b, &a), overlaps);
+    return overlaps;
+}
+
+static struct region range(uint64_t id, const char *start, const char *end)
+{
+    return (struct region){
+        .id = id, .start = slice_of(start), .end = slice_of(end)};
+}
+
+static void test_regions_overlap_when_a_key_is_in_both(void **state)
+{
+    struct region middle = range(2, "f", "m");
+
+    (void)state;
+    assert_true(overlap(middle, range(3, "", "")));
+    assert_true(overlap(middle, range(3, "g", "h")));
+    assert_true(overlap(middle, range(3, "f", "m")));
+    assert_true(overlap(middle, range(3, "", "fa")));
+    assert_true(overlap(middle, range(3, "lz", "")));
+    assert_false(overlap(middle, range(3, "", "f")));
+    assert_false(overlap(middle, range(3, "m", "")));
+    assert_false(overlap(middle, range(3, "a", "b")));
+    assert_false(overlap(middle, range(2, "g", "h")));
+    assert_false(overlap(middle, range(REGION_PLACEMENT, "", "")));
+}
+
 /* ---- pairs ---- */
 
 static void test_a_pair_cut_short_anywhere_is_refused(void **state)
@@ -480,6 +511,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_ranges_ascend_and_do_not_overlap),
+        T(test_regions_overlap_when_a_key_is_in_both),
         T(test_the_placement_region_has_the_catalog_and_its_own),
         T(test_an_unbounded_region_has_all_user_keys),
         T(test_a_pair_cut_short_anywhere_is_refused),

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "tests/engine/two_nodes.h"
+#include "tests/sim/kv_mem.h"
 
 enum {
     ENTRIES = 100,
@@ -40,6 +41,11 @@ static uint64_t snapshots_sent(struct two_nodes *all)
 
     peer_status(all->node[LEADER].peer, &status);
     return status.snapshots_sent;
+}
+
+static bool tries_again(struct two_nodes *all)
+{
+    return snapshots_sent(all) > 1;
 }
 
 /* And nothing is left running. */
@@ -131,18 +137,137 @@ static void test_packets_that_come_twice_count_once(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
-/* It might reach into a neighbour's keys. */
-static void test_a_snapshot_of_another_range_is_refused(void **state)
+static struct key entry(const char *name)
+{
+    return key_user('d', ENTRIES_NSID, slice_of(name));
+}
+
+/* Of what lies behind the new end nothing stays but what is another's. */
+static void test_a_snapshot_of_a_smaller_range_clears_the_rest(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    put_key(follower, entry("k"));
+    put_key(follower, key_user('x', ENTRIES_NSID, slice_of("z")));
+    put_key(follower, key_sender(REGION_FIRST_DATA + 1, 1));
+    put_range(&all->node[LEADER], NULL, "k");
+    assert_restored(all);
+    assert_false(has_key(follower, entry("k")));
+    assert_false(has_key(follower, key_user('x', ENTRIES_NSID, slice_of("z"))));
+    assert_true(has_key(follower, key_sender(REGION_FIRST_DATA + 1, 1)));
+    assert_int_equal(peer_region(follower->peer)->end.size, 9);
+}
+
+/* What is in neither range is none of its business. */
+static void test_a_snapshot_of_a_larger_range_leaves_the_others_alone(void **s)
+{
+    struct two_nodes *all = *s;
+    struct node *follower = &all->node[FOLLOWER];
+
+    put_range(follower, "a", "g");
+    restart(follower);
+    put_key(follower, entry("Z"));
+    put_key(follower, entry("h"));
+    put_key(follower, entry("k"));
+    put_range(&all->node[LEADER], "b", "k");
+    assert_restored(all);
+    assert_true(has_key(follower, entry("Z")));
+    assert_false(has_key(follower, entry("h")));
+    assert_true(has_key(follower, entry("k")));
+}
+
+static bool is_restoring(struct two_nodes *all)
+{
+    return peer_is_restoring(all->node[FOLLOWER].peer);
+}
+
+/* It has no range yet: not the whole one. */
+static void test_the_first_snapshot_leaves_the_others_alone(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    begin_without_state(follower, FOLLOWER_PEER);
+    put_key(follower, entry("h"));
+    put_range(&all->node[LEADER], NULL, "h");
+    assert_restored(all);
+    assert_true(has_key(follower, entry("h")));
+}
+
+/* The old range, too, as it was. */
+static void test_a_crash_before_the_switch_leaves_the_old_range(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    put_key(follower, entry("k"));
+    put_range(&all->node[LEADER], NULL, "k");
+    follower->hold_install = true;
+    assert_true(tick_until(all, is_restoring, PATIENCE));
+    follower->hold_install = false;
+    restart(follower);
+    assert_true(has_entries(follower, OLD_ENTRIES));
+    assert_true(has_key(follower, entry("k")));
+    assert_int_equal(peer_region(follower->peer)->end.size, 0);
+    snapshots_on_link_down(all->node[LEADER].snapshots, 2);
+    assert_restored(all);
+    assert_false(has_key(follower, entry("k")));
+}
+
+/* What is there when a stream is not to be. */
+static const struct region neighbour = {
+    .id = 7, .start = {"m", 1}, .end = {"n", 1}, .peer_count = 1};
+
+static void assert_put_off_for_the_neighbour(struct two_nodes *all)
+{
+    assert_true(tick_until(all, tries_again, PATIENCE));
+    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
+    assert_int_equal(all->node[LEADER].warning_count, 0);
+    assert_int_equal(all->node[FOLLOWER].warning_count, 0);
+}
+
+static void test_a_snapshot_over_another_region_waits_until_it_is_gone(void **s)
+{
+    struct two_nodes *all = *s;
+
+    all->node[FOLLOWER].neighbour = &neighbour;
+    assert_put_off_for_the_neighbour(all);
+    all->node[FOLLOWER].neighbour = NULL;
+    assert_restored(all);
+}
+
+static bool get_neighbour_at_chunks(struct two_nodes *all,
+                                    struct packet *packet)
+{
+    if (packet->packet.type == WIRE_SNAPSHOT_CHUNK)
+        all->node[FOLLOWER].neighbour = &neighbour;
+    return true;
+}
+
+static void test_a_region_that_comes_under_a_stream_keeps_its_keys(void **state)
 {
     struct two_nodes *all = *state;
 
-    put_range_end(&all->node[LEADER], "e");
-    for (unsigned i = 0; i < 60; i++)
-        tick(all);
-    assert_true(snapshots_sent(all) > 1);
-    assert_true(has_entries(&all->node[FOLLOWER], OLD_ENTRIES));
-    put_range_end(&all->node[LEADER], "");
+    all->filter = get_neighbour_at_chunks;
+    assert_put_off_for_the_neighbour(all);
+    all->filter = NULL;
+    all->node[FOLLOWER].neighbour = NULL;
     assert_restored(all);
+}
+
+static bool lose_acks_of_chunks(struct two_nodes *all, struct packet *packet)
+{
+    const struct buf *header = packet->packet.header;
+    struct snapshot_ack ack;
+
+    (void)all;
+    if (packet->packet.type != WIRE_SNAPSHOT_ACK)
+        return true;
+    assert_int_equal(
+        snapshot_ack_decode(&ack, (struct slice){header->data, header->size}),
+        0);
+    return ack.accepted;
 }
 
 static bool lose_acks(struct two_nodes *all, struct packet *packet)
@@ -161,7 +286,7 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, has_lost_one, PATIENCE));
     assert_int_equal(all->chunk_count, SNAPSHOT_WINDOW);
     for (unsigned i = 0; i < 100; i++)
@@ -173,9 +298,16 @@ static void test_a_stream_without_acknowledgments_stalls(void **state)
     assert_int_equal(snapshots_sent(all), 2);
 }
 
-static bool tries_again(struct two_nodes *all)
+/* Nothing was read for it. */
+static void test_a_stream_that_is_not_accepted_stalls(void **state)
 {
-    return snapshots_sent(all) > 1;
+    struct two_nodes *all = *state;
+
+    all->filter = lose_acks;
+    assert_true(tick_until(all, tries_again, 4 * PATIENCE));
+    assert_int_equal(all->chunk_count, 0);
+    all->filter = NULL;
+    assert_restored(all);
 }
 
 /* The follower's word that it has given up is lost, too. */
@@ -183,7 +315,7 @@ static void test_a_leader_that_hears_nothing_begins_anew(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, tries_again, 4 * PATIENCE));
     all->filter = NULL;
     assert_restored(all);
@@ -199,7 +331,7 @@ static void test_a_replaced_stream_is_not_reported(void **state)
                                    .to = FOLLOWER_PEER,
                                    .term = LEADER_TERM + 1};
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, has_lost_one, PATIENCE));
     snapshots_send(leader->snapshots, leader->peer, 2, &message);
     for (unsigned i = 0; i < 20; i++)
@@ -214,7 +346,7 @@ static void test_a_lost_connection_ends_the_streams_at_both_ends(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, has_lost_one, PATIENCE));
     snapshots_on_link_down(all->node[LEADER].snapshots, 2);
     snapshots_on_link_down(all->node[FOLLOWER].snapshots, 1);
@@ -253,6 +385,27 @@ static void test_a_crash_before_the_log_is_reset_is_repaired(void **state)
     assert_true(peer_applied(follower->peer) >= LEADER_INDEX);
     snapshots_on_link_down(all->node[LEADER].snapshots, 2);
     assert_restored(all);
+}
+
+/* It may be the split that has made room for the region. */
+static void test_what_was_written_before_an_install_is_durable_with_it(void **s)
+{
+    struct two_nodes *all = *s;
+    struct node *follower = &all->node[FOLLOWER];
+    struct key key = key_region(REGION_FIRST_DATA + 1);
+    struct kv_batch *batch = kv_batch_new(follower->env.state);
+
+    kv_batch_put(batch, key_slice(&key), slice_of("another's"));
+    assert_int_equal(kv_write(follower->env.state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    all->filter = hold_log_at_chunks;
+    assert_true(tick_until(all, has_switched, PATIENCE));
+    all->filter = NULL;
+    follower->hold_log = false;
+    kv_mem_crash(follower->env.state, 0);
+    restart(follower);
+    assert_true(has_entries(follower, ENTRIES));
+    assert_true(has_key(follower, key));
 }
 
 /* At the snapshot's place the log has an entry of another term. */
@@ -390,14 +543,6 @@ static void test_a_repaired_log_has_the_term_of_its_position(void **state)
     assert_restored(all);
 }
 
-static bool is_restoring(struct two_nodes *all)
-{
-    struct peer_status status;
-
-    peer_status(all->node[FOLLOWER].peer, &status);
-    return status.state == PEER_RESTORING;
-}
-
 /* They would be applied to the new state, and the marker go back. */
 static void test_an_install_waits_for_entries_being_applied(void **state)
 {
@@ -417,6 +562,26 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+/* The leader gives the stream up, but a replica that is silent gets no other,
+ * and what it says when it is done is enough. */
+static void test_an_install_that_takes_long_brings_no_second_stream(void **s)
+{
+    struct two_nodes *all = *s;
+    struct node *follower = &all->node[FOLLOWER];
+
+    make_learner(all);
+    follower->hold_install = true;
+    assert_true(tick_until(all, is_restoring, PATIENCE));
+    for (unsigned i = 0; i < 2 * SNAPSHOT_STALL_MS / TICK_MS; i++)
+        tick(all);
+    assert_true(peer_is_leader(all->node[LEADER].peer));
+    assert_int_equal(snapshots_running(all->node[LEADER].snapshots), 0);
+    assert_true(is_restoring(all));
+    follower->hold_install = false;
+    assert_restored(all);
+    assert_int_equal(snapshots_sent(all), 1);
+}
+
 /* ---- the end ---- */
 
 static bool is_streaming(struct two_nodes *all)
@@ -428,7 +593,7 @@ static void test_both_ends_can_be_closed_in_the_middle(void **state)
 {
     struct two_nodes *all = *state;
 
-    all->filter = lose_acks;
+    all->filter = lose_acks_of_chunks;
     assert_true(tick_until(all, is_streaming, PATIENCE));
     snapshots_stop(all->node[LEADER].snapshots);
     snapshots_stop(all->node[FOLLOWER].snapshots);
@@ -449,19 +614,27 @@ int main(void)
         T(test_what_was_restored_survives_a_restart),
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),
-        T(test_a_snapshot_of_another_range_is_refused),
+        T(test_a_snapshot_of_a_smaller_range_clears_the_rest),
+        T(test_a_snapshot_of_a_larger_range_leaves_the_others_alone),
+        T(test_the_first_snapshot_leaves_the_others_alone),
+        T(test_a_crash_before_the_switch_leaves_the_old_range),
+        T(test_a_snapshot_over_another_region_waits_until_it_is_gone),
+        T(test_a_region_that_comes_under_a_stream_keeps_its_keys),
         T(test_packets_that_come_twice_count_once),
         T(test_a_stream_without_acknowledgments_stalls),
+        T(test_a_stream_that_is_not_accepted_stalls),
         T(test_a_leader_that_hears_nothing_begins_anew),
         T(test_a_replaced_stream_is_not_reported),
         T(test_a_lost_connection_ends_the_streams_at_both_ends),
         T(test_a_crash_before_the_log_is_reset_is_repaired),
+        T(test_what_was_written_before_an_install_is_durable_with_it),
         T(test_a_crash_before_a_contradicting_log_is_reset),
         T(test_readers_wait_for_an_install),
         T(test_an_install_waits_for_the_log),
         T(test_the_term_of_a_snapshot_survives_a_restart),
         T(test_a_repaired_log_has_the_term_of_its_position),
         T(test_an_install_waits_for_entries_being_applied),
+        T(test_an_install_that_takes_long_brings_no_second_stream),
         T(test_both_ends_can_be_closed_in_the_middle),
     };
 

@@ -366,7 +366,7 @@ static void test_a_snapshot_chunk_comes_back(void **state)
 
 static void test_a_snapshot_ack_comes_back(void **state)
 {
-    struct snapshot_ack in = {1, UINT64_MAX, ERR_CORRUPT};
+    struct snapshot_ack in = {1, UINT64_MAX, ERR_CORRUPT, true};
     struct buf *b = snapshot_ack_encode(&in);
     struct snapshot_ack out;
 
@@ -398,7 +398,7 @@ static void test_damaged_packets_are_survived(void **state)
     struct join_answer joined = {0, 1, 2, 3};
     struct snapshot_begin begin = filled_begin();
     struct snapshot_chunk chunk = {1, 2, 3, true};
-    struct snapshot_ack ack = {1, 2, ERR_IO};
+    struct snapshot_ack ack = {1, 2, ERR_IO, false};
 
     (void)state;
     status.region_count = 2;

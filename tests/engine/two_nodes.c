@@ -119,7 +119,13 @@ struct peer *node_peer(const struct node *node, uint64_t region)
 
 struct peer *node_any_peer(const struct node *node, uint64_t region)
 {
-    return node_peer(node, region);
+    return node->has_all_regions ? node->peer : node_peer(node, region);
+}
+
+bool node_overlaps(const struct node *node, const struct region *region)
+{
+    return node->neighbour != NULL &&
+           snapshot_overlaps(node->neighbour, region);
 }
 
 enum split_side node_on_split(struct node *node, struct peer *peer,
@@ -195,9 +201,8 @@ void node_flush_state(struct node *node)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
-    (void)node;
-    (void)level;
     (void)format;
+    node->warning_count += level >= LOG_WARN;
 }
 
 const struct node_config *node_config(const struct node *node)
@@ -270,7 +275,9 @@ static bool run_tasks(struct node *node)
     for (size_t owner = 0; owner < ENV_OWNERS; owner++) {
         struct env_task *task = STAILQ_FIRST(&node->tasks[owner]);
 
-        if (task == NULL || (owner == ENV_APPLY && node->hold_apply))
+        if (task == NULL || (owner == ENV_APPLY && node->hold_apply) ||
+            (owner == ENV_BULK && node->hold_install &&
+             peer_is_restoring(node->peer)))
             continue;
         STAILQ_REMOVE_HEAD(&node->tasks[owner], link);
         task->run(task);
@@ -318,12 +325,15 @@ static bool run_packet(struct two_nodes *all)
     if (packet == NULL)
         return false;
     STAILQ_REMOVE_HEAD(&all->packets, link);
-    to = &all->node[packet->to - 1];
     if (packet->packet.type == WIRE_SNAPSHOT_CHUNK)
         all->chunk_count++;
-    if (all->filter != NULL && !all->filter(all, packet))
+    if (all->filter != NULL && !all->filter(all, packet)) {
         all->filtered++;
-    else if (packet->packet.type != WIRE_RAFT)
+        packet_free(packet);
+        return true;
+    }
+    to = &all->node[packet->to - 1];
+    if (packet->packet.type != WIRE_RAFT)
         snapshots_on_packet(to->snapshots, packet->from, &packet->packet);
     else
         assert_int_equal(raft_batch_decode(&packet->packet, step, to), 0);
@@ -403,7 +413,8 @@ static uint8_t content[CHUNK_SIZE];
 void put_entries(struct node *node, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        put(node->env.state, key_chunk(5, slice_of("file"), (uint32_t)i),
+        put(node->env.state,
+            key_chunk(ENTRIES_NSID, slice_of("file"), (uint32_t)i),
             (struct slice){content, sizeof content});
 }
 
@@ -475,12 +486,37 @@ static void put_region(struct node *node, const struct region *region)
     buf_unref(bytes);
 }
 
-void put_range_end(struct node *node, const char *end)
+/* The user key of an entry; of `key`. */
+static struct slice bound(struct key *key, const char *name)
+{
+    if (name == NULL)
+        return (struct slice){NULL, 0};
+    *key = key_user('d', ENTRIES_NSID, slice_of(name));
+    return (struct slice){key->data + 1, key->size - 1};
+}
+
+void put_range(struct node *node, const char *start, const char *end)
 {
     struct region region = region_both;
+    struct key keys[2];
 
-    region.end = slice_of(end);
+    region.start = bound(&keys[0], start);
+    region.end = bound(&keys[1], end);
     put_region(node, &region);
+}
+
+void put_key(struct node *node, struct key key)
+{
+    put(node->env.state, key, slice_of("value"));
+}
+
+bool has_key(struct node *node, struct key key)
+{
+    struct kv_value value = {0};
+    int rc = kv_get(node->env.state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
 }
 
 static void found(struct node *node, uint64_t index, uint64_t term)
@@ -499,12 +535,17 @@ static void found(struct node *node, uint64_t index, uint64_t term)
     put_hard_state(node, &(struct hard_state){.term = term, .commit = index});
 }
 
-static void open_node(struct node *node)
+static void begin_node(struct node *node)
 {
     for (size_t i = 0; i < ENV_OWNERS; i++)
         STAILQ_INIT(&node->tasks[i]);
     STAILQ_INIT(&node->log_writes);
     node->snapshots = snapshots_new(node);
+}
+
+static void open_node(struct node *node)
+{
+    begin_node(node);
     assert_int_equal(peer_open(&node->peer, node, REGION_FIRST_DATA, NULL), 0);
 }
 
@@ -530,6 +571,40 @@ void restart(struct node *node)
     drop_log_writes(node);
     close_node(node);
     open_node(node);
+}
+
+static void clear(struct kv *kv)
+{
+    struct kv_batch *batch = kv_batch_new(kv);
+
+    kv_batch_delete_range(batch, slice_of("A"), slice_of("z"));
+    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+void begin_without_state(struct node *node, uint64_t peer_id)
+{
+    drop_log_writes(node);
+    close_node(node);
+    clear(node->env.log);
+    clear(node->env.state);
+    begin_node(node);
+    assert_int_equal(
+        peer_create(&node->peer, node, REGION_FIRST_DATA, peer_id, NULL), 0);
+}
+
+void make_learner(struct two_nodes *all)
+{
+    struct region region = region_both;
+
+    region.peers[1].role = PEER_LEARNER;
+    region.voter_count = 1;
+    region.learners[0] = FOLLOWER_PEER;
+    region.learner_count = 1;
+    for (size_t i = 0; i < 2; i++) {
+        put_region(&all->node[i], &region);
+        restart(&all->node[i]);
+    }
 }
 
 struct two_nodes *two_nodes_new(void)

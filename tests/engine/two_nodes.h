@@ -15,6 +15,7 @@
 enum {
     LEADER = 0, /* in the array; node ids are one more */
     FOLLOWER = 1,
+    ENTRIES_NSID = 5,
     LEADER_PEER = 11,
     FOLLOWER_PEER = 12,
     LEADER_INDEX = 100, /* the ends of their logs */
@@ -46,9 +47,14 @@ struct node {
     struct env_tasks tasks[ENV_OWNERS];
     struct log_writes log_writes;
     uint64_t log_keep;
-    bool hold_log;   /* log writes wait */
-    bool hold_apply; /* so does ENV_APPLY */
+    bool hold_log;     /* log writes wait */
+    bool hold_apply;   /* so does ENV_APPLY */
+    bool hold_install; /* so does ENV_BULK, once a snapshot is restored */
     int fatal_count;
+    unsigned warning_count; /* events */
+    bool has_all_regions;   /* its one peer stands for those of any region */
+    /* Of another region's replica, which is nothing but this; NULL: none. */
+    const struct region *neighbour;
 };
 
 struct two_nodes {
@@ -71,8 +77,14 @@ void put_entries(struct node *node, size_t count);
 /* As put_entries() left it, or else as if nothing had ever been put. */
 bool has_entries(struct node *node, size_t count);
 
-/* Makes this the end of the region in the node's state; "" for none. */
-void put_range_end(struct node *node, const char *end);
+/* Makes these the bounds of the region in the node's state: names in the
+ * namespace of the entries; NULL for none. */
+void put_range(struct node *node, const char *start, const char *end);
+/* Makes the follower a learner, so that the leader rules without it; opens
+ * both anew. */
+void make_learner(struct two_nodes *all);
+void put_key(struct node *node, struct key key);
+bool has_key(struct node *node, struct key key);
 /* Makes this the term on the node's disk, for its next start. */
 void put_term(struct node *node, uint64_t term);
 
@@ -94,5 +106,7 @@ uint64_t follower_first_index(struct two_nodes *all);
 
 /* Forgets all that is queued and opens the peer anew. */
 void restart(struct node *node);
+/* The same for a node that never had a replica, and gets one. */
+void begin_without_state(struct node *node, uint64_t peer_id);
 
 #endif

@@ -296,7 +296,7 @@ static int ingest_replace_range(struct kv_ingest *ingest, struct slice begin,
     struct mem_ingest *i = ingest_of(ingest);
 
     (void)e; /* Memory does not fail. */
-    assert(i->end == NULL || slice_compare(slice_of(i->end), begin) <= 0);
+    assert(slice_compare(begin, end) < 0);
     mem_changes_delete_range(&i->changes, begin, end);
     replace(&i->end, end);
     buf_unref(i->last);

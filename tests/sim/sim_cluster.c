@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #include "engine/peer_impl.h"
-#include "tests/sim/sim_leave.h"
+#include "tests/sim/sim_drain.h"
+#include "tests/sim/sim_leaving.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
@@ -49,8 +50,10 @@ static void after_step(struct sim_machine *machine)
 {
     struct sim_node *node = node_of(machine);
 
-    if (node->node != NULL)
-        sim_watch_step(node->cluster->watch, node);
+    if (node->node == NULL)
+        return;
+    sim_watch_step(node->cluster->watch, node);
+    sim_leaving_step(node);
 }
 
 static void died(struct sim_machine *machine)
@@ -83,7 +86,7 @@ static void on_packet(void *context, size_t number, size_t from,
     struct sim_node *node = &cluster->nodes[number];
 
     (void)channel;
-    if (!sim_leave_admits(node, &cluster->nodes[from]))
+    if (!sim_drain_admits(node, &cluster->nodes[from]))
         return;
     sim_env_enter(node->env, ENV_WORKER);
     sim_start_on_packet(node, from + 1, packet);
@@ -98,7 +101,7 @@ static void on_link(void *context, size_t number, size_t other, bool up)
     if (node->state == SIM_JOINING ||
         cluster->nodes[other].state == SIM_JOINING)
         return; /* A guest has a connection, but no link. */
-    if (up && !sim_leave_admits(node, &cluster->nodes[other]))
+    if (up && !sim_drain_admits(node, &cluster->nodes[other]))
         return;
     node->linked[other] = up;
     if (node->node == NULL)

@@ -278,11 +278,20 @@ static void look(struct sim_event *event)
     sim_post_in(loop_of(d), event, sim_pick(loop_of(d), LOOK_MS * sim_ms));
 }
 
+/* Replicas that were found damaged when they left are gone. */
+static void forget_earlier(struct sim_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
+            *sim_watch_harm(cluster->watch, i, region) = (struct sim_harm){0};
+}
+
 struct sim_damage *sim_damage_new(struct sim_cluster *cluster,
                                   struct sim_clients *clients)
 {
     struct sim_damage *d = mem_zalloc(sizeof *d);
 
+    forget_earlier(cluster);
     d->cluster = cluster;
     d->clients = clients;
     d->event.run = look;

@@ -3,7 +3,7 @@
 #include "tests/sim/sim_members.h"
 
 #include "engine/peer_change.h"
-#include "tests/sim/sim_leave.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_seen.h"
 
 enum { FIRST_PEER = 1000 };
@@ -198,7 +198,7 @@ static size_t count_in_state(const struct sim_node *node, enum node_state state)
     size_t count = 0;
 
     for (size_t i = 0; i < cluster->plan->nodes; i++)
-        count += sim_leave_state(node, &cluster->nodes[i]) == state;
+        count += sim_drain_state(node, &cluster->nodes[i]) == state;
     return count;
 }
 
@@ -220,7 +220,7 @@ static bool voters_follow_nodes(struct sim_cluster *cluster)
 
 bool sim_members_settled(struct sim_cluster *cluster)
 {
-    if (!sim_leave_settled(cluster) || !voters_follow_nodes(cluster))
+    if (!sim_drain_settled(cluster) || !voters_follow_nodes(cluster))
         return false;
 
     for (uint64_t id = 0; id < SIM_REGIONS_MAX; id++)

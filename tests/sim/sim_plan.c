@@ -22,7 +22,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_DISK_ERROR] = "disk-error",
     [SIM_TRANSFER] = "transfer",
     [SIM_MEMBERS] = "members",
-    [SIM_LEAVE] = "leave",
+    [SIM_DRAIN] = "drain",
 };
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -61,7 +61,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
     plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
-    plan->every_ns[SIM_LEAVE] /= 2;
+    plan->every_ns[SIM_DRAIN] /= 2;
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
@@ -106,6 +106,7 @@ static void draw_checks(struct sim_plan *plan, struct sim_loop *loop)
     plan->check_interval_ms = CHOOSE(loop, 0, 0, 500, 3000);
     plan->damage = sim_chance(loop, 400000) && plan->nodes >= 3;
     plan->damage_crashes = sim_chance(loop, 400000);
+    plan->damage_leaving = sim_chance(loop, 400000);
 }
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
@@ -148,8 +149,9 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              plan->notice_ns / sim_ms, plan->task_ns / sim_us,
              plan->sync_ns / sim_us, plan->flush_every_ns / sim_ms,
              plan->drift_ppm);
-    sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d",
-             plan->check_interval_ms, plan->damage, plan->damage_crashes);
+    sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d leaving=%d",
+             plan->check_interval_ms, plan->damage, plan->damage_crashes,
+             plan->damage_leaving);
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (plan->every_ns[i] != 0)
             sim_note(loop, "plan: %s every %" PRIu64 " ms", fault_names[i],

@@ -31,7 +31,7 @@ enum sim_fault {
     SIM_DISK_ERROR, /* a write, flush, sync or ingest fails: the node ends */
     SIM_TRANSFER,   /* a leader is told to hand over */
     SIM_MEMBERS,    /* a leader is told to change its region's members */
-    SIM_LEAVE,      /* a node is told to drain another one, or to remove it */
+    SIM_DRAIN,      /* a node is told to drain another one, or to remove it */
     SIM_FAULTS
 };
 
@@ -48,9 +48,10 @@ struct sim_plan {
     uint64_t check_interval_ms;
     uint64_t down_after_ms;
 
-    /* In the calm: see sim_damage.h. */
+    /* In the calm, if nothing else is said: see sim_damage.h. */
     bool damage;
     bool damage_crashes;
+    bool damage_leaving; /* in the chaos: see sim_leaving.h */
 
     /* Mean time between strikes, 0: never; how long one lasts. */
     uint64_t every_ns[SIM_FAULTS];

@@ -82,6 +82,7 @@
     X(DAMAGE_FOUND, 1, "replicas found damaged")                               \
     X(DAMAGE_LED, 1, "... that led")                                           \
     X(DAMAGE_CRASH, 1, "... whose node crashed")                               \
+    X(DAMAGE_LEAVING, 1, "... on the way out of their region")                 \
     X(REBUILT, 1, "damaged replicas rebuilt")                                  \
     X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \

@@ -9,7 +9,7 @@
 #include "engine/keys.h"
 #include "tests/sim/kv_mem.h"
 #include "tests/sim/sim_history.h"
-#include "tests/sim/sim_leave.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
@@ -125,7 +125,7 @@ static void open_node(struct sim_node *node)
         .results_held_max = plan->results_held_max,
         .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,
-        .removed = sim_leave_removed,
+        .removed = sim_drain_removed,
         .space = disk_space,
         .context = node,
     };

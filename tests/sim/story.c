@@ -142,6 +142,7 @@ struct sim_op *story_list(struct story *s, uint8_t behind, bool at_end)
     struct sim_op *op = story_tell(s, REQUEST_READDIR);
 
     op->behind = behind;
+    op->limit = SIM_NAMES_MAX;
     op->at_end = at_end;
     return op;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "tests/sim/sim_leave.h"
+#include "tests/sim/sim_drain.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -71,7 +71,7 @@ static bool may_be_removed(const struct sim_node *node)
            node->cluster->plan->every_ns[SIM_MEMBERS] == 0;
 }
 
-void sim_leave_ask(struct sim_cluster *cluster)
+void sim_drain_ask(struct sim_cluster *cluster)
 {
     size_t nodes = cluster->plan->nodes;
     struct sim_node *node = &cluster->nodes[sim_pick(cluster->loop, nodes)];
@@ -102,7 +102,7 @@ static void end_node(struct sim_node *node)
     node->machine.died(&node->machine);
 }
 
-void sim_leave_removed(void *context)
+void sim_drain_removed(void *context)
 {
     struct sim_node *node = context;
     struct sim_loop *loop = node->machine.loop;
@@ -111,7 +111,7 @@ void sim_leave_removed(void *context)
     sim_abandon(loop);
 }
 
-enum node_state sim_leave_state(const struct sim_node *node,
+enum node_state sim_drain_state(const struct sim_node *node,
                                 const struct sim_node *other)
 {
     struct node_record record;
@@ -121,9 +121,9 @@ enum node_state sim_leave_state(const struct sim_node *node,
                : NODE_UP;
 }
 
-bool sim_leave_admits(struct sim_node *node, struct sim_node *other)
+bool sim_drain_admits(struct sim_node *node, struct sim_node *other)
 {
-    if (node->node == NULL || sim_leave_state(node, other) != NODE_REMOVED)
+    if (node->node == NULL || sim_drain_state(node, other) != NODE_REMOVED)
         return true;
     if (other->node != NULL)
         end_node(other);
@@ -138,12 +138,12 @@ static bool is_known_as_removed(const struct sim_node *node)
 
     for (size_t i = 0; i < cluster->plan->nodes; i++)
         if (cluster->nodes[i].node != NULL &&
-            sim_leave_state(&cluster->nodes[i], node) == NODE_REMOVED)
+            sim_drain_state(&cluster->nodes[i], node) == NODE_REMOVED)
             return true;
     return false;
 }
 
-bool sim_leave_settled(const struct sim_cluster *cluster)
+bool sim_drain_settled(const struct sim_cluster *cluster)
 {
     const struct sim_plan *plan = cluster->plan;
 
