@@ -284,6 +284,40 @@ def a_store_of_another_cluster_stays_there(t):
         assert 'join= is ignored' in f.read()
 
 
+def join_where_nobody_finds_it(t, c):
+    """A node with an id, and without a replica."""
+    daemon = Daemon(t, 'x', join=address(c, 1))
+    daemon.start(listen=free_address(), advertise=free_address())
+    wait_until('it is mounted', 30, lambda: mounted(daemon.mount))
+    wait_until('it has an id', 30, lambda: ids(c) == [1, 2, 3, 4])
+    assert 'no replica of region 0 yet' in daemon.info('health')
+    return daemon
+
+
+@test
+def a_node_that_nobody_finds_can_ask_again_from_another_place(t):
+    c = t.cluster()
+    daemon = join_where_nobody_finds_it(t, c)
+    daemon.stop()
+    daemon.start(listen=free_address())
+    daemon.wait_ready()
+    assert ids(c) == [1, 2, 3, 4]
+    wait_members(c, 3, 1)
+    daemon.stop()
+
+
+@test
+def a_node_that_is_removed_before_it_has_a_replica_is_told_so(t):
+    c = t.cluster()
+    daemon = join_where_nobody_finds_it(t, c)
+    daemon.kill()
+    write_control(c, 1, 4, 'drain')
+    write_control(c, 1, 4, 'remove')
+    daemon.start(listen=free_address())
+    assert daemon.wait_end() == 1
+    assert 'was a node that was removed from the cluster' in daemon.last_line()
+
+
 @test
 def a_one_node_store_is_joined_only_when_it_listens(t):
     alone = Daemon(t, 'alone')
