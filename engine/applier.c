@@ -295,30 +295,49 @@ static void put_first_marker(struct applier *applier, uint64_t region)
                  (struct slice){bytes, marker_encode(&marker, bytes)});
 }
 
+static bool is_damage(int rc)
+{
+    return rc == ERR_CORRUPT || rc == ERR_VERSION;
+}
+
+/* What the new region's part of the namespace begins with. */
+static int make_part(struct applier *applier, const struct range_split *split,
+                     struct buf **ret)
+{
+    struct key key = key_namespace(split->dir, applier->region.start);
+    struct namespace_record record = {0};
+    struct kv_value value = {0};
+    int rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = namespace_decode(&record, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc != 0)
+        return rc;
+    record.entry_count = 0;
+    *ret = namespace_encode(&record);
+    namespace_release(&record);
+    return 0;
+}
+
 /* A namespace that the split cuts in two has a part on either side. The count
  * stays on the left: key_namespace(). */
 static int cut_namespace(struct applier *applier,
                          const struct range_split *split)
 {
-    struct key key = key_namespace(split->dir, applier->region.start);
-    struct namespace_record record = {0};
-    struct kv_value value = {0};
+    struct buf *part = NULL;
     int rc;
 
     if (split->name.size == 0)
         return 0;
-    rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = namespace_decode(&record, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    if (rc != 0)
-        return rc;
-    record.entry_count = 0;
-    put_bytes(applier, key_user('n', split->dir, split->name),
-              namespace_encode(&record));
-    namespace_release(&record);
-    return 0;
+    rc = make_part(applier, split, &part);
+    if (is_damage(rc) && split->only_replica) {
+        part = buf_copy("", 0); /* As unreadable as the other. */
+        rc = 0;
+    }
+    if (rc == 0)
+        put_bytes(applier, key_user('n', split->dir, split->name), part);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static int make_right(struct applier *applier, const struct range_split *split)
@@ -329,7 +348,7 @@ static int make_right(struct applier *applier, const struct range_split *split)
     if (rc == 0)
         rc = results_copy(applier->env->state, applier->region_id, id,
                           applier->batch);
-    if (rc != 0)
+    if (rc != 0 && !(is_damage(rc) && split->only_replica))
         return rc;
     put_bytes(applier, key_region(id), region_encode(&split->right));
     put_first_marker(applier, id);
@@ -372,7 +391,7 @@ int applier_split(struct applier *applier, const struct raft_entry *entry,
         rc = fill_split(applier, split);
         if (rc != 0) {
             kv_batch_clear(applier->batch);
-            applier->corrupt = rc == ERR_CORRUPT || rc == ERR_VERSION;
+            applier->corrupt = is_damage(rc);
             return applier->corrupt ? ERR_CORRUPT : fail(applier, entry, rc);
         }
         region_release(&applier->region);

@@ -62,7 +62,8 @@ int applier_apply_region(struct applier *applier,
 
 /* Applies the entry of a split; NULL: one that has no effect, for `status`.
  * The new region begins with the data that is there, with all that is
- * remembered of senders, and behind (FOUNDING_INDEX, FOUNDING_TERM). */
+ * remembered of senders, and behind (FOUNDING_INDEX, FOUNDING_TERM). Errors as
+ * applier_apply(); no ERR_CORRUPT on the only replica. */
 int applier_split(struct applier *applier, const struct raft_entry *entry,
                   const struct range_split *split, int status,
                   struct buf **ret_result);

@@ -287,7 +287,12 @@ void command_release(struct command *command)
 
 /* ---- Looking into bytes, and changing them ---- */
 
-enum { OP_TAG = 1 << 3, OP_CONTINUES = 0x80, VERSION_SIZE = 8 };
+enum {
+    OP_TAG = 1 << 3,
+    OP_CONTINUES = 0x80,
+    VERSION_TAG = 100 << 3 | PROTOBUF_C_WIRE_TYPE_64BIT,
+    VERSION_SIZE = 8
+};
 
 /* The first field, unless it is 0. */
 enum command_op command_peek_op(const struct buf *bytes)
@@ -300,12 +305,67 @@ enum command_op command_peek_op(const struct buf *bytes)
     return (enum command_op)message[1];
 }
 
-/* The last field: little endian, as protobuf has it. */
-static const uint8_t *version_at(const struct buf *bytes)
+static bool varint_get(const uint8_t **at, const uint8_t *end, uint64_t *ret)
 {
-    return bytes->data + PREFIX_SIZE + be32_get(bytes->data + 1) - VERSION_SIZE;
+    *ret = 0;
+    for (unsigned shift = 0; *at < end && shift < 64; shift += 7) {
+        uint8_t byte = *(*at)++;
+
+        *ret |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0)
+            return true;
+    }
+    return false;
 }
 
+/* Moves behind the value of a field. */
+static bool skip_value(const uint8_t **at, const uint8_t *end, uint64_t tag)
+{
+    uint64_t size;
+
+    switch (tag & 7) {
+    case PROTOBUF_C_WIRE_TYPE_VARINT:
+        return varint_get(at, end, &size);
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
+        size = 8;
+        break;
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
+        size = 4;
+        break;
+    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+        if (!varint_get(at, end, &size))
+            return false;
+        break;
+    default:
+        return false;
+    }
+    if (size > (uint64_t)(end - *at))
+        return false;
+    *at += size;
+    return true;
+}
+
+/* NULL: it has none. Field by field: names and numbers may look like this one.
+ */
+static const uint8_t *find_version(const struct buf *bytes)
+{
+    const uint8_t *at = bytes->data + PREFIX_SIZE;
+    const uint8_t *end = at + be32_get(bytes->data + 1);
+    const uint8_t *found = NULL;
+    uint64_t tag;
+
+    while (varint_get(&at, end, &tag)) {
+        const uint8_t *value = at;
+
+        if (!skip_value(&at, end, tag))
+            break;
+        if (tag == VERSION_TAG)
+            found = value;
+    }
+    return found;
+}
+
+/* Little endian, as protobuf has it. */
 static uint64_t version_get(const uint8_t *from)
 {
     uint64_t version = 0;
@@ -315,33 +375,27 @@ static uint64_t version_get(const uint8_t *from)
     return version;
 }
 
-static bool has_version(const struct buf *bytes)
-{
-    const uint8_t *tag = version_at(bytes) - 2;
-
-    /* Field 100, 64 bits, as a varint of two bytes. */
-    return be32_get(bytes->data + 1) >= VERSION_SIZE + 2 && tag[0] == 0xa1 &&
-           tag[1] == 0x06;
-}
-
 uint64_t command_peek_version(const struct buf *bytes)
 {
-    return has_version(bytes) ? version_get(version_at(bytes)) : 0;
+    const uint8_t *at = find_version(bytes);
+
+    return at == NULL ? 0 : version_get(at);
 }
 
 struct buf *command_for_version(struct buf *bytes, uint64_t region_version)
 {
+    const uint8_t *at = find_version(bytes);
     struct buf *copy;
     uint8_t *to;
 
     assert(region_version != 0);
-    if (!has_version(bytes) || version_get(version_at(bytes)) == region_version)
+    if (at == NULL || version_get(at) == region_version)
         return buf_ref(bytes);
     copy = buf_new(bytes->size);
     if (copy == NULL)
         return NULL;
     memcpy(copy->data, bytes->data, bytes->size);
-    to = copy->data + (version_at(bytes) - bytes->data);
+    to = copy->data + (at - bytes->data);
     for (int i = 0; i < VERSION_SIZE; i++)
         to[i] = (uint8_t)(region_version >> (8 * i));
     return copy;

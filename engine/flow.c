@@ -216,7 +216,7 @@ void flows_stop(struct flows *flows)
 static bool leaders_are_known(const struct node *node)
 {
     const struct peer *placement = node_peer(node, REGION_PLACEMENT);
-    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
+    const struct peer *data = node_root_peer(node);
 
     return placement != NULL && peer_leader_node(placement) != 0 &&
            (data == NULL || peer_leader_node(data) != 0);

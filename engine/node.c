@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "engine/check.h"
+#include "engine/disks.h"
 #include "engine/event_log.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
 #include "engine/members.h"
 #include "engine/outbox.h"
+#include "engine/range.h"
 #include "engine/reader.h"
 #include "engine/replicas.h"
 #include "engine/router.h"
@@ -49,7 +51,7 @@ struct node {
     unsigned ticks;
     uint64_t follow_ns; /* region 0's leader does not follow before */
     uint64_t stamp_last;
-    bool disk_full;
+    struct disks *disks;
     struct env_task flush_task;
     bool flush_posted;
     struct ino_lease *inos;
@@ -81,6 +83,7 @@ int node_open(struct node **ret, struct env *env,
     node->members = members_new(node);
     node->snapshots = snapshots_new(node);
     node->board = status_board_new(node);
+    node->disks = disks_new(node);
     rc = replicas_open(node->replicas, e);
     if (rc != 0) {
         node_close(node);
@@ -101,6 +104,7 @@ void node_close(struct node *node)
     txns_free(node->txns);
     reader_free(node->reader);
     router_free(node->router);
+    disks_free(node->disks);
     status_board_free(node->board);
     outbox_free(node->outbox);
     event_log_free(node->events);
@@ -133,12 +137,13 @@ static bool is_being_drained(struct node *node, uint64_t id)
     return members_find(node, id, &record) == 0 && record.state != NODE_UP;
 }
 
-/* Path walks read both regions: they are local on the mount where both are
- * led, so region 0 follows the data region. A new leader waits a little, as
- * it may have been made one by hand: whoever did that is about to say so. */
-static void follow_data_leader(struct node *node)
+/* Path walks read region 0 and the regions of the directories, first of all the
+ * root's: they are local on the mount where both are led, so region 0 follows
+ * that one. A new leader waits a little, as it may have been made one by hand:
+ * whoever did that is about to say so. */
+static void follow_root_leader(struct node *node)
 {
-    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
+    const struct peer *data = node_root_peer(node);
     struct peer *placement = node_peer(node, REGION_PLACEMENT);
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
@@ -150,56 +155,19 @@ static void follow_data_leader(struct node *node)
     (void)peer_transfer(placement, leader);
 }
 
-/* Voters of the data region that can still store something, or may. */
-static size_t count_roomy_voters(const struct node *node,
-                                 const struct region *region)
+bool node_disk_full(const struct node *node, uint64_t region)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; i < region->peer_count; i++) {
-        const struct node_status *status =
-            status_board_find(node->board, region->peers[i].node);
-
-        if (region->peers[i].role == PEER_VOTER &&
-            (status == NULL || status->disk_free >= DISK_RESERVE_BYTES))
-            count++;
-    }
-    return count;
-}
-
-static void look_at_disks(struct node *node)
-{
-    const struct peer *data = node_peer(node, REGION_FIRST_DATA);
-    struct engine_space space = {.bytes_free = UINT64_MAX};
-    bool full;
-
-    if (data == NULL)
-        return;
-    if (node->config.space != NULL)
-        node->config.space(node->config.context, &space);
-    full = space.bytes_free < DISK_RESERVE_BYTES ||
-           count_roomy_voters(node, peer_region(data)) <=
-               peer_region(data)->voter_count / 2;
-    if (full != node->disk_full)
-        node_log_event(node, LOG_WARN,
-                       full ? "the disk is full: what takes space is refused "
-                              "until some is freed"
-                            : "there is room on the disk again");
-    node->disk_full = full;
-}
-
-bool node_disk_full(const struct node *node)
-{
-    return node->disk_full;
+    return disks_are_full(node->disks, region);
 }
 
 static void each_second(struct node *node)
 {
     if (node->retired == NULL) {
-        follow_data_leader(node);
+        follow_root_leader(node);
         members_tick(node->members);
     }
     replicas_each_second(node->replicas);
+    disks_each_second(node->disks);
     txns_tick(node->txns);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
@@ -211,7 +179,7 @@ static void on_tick(struct env_timer *timer)
 
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
     replicas_tick(node->replicas);
-    look_at_disks(node);
+    disks_tick(node->disks);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
 }
@@ -459,6 +427,13 @@ struct peer *node_next_peer(const struct node *node, const struct peer *peer)
 struct peer *node_peer_at(const struct node *node, struct slice user_key)
 {
     return replicas_at(node->replicas, user_key);
+}
+
+struct peer *node_root_peer(const struct node *node)
+{
+    struct key key = key_user('d', NSID_ROOT, (struct slice){NULL, 0});
+
+    return node_peer_at(node, key_user_part(&key));
 }
 
 struct hosted *node_hosted(const struct node *node)

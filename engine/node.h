@@ -108,6 +108,8 @@ struct peer *node_any_peer(const struct node *node, uint64_t region);
 struct peer *node_next_peer(const struct node *node, const struct peer *peer);
 /* That of the data region that has a user key, or NULL. */
 struct peer *node_peer_at(const struct node *node, struct slice user_key);
+/* That of the region where the root's names begin, or NULL. */
+struct peer *node_root_peer(const struct node *node);
 /* What other threads may see of them. */
 struct hosted *node_hosted(const struct node *node);
 /* Whether the range of another region on this node overlaps the region's. */
@@ -166,10 +168,11 @@ void node_on_damage(struct node *node, struct peer *peer);
 void node_note_outcome(struct node *node, const struct request *request,
                        int status);
 
-/* Whether this leader must refuse what takes disk space (ERR_NO_SPACE): its own
- * disk is down to the reserve, or those of too many replicas are, so that a
- * majority could not store it. The reserve is for going on after that. */
-bool node_disk_full(const struct node *node);
+/* Whether a region is led here and must refuse what takes disk space
+ * (ERR_NO_SPACE): this node's own disk is down to the reserve, or those of too
+ * many replicas are, so that a majority could not store it. The reserve is for
+ * going on after that. */
+bool node_disk_full(const struct node *node, uint64_t region);
 
 /* Asks for a flush of state/ soon, on ENV_BULK; many asks make one. */
 void node_flush_state(struct node *node);

@@ -48,6 +48,7 @@ struct peer_split *peer_start_split(struct peer *peer,
         return split;
     range->dir = split->command.dir;
     range->name = split->command.name;
+    range->only_replica = !peer_has_other_voter(peer);
     region_split(&peer->region, &split->command, &range->left, &range->right);
     region_release(&peer->region);
     peer->region = region_copy(&range->left);

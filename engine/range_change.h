@@ -40,6 +40,9 @@ struct range_split {
     uint64_t dir; /* the split key */
     struct slice name;
     enum split_side right_here;
+    /* Nobody else could supply what is damaged: it stays so in both parts. A
+     * split that was handed out cannot be skipped any more. */
+    bool only_replica;
 };
 
 #endif

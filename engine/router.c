@@ -14,7 +14,8 @@
 enum {
     RETRY_MS = 10,    /* after a refusal */
     RESEND_MS = 1000, /* without any answer */
-    ATTEMPTS = 256    /* told apart in a ticket */
+    ATTEMPTS = 256,   /* told apart in a ticket */
+    TURNS_TO_ASK = 16 /* in vain, until its region is looked for anew */
 };
 
 TAILQ_HEAD(holds, router_hold);
@@ -187,7 +188,6 @@ static void abandon(struct router_call *call)
     if (call->target != 0)
         call->maybe_applied = true;
     call->target = 0;
-    call->turn++;
 }
 
 static void on_timer(struct env_timer *timer)
@@ -215,14 +215,16 @@ static uint64_t known_leader(const struct router_call *call)
     return call->hint;
 }
 
-/* The nodes that may have a replica. */
+/* The nodes that may have a replica: those that are said to, and when all of
+ * them were asked in vain, any. */
 static size_t find_nodes(const struct router_call *call,
                          uint64_t nodes[NODES_MAX])
 {
     struct route route;
 
     if (!routes_find_region(node_router(call->node)->routes, call->region,
-                            &route))
+                            &route) ||
+        call->turn >= route.node_count)
         return node_region_nodes(call->node, call->region, nodes);
     memcpy(nodes, route.nodes, route.node_count * sizeof *nodes);
     return route.node_count;
@@ -310,16 +312,18 @@ static bool find_region(struct router_call *call)
     struct slice user_key = key_user_part(&call->place);
     struct route route;
     struct buf *command;
+    bool found = routes_find(router->routes, user_key, &route);
 
-    if (!routes_find(router->routes, user_key, &route)) {
-        routes_ask(router->routes, user_key);
+    if (!found || call->turn % TURNS_TO_ASK == TURNS_TO_ASK - 1)
+        routes_ask(router->routes, user_key); /* Perhaps it has moved. */
+    if (!found)
         return false;
-    }
-    if (route.region != call->region)
+    if (route.region != call->region) {
         call->turn = 0;
+        if (call->hint == 0)
+            call->hint = route.leader_node;
+    }
     call->region = route.region;
-    if (call->hint == 0 && call->turn == 0)
-        call->hint = route.leader_node;
     if (call->kind != CALL_PROPOSE)
         return true;
     command = command_for_version(call->command, route.version);
@@ -349,7 +353,7 @@ static void attempt(struct router_call *call)
         return;
     }
     if (target == node_id(call->node) && call->grows && !call->maybe_applied &&
-        node_disk_full(call->node)) {
+        node_disk_full(call->node, call->region)) {
         end_call(call, ERR_NO_SPACE, NULL, 0);
         return;
     }
@@ -370,7 +374,6 @@ static void retry(struct router_call *call, bool in_log, uint64_t hint)
         return;
     }
     call->hint = hint;
-    call->turn += hint == 0;
     if (hint != 0 && hint != node_id(call->node))
         attempt(call);
     else
@@ -509,18 +512,20 @@ void router_on_call(struct router *router, uint64_t from,
     serve_call(router->serve, from, packet);
 }
 
-/* The region is not what it was thought to be. */
-static void learn(struct router *router, const struct env_packet *packet)
+/* The region is not what it was thought to be. True: that was news. */
+static bool learn(struct router *router, const struct env_packet *packet)
 {
     struct located located;
+    bool news;
 
     if (packet->payload_count != 1 ||
         located_decode(&located, (struct slice){packet->payloads[0]->data,
                                                 packet->payloads[0]->size}) !=
             0)
-        return;
-    (void)routes_learn(router->routes, &located.region, located.leader_node);
+        return false;
+    news = routes_learn(router->routes, &located.region, located.leader_node);
     located_release(&located);
+    return news;
 }
 
 static void on_refusal(struct router_call *call,
@@ -550,8 +555,9 @@ void router_on_return(struct router *router, const struct env_packet *packet)
     if (answer.status != 0 &&
         answer.ticket % ATTEMPTS != call->attempt % ATTEMPTS)
         return; /* An earlier one: nothing is known of the one under way. */
-    if (answer.status == ERR_EPOCH)
-        learn(router, packet);
+    /* Without news it would only be refused again at once. */
+    if (answer.status == ERR_EPOCH && !learn(router, packet))
+        answer.leader_node = 0;
     if (answer.status != 0)
         on_refusal(call, &answer);
     else if (call->kind == CALL_READ_INDEX)

@@ -96,14 +96,32 @@ static struct route route_to(const struct region *region, uint64_t leader_node)
     return route;
 }
 
+/* Whether something newer was heard of any of its range: then it has not come
+ * to know yet what became of it. */
+static bool is_behind(const struct routes *routes, const struct region *region)
+{
+    size_t at = count_up_to(routes, region->start);
+
+    for (at -= at > 0; at < routes->count; at++) {
+        const struct region *heard = &routes->heard[at].region;
+
+        if (region->end.size > 0 &&
+            slice_compare(heard->start, region->end) >= 0)
+            return false;
+        if (heard->version > region->version &&
+            range_overlaps(range_of(heard), range_of(region)))
+            return true;
+    }
+    return false;
+}
+
 bool routes_find(const struct routes *routes, struct slice user_key,
                  struct route *ret)
 {
     const struct heard *heard = heard_of(routes, user_key);
     const struct peer *peer = node_peer_at(routes->node, user_key);
 
-    if (peer != NULL && (heard == NULL ||
-                         heard->region.version <= peer_region(peer)->version)) {
+    if (peer != NULL && !is_behind(routes, peer_region(peer))) {
         *ret = route_to(peer_region(peer), peer_leader_node(peer));
         return true;
     }
@@ -139,7 +157,12 @@ static bool is_same(const struct region *a, const struct region *b)
            a->conf_ver == b->conf_ver;
 }
 
-/* Whether something at least as new is known of some of its range. */
+static bool is_about(const struct region *a, const struct region *b)
+{
+    return a->id == b->id || range_overlaps(range_of(a), range_of(b));
+}
+
+/* Whether something at least as new is known of it, or of some of its range. */
 static bool is_outdated(struct routes *routes, const struct region *region,
                         uint64_t leader_node)
 {
@@ -148,7 +171,7 @@ static bool is_outdated(struct routes *routes, const struct region *region,
 
         if (is_same(&heard->region, region) && leader_node != 0)
             heard->leader_node = leader_node;
-        if (range_overlaps(range_of(&heard->region), range_of(region)) &&
+        if (is_about(&heard->region, region) &&
             !is_older(&heard->region, region))
             return true;
     }
@@ -162,8 +185,7 @@ static void drop_overlapping(struct routes *routes, const struct region *region)
     for (size_t i = 0; i < routes->count; i++) {
         struct heard *heard = &routes->heard[i];
 
-        if (heard->region.id == region->id ||
-            range_overlaps(range_of(&heard->region), range_of(region)))
+        if (is_about(&heard->region, region))
             region_release(&heard->region);
         else
             routes->heard[kept++] = *heard;

@@ -333,7 +333,7 @@ void serve_call(struct serve *serve, uint64_t from,
         refuse_for_good(served, ERR_PROTOCOL);
         return;
     }
-    if (grows && node_disk_full(serve->node)) {
+    if (grows && node_disk_full(serve->node, call.region)) {
         refuse_for_good(served, ERR_NO_SPACE);
         return;
     }

@@ -198,6 +198,58 @@ static void test_numbers_are_big_endian_and_come_back(void **state)
     assert_int_equal(be32_get(bytes), 0xf1020304);
 }
 
+/* ---- regions ---- */
+
+static void assert_namespace_key(uint64_t nsid, struct key start,
+                                 const char *name)
+{
+    struct slice bytes = {start.data + 1, start.size - 1};
+
+    assert_int_equal(compare(key_namespace(nsid, bytes),
+                             key_user('n', nsid, slice_of(name))),
+                     0);
+}
+
+/* A region has one part of a namespace: it lies at the namespace's beginning,
+ * or at the region's if that is inside. */
+static void
+test_a_part_of_a_namespace_lies_where_its_region_begins(void **state)
+{
+    (void)state;
+    assert_namespace_key(7, entry(7, "m"), "m");
+    assert_namespace_key(7, entry(7, ""), "");
+    assert_namespace_key(7, entry(6, "m"), "");
+    assert_int_equal(compare(key_namespace(7, (struct slice){NULL, 0}),
+                             key_user('n', 7, slice_of(""))),
+                     0);
+}
+
+static void test_a_region_key_is_taken_apart_again(void **state)
+{
+    const struct key keys[] = {key_region(7), key_damage(7), key_hard_state(7),
+                               key_log_peer(7)};
+    uint64_t region = 0;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        assert_true(key_parse_region(key_slice(&keys[i]), &region));
+        assert_int_equal(region, 7);
+        region = 0;
+    }
+}
+
+static void test_a_key_of_another_size_names_no_region(void **state)
+{
+    struct key key = key_log_entry(7, 1);
+    uint64_t region = 9;
+
+    (void)state;
+    assert_false(key_parse_region(key_slice(&key), &region));
+    key = key_identity();
+    assert_false(key_parse_region(key_slice(&key), &region));
+    assert_int_equal(region, 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +267,10 @@ int main(void)
         cmocka_unit_test(test_log_entries_sort_by_region_and_then_by_index),
         cmocka_unit_test(test_each_kind_of_key_has_its_own_prefix),
         cmocka_unit_test(test_numbers_are_big_endian_and_come_back),
+        cmocka_unit_test(
+            test_a_part_of_a_namespace_lies_where_its_region_begins),
+        cmocka_unit_test(test_a_region_key_is_taken_apart_again),
+        cmocka_unit_test(test_a_key_of_another_size_names_no_region),
     };
 
     return cmocka_run_group_tests_name("keys", tests, NULL, NULL);

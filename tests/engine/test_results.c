@@ -228,6 +228,66 @@ static void test_a_prepare_counts_while_its_transaction_is_held(void **state)
     expect(f, prepare, ERR_CANCELED, NULL);
 }
 
+/* ---- a new region ---- */
+
+static void copy_to(struct fixture *f, uint64_t region)
+{
+    struct kv_batch *batch = kv_batch_new(f->state);
+
+    assert_int_equal(results_copy(f->state, REGION, region, batch), 0);
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+/* From here on `f` is about that region. */
+static void go_to(struct fixture *f, uint64_t region)
+{
+    results_free(f->results);
+    assert_int_equal(results_open(&f->results, f->state, region), 0);
+}
+
+static void test_a_new_region_remembers_what_the_old_one_did(void **state)
+{
+    struct fixture *f = *state;
+    struct command other = command(4, 9, 9);
+
+    other.node = NODE + 1;
+    add(f, command(2, 5, 5), "five");
+    add(f, other, "nine");
+    copy_to(f, 8);
+    go_to(f, 8);
+    expect_one(f, command(2, 5, 5), 0, "five");
+    expect_one(f, command(2, 4, 4), ERR_CANCELED, NULL);
+    expect_one(f, command(1, 6, 6), ERR_CANCELED, NULL);
+    expect_one(f, command(2, 6, 6), ERR_NOT_FOUND, NULL);
+    expect_one(f, other, 0, "nine");
+}
+
+static void test_the_old_region_and_the_new_one_forget_apart(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 5, 5), "five");
+    copy_to(f, 8);
+    add(f, command(1, 6, 6), "six");
+    expect(f, command(1, 5, 5), ERR_CANCELED, NULL);
+    go_to(f, 8);
+    expect_one(f, command(1, 5, 5), 0, "five");
+    expect_one(f, command(1, 6, 6), ERR_NOT_FOUND, NULL);
+}
+
+static void test_only_one_region_is_copied(void **state)
+{
+    struct fixture *f = *state;
+
+    go_to(f, REGION + 1);
+    add(f, command(1, 5, 5), "the neighbour's");
+    go_to(f, REGION);
+    copy_to(f, 8);
+    go_to(f, 8);
+    expect_one(f, command(1, 5, 5), ERR_NOT_FOUND, NULL);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -242,6 +302,9 @@ int main(void)
         TEST(test_a_decide_counts_while_its_transaction_is_held),
         TEST(test_an_abort_is_remembered_while_its_sender_waits),
         TEST(test_a_prepare_counts_while_its_transaction_is_held),
+        TEST(test_a_new_region_remembers_what_the_old_one_did),
+        TEST(test_the_old_region_and_the_new_one_forget_apart),
+        TEST(test_only_one_region_is_copied),
     };
 
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);

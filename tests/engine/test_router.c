@@ -13,11 +13,12 @@
 
 #include "engine/flow.h"
 #include "engine/keys.h"
+#include "engine/range.h"
 #include "engine/router.h"
 #include "engine/status.h"
 #include "engine/timers.h"
 
-enum { OWN_NODE = 9, DEADLINE_MS = 1000 };
+enum { OWN_NODE = 9, NODE_COUNT = 6, DEADLINE_MS = 1000 };
 
 struct node {
     struct env env;
@@ -27,9 +28,12 @@ struct node {
     uint64_t now_ns;
     struct call sent; /* the last one */
     uint64_t sent_to;
+    uint64_t sent_version;
     unsigned sent_count;
     struct call_return returned; /* to a call of another node */
     bool disk_full;
+    unsigned asked_count;           /* for the region of a key */
+    unsigned tried[NODE_COUNT + 1]; /* by node */
 };
 
 struct fixture {
@@ -206,9 +210,9 @@ size_t node_region_nodes(const struct node *node, uint64_t region,
 {
     (void)node;
     (void)region;
-    nodes[0] = 1;
-    nodes[1] = 2;
-    return 2;
+    for (size_t i = 0; i < NODE_COUNT; i++)
+        nodes[i] = i + 1;
+    return NODE_COUNT;
 }
 
 bool node_link_up(const struct node *node, uint64_t node_id)
@@ -218,8 +222,9 @@ bool node_link_up(const struct node *node, uint64_t node_id)
     return true;
 }
 
-bool node_disk_full(const struct node *node)
+bool node_disk_full(const struct node *node, uint64_t region)
 {
+    (void)region;
     return node->disk_full;
 }
 
@@ -234,15 +239,20 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
     struct slice bytes = {header->data, header->size};
 
     (void)channel;
-    (void)payload;
     if (type == WIRE_RETURN) {
         assert_int_equal(call_return_decode(&node->returned, bytes), 0);
+        return;
+    }
+    if (type == WIRE_LOCATE) {
+        node->asked_count++;
         return;
     }
     assert_int_equal(type, WIRE_CALL);
     assert_int_equal(call_decode(&node->sent, bytes), 0);
     node->sent_to = to;
     node->sent_count++;
+    node->sent_version = command_peek_version(payload);
+    node->tried[to]++;
 }
 
 void node_send_raft(struct node *node, uint64_t to, uint64_t region,
@@ -507,6 +517,205 @@ static void test_what_was_in_a_log_may_still_be_applied(void **state)
     assert_int_equal(f->status, ERR_UNKNOWN_OUTCOME);
 }
 
+/* ---- regions that are elsewhere ---- */
+
+/* Region 7 has [a, m) of the root's names, 8 what is behind that. */
+static struct region region_seven(uint64_t version)
+{
+    static struct key start;
+    static struct key end;
+
+    start = key_user('d', NSID_ROOT, slice_of("a"));
+    end = key_user('d', NSID_ROOT, slice_of("m"));
+    return (struct region){
+        .id = 7,
+        .conf_ver = 1,
+        .version = version,
+        .start = key_user_part(&start),
+        .end = key_user_part(&end),
+        .peers = {{1, 1, PEER_VOTER}, {2, 2, PEER_VOTER}, {3, 3, PEER_VOTER}},
+        .peer_count = 3};
+}
+
+static void tell(struct fixture *f, const struct region *region,
+                 uint64_t leader)
+{
+    struct buf *header = located_encode(
+        &(struct located){.region = *region, .leader_node = leader});
+    struct env_packet packet = {.type = WIRE_LOCATED, .header = header};
+
+    router_on_located(f->node.router, &packet);
+    buf_unref(header);
+}
+
+static void start_at_place(struct fixture *f, const char *name)
+{
+    struct command command = {
+        .op = COMMAND_UNLINK, .dir = NSID_ROOT, .name = slice_of(name)};
+
+    f->call = (struct router_call){
+        .kind = CALL_PROPOSE,
+        .deadline_ns = f->node.now_ns + DEADLINE_MS * UINT64_C(1000000),
+        .done = on_done};
+    router_to_place(&f->call, NSID_ROOT, slice_of(name));
+    f->done_count = 0;
+    router_call(f->node.router, &f->call, &command);
+}
+
+/* The leader that is known, of a region of another version. */
+static void refuse_version(struct fixture *f, const struct region *region)
+{
+    struct buf *payload = located_encode(
+        &(struct located){.region = *region, .leader_node = f->node.sent_to});
+
+    answer(f,
+           &(struct call_return){.ticket = f->node.sent.ticket,
+                                 .status = ERR_EPOCH,
+                                 .leader_node = f->node.sent_to},
+           payload);
+    buf_unref(payload);
+}
+
+static void test_a_call_goes_to_the_region_that_has_its_place(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+
+    tell(f, &seven, 2);
+    start_at_place(f, "b");
+    assert_int_equal(f->node.asked_count, 0);
+    assert_int_equal(f->node.sent.region, 7);
+    assert_int_equal(f->node.sent_to, 2);
+    assert_int_equal(f->node.sent_version, 3);
+}
+
+static void test_all_nodes_are_asked_who_has_an_unknown_place(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+
+    start_at_place(f, "b");
+    assert_int_equal(f->node.asked_count, NODE_COUNT);
+    assert_int_equal(f->node.sent_count, 0);
+    tell(f, &seven, 2);
+    pass(f, 0);
+    assert_int_equal(f->node.sent_to, 2);
+}
+
+static void test_no_place_until_the_deadline_means_not_applied(void **state)
+{
+    struct fixture *f = *state;
+
+    start_at_place(f, "b");
+    for (unsigned i = 0; i < DEADLINE_MS / 10; i++)
+        pass(f, 10);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(f->status, ERR_NO_QUORUM);
+}
+
+static void refuse_by_all(struct fixture *f, unsigned times)
+{
+    for (unsigned i = 0; i < times; i++) {
+        refuse(f, f->node.sent.ticket, 0, false);
+        pass(f, 10);
+    }
+}
+
+/* None of them knows a leader. */
+static void test_each_node_is_tried_in_turn(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    refuse_by_all(f, NODE_COUNT - 1);
+    for (unsigned i = 1; i <= NODE_COUNT; i++)
+        assert_int_equal(f->node.tried[i], 1);
+}
+
+static void test_each_node_is_tried_that_does_not_answer(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f);
+    f->call.deadline_ns = 0;
+    for (unsigned i = 1; i < NODE_COUNT; i++)
+        pass(f, 1000);
+    for (unsigned i = 1; i <= NODE_COUNT; i++)
+        assert_int_equal(f->node.tried[i], 1);
+}
+
+/* Its replicas have all moved: a node that was not said to have one does. */
+static void
+test_at_last_nodes_are_tried_that_are_not_said_to_have_it(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+
+    tell(f, &seven, 0);
+    start_at_place(f, "b");
+    refuse_by_all(f, 20);
+    assert_true(f->node.tried[4] > 0);
+    assert_true(f->node.asked_count > 0);
+}
+
+static void test_a_refusal_teaches_the_regions_version(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+
+    tell(f, &seven, 2);
+    start_at_place(f, "b");
+    seven.version = 4;
+    refuse_version(f, &seven);
+    assert_int_equal(f->node.sent_count, 2);
+    assert_int_equal(f->node.sent_version, 4);
+}
+
+/* What it told was known: at once it would only refuse again. */
+static void test_a_refusal_that_teaches_nothing_is_waited_out(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+
+    tell(f, &seven, 2);
+    start_at_place(f, "b");
+    refuse_version(f, &seven);
+    assert_int_equal(f->node.sent_count, 1);
+    pass(f, 10);
+    assert_int_equal(f->node.sent_count, 2);
+}
+
+/* The command was in a log, and had no effect there. */
+static void test_a_copy_that_missed_its_region_is_sent_anew(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+    struct buf *bytes = result_encode(&(struct result){.status = ERR_EPOCH});
+
+    tell(f, &seven, 2);
+    start_at_place(f, "b");
+    answer(f, &(struct call_return){.ticket = f->node.sent.ticket}, bytes);
+    assert_int_equal(f->done_count, 0);
+    pass(f, 10);
+    assert_int_equal(f->node.sent_count, 2);
+    buf_unref(bytes);
+}
+
+static void test_what_names_two_regions_ends(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+    struct buf *bytes = result_encode(&(struct result){.status = ERR_EPOCH});
+
+    tell(f, &seven, 2);
+    start_at_place(f, "b");
+    f->call.names_more = true;
+    answer(f, &(struct call_return){.ticket = f->node.sent.ticket}, bytes);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(f->status, ERR_EPOCH);
+    buf_unref(bytes);
+}
+
 static void test_no_answer_of_an_earlier_boot_fits(void **state)
 {
     struct fixture *f = *state;
@@ -592,6 +801,16 @@ int main(void)
         TEST(test_a_refusal_that_comes_twice_counts_once),
         TEST(test_what_was_only_refused_is_surely_not_applied),
         TEST(test_what_was_in_a_log_may_still_be_applied),
+        TEST(test_a_call_goes_to_the_region_that_has_its_place),
+        TEST(test_all_nodes_are_asked_who_has_an_unknown_place),
+        TEST(test_no_place_until_the_deadline_means_not_applied),
+        TEST(test_each_node_is_tried_in_turn),
+        TEST(test_each_node_is_tried_that_does_not_answer),
+        TEST(test_at_last_nodes_are_tried_that_are_not_said_to_have_it),
+        TEST(test_a_refusal_teaches_the_regions_version),
+        TEST(test_a_refusal_that_teaches_nothing_is_waited_out),
+        TEST(test_a_copy_that_missed_its_region_is_sent_anew),
+        TEST(test_what_names_two_regions_ends),
         TEST(test_no_answer_of_an_earlier_boot_fits),
         TEST(test_a_full_disk_refuses_what_grows),
         TEST(test_what_was_refused_for_good_stays_refused),

@@ -55,6 +55,24 @@ static int try_ack(struct slice bytes)
     return snapshot_ack_decode(&ack, bytes);
 }
 
+static int try_locate(struct slice bytes)
+{
+    struct locate locate = {.held = NULL};
+    int rc = locate_decode(&locate, bytes);
+
+    locate_release(&locate);
+    return rc;
+}
+
+static int try_located(struct slice bytes)
+{
+    struct located located = {.leader_node = 0};
+    int rc = located_decode(&located, bytes);
+
+    located_release(&located);
+    return rc;
+}
+
 static struct buf *empty(void)
 {
     return buf_copy("", 0);
@@ -378,6 +396,52 @@ static void test_a_snapshot_ack_comes_back(void **state)
     buf_unref(b);
 }
 
+static void test_a_question_for_a_region_comes_back(void **state)
+{
+    struct buf *b =
+        locate_encode(&(struct locate){.user_key = {"\0\0\xff", 3}});
+    struct locate out = {.held = NULL};
+
+    (void)state;
+    assert_int_equal(locate_decode(&out, buf_slice(b)), 0);
+    assert_slice_equal(out.user_key, (struct slice){"\0\0\xff", 3});
+    locate_release(&out);
+    assert_damage_is_survived(try_locate, b);
+}
+
+static void test_the_answer_with_a_region_comes_back(void **state)
+{
+    struct buf *b = located_encode(
+        &(struct located){.region = {.id = 7,
+                                     .conf_ver = 2,
+                                     .version = 3,
+                                     .start = slice_of("a"),
+                                     .end = slice_of("b"),
+                                     .peers = {{4, 5, PEER_LEARNER}},
+                                     .peer_count = 1},
+                          .leader_node = UINT64_MAX});
+    struct located out = {.leader_node = 0};
+
+    (void)state;
+    assert_int_equal(located_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.region.id, 7);
+    assert_int_equal(out.region.conf_ver, 2);
+    assert_int_equal(out.region.version, 3);
+    assert_slice_equal(out.region.start, slice_of("a"));
+    assert_slice_equal(out.region.end, slice_of("b"));
+    assert_int_equal(out.region.peer_count, 1);
+    assert_int_equal(out.region.peers[0].node, 5);
+    assert_true(out.leader_node == UINT64_MAX);
+    located_release(&out);
+    assert_damage_is_survived(try_located, b);
+}
+
+static void test_an_answer_without_a_region_is_refused(void **state)
+{
+    (void)state;
+    assert_decodes_to(ERR_PROTOCOL, try_located, empty());
+}
+
 static void test_a_header_over_the_limit_is_refused(void **state)
 {
     (void)state;
@@ -433,6 +497,9 @@ int main(void)
         cmocka_unit_test(test_a_snapshot_begin_has_a_descriptor),
         cmocka_unit_test(test_a_snapshot_chunk_comes_back),
         cmocka_unit_test(test_a_snapshot_ack_comes_back),
+        cmocka_unit_test(test_a_question_for_a_region_comes_back),
+        cmocka_unit_test(test_the_answer_with_a_region_comes_back),
+        cmocka_unit_test(test_an_answer_without_a_region_is_refused),
         cmocka_unit_test(test_a_header_over_the_limit_is_refused),
         cmocka_unit_test(test_damaged_packets_are_survived),
     };

@@ -131,19 +131,19 @@ bool node_overlaps(const struct node *node, const struct region *region)
 enum split_side node_on_split(struct node *node, struct peer *peer,
                               const struct region *right)
 {
-    (void)node;
-    (void)peer;
-    (void)right;
-    return SPLIT_DROP;
+    node->split.begun++;
+    node->split.right = right->id;
+    node->split.left_version = peer_region(peer)->version;
+    return node->split.answer;
 }
 
 void node_on_split_applied(struct node *node, uint64_t region, bool kept,
                            bool campaign)
 {
-    (void)node;
-    (void)region;
-    (void)kept;
-    (void)campaign;
+    assert_int_equal(region, node->split.right);
+    node->split.applied++;
+    node->split.kept = kept;
+    node->split.campaign = campaign;
 }
 
 void node_on_peer_restored(struct node *node, struct peer *peer)
@@ -484,6 +484,17 @@ static void put_region(struct node *node, const struct region *region)
     put(node->env.state, key_region(REGION_FIRST_DATA),
         (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
+}
+
+void put_region_alone(struct node *node)
+{
+    struct region region = region_both;
+
+    region.peers[0].id = region.voters[0] =
+        node->id == 1 ? LEADER_PEER : FOLLOWER_PEER;
+    region.peers[0].node = node->id;
+    region.peer_count = region.voter_count = 1;
+    put_region(node, &region);
 }
 
 /* The user key of an entry; of `key`. */

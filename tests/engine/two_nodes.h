@@ -10,6 +10,7 @@
 #include "engine/env.h"
 #include "engine/keys.h"
 #include "engine/node.h"
+#include "engine/range_change.h"
 #include "engine/snapshot.h"
 
 enum {
@@ -38,6 +39,17 @@ STAILQ_HEAD(env_tasks, env_task);
 STAILQ_HEAD(log_writes, env_log_write);
 STAILQ_HEAD(packets, packet);
 
+/* What replicas.c would have been told. */
+struct seen_split {
+    enum split_side answer; /* in: what it says */
+    unsigned begun;
+    unsigned applied;
+    uint64_t right;        /* region id */
+    uint64_t left_version; /* of the replica when it was begun */
+    bool kept;
+    bool campaign;
+};
+
 struct node {
     struct env env;
     uint64_t id;
@@ -51,8 +63,9 @@ struct node {
     bool hold_apply;   /* so does ENV_APPLY */
     bool hold_install; /* so does ENV_BULK, once a snapshot is restored */
     int fatal_count;
-    unsigned warning_count; /* events */
-    bool has_all_regions;   /* its one peer stands for those of any region */
+    struct seen_split split; /* of its replica */
+    unsigned warning_count;  /* events */
+    bool has_all_regions;    /* its one peer stands for those of any region */
     /* Of another region's replica, which is nothing but this; NULL: none. */
     const struct region *neighbour;
 };
@@ -92,6 +105,9 @@ void put_term(struct node *node, uint64_t term);
  * `committed_count` are committed. */
 void append_entries(struct node *follower, size_t count,
                     size_t committed_count);
+
+/* Makes a node's region, in its state/, one that only it has. */
+void put_region_alone(struct node *node);
 
 void run(struct two_nodes *all);
 /* 100 ms. */
