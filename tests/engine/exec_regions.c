@@ -54,6 +54,22 @@ static void put_part(struct exec_fixture *f, struct key key,
     kv_batch_free(batch);
 }
 
+/* As applier_split() leaves it. */
+static void put_right_part(struct exec_fixture *f, struct key key,
+                           struct namespace_record *part)
+{
+    part->entry_count = 0;
+    put_part(f, key, part);
+    if (part->closing.id.node != 0 || part->opening.id.node != 0) {
+        struct key mark = key_namespace_mark(part->nsid, key_user_part(&key));
+        struct kv_batch *batch = kv_batch_new(f->state);
+
+        kv_batch_put(batch, key_slice(&mark), nothing());
+        assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+        kv_batch_free(batch);
+    }
+}
+
 void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
 {
     struct slice s = slice_of(name);
@@ -72,9 +88,8 @@ void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
         f->cuts[i] = f->cuts[i - 1];
     f->cuts[i] = cut;
     f->cut_count++;
-    part.entry_count = 0;
     if (found)
-        put_part(f, part_key(f, nsid, s), &part);
+        put_right_part(f, part_key(f, nsid, s), &part);
     namespace_release(&part);
 }
 
@@ -106,7 +121,8 @@ static void join_parts(struct exec_fixture *f, struct key left_key,
 
 void join_regions(struct exec_fixture *f, size_t cut)
 {
-    struct slice at = key_user_part(&f->cuts[cut]);
+    struct key key = f->cuts[cut];
+    struct slice at = key_user_part(&key);
     uint64_t nsid = be64_get(at.data);
     struct slice name = {(const uint8_t *)at.data + KEY_NSID_SIZE,
                          at.size - KEY_NSID_SIZE};
