@@ -51,6 +51,8 @@ enum command_op {
     /* At (dir, name): what is behind that is `new_region` from here on. For the
      * epoch region_version and region_conf_ver. See range_change.h. */
     COMMAND_SPLIT = 21,
+    /* Data region: `data` at `offset` of what `txn` moves to (dir, name). */
+    COMMAND_TXN_COPY = 31,
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
