@@ -61,6 +61,13 @@ void applier_free(struct applier *applier)
     free(applier);
 }
 
+/* A batch keeps the room of the largest one. */
+void applier_rest(struct applier *applier)
+{
+    kv_batch_free(applier->batch);
+    applier->batch = kv_batch_new(applier->env->state);
+}
+
 int applier_reload(struct applier *applier)
 {
     struct kv *state = applier->env->state;

@@ -34,6 +34,9 @@ enum wire_type {
     WIRE_SNAPSHOT_ACK = 8,   /* snapshot_ack, bulk channel */
     WIRE_PEER_QUERY = 9,     /* peer_note: is this peer still in its region? */
     WIRE_PEER_GONE = 10,     /* peer_note: no, and never again */
+    WIRE_ALIVE = 11,         /* alive */
+    WIRE_JOIN = 12,          /* join_request */
+    WIRE_JOINED = 13,        /* join_answer */
     WIRE_LOCATE = 14,        /* locate: which region has this key? */
     WIRE_LOCATED = 15        /* located */
 };
@@ -102,6 +105,14 @@ struct peer_note {
 struct buf *peer_note_encode(const struct peer_note *note);
 int peer_note_decode(struct peer_note *ret, struct slice bytes);
 
+/* See liveness.h. */
+struct alive {
+    uint64_t boot; /* of the sender */
+};
+
+struct buf *alive_encode(const struct alive *alive);
+int alive_decode(struct alive *ret, struct slice bytes);
+
 /* See routes.h. The key is borrowed from `held` or by who encodes. */
 struct locate {
     struct slice user_key;
@@ -123,9 +134,12 @@ struct buf *located_encode(const struct located *located);
 int located_decode(struct located *ret, struct slice bytes);
 void located_release(struct located *located);
 
-enum { STATUS_REGIONS_MAX = 64, VERSION_TEXT_SIZE = 32 };
+enum {
+    STATUS_REGIONS_MAX = 2048, /* in one packet */
+    VERSION_TEXT_SIZE = 32
+};
 
-/* What each node tells the others about itself once a second. */
+/* What a node tells about a replica of its own. */
 struct region_status {
     uint64_t region;
     uint64_t term;
@@ -141,6 +155,16 @@ struct region_status {
     uint64_t check_hash;
 };
 
+/* Those that have changed: see status_list.h. */
+struct status_changes {
+    uint64_t list;   /* the id of the list */
+    uint64_t base;   /* all changes behind this one ... */
+    uint64_t change; /* ... up to this one are here */
+    const struct region_status *regions;
+    size_t region_count;
+};
+
+/* What each node tells each other one about itself once a second. */
 struct node_status {
     uint64_t node;
     int64_t wall_ns;
@@ -148,12 +172,16 @@ struct node_status {
     uint64_t disk_used;
     uint64_t disk_free;
     char version[VERSION_TEXT_SIZE];
-    struct region_status regions[STATUS_REGIONS_MAX];
-    size_t region_count;
+    struct status_changes changes;
+    uint64_t known_list; /* the receiver's list, as far as the sender has it */
+    uint64_t known_change;
+
+    void *held; /* private */
 };
 
 struct buf *node_status_encode(const struct node_status *status);
 int node_status_decode(struct node_status *ret, struct slice bytes);
+void node_status_release(struct node_status *status);
 
 /* Founding a cluster: see bootstrap.h. */
 struct boot {
@@ -169,6 +197,24 @@ struct boot {
 
 struct buf *boot_encode(const struct boot *boot);
 int boot_decode(struct boot *ret, struct slice bytes);
+
+/* Joining a cluster: see join.h. */
+struct join_request {
+    uint64_t token;
+    char address[128]; /* HOST:PORT */
+};
+
+struct join_answer {
+    int status;     /* 0 or why not; nothing below the token counts then */
+    uint64_t token; /* of the request */
+    uint64_t cluster_id;
+    uint64_t node;
+};
+
+struct buf *join_request_encode(const struct join_request *request);
+int join_request_decode(struct join_request *ret, struct slice bytes);
+struct buf *join_answer_encode(const struct join_answer *answer);
+int join_answer_decode(struct join_answer *ret, struct slice bytes);
 
 /* Snapshot streams: see snapshot.h. */
 struct snapshot_begin {

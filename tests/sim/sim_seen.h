@@ -40,6 +40,9 @@
     X(SNAPSHOT_FAILED, 1, "snapshot streams that failed")                      \
     X(SNAPSHOT_CRASH, 0, "crashes while a snapshot was installed")             \
     X(COMPACTED, 1, "log compactions")                                         \
+    X(LEADER_SLEPT, 1, "leaders that fell asleep")                             \
+    X(FOLLOWER_SLEPT, 1, "followers that fell asleep")                         \
+    X(WOKEN_BY_LOSS, 1, "followers woken since their leader's node was lost")  \
     X(MEMBERS_CHANGED, 1, "changes of a region's members")                     \
     X(JOINT, 1, "... that made it joint")                                      \
     X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \
@@ -64,6 +67,12 @@
     X(DISK_ERROR_INGEST, 0, "nodes ended by a failed ingest")                  \
     X(FOUNDED, 1, "nodes that have founded a cluster with the others")         \
     X(FOUNDING_CRASH, 1, "crashes before that")                                \
+    X(JOINED, 1, "nodes that have joined")                                     \
+    X(JOINING_CRASH, 1, "crashes before that")                                 \
+    X(DRAINED, 1, "nodes drained, or drained no more")                         \
+    X(REMOVED, 1, "nodes removed")                                             \
+    X(REMOVE_REFUSED, 1, "removals refused")                                   \
+    X(REMOVED_BACK, 1, "removed nodes that came back and were refused")        \
     X(CRASH, 1, "crashes")                                                     \
     X(CRASH_ALL, 1, "crashes of all nodes at once")                            \
     X(RESTART, 1, "restarts in good order")                                    \
