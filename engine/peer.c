@@ -246,7 +246,8 @@ bool peer_has_settled(const struct peer *peer)
 {
     return peer->closed && peer->persist_pending == 0 &&
            peer->apply_pending == 0 && !peer->compacting &&
-           !peer->process_posted && peer->install == NULL;
+           !peer->process_posted && peer->install == NULL &&
+           check_has_settled(peer->check);
 }
 
 void peer_drop(struct peer *peer)
