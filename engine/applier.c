@@ -61,6 +61,13 @@ void applier_free(struct applier *applier)
     free(applier);
 }
 
+/* A batch keeps the room of the largest one. */
+void applier_rest(struct applier *applier)
+{
+    kv_batch_free(applier->batch);
+    applier->batch = kv_batch_new(applier->env->state);
+}
+
 int applier_reload(struct applier *applier)
 {
     struct kv *state = applier->env->state;
@@ -144,7 +151,7 @@ static bool is_of_store(int rc)
 
 /* Executes a command that was not answered before. */
 static int execute(struct applier *applier, const struct command *command,
-                   uint64_t version, struct buf **ret_result)
+                   uint64_t *version, struct buf **ret_result)
 {
     struct result result = {0};
     struct exec x = {
@@ -153,10 +160,11 @@ static int execute(struct applier *applier, const struct command *command,
         .command = command,
         .batch = applier->batch,
         .result = &result,
-        .version = version,
+        .version = *version,
     };
     int rc = exec_command(&x);
 
+    *version = x.version;
     if (rc != 0 && !x.keep)
         kv_batch_clear(applier->batch);
     if (rc == ERR_VERSION)
@@ -214,7 +222,7 @@ static int apply_command(struct applier *applier, const struct command *command,
     if (!is_for_here(applier, command))
         return answer_only(ERR_EPOCH, ret_result);
     *version = next_version(applier, command);
-    return execute(applier, command, *version, ret_result);
+    return execute(applier, command, version, ret_result);
 }
 
 static int apply_decoded(struct applier *applier,

@@ -30,6 +30,8 @@ int applier_open(struct applier **ret, struct env *env, uint64_t region);
  * until it is reloaded. */
 struct applier *applier_new(struct env *env, uint64_t region);
 void applier_free(struct applier *applier); /* Takes NULL. */
+/* Nothing is to be applied soon: gives up memory that is kept for it. */
+void applier_rest(struct applier *applier);
 
 /* Has `on_check` called right behind each entry with a command of the
  * consistency check, before the next one is applied. */

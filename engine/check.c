@@ -112,6 +112,7 @@ static void hashed(void *context, const struct hashing_result *result)
     for (size_t i = FINDINGS - 1; i > 0; i--)
         check->findings[i] = check->findings[i - 1];
     check->findings[0] = (struct finding){result->index, result->hash};
+    status_board_note(node_status_board(check->node), check->peer);
     status_board_tick(node_status_board(check->node));
     judge(check);
 }
@@ -197,6 +198,18 @@ void check_on_command(void *context, uint64_t index,
                           .done = hashed,
                           .context = check,
                       });
+}
+
+/* ---- sleep ---- */
+
+bool check_is_idle(const struct check *check)
+{
+    return check->state == IDLE && TAILQ_EMPTY(&check->waits);
+}
+
+uint64_t check_due_ns(const struct check *check)
+{
+    return check->due_ns;
 }
 
 /* ---- what is shown ---- */

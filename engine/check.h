@@ -61,6 +61,11 @@ void check_cancel(struct check_wait *wait);
 
 /* Each tick: goes on with what waits; begins one when it is time. */
 void check_tick(struct check *check);
+/* No check is under way that this replica leads. A hash may still be made: that
+ * needs no tick. */
+bool check_is_idle(const struct check *check);
+/* When the leader begins one by itself (monotonic); 0: never. */
+uint64_t check_due_ns(const struct check *check);
 /* This replica leads no longer, or does not serve. */
 void check_on_deposed(struct check *check);
 /* A snapshot has replaced the state: hashes of the old one mean nothing. */

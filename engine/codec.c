@@ -250,6 +250,8 @@ Grove__TxnRef *txn_to_pb(struct pb_txn *to, const struct txn_ref *from)
     to->ref.name = codec_bytes(from->name);
     to->ref.to_dir = from->to_dir;
     to->ref.to_name = codec_bytes(from->to_name);
+    to->ref.opens_nsid = from->opens_nsid;
+    to->ref.closes_nsid = from->closes_nsid;
     return &to->ref;
 }
 
@@ -268,6 +270,8 @@ bool txn_from_pb(struct txn_ref *to, const Grove__TxnRef *from)
     to->to_dir = from->to_dir;
     to->name = codec_slice(from->name);
     to->to_name = codec_slice(from->to_name);
+    to->opens_nsid = from->opens_nsid;
+    to->closes_nsid = from->closes_nsid;
     return name_is_valid(to->name) && name_is_valid(to->to_name);
 }
 

@@ -163,6 +163,7 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->size = from->size;
     to->value_size_max = from->value_size_max;
     to->txn_kind = from->txn_kind;
+    to->txn_step = from->txn_step;
     to->commit = from->commit;
     to->token = from->token;
     to->node_state = from->node_state;
@@ -226,6 +227,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .size = from->size,
         .value_size_max = from->value_size_max,
         .txn_kind = (enum txn_kind)from->txn_kind,
+        .txn_step = (enum txn_step)from->txn_step,
         .commit = from->commit != 0,
         .token = from->token,
         .node_state = (enum node_state)from->node_state,
@@ -239,7 +241,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
 static bool command_from_pb(struct command *to, const Grove__Command *from)
 {
     if (!op_is_known(from->op) || from->txn_kind > TXN_RENAME ||
-        from->node_state > NODE_REMOVED)
+        from->txn_step > TXN_STEP_ENDS || from->node_state > NODE_REMOVED)
         return false;
 
     numbers_from_message(to, from);
@@ -420,6 +422,7 @@ struct buf *result_encode(const struct result *result)
     message.decided = result->decided;
     message.committed = result->committed;
     message.first_id = result->first_id;
+    message.left = result->left;
     message.next = codec_bytes(slice_of(result->next));
     message.holder = txn_to_pb(&holder, &result->holder);
     message.changes =
@@ -441,6 +444,7 @@ static bool result_from_pb(struct result *to, const Grove__Result *from)
         .decided = from->decided != 0,
         .committed = from->committed != 0,
         .first_id = from->first_id,
+        .left = from->left,
     };
     attr_from_pb(&to->attr, from->attr);
     if (from->next.len > 0 && from->next.len <= NAME_SIZE_MAX)

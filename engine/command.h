@@ -32,10 +32,10 @@ enum command_op {
     COMMAND_RENAME = 5, /* ERR_IS_DIR: needs a transaction */
     COMMAND_SETXATTR = 6,
     COMMAND_REMOVEXATTR = 7,
-    /* Directory transactions: see txn.h. */
-    COMMAND_TXN_PREPARE = 8,  /* data region; gives `changes` */
+    /* Transactions: see txn.h. */
+    COMMAND_TXN_PREPARE = 8,  /* data region; gives `changes`, `left` */
     COMMAND_TXN_DECIDE = 9,   /* region 0; takes `changes` */
-    COMMAND_TXN_RESOLVE = 10, /* data region */
+    COMMAND_TXN_RESOLVE = 10, /* data region; gives `left` */
     COMMAND_TXN_ABORT = 11,   /* region 0: decides against an undecided one */
     COMMAND_TXN_FORGET = 12,  /* region 0: its intents are gone */
     /* On directories, in region 0. `ino` is the directory's. */
@@ -96,6 +96,26 @@ bool command_grows(const struct command *command);
 
 enum txn_kind { TXN_MKDIR = 1, TXN_RMDIR = 2, TXN_RENAME = 3 };
 
+/* Which step of a transaction a PREPARE or RESOLVE is. What an answer carries
+ * as data, the step that needs it takes as data. */
+enum txn_step {
+    /* All of it, as far as it lies in this region. PREPARE goes to the place
+     * of the request: `left` a target, it answers what is there (an entry);
+     * `left` parts, of a new directory, it answers what they are to be. RESOLVE
+     * goes to the target, or the only end; `left` parts, it has done nothing,
+     * and `holder` says of which namespace. */
+    TXN_STEP_FIRST = 0,
+    TXN_STEP_TARGET = 1, /* PREPARE: takes the source, and answers, for an
+                          * exchange, what is at the target */
+    TXN_STEP_SOURCE = 2, /* PREPARE of an exchange: takes the target */
+    TXN_STEP_PART = 3,   /* of the namespace that `txn` opens or closes; answers
+                          * where the region ends, as a user key */
+    TXN_STEP_ENDS = 4    /* RESOLVE, after all parts */
+};
+
+/* What lies in other regions, as bits. */
+enum txn_left { TXN_LEFT_TARGET = 1, TXN_LEFT_SOURCE = 2, TXN_LEFT_PARTS = 4 };
+
 /* One change of the catalog that a decision makes. */
 enum catalog_change_kind {
     CATALOG_ADD = 1,  /* nsid, parent, name, attr */
@@ -151,6 +171,7 @@ struct command {
     struct slice address;
     struct txn_ref txn;
     enum txn_kind txn_kind;
+    enum txn_step txn_step;
     bool commit; /* RESOLVE: how it was decided */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
@@ -196,6 +217,7 @@ struct result {
     bool committed;
     uint64_t first_id;
     struct txn_ref holder; /* ERR_LOCKED: by whom */
+    unsigned left;         /* enum txn_left */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
     /* READDIR without at_end: what comes is at or behind this name; "": behind

@@ -22,11 +22,16 @@ static uint32_t chunk_count(uint64_t size)
     return (uint32_t)((size + CHUNK_SIZE - 1) / CHUNK_SIZE);
 }
 
+static struct key chunk_key(struct place place, uint32_t number)
+{
+    return key_chunk(place.dir, place.name, place.chunk_base + number);
+}
+
 /* Reads the stored part of one chunk into CHUNK_SIZE bytes; zeros behind. */
 static int chunk_read(struct kv *state, const struct kv_snapshot *snapshot,
                       struct place place, uint32_t number, uint8_t *to)
 {
-    struct key key = key_chunk(place.dir, place.name, number);
+    struct key key = chunk_key(place, number);
     struct kv_value value = {0};
     int rc = kv_get(state, snapshot, key_slice(&key), &value);
 
@@ -49,7 +54,7 @@ static int chunk_read(struct kv *state, const struct kv_snapshot *snapshot,
 static void chunk_put(struct exec *x, struct place place, uint32_t number,
                       const uint8_t *data, size_t size)
 {
-    struct key key = key_chunk(place.dir, place.name, number);
+    struct key key = chunk_key(place, number);
 
     kv_batch_put(x->batch, key_slice(&key), (struct slice){data, size});
 }
@@ -58,7 +63,7 @@ static void chunks_delete(struct exec *x, struct place place, uint32_t first,
                           uint32_t end)
 {
     for (uint32_t number = first; number < end; number++) {
-        struct key key = key_chunk(place.dir, place.name, number);
+        struct key key = chunk_key(place, number);
 
         kv_batch_delete(x->batch, key_slice(&key));
     }
@@ -217,8 +222,8 @@ int content_copy(struct exec *x, struct place from, uint64_t size,
                  struct place to, uint64_t old_size)
 {
     for (uint32_t number = 0; number < chunk_count(size); number++) {
-        struct key key = key_chunk(from.dir, from.name, number);
-        struct key to_key = key_chunk(to.dir, to.name, number);
+        struct key key = chunk_key(from, number);
+        struct key to_key = chunk_key(to, number);
         struct kv_value value = {0};
         int rc = kv_get(x->state, NULL, key_slice(&key), &value);
 

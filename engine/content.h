@@ -5,7 +5,10 @@
  * 1. size <= INLINE_SIZE_MAX: the content is in the entry record, no chunk
  *    exists. 2. Else the record has none and it lies in chunks of CHUNK_SIZE;
  *    an absent chunk and the part behind a short one read as zeros. 3. No
- *    stored byte lies at or beyond the size, so that growing shows zeros.
+ *    stored byte lies at or beyond the size, so that growing shows zeros. 4.
+ * The chunks are numbered from the record's `chunk_base` on, which is 0 or
+ *    CHUNK_BASE_OTHER: so the content of the file that a transaction is to put
+ *    in place of another lies beside the other's.
  *
  * The functions that change content put chunks into the command's batch and
  * leave the rest to do in `entry`: size, and inline content that points into
@@ -16,11 +19,18 @@
 
 #include "engine/exec.h"
 
-/* Where an entry lies. */
+/* Where an entry lies, and the number of its first chunk there. */
 struct place {
     uint64_t dir;
     struct slice name;
+    uint32_t chunk_base;
 };
+
+static inline struct place place_of(uint64_t dir, struct slice name,
+                                    const struct entry *entry)
+{
+    return (struct place){dir, name, entry->chunk_base};
+}
 
 /* Writes `data` at `offset`. ERR_NO_MEMORY, ERR_CORRUPT, ERR_IO. */
 int content_write(struct exec *x, struct place place, struct entry *entry,

@@ -95,6 +95,15 @@ enum request_kind {
     REQUEST_LISTXATTR, /* ino, dir, name → data: names, each with its \0 */
     REQUEST_RENDER,    /* table, object → data; answered without a majority.
                         * ERR_NOT_FOUND: no such object is known here */
+    REQUEST_EVENTS,    /* table, offset → data, attr, offset: lines of
+                        * /.cluster/events. With offset EVENTS_FROM_NOW the
+                        * line that names the columns, and attr.size, which
+                        * is that of it and all events that there have ever
+                        * been. Else the events from that number on; it waits
+                        * for them without end (timeout_ms is ignored) unless
+                        * flags has NO_WAIT: then data may be empty. The
+                        * offset that comes back is the number to go on
+                        * from. */
     /* Writes. */
     REQUEST_CREATE,      /* dir, name, mode with type, uid, gid, data
                           * (content or symlink target; may be NULL), flags
@@ -131,8 +140,11 @@ enum request_flags {
     /* GETATTR of a directory: when no majority can be reached at once, what
      * this node knows by itself. For the root, which every path begins with,
      * also the one to /.cluster. */
-    REQUEST_LOCAL_IF_ALONE = 1 << 8
+    REQUEST_LOCAL_IF_ALONE = 1 << 8,
+    REQUEST_NO_WAIT = 1 << 9
 };
+
+#define EVENTS_FROM_NOW UINT64_MAX
 
 /* Bits of `set_mask`: which members of `set` a SETATTR changes. */
 enum attr_set {
@@ -156,6 +168,7 @@ enum engine_table {
     TABLE_LEADERS,
     TABLE_LAG,
     TABLE_LOG,
+    TABLE_EVENTS, /* only what REQUEST_EVENTS begins with */
     TABLE_METRICS,
     TABLE_CHECK, /* takes texts, too: grovefs-cluster(7) */
     /* What there is of /.cluster/region and /.cluster/node as far as is known
@@ -209,7 +222,7 @@ struct request {
     int status; /* 0 or an ERR_ code; nothing below counts unless 0 */
     struct attr attr;
     struct buf *ret_data; /* one reference, now the caller's; may be NULL */
-    uint64_t ret_offset;  /* APPEND: where the data begins */
+    uint64_t ret_offset;  /* APPEND: where the data begins; EVENTS */
     bool created;
     bool at_end;
     char ret_next[NAME_SIZE_MAX + 1]; /* READDIR without at_end: nothing comes

@@ -58,7 +58,8 @@ static void add_early(struct engine *engine, struct request *request)
     early->request = request;
     early->timer.fire = early_late;
     TAILQ_INSERT_TAIL(&engine->early, early, link);
-    env_timer_start(engine->env, &early->timer, timeout_ms * 1000000);
+    if (request->kind != REQUEST_EVENTS)
+        env_timer_start(engine->env, &early->timer, timeout_ms * 1000000);
 }
 
 /* Without a node there is only one thing to tell. */
@@ -71,6 +72,8 @@ static void print_early(const struct engine *engine, enum engine_table table,
         bootstrap_render(engine->bootstrap, out);
     else if (table == TABLE_VERSION)
         (void)fprintf(out, "version %s\n", GROVEFS_VERSION);
+    else if (table == TABLE_EVENTS)
+        (void)fputs(EVENT_COLUMNS, out);
 }
 
 static void render_early(const struct engine *engine, struct request *request)
@@ -96,6 +99,28 @@ static bool has_object(const struct request *request)
     return request->table > TABLE_NODE_IDS;
 }
 
+static void answer_early(struct engine *engine, struct request *request)
+{
+    if (request->kind == REQUEST_RENDER && has_object(request)) {
+        request->status = ERR_NOT_FOUND;
+        request->done(request);
+    } else if (request->kind == REQUEST_RENDER) {
+        render_early(engine, request);
+    } else if (request->kind == REQUEST_EVENTS &&
+               request->offset == EVENTS_FROM_NOW) {
+        request->ret_offset = 0; /* The node's first event. */
+        request->attr = (struct attr){.size = strlen(EVENT_COLUMNS)};
+        render_early(engine, request);
+    } else if ((request->flags & REQUEST_LOCAL_IF_ALONE) != 0) {
+        request->attr =
+            (struct attr){.ino = request->ino, .mode = S_IFDIR | 0755};
+        request->status = 0;
+        request->done(request);
+    } else {
+        add_early(engine, request);
+    }
+}
+
 void engine_run_submit(struct engine *engine, struct request *request)
 {
     struct node *node = engine->node;
@@ -105,18 +130,8 @@ void engine_run_submit(struct engine *engine, struct request *request)
         request->done(request);
     } else if (node != NULL) {
         flows_submit(node_flows(node), request);
-    } else if (request->kind == REQUEST_RENDER && has_object(request)) {
-        request->status = ERR_NOT_FOUND;
-        request->done(request);
-    } else if (request->kind == REQUEST_RENDER) {
-        render_early(engine, request);
-    } else if ((request->flags & REQUEST_LOCAL_IF_ALONE) != 0) {
-        request->attr =
-            (struct attr){.ino = request->ino, .mode = S_IFDIR | 0755};
-        request->status = 0;
-        request->done(request);
     } else {
-        add_early(engine, request);
+        answer_early(engine, request);
     }
 }
 
@@ -326,6 +341,8 @@ static void open_node(struct engine *engine)
         .value_size_max = engine->value_size_max,
         .log_keep = engine->log_keep,
         .check_interval_ms = engine->check_interval_ms,
+        .sleep_after_ms = SLEEP_AFTER_DEFAULT_MS,
+        .alarm_ms = ALARM_DEFAULT_MS,
         .results_held_max = RESULTS_HELD_DEFAULT,
         .down_after_ms = (uint64_t)MEMBERS_DOWN_AFTER_DEFAULT_S * 1000,
         .ino_next = engine->store.ino_next,

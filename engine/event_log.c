@@ -10,7 +10,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "raft/base/buf.h"
 #include "raft/base/mem.h"
+
+enum { EVENTS_AT_ONCE = 200, TIME_SIZE = 24 };
 
 struct event {
     int64_t wall_ns;
@@ -22,9 +25,12 @@ struct event {
 struct event_log {
     pthread_mutex_t mutex;
     struct event events[EVENTS_KEPT];
-    uint64_t count; /* ever added */
+    uint64_t count;      /* ever added */
+    uint64_t size_bytes; /* of their lines */
     int64_t rare_wall_ns;
     uint64_t rare_left_out;
+    void (*on_event)(void *context); /* these two: constant */
+    void *context;
 };
 
 struct event_log *event_log_new(void)
@@ -51,6 +57,14 @@ static void add_locked(struct event_log *log, int64_t wall_ns,
     event->wall_ns = wall_ns;
     event->level = level;
     (void)snprintf(event->text, sizeof event->text, "%s", text);
+    log->size_bytes += TIME_SIZE + strlen(log_level_name(level)) +
+                       strlen(event->text) + 3; /* two blanks, newline */
+}
+
+static void tell(struct event_log *log)
+{
+    if (log->on_event != NULL)
+        log->on_event(log->context);
 }
 
 void event_log_add(struct event_log *log, int64_t wall_ns, enum log_level level,
@@ -59,6 +73,7 @@ void event_log_add(struct event_log *log, int64_t wall_ns, enum log_level level,
     (void)pthread_mutex_lock(&log->mutex);
     add_locked(log, wall_ns, level, text);
     (void)pthread_mutex_unlock(&log->mutex);
+    tell(log);
 }
 
 void event_log_add_rare(struct event_log *log, int64_t wall_ns,
@@ -81,8 +96,10 @@ void event_log_add_rare(struct event_log *log, int64_t wall_ns,
         log->rare_left_out++;
     }
     (void)pthread_mutex_unlock(&log->mutex);
-    if (due)
-        log_line(LOG_WARN, "node", "%s", text);
+    if (!due)
+        return;
+    log_line(LOG_WARN, "node", "%s", text);
+    tell(log);
 }
 
 /* "region 1" is not in "region 12". */
@@ -109,13 +126,15 @@ static void render_one(const struct event *event, FILE *out)
                   log_level_name(event->level), event->text);
 }
 
+static uint64_t first_kept(const struct event_log *log)
+{
+    return log->count > EVENTS_KEPT ? log->count - EVENTS_KEPT : 0;
+}
+
 static void render_those(struct event_log *log, const char *words, FILE *out)
 {
-    uint64_t first;
-
     (void)pthread_mutex_lock(&log->mutex);
-    first = log->count > EVENTS_KEPT ? log->count - EVENTS_KEPT : 0;
-    for (uint64_t i = first; i < log->count; i++) {
+    for (uint64_t i = first_kept(log); i < log->count; i++) {
         const struct event *event = &log->events[i % EVENTS_KEPT];
 
         if (words == NULL || has_words(event->text, words))
@@ -135,4 +154,64 @@ void event_log_render_region(struct event_log *log, uint64_t region, FILE *out)
 
     (void)snprintf(words, sizeof words, "region %" PRIu64, region);
     render_those(log, words, out);
+}
+
+/* ---- one after the other ---- */
+
+void event_log_on_event(struct event_log *log, void (*on_event)(void *context),
+                        void *context)
+{
+    log->on_event = on_event;
+    log->context = context;
+}
+
+uint64_t event_log_count(struct event_log *log)
+{
+    uint64_t count;
+
+    (void)pthread_mutex_lock(&log->mutex);
+    count = log->count;
+    (void)pthread_mutex_unlock(&log->mutex);
+    return count;
+}
+
+uint64_t event_log_size_bytes(struct event_log *log)
+{
+    uint64_t size_bytes;
+
+    (void)pthread_mutex_lock(&log->mutex);
+    size_bytes = log->size_bytes;
+    (void)pthread_mutex_unlock(&log->mutex);
+    return size_bytes;
+}
+
+static void read_locked(const struct event_log *log, uint64_t *number,
+                        FILE *out)
+{
+    const uint64_t first = first_kept(log);
+    const uint64_t last = *number > first ? *number : first;
+
+    if (*number < first)
+        (void)fprintf(out, "# %" PRIu64 " events left out\n", first - *number);
+    for (*number = last;
+         *number < log->count && *number - last < EVENTS_AT_ONCE; ++*number)
+        render_one(&log->events[*number % EVENTS_KEPT], out);
+}
+
+struct buf *event_log_read(struct event_log *log, uint64_t *number)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    struct buf *bytes;
+
+    if (out == NULL)
+        abort(); /* As wherever memory for something small is out. */
+    (void)pthread_mutex_lock(&log->mutex);
+    read_locked(log, number, out);
+    (void)pthread_mutex_unlock(&log->mutex);
+    (void)fclose(out);
+    bytes = buf_copy(text, size);
+    free(text);
+    return bytes;
 }

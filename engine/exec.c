@@ -206,7 +206,7 @@ void exec_put_directory(struct exec *x, const struct directory *directory)
 
 /* ---- The rest ---- */
 
-int exec_locked(struct exec *x, const struct txn_ref *txn)
+void exec_name_holder(struct exec *x, const struct txn_ref *txn)
 {
     struct result *result = x->result;
     size_t name_size = txn->name.size;
@@ -223,6 +223,11 @@ int exec_locked(struct exec *x, const struct txn_ref *txn)
     result->holder = *txn;
     result->holder.name.data = names->data;
     result->holder.to_name.data = names->data + name_size;
+}
+
+int exec_locked(struct exec *x, const struct txn_ref *txn)
+{
+    exec_name_holder(x, txn);
     return ERR_LOCKED;
 }
 

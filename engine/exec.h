@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c, exec_catalog.c and exec_node.c share.
+ * exec_txn.c, exec_catalog.c and exec_node.c share. exec_txn.h has what the
+ * files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
  * random, so that every replica comes to the same. (2) Reads see the state
@@ -25,7 +26,8 @@ struct exec {
     const struct command *command;
     struct kv_batch *batch;
     struct result *result;
-    uint64_t version; /* what this command gives to all that it changes */
+    uint64_t version; /* what this command gives to all that it changes; it
+                       * may take a greater one, which the region keeps */
     bool keep;        /* the batch counts although the command fails */
 };
 
@@ -86,7 +88,9 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change);
 int exec_get_directory(struct exec *x, uint64_t nsid, struct directory *ret);
 void exec_put_directory(struct exec *x, const struct directory *directory);
 
-/* Puts `txn` into the result as the holder; returns ERR_LOCKED. */
+/* Puts `txn` into the result as the holder. */
+void exec_name_holder(struct exec *x, const struct txn_ref *txn);
+/* The same; returns ERR_LOCKED. */
 int exec_locked(struct exec *x, const struct txn_ref *txn);
 
 /* A time for a change: the accepting node's, but later than `before_ns`. */

@@ -10,14 +10,14 @@
 #include "engine/exec.h"
 #include "engine/xattr.h"
 
-static struct place source(const struct exec *x)
+static struct place source(const struct exec *x, const struct entry *entry)
 {
-    return (struct place){x->command->dir, x->command->name};
+    return place_of(x->command->dir, x->command->name, entry);
 }
 
-static struct place target(const struct exec *x)
+static struct place target(const struct exec *x, const struct entry *entry)
 {
-    return (struct place){x->command->to_dir, x->command->to_name};
+    return place_of(x->command->to_dir, x->command->to_name, entry);
 }
 
 /* The file that a handle means: the one with this inode number, or none. */
@@ -81,7 +81,7 @@ int exec_create(struct exec *x)
     if (c->data.size > c->value_size_max)
         return ERR_TOO_LARGE;
     if (c->data.size > 0)
-        rc = content_write(x, source(x), &entry, 0, c->data, &inlined);
+        rc = content_write(x, source(x, &entry), &entry, 0, c->data, &inlined);
     if (rc == 0)
         put_file(x, &entry);
     buf_unref(inlined);
@@ -104,7 +104,7 @@ int exec_unlink(struct exec *x)
         rc = exec_touch_namespace(x, c->dir, -1);
     if (rc == 0) {
         exec_delete_entry(x, c->dir, c->name);
-        content_delete(x, source(x), entry.attr.size);
+        content_delete(x, source(x, &entry), entry.attr.size);
     }
     entry_release(&entry);
     return rc;
@@ -115,7 +115,7 @@ int exec_unlink(struct exec *x)
 /* Empties the entry in memory; its chunks go. */
 static void truncate_entry(struct exec *x, struct entry *entry)
 {
-    content_delete(x, source(x), entry->attr.size);
+    content_delete(x, source(x, entry), entry->attr.size);
     entry->attr.size = 0;
     entry->content = (struct slice){NULL, 0};
 }
@@ -135,7 +135,8 @@ static int write_data(struct exec *x, struct entry *entry,
         return 0;
     if (offset > c->value_size_max || c->data.size > c->value_size_max - offset)
         return ERR_TOO_LARGE;
-    return content_write(x, source(x), entry, offset, c->data, ret_inline);
+    return content_write(x, source(x, entry), entry, offset, c->data,
+                         ret_inline);
 }
 
 int exec_write(struct exec *x)
@@ -177,7 +178,7 @@ static int resize(struct exec *x, struct entry *entry, struct buf **ret_inline)
         return 0;
     if ((c->set_mask & (SET_MTIME | SET_MTIME_NOW)) == 0)
         entry->attr.mtime_ns = exec_now(x, entry->attr.mtime_ns);
-    return content_resize(x, source(x), entry, c->set.size, ret_inline);
+    return content_resize(x, source(x, entry), entry, c->set.size, ret_inline);
 }
 
 int exec_setattr(struct exec *x)
@@ -206,27 +207,32 @@ int exec_setattr(struct exec *x)
 static int move_file(struct exec *x, struct entry *from, struct entry *to)
 {
     uint64_t replaced_size = to->kind == ENTRY_FILE ? to->attr.size : 0;
+    struct place old = source(x, from);
     int rc;
 
-    rc = content_copy(x, source(x), from->attr.size, target(x), replaced_size);
+    rc = content_copy(x, old, from->attr.size, target(x, to), replaced_size);
     if (rc != 0)
         return rc;
-    content_delete(x, source(x), from->attr.size);
+    content_delete(x, old, from->attr.size);
     exec_delete_entry(x, x->command->dir, x->command->name);
+    from->chunk_base = to->chunk_base;
     exec_put_entry(x, x->command->to_dir, x->command->to_name, from);
     return 0;
 }
 
 static int exchange_files(struct exec *x, struct entry *from, struct entry *to)
 {
+    struct place here = source(x, from);
+    struct place there = target(x, to);
     int rc;
 
-    rc = content_copy(x, source(x), from->attr.size, target(x), to->attr.size);
+    rc = content_copy(x, here, from->attr.size, there, to->attr.size);
     if (rc == 0)
-        rc = content_copy(x, target(x), to->attr.size, source(x),
-                          from->attr.size);
+        rc = content_copy(x, there, to->attr.size, here, from->attr.size);
     if (rc != 0)
         return rc;
+    from->chunk_base = there.chunk_base;
+    to->chunk_base = here.chunk_base;
     exec_put_entry(x, x->command->dir, x->command->name, to);
     exec_put_entry(x, x->command->to_dir, x->command->to_name, from);
     return 0;

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Directory transactions, the part in the data region; txn.h tells the whole
- * story.
+/* PREPARE: what a transaction does in the data regions before it is decided;
+ * txn.h tells the whole story.
  *
- * PREPARE checks everything that the data region can check and leaves intents:
- * each says what lies at its key if the transaction aborts, and what if it
- * commits. Counts of namespaces go up at PREPARE and down only when RESOLVE
- * knows the outcome, so a namespace with count 0 is empty in either case.
- * RESOLVE turns the intents into what was decided; done twice, or after
- * somebody else, it does nothing. */
+ * It checks everything that the region can check and leaves intents: each says
+ * what lies at its key if the transaction aborts, and what if it commits.
+ * Counts of namespaces go up at PREPARE and down only when RESOLVE knows the
+ * outcome, so a namespace without entries is empty in either case. Content in
+ * chunks lies beside what is there until then.
+ *
+ * The first step does all that lies in its region and says what is left. The
+ * source of a rename to another region is held before anything is known of its
+ * target; what is there comes back, and goes along to the target. */
 
 #include <assert.h>
 #include <sys/stat.h>
 
-#include "engine/content.h"
-#include "engine/exec.h"
+#include "engine/exec_txn.h"
 
 static struct slice nothing(void)
 {
@@ -26,6 +28,28 @@ static struct slice bytes_of(const struct buf *b)
     return b == NULL ? nothing() : (struct slice){b->data, b->size};
 }
 
+/* ---- answers ---- */
+
+void exec_answer(struct exec *x, struct buf *data)
+{
+    buf_unref(x->result->data_buf);
+    x->result->data_buf = data;
+    x->result->data = bytes_of(data);
+}
+
+void exec_answer_end(struct exec *x)
+{
+    exec_answer(x, buf_copy(x->range.end.data, x->range.end.size));
+}
+
+static void add_change(struct exec *x, struct catalog_change change)
+{
+    struct result *result = x->result;
+
+    assert(result->change_count < CATALOG_CHANGES_MAX);
+    result->changes[result->change_count++] = change;
+}
+
 /* ---- intents ---- */
 
 /* One end of a transaction: what is there, and what shall be. */
@@ -33,9 +57,6 @@ struct end {
     struct place place;
     struct entry old; /* kind 0: nothing */
     struct entry new; /* kind 0: nothing; borrows from the other end's old */
-    struct place moved_from;
-    uint64_t opens_nsid;
-    uint64_t closes_nsid;
 };
 
 static void end_release(struct end *end)
@@ -48,12 +69,12 @@ static int end_load(struct exec *x, struct end *end, uint64_t dir,
 {
     int rc;
 
-    end->place = (struct place){dir, name};
+    end->place = (struct place){dir, name, 0};
     rc = exec_get_entry(x, dir, name, &end->old);
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
-static void mark_intent(struct exec *x, struct place place, bool present)
+void exec_mark_intent(struct exec *x, struct place place, bool present)
 {
     struct key key = key_user('x', place.dir, place.name);
 
@@ -63,95 +84,45 @@ static void mark_intent(struct exec *x, struct place place, bool present)
         kv_batch_delete(x->batch, key_slice(&key));
 }
 
-static void put_intent(struct exec *x, const struct end *end)
+static void put_intent(struct exec *x, const struct end *end,
+                       const struct txn_ref *txn)
 {
     struct buf *old = end->old.kind == 0 ? NULL : entry_encode(&end->old);
     struct buf *new = end->new.kind == 0 ? NULL : entry_encode(&end->new);
     struct entry intent = {
         .kind = ENTRY_INTENT,
-        .txn = x->command->txn,
+        .txn = *txn,
         .old_record = bytes_of(old),
         .new_record = bytes_of(new),
-        .moved_from_dir = end->moved_from.dir,
-        .moved_from_name = end->moved_from.name,
-        .opens_nsid = end->opens_nsid,
-        .closes_nsid = end->closes_nsid,
     };
 
     exec_put_entry(x, end->place.dir, end->place.name, &intent);
-    mark_intent(x, end->place, true);
+    exec_mark_intent(x, end->place, true);
     buf_unref(old);
     buf_unref(new);
 }
 
-/* ---- prepare ---- */
+/* ---- mkdir ---- */
 
-static void add_change(struct exec *x, struct catalog_change change)
-{
-    struct result *result = x->result;
-
-    assert(result->change_count < CATALOG_CHANGES_MAX);
-    result->changes[result->change_count++] = change;
-}
-
-/* ERR_NOT_EMPTY, unless one of the names is only an intent: then its holder
- * has to be decided first. */
-static int refuse_occupied(struct exec *x, uint64_t nsid)
-{
-    struct key lower = key_user('x', nsid, nothing());
-    struct key upper = key_behind_namespace('x', nsid);
-    struct kv_iter *iter =
-        kv_iter_new(x->state, NULL, key_slice(&lower), key_slice(&upper));
-    struct entry entry = {0};
-    struct slice name;
-    int rc = ERR_NOT_EMPTY;
-
-    kv_iter_seek(iter, key_slice(&lower));
-    if (kv_iter_valid(iter) &&
-        key_parse_user(kv_iter_key(iter), 'x', &nsid, &name)) {
-        rc = exec_get_entry(x, nsid, name, &entry);
-        entry_release(&entry);
-        if (rc == 0 || rc == ERR_NOT_FOUND)
-            rc = ERR_NOT_EMPTY;
-    }
-    kv_iter_free(iter);
-    return rc;
-}
-
-/* Closes the namespace of an empty directory that is to go. */
-static int close_namespace(struct exec *x, uint64_t nsid)
-{
-    struct namespace_record record = {0};
-    int rc = exec_get_namespace(x, nsid, &record);
-
-    if (rc != 0)
-        return rc;
-    if (record.entry_count > 0) {
-        rc = refuse_occupied(x, nsid);
-    } else {
-        record.closing = x->command->txn;
-        exec_put_namespace(x, &record);
-    }
-    namespace_release(&record);
-    return rc;
-}
-
-static int open_namespace(struct exec *x, uint64_t nsid)
+/* The new namespace, which may belong to another region. */
+static int open_namespace(struct exec *x, const struct txn_ref *txn)
 {
     const struct command *c = x->command;
     struct namespace_record parent = {0};
+    struct namespace_record part = {
+        .nsid = txn->opens_nsid, .mtime_ns = c->now_ns, .ctime_ns = c->now_ns};
     int rc = exec_get_namespace(x, c->dir, &parent);
 
     if (rc != 0)
         return rc;
-    exec_put_namespace(x, &(struct namespace_record){
-                              .nsid = nsid,
-                              .domain = parent.domain,
-                              .mtime_ns = c->now_ns,
-                              .ctime_ns = c->now_ns,
-                              .version = x->version,
-                          });
+    part.domain = parent.domain;
     namespace_release(&parent);
+    if (range_has_namespace(x->range, txn->opens_nsid)) {
+        exec_open_part(x, txn, &part, false);
+    } else {
+        exec_answer(x, namespace_encode(&part));
+        x->result->left |= TXN_LEFT_PARTS;
+    }
     return 0;
 }
 
@@ -163,43 +134,66 @@ static struct entry reference_to(uint64_t nsid)
     };
 }
 
+static void add_directory(struct exec *x, uint64_t nsid)
+{
+    const struct command *c = x->command;
+    struct attr attr = c->set;
+
+    attr.ino = c->ino;
+    attr.size = 0;
+    attr.entry_count = 0;
+    attr.version = x->version;
+    attr.atime_ns = attr.mtime_ns = attr.ctime_ns = c->now_ns;
+    add_change(x, (struct catalog_change){.kind = CATALOG_ADD,
+                                          .nsid = nsid,
+                                          .parent = c->dir,
+                                          .name = c->name,
+                                          .attr = attr});
+    x->result->attr = attr;
+}
+
 static int prepare_mkdir(struct exec *x)
 {
     const struct command *c = x->command;
-    uint64_t nsid = nsid_of_ino(c->ino);
-    struct end end = {.opens_nsid = nsid, .new = reference_to(nsid)};
+    struct txn_ref txn = c->txn;
+    struct end end = {.new = reference_to(nsid_of_ino(c->ino))};
     int rc;
 
+    txn.opens_nsid = nsid_of_ino(c->ino);
     rc = end_load(x, &end, c->dir, c->name);
     if (rc == 0 && end.old.kind != 0)
         rc = ERR_EXISTS;
     if (rc == 0)
         rc = exec_touch_namespace(x, c->dir, 1);
     if (rc == 0)
-        rc = open_namespace(x, nsid);
+        rc = open_namespace(x, &txn);
     if (rc == 0) {
-        struct attr attr = c->set;
-
-        attr.ino = c->ino;
-        attr.size = 0;
-        attr.entry_count = 0;
-        attr.version = x->version;
-        attr.atime_ns = attr.mtime_ns = attr.ctime_ns = c->now_ns;
-        put_intent(x, &end);
-        add_change(x, (struct catalog_change){.kind = CATALOG_ADD,
-                                              .nsid = nsid,
-                                              .parent = c->dir,
-                                              .name = c->name,
-                                              .attr = attr});
-        x->result->attr = attr;
+        put_intent(x, &end, &txn);
+        add_directory(x, txn.opens_nsid);
     }
     end_release(&end);
     return rc;
 }
 
+/* ---- rmdir ---- */
+
+/* Closes the namespace of a directory that is to go, unless that takes other
+ * regions, too. */
+static int close_namespace(struct exec *x, struct txn_ref *txn, uint64_t ino)
+{
+    txn->closes_nsid = nsid_of_ino(ino);
+    add_change(x, (struct catalog_change){.kind = CATALOG_REMOVE,
+                                          .nsid = txn->closes_nsid});
+    if (range_has_namespace(x->range, txn->closes_nsid))
+        return exec_close_part(x, txn, false);
+    x->result->left |= TXN_LEFT_PARTS;
+    return 0;
+}
+
 static int prepare_rmdir(struct exec *x)
 {
     const struct command *c = x->command;
+    struct txn_ref txn = c->txn;
     struct end end = {0};
     int rc;
 
@@ -208,20 +202,17 @@ static int prepare_rmdir(struct exec *x)
         rc = ERR_NOT_FOUND;
     if (rc == 0 && end.old.kind != ENTRY_DIR)
         rc = ERR_NOT_DIR;
-    if (rc == 0) {
-        end.closes_nsid = nsid_of_ino(end.old.attr.ino);
-        rc = close_namespace(x, end.closes_nsid);
-    }
+    if (rc == 0)
+        rc = close_namespace(x, &txn, end.old.attr.ino);
     if (rc == 0)
         rc = exec_touch_namespace(x, c->dir, 0);
-    if (rc == 0) {
-        put_intent(x, &end);
-        add_change(x, (struct catalog_change){.kind = CATALOG_REMOVE,
-                                              .nsid = end.closes_nsid});
-    }
+    if (rc == 0)
+        put_intent(x, &end, &txn);
     end_release(&end);
     return rc;
 }
+
+/* ---- rename ---- */
 
 /* The catalog follows a directory that moves. */
 static void add_move(struct exec *x, const struct end *from,
@@ -256,18 +247,50 @@ static int check_rename(const struct exec *x, const struct end *from,
     return 0;
 }
 
-/* Puts what is at `from` into `to`'s future. */
-static void plan_move(const struct exec *x, const struct end *from,
-                      struct end *to)
+/* Puts what is at `from` into `to`'s future. Its version grows, wherever it
+ * comes from. */
+static void plan_move(struct exec *x, const struct end *from, struct end *to)
 {
     to->new = from->old;
     to->new.held = NULL; /* Borrowed. */
     if (from->old.kind != ENTRY_FILE)
         return;
+    if (x->version <= from->old.attr.version)
+        x->version = from->old.attr.version + 1;
     to->new.attr.ctime_ns = exec_now(x, from->old.attr.ctime_ns);
     to->new.attr.version = x->version;
-    if (from->old.attr.size > INLINE_SIZE_MAX)
-        to->moved_from = from->place;
+    to->new.chunk_base = to->old.kind == ENTRY_FILE && to->old.chunk_base == 0
+                             ? CHUNK_BASE_OTHER
+                             : 0;
+}
+
+/* The same, with the content of what lies in this region. */
+static int move_here(struct exec *x, const struct end *from, struct end *to)
+{
+    plan_move(x, from, to);
+    if (from->old.kind != ENTRY_FILE)
+        return 0;
+    return content_copy(x,
+                        place_of(from->place.dir, from->place.name, &from->old),
+                        from->old.attr.size,
+                        place_of(to->place.dir, to->place.name, &to->new), 0);
+}
+
+static bool is_exchange(const struct exec *x)
+{
+    return (x->command->flags & REQUEST_EXCHANGE) != 0;
+}
+
+/* What follows from both ends together. */
+static int add_changes(struct exec *x, const struct end *from,
+                       const struct end *to, struct txn_ref *txn)
+{
+    add_move(x, from, to);
+    if (is_exchange(x))
+        add_move(x, to, from);
+    else if (to->old.kind == ENTRY_DIR)
+        return close_namespace(x, txn, to->old.attr.ino);
+    return 0;
 }
 
 static int touch_renamed(struct exec *x, const struct end *from,
@@ -282,23 +305,23 @@ static int touch_renamed(struct exec *x, const struct end *from,
     return rc;
 }
 
-static int plan_rename(struct exec *x, struct end *from, struct end *to)
+/* Both ends lie in this region. */
+static int rename_here(struct exec *x, struct end *from, struct end *to)
 {
-    bool exchange = (x->command->flags & REQUEST_EXCHANGE) != 0;
+    struct txn_ref txn = x->command->txn;
     int rc = check_rename(x, from, to);
 
-    if (rc != 0)
-        return rc;
-    plan_move(x, from, to);
-    add_move(x, from, to);
-    if (exchange) {
-        plan_move(x, to, from);
-        add_move(x, to, from);
-    } else if (to->old.kind == ENTRY_DIR) {
-        to->closes_nsid = nsid_of_ino(to->old.attr.ino);
-        rc = close_namespace(x, to->closes_nsid);
-        add_change(x, (struct catalog_change){.kind = CATALOG_REMOVE,
-                                              .nsid = to->closes_nsid});
+    if (rc == 0)
+        rc = move_here(x, from, to);
+    if (rc == 0 && is_exchange(x))
+        rc = move_here(x, to, from);
+    if (rc == 0)
+        rc = add_changes(x, from, to, &txn);
+    if (rc == 0)
+        rc = touch_renamed(x, from, to);
+    if (rc == 0) {
+        put_intent(x, from, &txn);
+        put_intent(x, to, &txn);
     }
     return rc;
 }
@@ -315,6 +338,100 @@ static bool is_plain(const struct end *from, const struct end *to)
     return from->old.kind != ENTRY_DIR && to->old.kind != ENTRY_DIR;
 }
 
+/* ---- rename to another region ---- */
+
+static bool is_chunked(const struct entry *entry)
+{
+    return entry->kind == ENTRY_FILE && entry->attr.size > INLINE_SIZE_MAX;
+}
+
+static int hold_source(struct exec *x, struct end *from)
+{
+    int rc;
+
+    if (from->old.kind == 0)
+        return ERR_NOT_FOUND;
+    if (is_chunked(&from->old))
+        return ERR_CROSS_DEVICE;
+    rc = exec_touch_namespace(x, from->place.dir, 0);
+    if (rc != 0)
+        return rc;
+    put_intent(x, from, &x->command->txn);
+    exec_answer(x, entry_encode(&from->old));
+    x->result->left = TXN_LEFT_TARGET;
+    return 0;
+}
+
+/* What another region has answered. */
+static int decode_other(const struct exec *x, struct entry *ret)
+{
+    return entry_decode(ret, x->command->data) == 0 && ret->kind != ENTRY_INTENT
+               ? 0
+               : ERR_INVALID;
+}
+
+/* The target, when the source is held elsewhere: the command's data. */
+static int prepare_target(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct txn_ref txn = c->txn;
+    struct end from = {.place = {c->dir, c->name, 0}};
+    struct end to = {0};
+    int rc;
+
+    rc = decode_other(x, &from.old);
+    if (rc == 0)
+        rc = end_load(x, &to, c->to_dir, c->to_name);
+    if (rc == 0)
+        rc = check_rename(x, &from, &to);
+    if (rc == 0 && is_exchange(x) && is_chunked(&to.old))
+        rc = ERR_CROSS_DEVICE;
+    if (rc == 0) {
+        plan_move(x, &from, &to);
+        rc = add_changes(x, &from, &to, &txn);
+    }
+    if (rc == 0)
+        rc = exec_touch_namespace(x, c->to_dir, to.old.kind == 0 ? 1 : 0);
+    if (rc == 0)
+        put_intent(x, &to, &txn);
+    if (rc == 0 && is_exchange(x)) {
+        exec_answer(x, entry_encode(&to.old));
+        x->result->left |= TXN_LEFT_SOURCE;
+    }
+    end_release(&from);
+    end_release(&to);
+    return rc;
+}
+
+/* An exchange: the source's future is what was found at the target. */
+static int prepare_source(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct end from = {.place = {c->dir, c->name, 0}};
+    struct end to = {0};
+    struct entry intent = {0};
+    int rc;
+
+    rc = exec_get_raw_entry(x, c->dir, c->name, &intent);
+    if (rc == ERR_NOT_FOUND ||
+        (rc == 0 && !txn_id_equal(intent.txn.id, c->txn.id)))
+        rc = ERR_ABORTED; /* Somebody took this node for dead. */
+    if (rc == 0)
+        rc = entry_decode(&from.old, intent.old_record);
+    if (rc == 0)
+        rc = decode_other(x, &to.old);
+    if (rc == 0) {
+        plan_move(x, &to, &from);
+        put_intent(x, &from, &intent.txn);
+    }
+    end_release(&from);
+    end_release(&to);
+    entry_release(&intent);
+    return rc;
+}
+
+/* ---- all of them ---- */
+
 static int prepare_rename(struct exec *x)
 {
     const struct command *c = x->command;
@@ -323,27 +440,46 @@ static int prepare_rename(struct exec *x)
     int rc;
 
     rc = end_load(x, &from, c->dir, c->name);
+    if (rc == 0 && !range_has_place(x->range, c->to_dir, c->to_name)) {
+        rc = hold_source(x, &from);
+        end_release(&from);
+        return rc;
+    }
     if (rc == 0)
         rc = end_load(x, &to, c->to_dir, c->to_name);
-    if (rc == 0 && is_plain(&from, &to)) {
+    if (rc == 0 && is_plain(&from, &to))
         rc = exec_rename(x);
-    } else if (rc == 0 && same_place(from.place, to.place)) {
+    else if (rc == 0 && same_place(from.place, to.place))
         rc = (c->flags & REQUEST_NOREPLACE) != 0 ? ERR_EXISTS : 0;
-    } else if (rc == 0) {
-        rc = plan_rename(x, &from, &to);
-        if (rc == 0)
-            rc = touch_renamed(x, &from, &to);
-        if (rc == 0) {
-            put_intent(x, &from);
-            put_intent(x, &to);
-        }
-    }
+    else if (rc == 0)
+        rc = rename_here(x, &from, &to);
     end_release(&from);
     end_release(&to);
     return rc;
 }
 
-int exec_txn_prepare(struct exec *x)
+/* One part of a namespace, in a region of which nothing else may be known. */
+static int prepare_part(struct exec *x)
+{
+    const struct txn_ref *txn = &x->command->txn;
+    struct namespace_record part = {0};
+    int rc = 0;
+
+    if (txn->closes_nsid != 0) {
+        rc = exec_close_part(x, txn, true);
+    } else if (txn->opens_nsid != 0 &&
+               namespace_decode(&part, x->command->data) == 0) {
+        exec_open_part(x, txn, &part, true);
+        namespace_release(&part);
+    } else {
+        rc = ERR_INVALID;
+    }
+    if (rc == 0)
+        exec_answer_end(x);
+    return rc;
+}
+
+static int prepare_first(struct exec *x)
 {
     switch (x->command->txn_kind) {
     case TXN_MKDIR:
@@ -356,133 +492,18 @@ int exec_txn_prepare(struct exec *x)
     return ERR_INVALID;
 }
 
-/* ---- resolve ---- */
-
-/* One name fewer, whether the namespace is open or not; it may be gone. */
-static int uncount(struct exec *x, uint64_t nsid, int change)
+int exec_txn_prepare(struct exec *x)
 {
-    struct namespace_record record = {0};
-    int rc;
-
-    if (change == 0)
-        return 0;
-    rc = exec_get_raw_namespace(x, nsid, &record);
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    if (record.entry_count > 0) {
-        record.entry_count--;
-        exec_put_namespace(x, &record);
-    } else {
-        rc = ERR_CORRUPT;
+    switch (x->command->txn_step) {
+    case TXN_STEP_FIRST:
+        return prepare_first(x);
+    case TXN_STEP_TARGET:
+        return prepare_target(x);
+    case TXN_STEP_SOURCE:
+        return prepare_source(x);
+    case TXN_STEP_PART:
+        return prepare_part(x);
+    default:
+        return ERR_INVALID;
     }
-    namespace_release(&record);
-    return rc;
-}
-
-static int reopen_namespace(struct exec *x, uint64_t nsid)
-{
-    struct namespace_record record = {0};
-    int rc = exec_get_raw_namespace(x, nsid, &record);
-
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    record.closing = (struct txn_ref){0};
-    exec_put_namespace(x, &record);
-    namespace_release(&record);
-    return 0;
-}
-
-/* Moves the chunks of a file to where the commit has put its entry. */
-static int bring_chunks(struct exec *x, struct place place,
-                        const struct entry *intent)
-{
-    struct place from = {intent->moved_from_dir, intent->moved_from_name};
-    struct entry moved = {0};
-    int rc;
-
-    if (intent->moved_from_dir == 0)
-        return 0;
-    rc = entry_decode(&moved, intent->new_record);
-    if (rc != 0)
-        return rc;
-    rc = content_copy(x, from, moved.attr.size, place, 0);
-    if (rc == 0)
-        content_delete(x, from, moved.attr.size);
-    entry_release(&moved);
-    return rc;
-}
-
-static void put_or_delete(struct exec *x, struct place place,
-                          struct slice record)
-{
-    if (record.size > 0)
-        exec_put_raw_entry(x, place.dir, place.name, record);
-    else
-        exec_delete_entry(x, place.dir, place.name);
-    mark_intent(x, place, false);
-}
-
-static int commit_intent(struct exec *x, struct place place,
-                         const struct entry *intent, int *change)
-{
-    int rc = bring_chunks(x, place, intent);
-
-    if (rc != 0)
-        return rc;
-    put_or_delete(x, place, intent->new_record);
-    if (intent->closes_nsid != 0)
-        exec_delete_namespace(x, intent->closes_nsid);
-    *change = intent->new_record.size == 0 ? -1 : 0;
-    return 0;
-}
-
-static int abort_intent(struct exec *x, struct place place,
-                        const struct entry *intent, int *change)
-{
-    put_or_delete(x, place, intent->old_record);
-    if (intent->opens_nsid != 0)
-        exec_delete_namespace(x, intent->opens_nsid);
-    *change = intent->old_record.size == 0 ? -1 : 0;
-    return intent->closes_nsid != 0 ? reopen_namespace(x, intent->closes_nsid)
-                                    : 0;
-}
-
-/* Returns by `change` what happens to the directory's count. */
-static int resolve_end(struct exec *x, struct place place, int *change)
-{
-    struct entry intent = {0};
-    int rc;
-
-    *change = 0;
-    if (place.dir == 0)
-        return 0;
-    rc = exec_get_raw_entry(x, place.dir, place.name, &intent);
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    if (intent.kind == ENTRY_INTENT &&
-        txn_id_equal(intent.txn.id, x->command->txn.id))
-        rc = x->command->commit ? commit_intent(x, place, &intent, change)
-                                : abort_intent(x, place, &intent, change);
-    entry_release(&intent);
-    return rc;
-}
-
-int exec_txn_resolve(struct exec *x)
-{
-    const struct txn_ref *txn = &x->command->txn;
-    int change;
-    int to_change;
-    int rc;
-
-    rc = resolve_end(x, (struct place){txn->dir, txn->name}, &change);
-    if (rc == 0)
-        rc = resolve_end(x, (struct place){txn->to_dir, txn->to_name},
-                         &to_change);
-    if (rc == 0)
-        rc = uncount(x, txn->dir, change);
-    /* At most one end loses its name: the source by a commit, the target by
-     * an abort. So the two never count in one namespace twice. */
-    if (rc == 0)
-        rc = uncount(x, txn->to_dir, to_change);
-    return rc;
 }

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 
 #include "engine/control.h"
+#include "engine/event_log.h"
+#include "engine/event_watch.h"
 #include "engine/keys.h"
 #include "engine/reader.h"
 #include "engine/router.h"
@@ -31,6 +33,7 @@ struct flow {
     struct settle settle;
     struct txn_op txn;
     struct control_op control;
+    struct event_wait events;
     bool waiting; /* for room in the regions' memory of results */
     struct env_timer wait_deadline;
     TAILQ_ENTRY(flow) link;
@@ -176,6 +179,7 @@ static void forget_flow(struct flow *flow)
     settle_cancel(&flow->settle);
     txns_detach(&flow->txn);
     control_cancel(&flow->control);
+    event_watch_cancel(&flow->events);
     HASH_DELETE(by_id, flow->flows->running, flow);
     free(flow);
 }
@@ -388,6 +392,41 @@ static void render(struct flow *flow)
     buf_unref(result.data_buf);
 }
 
+static void begin_events(struct flow *flow)
+{
+    struct event_log *log = node_events(flow->flows->node);
+    struct result result = {.offset = event_log_count(log)};
+
+    result.data_buf = buf_copy(EVENT_COLUMNS, strlen(EVENT_COLUMNS));
+    result.attr.size = strlen(EVENT_COLUMNS) + event_log_size_bytes(log);
+    end(flow, 0, &result);
+    buf_unref(result.data_buf);
+}
+
+static void events_came(struct event_wait *wait, struct buf *text,
+                        uint64_t next)
+{
+    end(container_of(wait, struct flow, events), 0,
+        &(struct result){.offset = next, .data_buf = text});
+}
+
+static void events(struct flow *flow)
+{
+    struct node *node = flow->flows->node;
+    const struct request *request = flow->request;
+    uint64_t count = event_log_count(node_events(node));
+
+    flow->events.number = request->offset;
+    flow->events.done = events_came;
+    if (request->offset == EVENTS_FROM_NOW)
+        begin_events(flow);
+    else if (count <= request->offset &&
+             (request->flags & REQUEST_NO_WAIT) != 0)
+        end(flow, 0, &(struct result){.offset = request->offset});
+    else
+        event_watch_start(node_event_watch(node), &flow->events);
+}
+
 static void controlled(struct control_op *control, int status)
 {
     end(container_of(control, struct flow, control), status,
@@ -410,6 +449,9 @@ static void start(struct flow *flow)
     switch (flow->request->kind) {
     case REQUEST_RENDER:
         render(flow);
+        return;
+    case REQUEST_EVENTS:
+        events(flow);
         return;
     case REQUEST_CONTROL:
         control(flow);

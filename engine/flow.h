@@ -11,6 +11,7 @@
  *   SETATTR, xattrs of       one command in region 0; SETATTR then reads the
  *     directories            attributes, which lie in both
  *   RENDER                   status.h; waits for nothing
+ *   EVENTS                   event_watch.h; may wait for ever
  *   CONTROL                  control.h: calls of the leaders it concerns
  *
  * Belongs to ENV_WORKER, except for flows_try(). */

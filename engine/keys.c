@@ -120,6 +120,29 @@ struct key key_namespace(uint64_t nsid, struct slice start)
         (struct slice){bytes + KEY_NSID_SIZE, start.size - KEY_NSID_SIZE});
 }
 
+struct key key_namespace_mark(uint64_t nsid, struct slice start)
+{
+    struct key key = key_namespace(nsid, start);
+
+    key.data[0] = 'x';
+    add_byte(&key, '\0');
+    return key;
+}
+
+bool key_next_part(uint64_t nsid, struct slice region_end, struct key *ret)
+{
+    struct key behind = key_behind_namespace('d', nsid);
+    struct slice end = {behind.data + 1, behind.size - 1};
+
+    if (region_end.size == 0 || slice_compare(region_end, end) >= 0)
+        return false;
+    ret->size = 0;
+    add_byte(ret, 'd');
+    memcpy(ret->data + 1, region_end.data, region_end.size);
+    ret->size += region_end.size;
+    return true;
+}
+
 struct key key_directory(uint64_t nsid)
 {
     return numbered("cd", &nsid, 1);
@@ -234,6 +257,17 @@ bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
                      struct slice *ret_name)
 {
     return key_parse_user(key, 'd', ret_nsid, ret_name);
+}
+
+bool key_parse_namespace_mark(struct slice key, uint64_t *ret_nsid)
+{
+    const uint8_t *data = key.data;
+
+    if (key.size < 1 + KEY_NSID_SIZE + 1 || data[0] != 'x' ||
+        data[key.size - 1] != '\0')
+        return false;
+    *ret_nsid = be64_get(data + 1);
+    return true;
 }
 
 bool slice_equal(struct slice a, struct slice b)

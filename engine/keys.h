@@ -21,6 +21,8 @@
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
  *   'x' user key                 there is an intent at this user key
+ *   'x' user key \0              a transaction has marked the part of a
+ * namespace that has this key of class 'n'
  *
  * In log/:
  *
@@ -45,6 +47,7 @@ enum {
     KEY_CHUNK_SUFFIX_SIZE = 5,
     KEY_SIZE_MAX = 1 + KEY_NSID_SIZE + NAME_SIZE_MAX + KEY_CHUNK_SUFFIX_SIZE,
     CHUNK_SIZE = 64 * 1024,
+    CHUNK_BASE_OTHER = 1 << 30, /* beside 0; see content.h */
     INLINE_SIZE_MAX = CHUNK_SIZE
 };
 
@@ -80,6 +83,13 @@ struct key key_chunk(uint64_t nsid, struct slice name, uint32_t number);
  * negative (modulo 2^64). */
 struct key key_namespace(uint64_t nsid, struct slice start);
 
+/* The mark of such a part. It lies in the region's range, too. */
+struct key key_namespace_mark(uint64_t nsid, struct slice start);
+
+/* Where a namespace goes on behind a region that ends at `region_end`, as a
+ * user key with class 'd'. False: it ends there. */
+bool key_next_part(uint64_t nsid, struct slice region_end, struct key *ret);
+
 struct key key_directory(uint64_t nsid);
 struct key key_id_allocator(void);
 struct key key_region_id_allocator(void);
@@ -106,6 +116,9 @@ bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
 /* The same for 'x' and 'n'. */
 bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
                     struct slice *ret_name);
+
+/* The namespace of a key_namespace_mark(). */
+bool key_parse_namespace_mark(struct slice key, uint64_t *ret_nsid);
 
 /* The region of a key of class 'r', 'D', 'H' or 'P'. False: it is none. */
 bool key_parse_region(struct slice key, uint64_t *ret_region);

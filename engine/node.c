@@ -12,8 +12,10 @@
 #include "engine/check.h"
 #include "engine/disks.h"
 #include "engine/event_log.h"
+#include "engine/event_watch.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
+#include "engine/liveness.h"
 #include "engine/members.h"
 #include "engine/outbox.h"
 #include "engine/range.h"
@@ -42,8 +44,10 @@ struct node {
     struct flows *flows;
     struct members *members;
     struct snapshots *snapshots;
+    struct liveness *liveness;
     struct status_board *board;
     struct event_log *events;
+    struct event_watch *event_watch;
     struct outbox *outbox;
     uint64_t links_up[NODES_MAX];
     size_t link_count;
@@ -74,7 +78,9 @@ int node_open(struct node **ret, struct env *env,
     node->config = *config;
     node->inos = ino_lease_new(env, &config->identity, config->ino_next);
     node->events = event_log_new();
+    node->event_watch = event_watch_new(env, node->events);
     node->outbox = outbox_new(env);
+    node->liveness = liveness_new(node);
     node->replicas = replicas_new(node);
     node->router = router_new(node);
     node->reader = reader_new(node);
@@ -106,7 +112,9 @@ void node_close(struct node *node)
     router_free(node->router);
     disks_free(node->disks);
     status_board_free(node->board);
+    liveness_free(node->liveness);
     outbox_free(node->outbox);
+    event_watch_free(node->event_watch);
     event_log_free(node->events);
     ino_lease_free(node->inos);
     free(node);
@@ -178,6 +186,7 @@ static void on_tick(struct env_timer *timer)
     struct node *node = container_of(timer, struct node, tick);
 
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
+    liveness_tick(node->liveness);
     replicas_tick(node->replicas);
     disks_tick(node->disks);
     if (++node->ticks % TICKS_PER_SECOND == 0)
@@ -247,6 +256,7 @@ void node_on_packet(struct node *node, uint64_t from,
 {
     struct incoming incoming = {node, from};
 
+    liveness_on_packet(node->liveness, from);
     switch ((enum wire_type)packet->type) {
     case WIRE_RAFT:
         (void)raft_batch_decode(packet, step_one, &incoming); /* Or dropped. */
@@ -256,6 +266,9 @@ void node_on_packet(struct node *node, uint64_t from,
         return;
     case WIRE_PEER_GONE:
         replicas_on_gone(node->replicas, packet);
+        return;
+    case WIRE_ALIVE:
+        liveness_on_alive(node->liveness, from, packet);
         return;
     case WIRE_CALL:
         router_on_call(node->router, from, packet);
@@ -309,6 +322,7 @@ void node_on_link(struct node *node, uint64_t id, bool up)
                           : "the connection to node %" PRIu64 " is lost",
                        id);
     link_set(node, id, up);
+    liveness_on_link(node->liveness, id, up);
     if (up)
         return;
     router_on_link_down(node->router, id);
@@ -424,6 +438,11 @@ struct peer *node_next_peer(const struct node *node, const struct peer *peer)
     return replicas_next(node->replicas, peer);
 }
 
+struct peer *node_next_awake(const struct node *node, const struct peer *peer)
+{
+    return replicas_next_awake(node->replicas, peer);
+}
+
 struct peer *node_peer_at(const struct node *node, struct slice user_key)
 {
     return replicas_at(node->replicas, user_key);
@@ -522,6 +541,11 @@ struct event_log *node_events(const struct node *node)
     return node->events;
 }
 
+struct event_watch *node_event_watch(const struct node *node)
+{
+    return node->event_watch;
+}
+
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
     const struct peer *placement = node_peer(node, REGION_PLACEMENT);
@@ -543,6 +567,24 @@ bool node_link_up(const struct node *node, uint64_t id)
         if (node->links_up[i] == id)
             return true;
     return false;
+}
+
+/* ---- sleep ---- */
+
+bool node_is_alive(const struct node *node, uint64_t id)
+{
+    return liveness_is_alive(node->liveness, id);
+}
+
+void node_on_liveness(struct node *node, uint64_t id, bool alive)
+{
+    replicas_on_liveness(node->replicas, id, alive);
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    replicas_on_sleep(node->replicas, peer);
+    status_board_note(node->board, peer);
 }
 
 /* ---- flushing state/ ---- */

@@ -43,11 +43,14 @@ enum {
     NODES_MAX = 16,
     LOG_KEEP_DEFAULT = 10000, /* applied entries kept for lagging replicas */
     RESULTS_HELD_DEFAULT = 8192,
+    SLEEP_AFTER_DEFAULT_MS = 3000,
+    ALARM_DEFAULT_MS = 5 * 60 * 1000,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* more than memory has to flush */
 };
 
 struct barrier;
 struct event_log;
+struct event_watch;
 struct flows;
 struct hosted;
 struct members;
@@ -64,6 +67,8 @@ struct node_config {
     uint64_t value_size_max;
     uint64_t log_keep;
     uint64_t check_interval_ms; /* between consistency checks; 0: none */
+    uint64_t sleep_after_ms;    /* that nothing happens in a region; 0: never */
+    uint64_t alarm_ms;          /* see peer_sleep.c; not 0 with it */
     uint64_t ino_next;          /* of the block leased on disk */
     uint64_t results_held_max;  /* that a region remembers for this node */
     uint64_t down_after_ms;     /* until a node that is missed is replaced */
@@ -106,6 +111,8 @@ struct peer *node_any_peer(const struct node *node, uint64_t region);
 /* Those that have state, by ascending region id: the one behind `peer`, or the
  * first one for NULL; NULL at the end. */
 struct peer *node_next_peer(const struct node *node, const struct peer *peer);
+/* Likewise those that do not sleep, in no order. */
+struct peer *node_next_awake(const struct node *node, const struct peer *peer);
 /* That of the data region that has a user key, or NULL. */
 struct peer *node_peer_at(const struct node *node, struct slice user_key);
 /* That of the region where the root's names begin, or NULL. */
@@ -131,6 +138,7 @@ struct flows *node_flows(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
+struct event_watch *node_event_watch(const struct node *node);
 /* This node's replica of region 0 was removed, and with it the node. */
 void node_on_removed(struct node *node);
 
@@ -141,6 +149,12 @@ size_t node_region_nodes(const struct node *node, uint64_t region,
 /* Region 0 knows all nodes; until there is a replica of it here, none are. */
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX]);
 bool node_link_up(const struct node *node, uint64_t node_id);
+
+/* See liveness.h and peer_sleep.c. */
+bool node_is_alive(const struct node *node, uint64_t node_id);
+void node_on_liveness(struct node *node, uint64_t node_id, bool alive);
+/* A peer has fallen asleep or woken up. */
+void node_on_sleep(struct node *node, struct peer *peer);
 
 /* Queues a Raft message; all of one turn to one node leave as one packet. */
 void node_send_raft(struct node *node, uint64_t to, uint64_t region,

@@ -95,11 +95,11 @@ static const char holds_replicas[] =
 
 static bool says_it_holds_data(struct node *node, uint64_t id)
 {
-    const struct node_status *status =
-        status_board_find(node_status_board(node), id);
+    const struct status_board *board = node_status_board(node);
+    const struct region_status *status = NULL;
 
-    for (size_t i = 0; status != NULL && i < status->region_count; i++)
-        if (status->regions[i].region != REGION_PLACEMENT)
+    while ((status = status_board_next_region(board, id, status)) != NULL)
+        if (status->region != REGION_PLACEMENT)
             return true;
     return false;
 }

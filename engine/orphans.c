@@ -6,6 +6,7 @@
 
 #include "engine/keys.h"
 #include "engine/settle.h"
+#include "engine/snapshot.h"
 
 /* A transaction seen at work; free when its id's node is 0. */
 struct seen {
@@ -87,18 +88,15 @@ static void meet(struct orphans *orphans, const struct txn_ref *txn)
     settle_force(&seen->settle, orphans->node, txn);
 }
 
-static void look_at_intent(struct orphans *orphans, const struct kv_iter *iter)
+/* The transaction that a user key is held by. */
+static void look_at_intent(struct orphans *orphans, uint64_t nsid,
+                           struct slice name)
 {
     struct kv *state = node_env(orphans->node)->state;
+    struct key key = key_user('d', nsid, name);
     struct kv_value value = {0};
     struct entry entry = {0};
-    struct slice name;
-    struct key key;
-    uint64_t nsid;
 
-    if (!key_parse_user(kv_iter_key(iter), 'x', &nsid, &name))
-        return;
-    key = key_user('d', nsid, name);
     if (kv_get(state, NULL, key_slice(&key), &value) == 0 &&
         entry_decode(&entry, (struct slice){value.data, value.size}) == 0 &&
         entry.kind == ENTRY_INTENT)
@@ -107,13 +105,49 @@ static void look_at_intent(struct orphans *orphans, const struct kv_iter *iter)
     entry_release(&entry);
 }
 
+/* And the one that has marked a part of a namespace. */
+static void look_at_part(struct orphans *orphans, uint64_t nsid,
+                         struct slice region_start)
+{
+    struct kv *state = node_env(orphans->node)->state;
+    struct key key = key_namespace(nsid, region_start);
+    struct namespace_record record = {0};
+    struct kv_value value = {0};
+
+    if (kv_get(state, NULL, key_slice(&key), &value) == 0 &&
+        namespace_decode(&record, (struct slice){value.data, value.size}) ==
+            0) {
+        if (record.closing.id.node != 0)
+            meet(orphans, &record.closing);
+        else if (record.opening.id.node != 0)
+            meet(orphans, &record.opening);
+    }
+    kv_value_release(&value);
+    namespace_release(&record);
+}
+
+static void look_at_mark(struct orphans *orphans, const struct kv_iter *iter,
+                         const struct region *region)
+{
+    struct slice key = kv_iter_key(iter);
+    struct slice name;
+    uint64_t nsid;
+
+    if (key_parse_user(key, 'x', &nsid, &name))
+        look_at_intent(orphans, nsid, name);
+    else if (key_parse_namespace_mark(key, &nsid))
+        look_at_part(orphans, nsid, region->start);
+}
+
 /* A decision that nobody has forgotten: its coordinator died after RESOLVE. An
  * abort stays until its sender waits no more (results.h). */
 static void look_at_decision(struct orphans *orphans,
-                             const struct kv_iter *iter)
+                             const struct kv_iter *iter,
+                             const struct region *region)
 {
     struct decision decision = {0};
 
+    (void)region;
     if (decision_decode(&decision, kv_iter_value(iter)) == 0 &&
         decision.committed)
         meet(orphans, &decision.txn);
@@ -131,32 +165,46 @@ static void forget_gone(struct orphans *orphans)
     }
 }
 
-static void
-look_at_all(struct orphans *orphans, struct slice begin, struct slice end,
-            void (*look)(struct orphans *orphans, const struct kv_iter *iter))
+typedef void looker(struct orphans *orphans, const struct kv_iter *iter,
+                    const struct region *region);
+
+/* The first ones: what is found there is soon gone. */
+static void look_at_all(struct orphans *orphans, const struct key_range *range,
+                        const struct region *region, looker *look)
 {
-    struct kv_iter *iter =
-        kv_iter_new(node_env(orphans->node)->state, NULL, begin, end);
+    struct slice begin = key_slice(&range->begin);
+    struct kv_iter *iter = kv_iter_new(node_env(orphans->node)->state, NULL,
+                                       begin, key_slice(&range->end));
 
     kv_iter_seek(iter, begin);
     for (int i = 0; kv_iter_valid(iter) && i < ORPHANS_MAX; i++) {
-        look(orphans, iter);
+        look(orphans, iter, region);
         kv_iter_next(iter);
     }
     kv_iter_free(iter);
 }
 
+static void look_at_region(struct orphans *orphans, const struct peer *peer)
+{
+    const struct region *region = peer_region(peer);
+    struct key_range range;
+
+    if (region->id == REGION_PLACEMENT) {
+        range.begin = key_decision(0, 0, 0);
+        range.end = key_decision(UINT64_MAX, UINT64_MAX, UINT64_MAX);
+        look_at_all(orphans, &range, region, look_at_decision);
+    } else {
+        range = snapshot_class_range('x', region);
+        look_at_all(orphans, &range, region, look_at_mark);
+    }
+}
+
 void orphans_tick(struct orphans *orphans)
 {
-    const struct peer *peer = node_peer(orphans->node, REGION_FIRST_DATA);
-    struct key decisions = key_decision(0, 0, 0);
-    struct key behind = key_decision(UINT64_MAX, UINT64_MAX, UINT64_MAX);
+    const struct peer *peer = NULL;
 
-    if (peer == NULL || !peer_is_serving(peer))
-        return;
-    look_at_all(orphans, (struct slice){"x", 1}, (struct slice){"y", 1},
-                look_at_intent);
-    look_at_all(orphans, key_slice(&decisions), key_slice(&behind),
-                look_at_decision);
+    while ((peer = node_next_peer(orphans->node, peer)) != NULL)
+        if (peer_is_serving(peer))
+            look_at_region(orphans, peer);
     forget_gone(orphans);
 }

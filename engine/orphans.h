@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Finds intents that nobody resolves and decisions that nobody forgets (txn.h,
- * rule 2) and settles them: the leader of the data region looks through the
- * index of intents and the decisions once a second, and what it still sees
- * when any coordinator must have given up has lost its own. Belongs to
- * ENV_WORKER. */
+/* Finds intents and marks that nobody resolves and decisions that nobody
+ * forgets (txn.h, rule 2) and settles them: each region's leader looks through
+ * the index of its intents and marks, and region 0's through the decisions,
+ * once a second. What it still sees when any coordinator must have given up has
+ * lost its own. Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_ORPHANS_H
 #define GROVEFS_ENGINE_ORPHANS_H

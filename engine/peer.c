@@ -224,6 +224,7 @@ void peer_stop(struct peer *peer)
     if (peer->commit_news_armed)
         env_timer_stop(peer->env, &peer->commit_news);
     peer->commit_news_armed = false;
+    env_timer_stop(peer->env, &peer->alarm);
     atomic_store(&peer->lease_until_ns, 0);
     atomic_store(&peer->read_until_ns, 0);
     peer_fail_proposals(peer, ERR_NOT_LEADER);
@@ -267,12 +268,19 @@ void peer_close(struct peer *peer)
 
 /* ---- inputs ---- */
 
-void peer_wake(struct peer *peer)
+static void post_process(struct peer *peer)
 {
     if (peer->process_posted)
         return;
     peer->process_posted = true;
     env_post(peer->env, ENV_WORKER, &peer->process);
+}
+
+void peer_wake(struct peer *peer)
+{
+    peer->idle_ticks = 0;
+    raft_rouse(peer->raft);
+    post_process(peer);
 }
 
 void peer_check_raft(struct peer *peer, int rc)
@@ -291,22 +299,39 @@ void peer_check_raft(struct peer *peer, int rc)
 void peer_tick(struct peer *peer)
 {
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
+    peer_sleep_tick(peer);
     peer_check_raft(peer, raft_tick(peer->raft));
     peer_compact(peer);
     peer_damage_tick(peer);
     check_tick(peer->check);
-    peer_wake(peer);
+    post_process(peer);
+}
+
+/* What passes between peers that only keep each other informed. */
+static bool is_idle_talk(const struct raft_message *message)
+{
+    return message->type == RAFT_MSG_HEARTBEAT ||
+           message->type == RAFT_MSG_HEARTBEAT_RESP;
 }
 
 void peer_step(struct peer *peer, uint64_t from_node,
                const struct raft_message *message)
 {
+    struct raft_message heard = *message; /* borrows */
+
     if (message->type == RAFT_MSG_SNAP)
         return; /* Only ever comes with a stream: peer_install_snapshot(). */
     peer_note_sender(peer, from_node, message);
+    if (message->type == RAFT_MSG_HEARTBEAT &&
+        !peer_agrees_to_sleep(peer, from_node))
+        heard.sleep = false;
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
-    peer_check_raft(peer, raft_step(peer->raft, message));
-    peer_wake(peer);
+    peer_check_raft(peer, raft_step(peer->raft, &heard));
+    if (!is_idle_talk(message))
+        peer->idle_ticks = 0;
+    if (peer->asleep && raft_is_asleep(peer->raft))
+        peer_set_alarm(peer);
+    post_process(peer);
 }
 
 void peer_propose(struct peer *peer, struct proposal *proposal)

@@ -125,6 +125,17 @@ void peer_campaign(struct peer *peer);
 bool peer_transfer(struct peer *peer, uint64_t node_id);
 /* To any other voter that is up to date: before a stop. */
 bool peer_transfer_away(struct peer *peer);
+/* Somebody on this node wants something of the region: a follower that sleeps
+ * has to find out whether its leader is still there. */
+void peer_rouse(struct peer *peer);
+/* No tick is to visit it: see peer_sleep.c. */
+bool peer_is_asleep(const struct peer *peer);
+/* It was read under its lease, so it is in use. Any thread. */
+void peer_note_read(struct peer *peer);
+/* See liveness.h. */
+void peer_on_node_lost(struct peer *peer, uint64_t node_id);
+void peer_on_node_found(struct peer *peer, uint64_t node_id);
+
 /* A packet to this node was lost or its connection was. */
 void peer_report_unreachable(struct peer *peer, uint64_t node_id);
 

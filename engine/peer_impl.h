@@ -37,6 +37,11 @@ struct peer {
     struct region_log *log;
     struct applier *applier; /* ENV_APPLY's while apply_pending > 0 */
 
+    bool asleep;          /* as noted last: no tick visits it */
+    unsigned idle_ticks;  /* since something was asked of it */
+    atomic_bool was_read; /* here, by any thread, under a lease */
+    struct env_timer alarm;
+
     struct env_task process; /* runs peer_process() once for many inputs */
     bool process_posted;
 
@@ -92,7 +97,8 @@ extern const struct raft_storage_ops peer_storage_ops;
  * or not as this peer. */
 int peer_load_region(struct peer *peer);
 
-/* Runs peer_process() soon. Call after each input to Raft. */
+/* Something came in: wakes the peer if it sleeps, and runs peer_process() soon.
+ * Call after each input to Raft. */
 void peer_wake(struct peer *peer);
 /* Does nothing while a snapshot is restored, but for refusing proposals. */
 void peer_process(struct peer *peer);
@@ -154,6 +160,15 @@ enum peer_state peer_state(const struct peer *peer);
 void peer_damage_tick(struct peer *peer);
 /* A snapshot has replaced the state. */
 void peer_damage_mended(struct peer *peer);
+
+/* peer_sleep.c: each tick, before Raft has it. */
+void peer_sleep_tick(struct peer *peer);
+/* Whether a follower may agree, as far as Raft does not know. */
+bool peer_agrees_to_sleep(const struct peer *peer, uint64_t leader_node);
+/* Raft may have fallen asleep or woken up. */
+void peer_note_sleep(struct peer *peer);
+/* It sleeps, and its leader has asked just now. */
+void peer_set_alarm(struct peer *peer);
 
 /* Log compaction, in peer_compact.c: looks whether it is time. */
 void peer_compact(struct peer *peer);

@@ -509,4 +509,5 @@ void peer_process(struct peer *peer)
     }
     peer_publish_lease(peer);
     peer_note_commit(peer);
+    peer_note_sleep(peer);
 }

@@ -40,4 +40,13 @@ static inline bool range_has_place(struct range range, uint64_t dir,
     return range_has(range, key_user_part(&key));
 }
 
+/* Whether all places of a namespace, that there are or may be, lie in it. */
+static inline bool range_has_namespace(struct range range, uint64_t nsid)
+{
+    struct key next;
+
+    return range_has_place(range, nsid, (struct slice){NULL, 0}) &&
+           !key_next_part(nsid, range.end, &next);
+}
+
 #endif

@@ -90,8 +90,8 @@ static int copy_content(struct reading *r, const struct entry *entry)
 
     if (data == NULL)
         return ERR_NO_MEMORY;
-    rc = content_read(r->state, r->snapshot, r->chunks, entry, c->offset, size,
-                      data->data, &done);
+    rc = content_read(r->state, r->snapshot, place_of(c->dir, c->name, entry),
+                      entry, c->offset, size, data->data, &done);
     if (rc == 0 && done != size)
         rc = ERR_CORRUPT;
     if (rc != 0) {
@@ -112,7 +112,6 @@ static int read_content(struct reading *r)
     if (r->command->size > WRITE_SIZE_MAX)
         return ERR_INVALID;
     r->snapshot = kv_snapshot_new(r->state);
-    r->chunks = (struct place){r->command->dir, r->command->name};
     rc = find_file(r, &entry);
     if (rc == 0)
         rc = copy_content(r, &entry);

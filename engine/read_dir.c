@@ -30,21 +30,6 @@ const struct read_part *read_find_part(struct reading *r, const struct key *key)
     return NULL;
 }
 
-/* Where the namespace goes on behind `part`. False: it ends there. */
-static bool next_part_key(uint64_t nsid, const struct read_part *part,
-                          struct key *ret)
-{
-    struct key behind = key_behind_namespace('d', nsid);
-    struct slice end = part->range.end;
-
-    if (end.size == 0 || slice_compare(end, key_user_part(&behind)) >= 0)
-        return false;
-    ret->data[0] = 'd';
-    memcpy(ret->data + 1, end.data, end.size);
-    ret->size = 1 + end.size;
-    return true;
-}
-
 /* ---- directories ---- */
 
 int read_find_directory(struct reading *r, uint64_t nsid, struct directory *ret)
@@ -129,7 +114,7 @@ static int add_parts(struct reading *r, const struct directory *directory,
         if (rc != 0)
             return rc;
         add_part(directory, &attr, to, &changed_inside);
-    } while (next_part_key(directory->nsid, part, &key));
+    } while (key_next_part(directory->nsid, part->range.end, &key));
     return 0;
 }
 
@@ -227,7 +212,7 @@ static int list_entries(struct reading *r, struct dirent_writer *writer)
 
     if (part == NULL)
         return ERR_UNAVAILABLE;
-    goes_on = next_part_key(r->command->dir, part, &upper);
+    goes_on = key_next_part(r->command->dir, part->range.end, &upper);
     rc = list_range(r, &lower, &upper, writer);
     if (rc != 0 || !goes_on || !r->result->at_end)
         return rc;

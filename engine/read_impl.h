@@ -18,12 +18,10 @@ struct reading {
     struct read_unknown *unknown;
     struct kv_snapshot *snapshot; /* entry and chunks of one moment */
     struct result *result;
-    struct place chunks; /* where the chunks of the entry lie */
-    uint64_t region;     /* that was read last */
-    uint64_t looked_at;  /* hash of the entries, and of what intents count as */
+    uint64_t region;    /* that was read last */
+    uint64_t looked_at; /* hash of the entries, and of what intents count as */
     bool met_intent;
     bool met_undecided;
-    char moved_from[NAME_SIZE_MAX];
 };
 
 /* read_intent.c: what was looked at, and what intents count as. */

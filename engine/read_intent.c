@@ -97,21 +97,6 @@ static int ask_decision(struct reading *r, const struct txn_ref *txn,
     return ERR_LOCKED;
 }
 
-/* A commit that has not brought the chunks yet: they are where they were. */
-static int note_moved(struct reading *r, const struct entry *intent)
-{
-    struct slice name = intent->moved_from_name;
-
-    if (intent->moved_from_dir == 0)
-        return 0;
-    if (name.size == 0 || name.size > sizeof r->moved_from)
-        return ERR_CORRUPT;
-    memcpy(r->moved_from, name.data, name.size);
-    r->chunks.dir = intent->moved_from_dir;
-    r->chunks.name = (struct slice){r->moved_from, name.size};
-    return 0;
-}
-
 /* Replaces an intent by what counts of it; ERR_NOT_FOUND for nothing. */
 static int settle_intent(struct reading *r, struct entry *entry)
 {
@@ -127,12 +112,8 @@ static int settle_intent(struct reading *r, struct entry *entry)
     if (record.size == 0)
         return ERR_NOT_FOUND;
     rc = entry_decode(&settled, record);
-    if (rc == 0 && committed)
-        rc = note_moved(r, entry);
-    if (rc != 0) {
-        entry_release(&settled);
+    if (rc != 0)
         return rc;
-    }
     entry_release(entry);
     *entry = settled;
     return 0;

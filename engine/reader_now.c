@@ -9,8 +9,8 @@ enum { ATTEMPTS = 5, PARTS_MAX = 3 };
 /* The replicas whose state a read at once is about. */
 struct here {
     const struct hosted *hosted;
-    const struct peer *placement;
-    const struct peer *data[PARTS_MAX];
+    struct peer *placement;
+    struct peer *data[PARTS_MAX];
     struct read_part parts[PARTS_MAX];
     size_t count;
     uint64_t now_ns;
@@ -28,7 +28,7 @@ static bool leases_hold(const struct here *here)
 static bool add_here(struct here *here, const struct key *key)
 {
     struct read_part *part = &here->parts[here->count];
-    const struct peer *peer;
+    struct peer *peer;
 
     if (here->count == PARTS_MAX)
         return false;
@@ -70,6 +70,14 @@ static int read_now(struct node *node, const struct here *here,
     return status;
 }
 
+/* Who is read does not fall asleep. */
+static void note_reads(const struct here *here)
+{
+    for (size_t i = 0; i < here->count; i++)
+        peer_note_read(here->data[i]);
+    peer_note_read(here->placement);
+}
+
 static bool try_here(struct node *node, struct here *here,
                      const struct command *command, struct result *ret)
 {
@@ -85,6 +93,7 @@ static bool try_here(struct node *node, struct here *here,
         status = read_now(node, here, command, &unknown, &result);
         if (status != ERR_LOCKED && status != ERR_CORRUPT &&
             status != ERR_UNAVAILABLE && leases_hold(here)) {
+            note_reads(here);
             *ret = result;
             return true;
         }

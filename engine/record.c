@@ -30,10 +30,6 @@ static Grove__Intent *intent_to_pb(struct pb_intent *to,
     to->intent.txn = txn_to_pb(&to->txn, &from->txn);
     to->intent.old_record = codec_bytes(from->old_record);
     to->intent.new_record = codec_bytes(from->new_record);
-    to->intent.moved_from_dir = from->moved_from_dir;
-    to->intent.moved_from_name = codec_bytes(from->moved_from_name);
-    to->intent.opens_nsid = from->opens_nsid;
-    to->intent.closes_nsid = from->closes_nsid;
     return &to->intent;
 }
 
@@ -54,6 +50,7 @@ struct buf *entry_encode(const struct entry *entry)
     message.attr = attr_to_pb(&attr, &entry->attr);
     message.xattrs = codec_bytes(entry->xattrs);
     message.content = codec_bytes(entry->content);
+    message.chunk_base = entry->chunk_base;
     message.intent = intent_to_pb(&intent, entry);
     return codec_pack_record(&message.base);
 }
@@ -67,14 +64,9 @@ static bool intent_from_pb(struct entry *to, const Grove__Intent *from)
 
     to->old_record = codec_slice(from->old_record);
     to->new_record = codec_slice(from->new_record);
-    to->moved_from_dir = from->moved_from_dir;
-    to->moved_from_name = codec_slice(from->moved_from_name);
-    to->opens_nsid = from->opens_nsid;
-    to->closes_nsid = from->closes_nsid;
     return txn_from_pb(&to->txn, from->txn) && to->txn.id.node != 0 &&
            to->old_record.size <= PLAIN_ENTRY_SIZE_MAX &&
-           to->new_record.size <= PLAIN_ENTRY_SIZE_MAX &&
-           name_is_valid(to->moved_from_name);
+           to->new_record.size <= PLAIN_ENTRY_SIZE_MAX;
 }
 
 static bool entry_from_pb(struct entry *to, const Grove__Entry *from)
@@ -86,9 +78,11 @@ static bool entry_from_pb(struct entry *to, const Grove__Entry *from)
         .kind = (enum entry_kind)from->kind,
         .xattrs = codec_slice(from->xattrs),
         .content = codec_slice(from->content),
+        .chunk_base = from->chunk_base,
     };
     attr_from_pb(&to->attr, from->attr);
     return to->content.size <= INLINE_SIZE_MAX && xattr_check(to->xattrs) &&
+           (to->chunk_base == 0 || to->chunk_base == CHUNK_BASE_OTHER) &&
            intent_from_pb(to, from->intent);
 }
 
@@ -119,6 +113,7 @@ struct buf *namespace_encode(const struct namespace_record *record)
 {
     Grove__Namespace message = GROVE__NAMESPACE__INIT;
     struct pb_txn closing;
+    struct pb_txn opening;
 
     message.nsid = record->nsid;
     message.domain = record->domain;
@@ -127,6 +122,7 @@ struct buf *namespace_encode(const struct namespace_record *record)
     message.ctime_ns = record->ctime_ns;
     message.version = record->version;
     message.closing = txn_to_pb(&closing, &record->closing);
+    message.opening = txn_to_pb(&opening, &record->opening);
     return codec_pack_record(&message.base);
 }
 
@@ -141,7 +137,8 @@ static bool namespace_from_pb(struct namespace_record *to,
         .ctime_ns = from->ctime_ns,
         .version = from->version,
     };
-    return txn_from_pb(&to->closing, from->closing);
+    return txn_from_pb(&to->closing, from->closing) &&
+           txn_from_pb(&to->opening, from->opening);
 }
 
 int namespace_decode(struct namespace_record *ret, struct slice bytes)

@@ -20,21 +20,24 @@
 
 enum { RECORD_FORMAT = 1, REGION_PEERS_MAX = 16 };
 
-/* Names one attempt of a directory transaction: the request's identity. */
+/* Names one attempt of a transaction: the request's identity. */
 struct txn_id {
     uint64_t node;
     uint64_t boot;
     uint64_t sequence;
 };
 
-/* A transaction and the places where its intents are; to_dir is 0 when there
- * is only one. id.node is 0 in an absent one. */
+/* A transaction and where it has left something: intents at its ends (to_dir
+ * is 0 when there is only one), marks on a namespace, unless it is 0 or not
+ * known. id.node is 0 in an absent one. */
 struct txn_ref {
     struct txn_id id;
     uint64_t dir;
     uint64_t to_dir;
     struct slice name;
     struct slice to_name;
+    uint64_t opens_nsid;  /* that an abort deletes again */
+    uint64_t closes_nsid; /* that a commit deletes */
 };
 
 static inline bool txn_id_equal(struct txn_id a, struct txn_id b)
@@ -57,14 +60,11 @@ struct entry {
     struct attr attr;
     struct slice xattrs;  /* see xattr.h */
     struct slice content; /* files up to INLINE_SIZE_MAX; symlink targets */
+    uint32_t chunk_base;  /* its chunks are numbered from here: content.h */
     /* Intents only. */
     struct txn_ref txn;
     struct slice old_record;
     struct slice new_record;
-    uint64_t moved_from_dir; /* where new_record's chunks lie now, or 0 */
-    struct slice moved_from_name;
-    uint64_t opens_nsid;  /* namespace that abort deletes again, or 0 */
-    uint64_t closes_nsid; /* namespace that commit deletes, or 0 */
 
     void *held; /* private */
 };
@@ -73,7 +73,8 @@ struct buf *entry_encode(const struct entry *entry);
 int entry_decode(struct entry *ret, struct slice bytes);
 void entry_release(struct entry *entry);
 
-/* What a region knows of a namespace that its range touches. */
+/* What a region knows of a namespace that its range touches: see keys.h about
+ * the count. At most one of `closing` and `opening` is set. */
 struct namespace_record {
     uint64_t nsid;
     uint64_t domain; /* the mode domain's nsid */
@@ -82,6 +83,7 @@ struct namespace_record {
     int64_t ctime_ns;
     uint64_t version;
     struct txn_ref closing; /* id.node 0: open */
+    struct txn_ref opening; /* it is deleted if this one aborts */
 
     void *held; /* private */
 };

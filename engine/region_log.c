@@ -23,6 +23,7 @@ struct region_log {
     size_t cache_skip;
     uint64_t cache_bytes;
     struct raft_entries cache;
+    struct log_start tail; /* an entry whose term stays known; index 0: none */
 };
 
 struct log_change {
@@ -276,6 +277,10 @@ int region_log_term(struct region_log *log, uint64_t index, uint64_t *ret_term)
         *ret_term = cached(log, index)->term;
         return 0;
     }
+    if (index == log->tail.index) {
+        *ret_term = log->tail.term;
+        return 0;
+    }
     rc = read_entry(log, index, &entry);
     if (rc == 0)
         *ret_term = entry.term;
@@ -318,6 +323,18 @@ int region_log_entries(struct region_log *log, uint64_t first, uint64_t end,
     return 0;
 }
 
+void region_log_rest(struct region_log *log)
+{
+    uint64_t term = 0;
+
+    if (log->durable_index < log->last_index ||
+        region_log_term(log, log->last_index, &term) != 0)
+        return;
+    log->tail = (struct log_start){log->last_index, term};
+    cache_clear(log, log->last_index + 1);
+    raft_entries_release(&log->cache);
+}
+
 /* ---- changing ---- */
 
 struct log_change *log_change_new(struct region_log *log)
@@ -354,6 +371,8 @@ void log_change_append(struct log_change *change,
         cache_cut(log, first);
         if (log->durable_index >= first)
             log->durable_index = first - 1;
+        if (log->tail.index >= first)
+            log->tail = (struct log_start){0};
     }
     for (size_t i = 0; i < entries->count; i++) {
         assert(entries->item[i].index == first + i);
@@ -402,6 +421,7 @@ void log_change_reset(struct log_change *change, uint64_t index, uint64_t term)
     log->start = change->start;
     log->last_index = log->durable_index = index;
     log->size_bytes = 0;
+    log->tail = (struct log_start){0};
     cache_clear(log, index + 1);
 }
 

@@ -8,7 +8,8 @@
  *    durable in the order in which they were submitted.
  * 2. The position before the first entry stays known: index and term.
  * 3. Entries that are not durable yet are never dropped from memory; of the
- *    others the newest REGION_LOG_CACHE_BYTES stay, older ones are read back.
+ *    others the newest REGION_LOG_CACHE_BYTES stay until region_log_rest(),
+ *    older ones are read back.
  *
  * Belongs to ENV_WORKER. A log entry's bytes: format (1), type (1), term (8,
  * big endian), data. */
@@ -34,6 +35,10 @@ uint64_t region_log_first_index(const struct region_log *log);
 uint64_t region_log_last_index(const struct region_log *log);
 /* Bytes of entries in the log, roughly. */
 uint64_t region_log_size_bytes(const struct region_log *log);
+
+/* Nothing is to be expected soon: gives up what is durable and in memory, but
+ * for the last entry's term. */
+void region_log_rest(struct region_log *log);
 
 /* As raft_storage_ops wants them. */
 int region_log_term(struct region_log *log, uint64_t index, uint64_t *ret_term);

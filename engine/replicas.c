@@ -13,6 +13,7 @@
 #include "engine/region_log.h"
 #include "engine/region_state.h"
 #include "engine/snapshot.h"
+#include "engine/status.h"
 
 enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
 
@@ -26,10 +27,13 @@ struct replica {
     enum { NO_SPLIT, SPLIT_UNDER_WAY, SPLIT_APPLIED } split;
     unsigned campaigns; /* to be tried, until it has a leader */
 
-    bool erasing;         /* until then no other peer is made */
-    struct peer *stopped; /* waits until it has settled; NULL: none */
-    struct region erased;
+    bool erasing;          /* until then no other peer is made */
+    struct peer *stopped;  /* waits until it has settled; NULL: none */
+    struct region *erased; /* while erasing; large, so not always there */
     struct erase erase;
+
+    bool awake; /* is in replicas->awake */
+    TAILQ_ENTRY(replica) link;
 };
 
 struct replicas {
@@ -39,6 +43,7 @@ struct replicas {
     size_t count_max;
     size_t splits; /* that are being applied */
     struct hosted *hosted;
+    TAILQ_HEAD(, replica) awake; /* those that ticks visit */
 };
 
 struct replicas *replicas_new(struct node *node)
@@ -47,7 +52,17 @@ struct replicas *replicas_new(struct node *node)
 
     replicas->node = node;
     replicas->hosted = hosted_new();
+    TAILQ_INIT(&replicas->awake);
     return replicas;
+}
+
+static void free_erased(struct replica *replica)
+{
+    if (replica->erased == NULL)
+        return;
+    region_release(replica->erased);
+    free(replica->erased);
+    replica->erased = NULL;
 }
 
 static void replica_free(struct replica *replica)
@@ -55,7 +70,7 @@ static void replica_free(struct replica *replica)
     barrier_free(replica->barrier);
     peer_close(replica->peer);
     peer_close(replica->stopped);
-    region_release(&replica->erased);
+    free_erased(replica);
     free(replica);
 }
 
@@ -98,6 +113,20 @@ static struct replica *find(const struct replicas *replicas, uint64_t region)
                : NULL;
 }
 
+/* To be called when something has changed. */
+static void note_awake(struct replica *replica)
+{
+    struct replicas *replicas = replica->replicas;
+    bool awake = replica->stopped != NULL ||
+                 (replica->peer != NULL && !peer_is_asleep(replica->peer));
+
+    if (awake && !replica->awake)
+        TAILQ_INSERT_TAIL(&replicas->awake, replica, link);
+    else if (!awake && replica->awake)
+        TAILQ_REMOVE(&replicas->awake, replica, link);
+    replica->awake = awake;
+}
+
 /* Finds it or makes an empty one. */
 static struct replica *obtain(struct replicas *replicas, uint64_t region)
 {
@@ -127,6 +156,7 @@ static void drop_if_empty(struct replica *replica)
     if (replica->peer != NULL || replica->erasing || replica->stopped != NULL ||
         replica->split != NO_SPLIT)
         return;
+    note_awake(replica);
     replicas->count--;
     memmove(&replicas->items[at], &replicas->items[at + 1],
             (replicas->count - at) * sizeof(struct replica *));
@@ -195,8 +225,7 @@ static void erased(struct erase *erase)
 {
     struct replica *replica = container_of(erase, struct replica, erase);
 
-    region_release(&replica->erased);
-    replica->erased = (struct region){0};
+    free_erased(replica);
     replica->erasing = false;
     node_log_event(replica->replicas->node, LOG_INFO,
                    "region %" PRIu64
@@ -210,10 +239,11 @@ static void plan_erase(struct replica *replica, struct region region,
                        const struct tombstone *tombstone)
 {
     replica->erasing = true;
-    replica->erased = region;
+    replica->erased = mem_zalloc(sizeof *replica->erased);
+    *replica->erased = region;
     replica->erase = (struct erase){
         .env = node_env(replica->replicas->node),
-        .region = &replica->erased,
+        .region = replica->erased,
         .tombstone = *tombstone,
         .done = erased,
     };
@@ -234,12 +264,14 @@ static void stop_peer(struct replica *replica,
     }
     plan_erase(replica, region_copy(peer_region(peer)), tombstone);
     hosted_remove(replica->replicas->hosted, peer);
+    status_board_forget(node_status_board(node), replica->region);
     replica->peer = NULL;
     replica->stopped = peer;
     reader_on_replica_gone(node_reader(node));
     barrier_free(replica->barrier);
     replica->barrier = NULL;
     peer_stop(peer);
+    note_awake(replica);
 }
 
 /* ---- splitting ---- */
@@ -256,6 +288,7 @@ static void stop_waiting_peer(struct replica *replica)
     peer_stop(replica->peer);
     replica->stopped = replica->peer;
     replica->peer = NULL;
+    note_awake(replica);
 }
 
 static enum split_side side_of(struct replica *replica, uint64_t peer_id_new)
@@ -306,6 +339,7 @@ static void open_split(struct replica *replica)
         return;
     }
     publish(replica);
+    note_awake(replica);
     reader_on_replica_new(node_reader(node));
     if (replica->campaigns > 0)
         peer_campaign(replica->peer);
@@ -348,6 +382,7 @@ static void look_whether_settled(struct replica *replica)
         erase_start(&replica->erase);
     else
         open_split(replica);
+    note_awake(replica);
 }
 
 void replicas_on_removed(struct replicas *replicas, struct peer *peer)
@@ -403,7 +438,7 @@ static int open_without_state(struct replica *replica, struct err *e)
     return peer_create(&replica->peer, node, replica->region, peer_id, e);
 }
 
-static int open_one(struct replica *replica, struct err *e)
+static int open_state(struct replica *replica, struct err *e)
 {
     struct node *node = replica->replicas->node;
     int rc = peer_open(&replica->peer, node, replica->region, e);
@@ -416,6 +451,14 @@ static int open_one(struct replica *replica, struct err *e)
         return open_removed(replica);
     if (rc == 0)
         publish(replica);
+    return rc;
+}
+
+static int open_one(struct replica *replica, struct err *e)
+{
+    int rc = open_state(replica, e);
+
+    note_awake(replica);
     return rc;
 }
 
@@ -498,6 +541,7 @@ static void make_peer(struct replica *replica, uint64_t peer_id)
         node_log_event(node, LOG_INFO,
                        "region %" PRIu64 ": this node gets a replica",
                        replica->region);
+    note_awake(replica);
 }
 
 /* Says for a removed peer what is known to be committed. */
@@ -659,7 +703,7 @@ bool replicas_overlap(const struct replicas *replicas,
         if (replica->peer != NULL &&
             has_overlap(peer_region(replica->peer), region))
             return true;
-        if (replica->erasing && has_overlap(&replica->erased, region))
+        if (replica->erasing && has_overlap(replica->erased, region))
             return true;
     }
     return false;
@@ -675,32 +719,70 @@ bool replicas_are_erasing(const struct replicas *replicas)
 
 void replicas_tick(struct replicas *replicas)
 {
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct replica *replica = replicas->items[i];
+    struct replica *replica = TAILQ_FIRST(&replicas->awake);
+
+    while (replica != NULL) {
+        struct replica *next = TAILQ_NEXT(replica, link);
 
         look_whether_settled(replica);
         campaign_again(replica);
         if (replica->peer != NULL)
             peer_tick(replica->peer);
+        replica = next;
     }
 }
 
 void replicas_each_second(struct replicas *replicas)
 {
-    for (size_t i = 0; i < replicas->count; i++) {
-        struct replica *replica = replicas->items[i];
+    struct replica *replica;
 
+    TAILQ_FOREACH (replica, &replicas->awake, link)
         if (replica->peer != NULL &&
             peer_silence_ns(replica->peer) > (uint64_t)SILENCE_MS * 1000000)
             ask_whether_removed(replica);
+}
+
+/* ---- sleep ---- */
+
+struct peer *replicas_next_awake(const struct replicas *replicas,
+                                 const struct peer *peer)
+{
+    const struct replica *replica =
+        peer == NULL ? TAILQ_FIRST(&replicas->awake)
+                     : TAILQ_NEXT(find(replicas, peer_region_id(peer)), link);
+
+    while (replica != NULL && (replica->peer == NULL || !has_state(replica)))
+        replica = TAILQ_NEXT(replica, link);
+    return replica == NULL ? NULL : replica->peer;
+}
+
+void replicas_on_sleep(struct replicas *replicas, struct peer *peer)
+{
+    note_awake(find(replicas, peer_region_id(peer)));
+}
+
+void replicas_on_liveness(struct replicas *replicas, uint64_t node_id,
+                          bool alive)
+{
+    for (size_t i = 0; i < replicas->count; i++) {
+        struct peer *peer = replicas->items[i]->peer;
+
+        if (peer != NULL && alive)
+            peer_on_node_found(peer, node_id);
+        else if (peer != NULL)
+            peer_on_node_lost(peer, node_id);
     }
 }
 
+/* ---- connections ---- */
+
 void replicas_on_link_down(struct replicas *replicas, uint64_t node_id)
 {
-    for (size_t i = 0; i < replicas->count; i++)
-        if (replicas->items[i]->peer != NULL)
-            peer_report_unreachable(replicas->items[i]->peer, node_id);
+    struct replica *replica;
+
+    TAILQ_FOREACH (replica, &replicas->awake, link)
+        if (replica->peer != NULL)
+            peer_report_unreachable(replica->peer, node_id);
 }
 
 void replicas_on_restored(struct replicas *replicas, struct peer *peer)

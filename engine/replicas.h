@@ -52,8 +52,17 @@ bool replicas_overlap(const struct replicas *replicas,
 
 bool replicas_are_erasing(const struct replicas *replicas);
 
-void replicas_tick(struct replicas *replicas); /* each TICK_MS */
+/* Each TICK_MS; does not visit those that sleep. */
+void replicas_tick(struct replicas *replicas);
 void replicas_each_second(struct replicas *replicas);
+/* Those that do not sleep, in no order: the one behind `peer`, or the first one
+ * for NULL; NULL at the end. */
+struct peer *replicas_next_awake(const struct replicas *replicas,
+                                 const struct peer *peer);
+/* A peer has fallen asleep or woken up. */
+void replicas_on_sleep(struct replicas *replicas, struct peer *peer);
+void replicas_on_liveness(struct replicas *replicas, uint64_t node_id,
+                          bool alive);
 void replicas_on_link_down(struct replicas *replicas, uint64_t node_id);
 
 void replicas_on_message(struct replicas *replicas, uint64_t from_node,

@@ -336,16 +336,19 @@ static bool find_region(struct router_call *call)
 
 static void attempt(struct router_call *call)
 {
+    struct peer *peer;
     uint64_t target;
 
     if (call->place.size > 0 && !find_region(call)) {
         arm(call, RETRY_MS);
         return;
     }
+    peer = node_peer(call->node, call->region);
     target = choose_target(call);
     call->hint = 0;
-    if (target == node_id(call->node) &&
-        (!has_effect(call) || node_peer(call->node, call->region) == NULL))
+    if (peer != NULL)
+        peer_rouse(peer);
+    if (target == node_id(call->node) && (!has_effect(call) || peer == NULL))
         target = 0;
     if (target == 0 ||
         (target != node_id(call->node) && !node_link_up(call->node, target))) {

@@ -250,6 +250,8 @@ static void start(struct served *served, enum call_kind kind)
 {
     struct peer *peer = node_peer(served->serve->node, served->region);
 
+    if (peer != NULL)
+        peer_rouse(peer);
     if (peer == NULL || !peer_is_serving(peer)) {
         refuse(served, ERR_NOT_LEADER, false);
         return;

@@ -2,30 +2,9 @@
 
 #include "engine/settle.h"
 
-#include <assert.h>
-#include <string.h>
-
 enum { PAUSE_MS_MAX = 32 };
 
 static const uint64_t patience_ns = (uint64_t)SETTLE_PATIENCE_MS * 1000000;
-
-static struct slice name_copy(struct slice from, char *to)
-{
-    assert(from.size <= NAME_SIZE_MAX);
-    if (from.size > 0)
-        memcpy(to, from.data, from.size);
-    return (struct slice){to, from.size};
-}
-
-struct txn_ref txn_ref_copy(const struct txn_ref *from,
-                            char names[2][NAME_SIZE_MAX])
-{
-    struct txn_ref copy = *from;
-
-    copy.name = name_copy(from->name, names[0]);
-    copy.to_name = name_copy(from->to_name, names[1]);
-    return copy;
-}
 
 static void end(struct settle *settle, int status)
 {
@@ -40,52 +19,21 @@ void settle_cancel(struct settle *settle)
     env_timer_stop(node_env(settle->node), &settle->timer);
     reader_cancel(node_reader(settle->node), &settle->read);
     router_cancel(node_router(settle->node), &settle->call);
+    txn_resolve_cancel(&settle->resolve);
     settle->active = false;
 }
 
-static void propose(struct settle *settle, enum command_op op,
-                    void (*done)(struct router_call *call, int status,
-                                 const struct result *result, uint64_t index))
+static void resolved(struct txn_resolve *resolve, int status)
 {
-    struct command command = {
-        .op = op, .txn = settle->txn, .commit = settle->commit};
-
-    settle->call.kind = CALL_PROPOSE;
-    if (op == COMMAND_TXN_RESOLVE)
-        router_to_place(&settle->call, settle->txn.dir, settle->txn.name);
-    else
-        router_to_region(&settle->call, REGION_PLACEMENT);
-    settle->call.deadline_ns = settle->deadline_ns;
-    settle->call.done = done;
-    router_call(node_router(settle->node), &settle->call, &command);
-}
-
-static void forgotten(struct router_call *call, int status,
-                      const struct result *result, uint64_t index)
-{
-    (void)status; /* Only remembered longer than needed. */
-    (void)result;
-    (void)index;
-    end(container_of(call, struct settle, call), 0);
-}
-
-static void resolved(struct router_call *call, int status,
-                     const struct result *result, uint64_t index)
-{
-    struct settle *settle = container_of(call, struct settle, call);
-
-    (void)result;
-    (void)index;
-    if (status != 0)
-        end(settle, status);
-    else
-        propose(settle, COMMAND_TXN_FORGET, forgotten);
+    end(container_of(resolve, struct settle, resolve), status);
 }
 
 static void resolve(struct settle *settle, bool commit)
 {
     settle->commit = commit;
-    propose(settle, COMMAND_TXN_RESOLVE, resolved);
+    settle->resolve.deadline_ns = settle->deadline_ns;
+    settle->resolve.done = resolved;
+    txn_resolve_start(&settle->resolve, settle->node, &settle->txn, commit);
 }
 
 static void aborted(struct router_call *call, int status,
@@ -100,6 +48,17 @@ static void aborted(struct router_call *call, int status,
         resolve(settle, result->committed);
 }
 
+static void abort_it(struct settle *settle)
+{
+    struct command command = {.op = COMMAND_TXN_ABORT, .txn = settle->txn};
+
+    settle->call.kind = CALL_PROPOSE;
+    router_to_region(&settle->call, REGION_PLACEMENT);
+    settle->call.deadline_ns = settle->deadline_ns;
+    settle->call.done = aborted;
+    router_call(node_router(settle->node), &settle->call, &command);
+}
+
 static void pause_over(struct env_timer *timer)
 {
     end(container_of(timer, struct settle, timer), 0);
@@ -111,7 +70,7 @@ static void undecided(struct settle *settle)
     uint64_t pause_ms = UINT64_C(1) << settle->rounds;
 
     if (env_mono_ns(env) - settle->since_ns >= patience_ns) {
-        propose(settle, COMMAND_TXN_ABORT, aborted);
+        abort_it(settle);
         return;
     }
     if (pause_ms < PAUSE_MS_MAX)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Gets a transaction out of the way that holds a key (ERR_LOCKED): asks region
- * 0 how it was decided, resolves its intents accordingly, and has region 0
- * forget it. While it is undecided its coordinator is given time; after
- * SETTLE_PATIENCE_MS it is taken for dead and region 0 decides to abort.
+ * 0 how it was decided, and resolves it accordingly (txn_resolve.h). While it
+ * is undecided its coordinator is given time; after SETTLE_PATIENCE_MS it is
+ * taken for dead and region 0 decides to abort.
  *
  * Belongs to ENV_WORKER. */
 
@@ -13,6 +13,7 @@
 #include "engine/command.h"
 #include "engine/reader.h"
 #include "engine/router.h"
+#include "engine/txn_resolve.h"
 
 enum { SETTLE_PATIENCE_MS = 2000 };
 
@@ -32,6 +33,7 @@ struct settle {
     struct command question;
     struct read_op read;
     struct router_call call;
+    struct txn_resolve resolve;
     struct env_timer timer;
 };
 
@@ -44,9 +46,5 @@ void settle_force(struct settle *settle, struct node *node,
                   const struct txn_ref *holder);
 /* Ends it without calling `done`. */
 void settle_cancel(struct settle *settle);
-
-/* A copy of a reference whose names lie in the caller's memory. */
-struct txn_ref txn_ref_copy(const struct txn_ref *from,
-                            char names[2][NAME_SIZE_MAX]);
 
 #endif

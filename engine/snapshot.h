@@ -87,6 +87,8 @@ struct key_range {
 /* All ranges of state/ that belong to a region, ascending; returns how many. */
 size_t snapshot_ranges(const struct region *region,
                        struct key_range ranges[SNAPSHOT_RANGES_MAX]);
+/* The keys of a class of user keys that are a data region's. */
+struct key_range snapshot_class_range(int class, const struct region *region);
 
 /* What a replica with the descriptor `old` has in state/ that is not in the
  * ranges of `fresh`, the same region at another time; returns how many. */

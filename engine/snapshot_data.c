@@ -37,7 +37,7 @@ static struct key_range whole_class(int class)
                               class_key(class + 1, no_key())};
 }
 
-static struct key_range class_range(int class, const struct region *region)
+struct key_range snapshot_class_range(int class, const struct region *region)
 {
     struct key_range range = whole_class(class);
 
@@ -71,14 +71,14 @@ size_t snapshot_ranges(const struct region *region,
     if (is_placement)
         ranges[count++] = whole_class('c');
     else
-        ranges[count++] = class_range('d', region);
+        ranges[count++] = snapshot_class_range('d', region);
     ranges[count++] = own_range('m', region->id);
     if (!is_placement)
-        ranges[count++] = class_range('n', region);
+        ranges[count++] = snapshot_class_range('n', region);
     ranges[count++] = own_range('r', region->id);
     ranges[count++] = own_range('s', region->id);
     if (!is_placement)
-        ranges[count++] = class_range('x', region);
+        ranges[count++] = snapshot_class_range('x', region);
     assert(count <= SNAPSHOT_RANGES_MAX);
     return count;
 }

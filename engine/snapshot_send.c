@@ -302,6 +302,7 @@ static void read_done(struct sending *s)
     read_on(s);
 }
 
+/* Also of the last one of each stream, which leaves its turn to others. */
 static void job_done(struct env_task *task)
 {
     struct sending *s = container_of(task, struct sending, back);
@@ -416,7 +417,6 @@ void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
         on_accepted(s);
     else
         on_chunk_taken(s, ack->number);
-    begin_waiting(snapshots);
 }
 
 void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id)
@@ -429,7 +429,6 @@ void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id)
         if (s->to_node == node_id && !s->ended)
             fail(s, "the connection was lost");
     }
-    begin_waiting(snapshots);
 }
 
 void sendings_on_damage(struct snapshots *snapshots, uint64_t region)
@@ -442,7 +441,6 @@ void sendings_on_damage(struct snapshots *snapshots, uint64_t region)
         if (s->region == region && !s->ended)
             fail(s, "this replica is damaged");
     }
-    begin_waiting(snapshots);
 }
 
 static bool has_stalled(const struct sending *s, uint64_t now_ns)

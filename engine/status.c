@@ -198,6 +198,12 @@ static void render_check(struct node *node, FILE *out)
         check_render(peer_check(peer), out);
 }
 
+static void render_events(struct node *node, FILE *out)
+{
+    (void)node;
+    (void)fputs(EVENT_COLUMNS, out);
+}
+
 static void render_log(struct node *node, FILE *out)
 {
     event_log_render(node_events(node), out);
@@ -213,6 +219,7 @@ static void (*const renderers[])(struct node *node, FILE *out) = {
     [TABLE_LEADERS] = render_leaders,
     [TABLE_LAG] = render_lag,
     [TABLE_LOG] = render_log,
+    [TABLE_EVENTS] = render_events,
     [TABLE_METRICS] = status_render_metrics,
     [TABLE_CHECK] = render_check,
     [TABLE_REGION_IDS] = status_render_region_ids,

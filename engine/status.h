@@ -18,14 +18,28 @@ enum { STATUS_SILENT_MS = 3000 /* then a node counts as unreachable */ };
 struct status_board *status_board_new(struct node *node);
 void status_board_free(struct status_board *board); /* Takes NULL. */
 
-/* Once a second: tells the others. */
+/* Once a second, or when they should know at once: tells the others what has
+ * changed. */
 void status_board_tick(struct status_board *board);
+/* A replica has changed, and may be asleep when the others are told. */
+void status_board_note(struct status_board *board, const struct peer *peer);
+/* It is here no more. */
+void status_board_forget(struct status_board *board, uint64_t region);
 /* WIRE_STATUS. */
 void status_board_on_packet(struct status_board *board,
                             const struct env_packet *packet);
 /* A request has ended so. */
 void status_board_count(struct status_board *board, int status);
 
+/* What it has said of all its replicas, in no order: the one behind `region`,
+ * or the first one for NULL; NULL at the end, or when nothing is known. */
+const struct region_status *
+status_board_next_region(const struct status_board *board, uint64_t node_id,
+                         const struct region_status *region);
+/* How many replicas a node has, and how many of them lead. */
+void status_board_count_regions(const struct status_board *board,
+                                uint64_t node_id, size_t *ret_regions,
+                                size_t *ret_leaders);
 /* The last word of a node, or NULL when its connection is lost or it has been
  * silent for too long. */
 const struct node_status *status_board_find(const struct status_board *board,

@@ -6,16 +6,22 @@
 #include <string.h>
 
 #include "engine/status.h"
+#include "engine/status_list.h"
+
+enum { PACKETS_MAX = 8 /* to one node at a time */ };
 
 struct heard {
     int64_t wall_ns;
     uint64_t mono_ns;
-    struct node_status status;
+    struct node_status status; /* but for its changes */
+    struct status_list list;   /* its replicas, as far as it has told */
 };
 
 struct status_board {
     struct node *node;
     struct heard heard[NODES_MAX]; /* status.node 0: free */
+    struct status_list own;
+    struct region_status *sending; /* STATUS_REGIONS_MAX of them */
     int64_t start_wall_ns;
     uint64_t requests;
     uint64_t failures;
@@ -27,11 +33,21 @@ struct status_board *status_board_new(struct node *node)
 
     board->node = node;
     board->start_wall_ns = (int64_t)env_wall_ns(node_env(node));
+    board->sending = mem_zalloc(STATUS_REGIONS_MAX * sizeof *board->sending);
+    status_list_init(&board->own, env_random(node_env(node)) | 1);
+    for (size_t i = 0; i < NODES_MAX; i++)
+        status_list_init(&board->heard[i].list, 0);
     return board;
 }
 
 void status_board_free(struct status_board *board)
 {
+    if (board == NULL)
+        return;
+    for (size_t i = 0; i < NODES_MAX; i++)
+        status_list_release(&board->heard[i].list);
+    status_list_release(&board->own);
+    free(board->sending);
     free(board);
 }
 
@@ -62,7 +78,6 @@ static void fill(struct status_board *board, struct node_status *status)
     struct env *env = node_env(node);
     const struct node_config *config = node_config(node);
     struct engine_space space = {0};
-    const struct peer *peer = NULL;
 
     *status = (struct node_status){
         .node = node_id(node),
@@ -75,9 +90,15 @@ static void fill(struct status_board *board, struct node_status *status)
     if (config->space != NULL)
         config->space(config->context, &space);
     status->disk_free = space.bytes_free;
-    while ((peer = node_next_peer(node, peer)) != NULL &&
-           status->region_count < STATUS_REGIONS_MAX)
-        status->regions[status->region_count++] = region_status_of(peer);
+}
+
+static const struct heard *find(const struct status_board *board,
+                                uint64_t node_id)
+{
+    for (size_t i = 0; i < NODES_MAX; i++)
+        if (board->heard[i].status.node == node_id)
+            return &board->heard[i];
+    return NULL;
 }
 
 static struct heard *slot_of(struct status_board *board, uint64_t node_id)
@@ -88,43 +109,105 @@ static struct heard *slot_of(struct status_board *board, uint64_t node_id)
     return node_id == 0 ? NULL : slot_of(board, 0);
 }
 
-static void keep(struct status_board *board, const struct node_status *status)
+static struct heard *keep(struct status_board *board,
+                          const struct node_status *status)
 {
     struct heard *heard = slot_of(board, status->node);
     struct env *env = node_env(board->node);
 
     if (heard == NULL)
-        return;
+        return NULL;
     heard->status = *status;
+    heard->status.changes = (struct status_changes){0};
+    heard->status.held = NULL;
     heard->wall_ns = (int64_t)env_wall_ns(env);
     heard->mono_ns = env_mono_ns(env);
+    return heard;
 }
 
+/* ---- telling ---- */
+
+void status_board_note(struct status_board *board, const struct peer *peer)
+{
+    struct region_status status = region_status_of(peer);
+
+    if (peer_is_initialised(peer))
+        status_list_put(&board->own, &status);
+}
+
+void status_board_forget(struct status_board *board, uint64_t region)
+{
+    status_list_remove(&board->own, region);
+}
+
+/* Up to where the node has said that it knows this one's list. */
+static uint64_t known_change(const struct status_board *board,
+                             const struct heard *heard)
+{
+    return heard != NULL && heard->status.known_list == board->own.id
+               ? heard->status.known_change
+               : 0;
+}
+
+static void send_status(struct status_board *board, uint64_t to,
+                        const struct node_status *status)
+{
+    struct buf *bytes = node_status_encode(status);
+
+    node_send(board->node, to, ENV_CHANNEL_RAFT, WIRE_STATUS, bytes, NULL);
+    buf_unref(bytes);
+}
+
+/* At least one packet, which says that this node is there. */
+static void tell(struct status_board *board, uint64_t to,
+                 struct node_status *status)
+{
+    const struct heard *heard = find(board, to);
+    uint64_t base = known_change(board, heard);
+
+    status->known_list = heard == NULL ? 0 : heard->list.id;
+    status->known_change = heard == NULL ? 0 : heard->list.change;
+    for (int i = 0; i < PACKETS_MAX; i++) {
+        status_list_changes(&board->own, base, board->sending,
+                            &status->changes);
+        send_status(board, to, status);
+        base = status->changes.change;
+        if (base == board->own.change)
+            return;
+    }
+}
+
+/* Those that sleep have been noted when they fell asleep. */
 void status_board_tick(struct status_board *board)
 {
     uint64_t nodes[NODES_MAX];
     size_t count = node_all_nodes(board->node, nodes);
     struct node_status status;
-    struct buf *bytes;
+    const struct peer *peer = NULL;
 
+    while ((peer = node_next_awake(board->node, peer)) != NULL)
+        status_board_note(board, peer);
     fill(board, &status);
-    keep(board, &status);
-    bytes = node_status_encode(&status);
+    (void)keep(board, &status);
     for (size_t i = 0; i < count; i++)
-        if (nodes[i] != node_id(board->node))
-            node_send(board->node, nodes[i], ENV_CHANNEL_RAFT, WIRE_STATUS,
-                      bytes, NULL);
-    buf_unref(bytes);
+        if (nodes[i] != node_id(board->node) &&
+            node_link_up(board->node, nodes[i]))
+            tell(board, nodes[i], &status);
 }
 
 void status_board_on_packet(struct status_board *board,
                             const struct env_packet *packet)
 {
     struct node_status status = {0};
+    struct heard *heard;
 
     if (node_status_decode(&status, (struct slice){packet->header->data,
-                                                   packet->header->size}) == 0)
-        keep(board, &status);
+                                                   packet->header->size}) != 0)
+        return;
+    heard = keep(board, &status);
+    if (heard != NULL)
+        status_list_follow(&heard->list, &status.changes);
+    node_status_release(&status);
 }
 
 void status_board_count(struct status_board *board, int status)
@@ -133,15 +216,6 @@ void status_board_count(struct status_board *board, int status)
     if (status == ERR_NO_QUORUM || status == ERR_UNKNOWN_OUTCOME ||
         status == ERR_IO || status == ERR_CORRUPT)
         board->failures++;
-}
-
-static const struct heard *find(const struct status_board *board,
-                                uint64_t node_id)
-{
-    for (size_t i = 0; i < NODES_MAX; i++)
-        if (board->heard[i].status.node == node_id)
-            return &board->heard[i];
-    return NULL;
 }
 
 const struct node_status *status_board_find(const struct status_board *board,
@@ -157,16 +231,41 @@ const struct node_status *status_board_find(const struct status_board *board,
     return &heard->status;
 }
 
+static const struct status_list *list_of(const struct status_board *board,
+                                         uint64_t id)
+{
+    if (id == node_id(board->node))
+        return &board->own;
+    return status_board_find(board, id) == NULL ? NULL : &find(board, id)->list;
+}
+
 const struct region_status *
 status_board_region(const struct status_board *board, uint64_t node_id,
                     uint64_t region)
 {
-    const struct node_status *status = status_board_find(board, node_id);
+    const struct status_list *list = list_of(board, node_id);
 
-    for (size_t i = 0; status != NULL && i < status->region_count; i++)
-        if (status->regions[i].region == region)
-            return &status->regions[i];
-    return NULL;
+    return list == NULL ? NULL : status_list_find(list, region);
+}
+
+const struct region_status *
+status_board_next_region(const struct status_board *board, uint64_t node_id,
+                         const struct region_status *region)
+{
+    const struct status_list *list = list_of(board, node_id);
+
+    return list == NULL ? NULL : status_list_next(list, region);
+}
+
+void status_board_count_regions(const struct status_board *board,
+                                uint64_t node_id, size_t *ret_regions,
+                                size_t *ret_leaders)
+{
+    const struct status_list *list = list_of(board, node_id);
+
+    *ret_regions = *ret_leaders = 0;
+    if (list != NULL)
+        status_list_count(list, node_id, ret_regions, ret_leaders);
 }
 
 unsigned status_board_state(const struct status_board *board, uint64_t node_id,

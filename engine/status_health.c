@@ -233,7 +233,7 @@ static const struct region_metric region_metrics[] = {
     {"grovefs_region_commit_index",     "counter", "Last committed log index.",               get_commit},
     {"grovefs_region_log_entries",      "gauge",   "Entries in the Raft log.",                get_log_entries},
     {"grovefs_region_log_bytes",        "gauge",   "Bytes in the Raft log.",                  get_log_bytes},
-    {"grovefs_region_snapshots_sent_total",     "counter", "Snapshot streams begun.",         get_snapshots_sent},
+    {"grovefs_region_snapshots_sent_total",     "counter", "Snapshot streams wanted.",        get_snapshots_sent},
     {"grovefs_region_snapshots_restored_total", "counter", "Snapshots that replaced the state.", get_snapshots_restored},
     {"grovefs_region_damaged",          "gauge",   "1 where this replica is damaged.",        get_damaged},
     {"grovefs_region_checks_total",     "counter", "Consistency checks seen to their end.",   get_checks},

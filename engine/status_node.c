@@ -8,14 +8,20 @@
 #include "engine/keys.h"
 #include "engine/status.h"
 
-static size_t count_leaders(const struct node_status *status)
-{
-    size_t leaders = 0;
+/* How many replicas it has, and how many of them lead. */
+struct replica_count {
+    size_t regions;
+    size_t leaders;
+};
 
-    for (size_t i = 0; i < status->region_count; i++)
-        if (status->regions[i].leader_node == status->node)
-            leaders++;
-    return leaders;
+static struct replica_count count_replicas(struct node *node,
+                                           const struct node_record *record)
+{
+    struct replica_count count;
+
+    status_board_count_regions(node_status_board(node), record->id,
+                               &count.regions, &count.leaders);
+    return count;
 }
 
 static const struct node_status *status_of(struct node *node,
@@ -63,6 +69,7 @@ static void print_row(struct node *node, const struct node_record *record,
                       FILE *out)
 {
     const struct node_status *status = status_of(node, record);
+    struct replica_count count = count_replicas(node, record);
 
     (void)fprintf(out, "%" PRIu64 " ", record->id);
     print_address(node, record, out);
@@ -74,8 +81,8 @@ static void print_row(struct node *node, const struct node_record *record,
         (void)fputs(" - - - - -\n", out);
     else
         (void)fprintf(out, " %zu %zu %" PRIu64 " %" PRIu64 " %s\n",
-                      status->region_count, count_leaders(status),
-                      status->disk_used, status->disk_free, status->version);
+                      count.regions, count.leaders, status->disk_used,
+                      status->disk_free, status->version);
 }
 
 static void print_id(struct node *node, const struct node_record *record,
@@ -139,6 +146,7 @@ static void print_stats(struct node *node, const struct node_record *record,
                         FILE *out)
 {
     const struct node_status *status = status_of(node, record);
+    struct replica_count count = count_replicas(node, record);
 
     (void)fputs("since ", out);
     print_since(node, record, out);
@@ -148,8 +156,8 @@ static void print_stats(struct node *node, const struct node_record *record,
                     out);
         return;
     }
-    (void)fprintf(out, "\nregions %zu\nleaders %zu\n", status->region_count,
-                  count_leaders(status));
+    (void)fprintf(out, "\nregions %zu\nleaders %zu\n", count.regions,
+                  count.leaders);
     (void)fprintf(out, "disk_used %" PRIu64 "\ndisk_free %" PRIu64 "\n",
                   status->disk_used, status->disk_free);
     (void)fprintf(out, "version %s\n", status->version);

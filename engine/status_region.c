@@ -97,11 +97,12 @@ static void add_told(struct node *node, struct region_ids *ids)
     size_t count = node_all_nodes(node, nodes);
 
     for (size_t i = 0; i < count; i++) {
-        const struct node_status *status =
-            status_board_find(node_status_board(node), nodes[i]);
+        const struct status_board *board = node_status_board(node);
+        const struct region_status *status = NULL;
 
-        for (size_t j = 0; status != NULL && j < status->region_count; j++)
-            add_id(ids, status->regions[j].region);
+        while ((status = status_board_next_region(board, nodes[i], status)) !=
+               NULL)
+            add_id(ids, status->region);
     }
 }
 

@@ -9,8 +9,17 @@
 #include "engine/orphans.h"
 #include "engine/router.h"
 #include "engine/settle.h"
+#include "engine/txn_prepare.h"
+#include "engine/txn_resolve.h"
 
 enum { IDS_LEASED = 1024, ROOM_MS = 20 /* between looks for room */ };
+
+/* What comes when the intents of an attempt are resolved. */
+enum next {
+    NEXT_END,
+    NEXT_ATTEMPT,
+    NEXT_SETTLE, /* what has held it up; then a new attempt */
+};
 
 struct txn {
     struct txns *txns;
@@ -18,14 +27,11 @@ struct txn {
     struct router_hold hold;
     struct command command; /* what is to be done; names in `names` */
     char names[2][NAME_SIZE_MAX];
-    struct catalog_change changes[CATALOG_CHANGES_MAX]; /* as PREPARE gave */
-    size_t change_count;
-    char change_names[CATALOG_CHANGES_MAX][NAME_SIZE_MAX];
-    struct attr attr;
     uint64_t deadline_ns;
-    bool commit;
-    bool again; /* after the abort is resolved, from the start */
+    enum next next;
+    struct txn_prepare prepare;
     struct router_call call;
+    struct txn_resolve resolve;
     struct settle settle;
     struct env_timer room; /* while a new attempt waits for it */
     TAILQ_ENTRY(txn) link;
@@ -78,7 +84,7 @@ static void report(struct txn *txn, int status)
         return;
     txn->op = NULL;
     op->txn = NULL;
-    op->done(op, status, status == 0 ? &txn->attr : NULL);
+    op->done(op, status, status == 0 ? &txn->prepare.attr : NULL);
 }
 
 static void end(struct txn *txn)
@@ -86,6 +92,7 @@ static void end(struct txn *txn)
     struct txns *txns = txn->txns;
 
     env_timer_stop(node_env(txns->node), &txn->room);
+    txn_prepare_release(&txn->prepare);
     if (txn->hold.sequence != 0)
         router_release(node_router(txns->node), &txn->hold);
     TAILQ_REMOVE(&txns->running, txn, link);
@@ -115,6 +122,7 @@ void txns_stop(struct txns *txns)
     TAILQ_CONCAT(&txns->running, &txns->waiting, link);
     while ((txn = TAILQ_FIRST(&txns->running)) != NULL) {
         router_cancel(node_router(txns->node), &txn->call);
+        txn_resolve_cancel(&txn->resolve);
         settle_cancel(&txn->settle);
         fail(txn, ERR_CANCELED);
     }
@@ -122,48 +130,13 @@ void txns_stop(struct txns *txns)
     orphans_stop(txns->orphans);
 }
 
-/* ---- steps ---- */
-
-typedef void call_done(struct router_call *call, int status,
-                       const struct result *result, uint64_t index);
+/* ---- attempts ---- */
 
 static void prepare(struct txn *txn);
 
-static void propose(struct txn *txn, enum command_op op, call_done *done)
+static bool is_late(const struct txn *txn)
 {
-    struct command command = txn->command;
-    const struct identity *identity = &node_config(txn->txns->node)->identity;
-
-    command.op = op;
-    command.commit = txn->commit;
-    command.txn = (struct txn_ref){
-        .id = {.node = identity->node_id,
-               .boot = identity->boot,
-               .sequence = txn->hold.sequence},
-        .dir = command.dir,
-        .name = command.name,
-        .to_dir = command.to_dir,
-        .to_name = command.to_name,
-    };
-    memcpy(command.changes, txn->changes, sizeof txn->changes);
-    command.change_count = op == COMMAND_TXN_DECIDE ? txn->change_count : 0;
-    txn->call.kind = CALL_PROPOSE;
-    if (op == COMMAND_TXN_DECIDE || op == COMMAND_TXN_FORGET)
-        router_to_region(&txn->call, REGION_PLACEMENT);
-    else
-        router_to_place(&txn->call, command.dir, command.name);
-    txn->call.deadline_ns = txn->deadline_ns;
-    txn->call.done = done;
-    router_call(node_router(txn->txns->node), &txn->call, &command);
-}
-
-static void forgotten(struct router_call *call, int status,
-                      const struct result *result, uint64_t index)
-{
-    (void)status; /* Only remembered longer than needed. */
-    (void)result;
-    (void)index;
-    end(container_of(call, struct txn, call));
+    return env_mono_ns(node_env(txn->txns->node)) >= txn->deadline_ns;
 }
 
 static void begin_with_room(struct txn *txn);
@@ -177,16 +150,16 @@ static void look_for_room(struct env_timer *timer)
 static void begin_with_room(struct txn *txn)
 {
     struct node *node = txn->txns->node;
-    struct env *env = node_env(node);
 
     if (router_has_room(node_router(node))) {
         router_hold(node_router(node), &txn->hold);
         prepare(txn);
-    } else if (env_mono_ns(env) >= txn->deadline_ns) {
+    } else if (is_late(txn)) {
         fail(txn, ERR_BUSY);
     } else {
         txn->room.fire = look_for_room;
-        env_timer_start(env, &txn->room, (uint64_t)ROOM_MS * 1000000);
+        env_timer_start(node_env(node), &txn->room,
+                        (uint64_t)ROOM_MS * 1000000);
     }
 }
 
@@ -195,35 +168,49 @@ static void begin_with_room(struct txn *txn)
 static void start_again(struct txn *txn)
 {
     router_release(node_router(txn->txns->node), &txn->hold);
-    txn->again = false;
     begin_with_room(txn);
 }
 
-static void resolved(struct router_call *call, int status,
-                     const struct result *result, uint64_t index)
-{
-    struct txn *txn = container_of(call, struct txn, call);
+/* ---- RESOLVE ---- */
 
-    (void)result;
-    (void)index;
+static void settle_holder(struct txn *txn);
+
+static void resolved(struct txn_resolve *resolve, int status)
+{
+    struct txn *txn = container_of(resolve, struct txn, resolve);
+
     if (status != 0)
         fail(txn, status); /* Rule 2. */
-    else if (txn->again)
+    else if (txn->next == NEXT_ATTEMPT)
         start_again(txn);
+    else if (txn->next == NEXT_SETTLE)
+        settle_holder(txn);
     else
-        propose(txn, COMMAND_TXN_FORGET, forgotten);
+        end(txn);
 }
 
-static void resolve(struct txn *txn, bool commit)
+static void resolve(struct txn *txn, bool commit, enum next next)
 {
     struct node *node = txn->txns->node;
 
-    txn->commit = commit;
-    if (!txn->again)
+    txn->next = txn->op == NULL ? NEXT_END : next;
+    if (txn->next == NEXT_END)
         txn->deadline_ns = env_mono_ns(node_env(node)) +
                            node_config(node)->op_timeout_ms * 1000000;
-    propose(txn, COMMAND_TXN_RESOLVE, resolved);
+    txn->resolve.deadline_ns = txn->deadline_ns;
+    txn->resolve.done = resolved;
+    txn_resolve_start(&txn->resolve, node, &txn->prepare.txn, commit);
 }
+
+/* Only this coordinator could have it committed, so what is prepared can be
+ * undone without asking region 0. */
+static void give_up(struct txn *txn, int status)
+{
+    report(txn, status);
+    resolve(txn, false, NEXT_END);
+}
+
+/* ---- DECIDE ---- */
 
 static void decided(struct router_call *call, int status,
                     const struct result *result, uint64_t index)
@@ -233,80 +220,134 @@ static void decided(struct router_call *call, int status,
     (void)index;
     if (result == NULL) {
         fail(txn, status); /* Whether it was decided is not known: rule 2. */
-        return;
-    }
-    /* Somebody took this node for dead. */
-    txn->again = status == ERR_ABORTED && txn->op != NULL;
-    if (!txn->again)
+    } else if (status == ERR_ABORTED && txn->op != NULL) {
+        resolve(txn, false, NEXT_ATTEMPT); /* It was taken for dead. */
+    } else {
         report(txn, status);
-    resolve(txn, status == 0);
-}
-
-static void keep_changes(struct txn *txn, const struct result *result)
-{
-    txn->attr = result->attr;
-    txn->change_count = result->change_count;
-    for (size_t i = 0; i < result->change_count; i++) {
-        struct slice name = result->changes[i].name;
-
-        assert(name.size <= NAME_SIZE_MAX);
-        txn->changes[i] = result->changes[i];
-        if (name.size > 0)
-            memcpy(txn->change_names[i], name.data, name.size);
-        txn->changes[i].name.data = txn->change_names[i];
+        resolve(txn, status == 0, NEXT_END);
     }
 }
+
+static void decide(struct txn *txn)
+{
+    const struct txn_prepare *prepared = &txn->prepare;
+    struct command command = txn->command;
+
+    command.op = COMMAND_TXN_DECIDE;
+    command.txn = prepared->txn;
+    memcpy(command.changes, prepared->changes, sizeof prepared->changes);
+    command.change_count = prepared->change_count;
+    txn->call.kind = CALL_PROPOSE;
+    router_to_region(&txn->call, REGION_PLACEMENT);
+    txn->call.deadline_ns = txn->deadline_ns;
+    txn->call.done = decided;
+    router_call(node_router(txn->txns->node), &txn->call, &command);
+}
+
+/* ---- PREPARE ---- */
 
 static void settled(struct settle *settle, int status)
 {
     struct txn *txn = container_of(settle, struct txn, settle);
+    bool keeps_on = txn->prepare.begun && txn->next != NEXT_SETTLE;
 
-    if (status != 0)
-        fail(txn, status);
-    else
+    if (status == 0 && is_late(txn))
+        status = ERR_BUSY;
+    if (status == 0 && keeps_on)
+        txn_prepare_again(&txn->prepare);
+    else if (status == 0)
         start_again(txn);
+    else if (keeps_on)
+        give_up(txn, status);
+    else
+        fail(txn, status);
 }
 
-static void prepared(struct router_call *call, int status,
-                     const struct result *result, uint64_t index)
+static void settle_holder(struct txn *txn)
 {
-    struct txn *txn = container_of(call, struct txn, call);
-
-    (void)index;
-    if (status == ERR_LOCKED) {
-        txn->settle.deadline_ns = txn->deadline_ns;
-        txn->settle.done = settled;
-        settle_start(&txn->settle, txn->txns->node, &result->holder);
-    } else if (status != 0 || result->change_count == 0) {
-        fail(txn, status); /* Or a rename to itself: done already. */
-    } else {
-        keep_changes(txn, result);
-        propose(txn, COMMAND_TXN_DECIDE, decided);
-    }
+    txn->settle.deadline_ns = txn->deadline_ns;
+    txn->settle.done = settled;
+    settle_start(&txn->settle, txn->txns->node, &txn->prepare.holder);
 }
+
+static bool is_before(struct txn_id a, struct txn_id b)
+{
+    if (a.node != b.node)
+        return a.node < b.node;
+    if (a.boot != b.boot)
+        return a.boot < b.boot;
+    return a.sequence < b.sequence;
+}
+
+/* Two that hold what the other one needs must not both wait, nor both give
+ * way: it is the greater one that gives way. */
+static void wait_for_holder(struct txn *txn)
+{
+    const struct txn_prepare *prepare = &txn->prepare;
+
+    txn->next = NEXT_END;
+    if (!prepare->begun || is_before(prepare->txn.id, prepare->holder.id))
+        settle_holder(txn);
+    else
+        resolve(txn, false, NEXT_SETTLE);
+}
+
+static void prepared(struct txn_prepare *prepare, int status)
+{
+    struct txn *txn = container_of(prepare, struct txn, prepare);
+
+    if (status == ERR_LOCKED)
+        wait_for_holder(txn);
+    else if (status == 0 && !prepare->has_happened)
+        decide(txn);
+    else if (!prepare->begun || prepare->has_happened ||
+             status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
+        fail(txn, status); /* Of an unknown outcome: rule 2. */
+    else if (status == ERR_ABORTED && txn->op != NULL)
+        resolve(txn, false, NEXT_ATTEMPT);
+    else
+        give_up(txn, status);
+}
+
+static void wait_for_ids(struct txn *txn);
 
 static void prepare(struct txn *txn)
 {
-    uint64_t now_ns = env_mono_ns(node_env(txn->txns->node));
-
-    if (now_ns >= txn->deadline_ns)
-        fail(txn, ERR_BUSY);
-    else
-        propose(txn, COMMAND_TXN_PREPARE, prepared);
-}
-
-/* ---- namespace ids ---- */
-
-static void use_id(struct txn *txn)
-{
     struct txns *txns = txn->txns;
+    const struct identity *identity = &node_config(txns->node)->identity;
+    struct command *command = &txn->command;
+    struct txn_prepare *prepare = &txn->prepare;
 
-    assert(txns->nsid_next < txns->nsid_end);
-    txn->command.ino = ino_of_nsid(txns->nsid_next++);
-    prepare(txn);
+    if (is_late(txn)) {
+        fail(txn, ERR_BUSY);
+        return;
+    }
+    prepare->txn = (struct txn_ref){
+        .id = {.node = identity->node_id,
+               .boot = identity->boot,
+               .sequence = txn->hold.sequence},
+        .dir = command->dir,
+        .name = command->name,
+        .to_dir = command->to_dir,
+        .to_name = command->to_name,
+    };
+    if (command->txn_kind == TXN_MKDIR) {
+        if (txns->nsid_next == txns->nsid_end) {
+            wait_for_ids(txn);
+            return;
+        }
+        prepare->txn.opens_nsid = txns->nsid_next++;
+        command->ino = ino_of_nsid(prepare->txn.opens_nsid);
+    }
+    prepare->command = command;
+    prepare->deadline_ns = txn->deadline_ns;
+    prepare->done = prepared;
+    txn_prepare_start(prepare, txns->node);
 }
 
-static void lease_ids(struct txns *txns);
+/* ---- namespace ids ----
+ *
+ * Each attempt takes a new one: what an abort deletes is nobody else's. */
 
 static void ids_leased(struct router_call *call, int status,
                        const struct result *result, uint64_t index)
@@ -323,18 +364,12 @@ static void ids_leased(struct router_call *call, int status,
     TAILQ_CONCAT(&waiting, &txns->waiting, link);
     while ((txn = TAILQ_FIRST(&waiting)) != NULL) {
         TAILQ_REMOVE(&waiting, txn, link);
-        if (status == 0 && txns->nsid_next == txns->nsid_end) {
-            TAILQ_INSERT_TAIL(&txns->waiting, txn, link);
-            continue;
-        }
         TAILQ_INSERT_TAIL(&txns->running, txn, link);
         if (status != 0)
             fail(txn, ERR_NO_QUORUM); /* Nothing was begun. */
         else
-            use_id(txn);
+            prepare(txn);
     }
-    if (!TAILQ_EMPTY(&txns->waiting) && !txns->lease_call.active)
-        lease_ids(txns);
 }
 
 static void lease_ids(struct txns *txns)
@@ -348,6 +383,16 @@ static void lease_ids(struct txns *txns)
                                    node_config(node)->op_timeout_ms * 1000000;
     txns->lease_call.done = ids_leased;
     router_call(node_router(node), &txns->lease_call, &command);
+}
+
+static void wait_for_ids(struct txn *txn)
+{
+    struct txns *txns = txn->txns;
+
+    TAILQ_REMOVE(&txns->running, txn, link);
+    TAILQ_INSERT_TAIL(&txns->waiting, txn, link);
+    if (!txns->lease_call.active)
+        lease_ids(txns);
 }
 
 /* ---- start ---- */
@@ -376,15 +421,6 @@ void txns_start(struct txns *txns, struct txn_op *op,
 {
     struct txn *txn = txn_new(txns, op, command);
 
-    if (command->txn_kind != TXN_MKDIR || txns->nsid_next < txns->nsid_end) {
-        TAILQ_INSERT_TAIL(&txns->running, txn, link);
-        if (command->txn_kind == TXN_MKDIR)
-            use_id(txn);
-        else
-            prepare(txn);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&txns->waiting, txn, link);
-    if (!txns->lease_call.active)
-        lease_ids(txns);
+    TAILQ_INSERT_TAIL(&txns->running, txn, link);
+    prepare(txn);
 }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Directory transactions: mkdir, rmdir, rename and exchange of
- * directories change the data region, where names and namespaces are, and
- * region 0, where the catalog is, together or not at all.
+/* Transactions: mkdir, rmdir, rename and exchange of directories change data
+ * regions, where names and namespaces are, and region 0, where the catalog is,
+ * together or not at all. So do rename and exchange of files whose two ends lie
+ * in different regions, though the catalog knows nothing of files.
  *
- *     coordinator            data region              region 0
+ *     coordinator            data regions            region 0
  *     ----------------------------------------------------------------
  *     PREPARE  ------------> checks, intents
  *     DECIDE   -----------------------------------> catalog changed and
@@ -14,15 +15,23 @@
  *     RESOLVE  ------------> intents become names
  *     FORGET   -----------------------------------> decision dropped
  *
+ * PREPARE and RESOLVE are one command each when all lies in one region, and one
+ * for each region else: txn_prepare.h, txn_resolve.h. What takes part are the
+ * places of the names, and the parts of a namespace that is opened or closed.
+ *
  * 1. Only the entry of DECIDE in region 0 decides. Whoever meets an intent
  *    asks region 0 and never concludes from the intent alone (read.h for
- *    reads, settle.h for writes).
+ *    reads, settle.h for writes). A coordinator that has not asked for a
+ *    decision may undo what it has prepared: nobody else can commit it.
  * 2. A coordinator that dies leaves intents. Whoever is held up by them has
  *    region 0 abort the transaction, or finishes it when it was decided; the
- *    leader of the data region does so with those that nobody meets.
+ *    leaders of the data regions do so with those that nobody meets. From
+ *    each thing that is left all the others are found.
  * 3. The coordinator keeps its sequence on hold (router.h) until FORGET, so
  *    its commands are answered once, and an abort is remembered as long as a
  *    DECIDE of the same transaction may still arrive.
+ * 4. FORGET comes after all is resolved. What region 0 does not know was never
+ *    committed, or nothing is left of it.
  *
  * Belongs to ENV_WORKER. */
 
@@ -54,7 +63,7 @@ void txns_start(struct txns *txns, struct txn_op *op,
  * op that has ended is ignored. */
 void txns_detach(struct txn_op *op);
 
-/* Once a second, on the leader of the data region: rule 2. */
+/* Once a second: rule 2, for the regions that are led here. */
 void txns_tick(struct txns *txns);
 
 #endif

@@ -5,10 +5,12 @@
 #include "engine/wire.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/codec.h"
 #include "proto/wire.pb-c.h"
+#include "raft/base/mem.h"
 
 static struct buf *wire_pack(const ProtobufCMessage *message)
 {
@@ -129,29 +131,50 @@ static void region_status_to_pb(Grove__RegionStatus *to,
     to->check_hash = from->check_hash;
 }
 
-struct buf *node_status_encode(const struct node_status *status)
+static struct buf *node_status_pack(const struct node_status *status,
+                                    Grove__RegionStatus **regions)
 {
     Grove__NodeStatus message;
-    Grove__RegionStatus region[STATUS_REGIONS_MAX];
-    Grove__RegionStatus *regions[STATUS_REGIONS_MAX];
+    Grove__StatusChanges changes = GROVE__STATUS_CHANGES__INIT;
 
-    assert(status->region_count <= STATUS_REGIONS_MAX);
-    assert(memchr(status->version, '\0', VERSION_TEXT_SIZE) != NULL);
-
-    for (size_t i = 0; i < status->region_count; i++) {
-        region_status_to_pb(&region[i], &status->regions[i]);
-        regions[i] = &region[i];
-    }
     grove__node_status__init(&message);
+    changes.list = status->changes.list;
+    changes.behind = status->changes.base;
+    changes.change = status->changes.change;
+    changes.known_list = status->known_list;
+    changes.known_change = status->known_change;
     message.node = status->node;
     message.wall_ns = status->wall_ns;
     message.since_ns = status->since_ns;
     message.disk_used = status->disk_used;
     message.disk_free = status->disk_free;
     message.version = codec_text(status->version);
-    message.n_regions = status->region_count;
+    message.n_regions = status->changes.region_count;
     message.regions = regions;
+    message.changes = &changes;
     return wire_pack(&message.base);
+}
+
+struct buf *node_status_encode(const struct node_status *status)
+{
+    const struct status_changes *changes = &status->changes;
+    Grove__RegionStatus *region;
+    Grove__RegionStatus **regions;
+    struct buf *b;
+
+    assert(changes->region_count <= STATUS_REGIONS_MAX);
+    assert(memchr(status->version, '\0', VERSION_TEXT_SIZE) != NULL);
+
+    region = mem_zalloc((changes->region_count + 1) * sizeof *region);
+    regions = mem_zalloc((changes->region_count + 1) * sizeof(void *));
+    for (size_t i = 0; i < changes->region_count; i++) {
+        region_status_to_pb(&region[i], &changes->regions[i]);
+        regions[i] = &region[i];
+    }
+    b = node_status_pack(status, regions);
+    free(regions);
+    free(region);
+    return b;
 }
 
 static void region_status_from_pb(struct region_status *to,
@@ -173,10 +196,29 @@ static void region_status_from_pb(struct region_status *to,
     };
 }
 
+/* NULL: one of them cannot be. */
+static struct region_status *regions_from_pb(Grove__RegionStatus *const *from,
+                                             size_t count)
+{
+    struct region_status *regions = mem_zalloc((count + 1) * sizeof *regions);
+
+    for (size_t i = 0; i < count; i++) {
+        if (from[i]->role > PEER_LEARNER) {
+            free(regions);
+            return NULL;
+        }
+        region_status_from_pb(&regions[i], from[i]);
+    }
+    return regions;
+}
+
 static bool node_status_from_pb(struct node_status *to,
                                 const Grove__NodeStatus *from)
 {
     size_t version_size = strlen(from->version);
+    const Grove__StatusChanges none = GROVE__STATUS_CHANGES__INIT;
+    const Grove__StatusChanges *changes =
+        from->changes != NULL ? from->changes : &none;
 
     if (version_size >= VERSION_TEXT_SIZE ||
         from->n_regions > STATUS_REGIONS_MAX)
@@ -188,15 +230,17 @@ static bool node_status_from_pb(struct node_status *to,
         .since_ns = from->since_ns,
         .disk_used = from->disk_used,
         .disk_free = from->disk_free,
-        .region_count = from->n_regions,
+        .changes = {.list = changes->list,
+                    .base = changes->behind,
+                    .change = changes->change,
+                    .region_count = from->n_regions},
+        .known_list = changes->known_list,
+        .known_change = changes->known_change,
+        .held = regions_from_pb(from->regions, from->n_regions),
     };
+    to->changes.regions = to->held;
     memcpy(to->version, from->version, version_size);
-    for (size_t i = 0; i < from->n_regions; i++) {
-        if (from->regions[i]->role > PEER_LEARNER)
-            return false;
-        region_status_from_pb(&to->regions[i], from->regions[i]);
-    }
-    return true;
+    return to->held != NULL;
 }
 
 int node_status_decode(struct node_status *ret, struct slice bytes)
@@ -214,6 +258,14 @@ int node_status_decode(struct node_status *ret, struct slice bytes)
         return ERR_PROTOCOL;
     *ret = status;
     return 0;
+}
+
+void node_status_release(struct node_status *status)
+{
+    free(status->held);
+    status->held = NULL;
+    status->changes.regions = NULL;
+    status->changes.region_count = 0;
 }
 
 /* ---- Peers that may be gone ------------------------------------------- */
@@ -244,6 +296,30 @@ int peer_note_decode(struct peer_note *ret, struct slice bytes)
         .index = message->index,
         .term = message->term,
     };
+    codec_free(m.held);
+    return 0;
+}
+
+/* ---- Nodes that are alive --------------------------------------------- */
+
+struct buf *alive_encode(const struct alive *alive)
+{
+    Grove__Alive message = GROVE__ALIVE__INIT;
+
+    message.boot = alive->boot;
+    return wire_pack(&message.base);
+}
+
+int alive_decode(struct alive *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__Alive *message;
+    int rc = wire_unpack(&m, &grove__alive__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    ret->boot = message->boot;
     codec_free(m.held);
     return 0;
 }

@@ -34,6 +34,7 @@ enum wire_type {
     WIRE_SNAPSHOT_ACK = 8,   /* snapshot_ack, bulk channel */
     WIRE_PEER_QUERY = 9,     /* peer_note: is this peer still in its region? */
     WIRE_PEER_GONE = 10,     /* peer_note: no, and never again */
+    WIRE_ALIVE = 11,         /* alive */
     WIRE_JOIN = 12,          /* join_request */
     WIRE_JOINED = 13,        /* join_answer */
     WIRE_LOCATE = 14,        /* locate: which region has this key? */
@@ -104,6 +105,14 @@ struct peer_note {
 struct buf *peer_note_encode(const struct peer_note *note);
 int peer_note_decode(struct peer_note *ret, struct slice bytes);
 
+/* See liveness.h. */
+struct alive {
+    uint64_t boot; /* of the sender */
+};
+
+struct buf *alive_encode(const struct alive *alive);
+int alive_decode(struct alive *ret, struct slice bytes);
+
 /* See routes.h. The key is borrowed from `held` or by who encodes. */
 struct locate {
     struct slice user_key;
@@ -125,9 +134,12 @@ struct buf *located_encode(const struct located *located);
 int located_decode(struct located *ret, struct slice bytes);
 void located_release(struct located *located);
 
-enum { STATUS_REGIONS_MAX = 64, VERSION_TEXT_SIZE = 32 };
+enum {
+    STATUS_REGIONS_MAX = 2048, /* in one packet */
+    VERSION_TEXT_SIZE = 32
+};
 
-/* What each node tells the others about itself once a second. */
+/* What a node tells about a replica of its own. */
 struct region_status {
     uint64_t region;
     uint64_t term;
@@ -143,6 +155,16 @@ struct region_status {
     uint64_t check_hash;
 };
 
+/* Those that have changed: see status_list.h. */
+struct status_changes {
+    uint64_t list;   /* the id of the list */
+    uint64_t base;   /* all changes behind this one ... */
+    uint64_t change; /* ... up to this one are here */
+    const struct region_status *regions;
+    size_t region_count;
+};
+
+/* What each node tells each other one about itself once a second. */
 struct node_status {
     uint64_t node;
     int64_t wall_ns;
@@ -150,12 +172,16 @@ struct node_status {
     uint64_t disk_used;
     uint64_t disk_free;
     char version[VERSION_TEXT_SIZE];
-    struct region_status regions[STATUS_REGIONS_MAX];
-    size_t region_count;
+    struct status_changes changes;
+    uint64_t known_list; /* the receiver's list, as far as the sender has it */
+    uint64_t known_change;
+
+    void *held; /* private */
 };
 
 struct buf *node_status_encode(const struct node_status *status);
 int node_status_decode(struct node_status *ret, struct slice bytes);
+void node_status_release(struct node_status *status);
 
 /* Founding a cluster: see bootstrap.h. */
 struct boot {

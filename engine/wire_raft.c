@@ -149,6 +149,7 @@ void raft_batch_add(struct raft_batch *batch, uint64_t region,
     m.known_commit_term = message->known_commit_term;
     m.context = message->context;
     m.clock = message->clock;
+    m.sleep = message->sleep;
     m.snapshot = snapshot_to_pb(&snapshot, message->snapshot);
     entries_to_pb(batch, &m, &message->entries);
     add_header(batch, &m.base);
@@ -324,6 +325,7 @@ static void fields_from_pb(struct raft_envelope *to,
         .context = from->context,
         .clock = from->clock,
         .reject = from->reject != 0,
+        .sleep = from->sleep != 0,
     };
 }
 

@@ -37,6 +37,7 @@
  *   ops_dir.c   OPENDIR, READDIR
  *   ops_xattr.c extended attributes
  *   special.c   /.cluster
+ *   events.c    /.cluster/events, which has no end
  *
  * This folder knows engine/engine.h and libfuse, and nothing about nodes,
  * regions or Raft.

@@ -56,6 +56,8 @@ struct handle {
     uint64_t kept_version; /* of the entry */
     uint64_t kept_reach;   /* READs have come this far in it */
     bool kept_ended;       /* its end of file was shown */
+    uint64_t kept_offset;  /* these two of events.c: where it begins */
+    uint64_t event_next;   /* the number of the first event behind it */
     uint64_t size_seen;    /* of the value, when last told */
     unsigned ref_count;
     TAILQ_ENTRY(handle) link;

@@ -146,8 +146,7 @@ void op_read(fuse_req_t req, fuse_ino_t id, size_t size, off_t offset,
     struct op *op;
 
     if (special_is(id)) {
-        op = op_new(req);
-        op_reply_part(op, handle->kept, (uint64_t)offset, size);
+        special_read(req, id, size, (uint64_t)offset, file);
         return;
     }
     op = op_new_on(req, id);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "fs/events.h"
+
 #define SPECIAL_NAME ".cluster"
 
 enum { READ_ONLY = 0444, CONTROL = 0644 };
@@ -29,6 +31,7 @@ static const struct special_file cluster_files[] = {
     {"leaders", TABLE_LEADERS, READ_ONLY},
     {"lag",     TABLE_LAG,     READ_ONLY},
     {"log",     TABLE_LOG,     READ_ONLY},
+    {"events",  TABLE_EVENTS,  READ_ONLY},
     {"metrics", TABLE_METRICS, READ_ONLY},
     {"check",   TABLE_CHECK,   CONTROL},
 };
@@ -266,7 +269,18 @@ static void render(struct op *op, uint64_t id, op_done *done)
     op->request.table =
         is_dir(id) ? dir_of(id)->files[0].table : file_of(id)->table;
     op->request.object = object_of(id);
-    op_submit(op, REQUEST_RENDER, done);
+    if (op->request.table == TABLE_EVENTS)
+        events_begin(op, done);
+    else
+        op_submit(op, REQUEST_RENDER, done);
+}
+
+static size_t shown_size(const struct op *op, const struct buf *text)
+{
+    if (is_dir(op->offset))
+        return 0;
+    return op->request.kind == REQUEST_EVENTS ? op->request.attr.size
+                                              : text->size;
 }
 
 static void reply_entry(fuse_req_t req, uint64_t id, size_t size)
@@ -287,7 +301,7 @@ static void lookup_done(struct op *op, int status)
     }
     text = op_take_data(op);
     op_no_more_interrupts(op);
-    reply_entry(op->req, op->offset, is_dir(op->offset) ? 0 : text->size);
+    reply_entry(op->req, op->offset, shown_size(op, text));
     buf_unref(text);
     op_end(op);
 }
@@ -322,7 +336,7 @@ static void getattr_done(struct op *op, int status)
     }
     text = op_take_data(op);
     op_no_more_interrupts(op);
-    reply_attr(op->req, op->offset, text->size);
+    reply_attr(op->req, op->offset, shown_size(op, text));
     buf_unref(text);
     op_end(op);
 }
@@ -332,7 +346,7 @@ void special_getattr(fuse_req_t req, uint64_t id, const struct handle *handle)
     if (is_dir(id))
         reply_attr(req, id, 0);
     else if (handle != NULL)
-        reply_attr(req, id, handle->kept->size);
+        reply_attr(req, id, events_size(op_fs(req), handle));
     else
         render(op_new(req), id, getattr_done);
 }
@@ -347,6 +361,7 @@ static void open_done(struct op *op, int status)
     }
     handle = handle_new(op->fs, NULL, op->file.flags, 0, 0);
     handle->kept = op_take_data(op);
+    handle->event_next = op->request.ret_offset;
     op->file.fh = (uintptr_t)handle;
     op->file.direct_io = 1;
     op->file.noflush = 1;
@@ -369,6 +384,22 @@ void special_open(fuse_req_t req, uint64_t id,
     op = op_new(req);
     op->file = *file;
     render(op, id, open_done);
+}
+
+void special_read(fuse_req_t req, uint64_t id, size_t size, uint64_t offset,
+                  const struct fuse_file_info *file)
+{
+    struct handle *handle = (struct handle *)(uintptr_t)file->fh;
+    struct op *op = op_new(req);
+
+    op->file = *file;
+    op->offset = offset;
+    op->size = size;
+    op->handle = handle_ref(op->fs, handle);
+    if (file_of(id)->table == TABLE_EVENTS)
+        events_read(op);
+    else
+        op_reply_part(op, handle->kept, offset, size);
 }
 
 /* ---- writing ---- */

@@ -36,6 +36,8 @@ void special_getattr(fuse_req_t req, uint64_t id, const struct handle *handle);
 void special_setattr(fuse_req_t req, uint64_t id, int to_set);
 void special_open(fuse_req_t req, uint64_t id,
                   const struct fuse_file_info *file);
+void special_read(fuse_req_t req, uint64_t id, size_t size, uint64_t offset,
+                  const struct fuse_file_info *file);
 void special_write(fuse_req_t req, uint64_t id, const char *data, size_t size);
 
 /* ---- listing a directory ---- */

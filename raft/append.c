@@ -113,6 +113,7 @@ static int handle_heartbeat(struct raft *r, const struct raft_message *m)
 
     if (rc != 0)
         return raft_fail(r, rc, "acknowledged entries are not in the log");
+    answer.sleep = sleep_agrees(r, m);
     outbox_send(r, &answer);
     return 0;
 }

@@ -59,6 +59,9 @@ struct peers {
     size_t count;
 };
 
+/* See sleep.c; only leaders are drowsy. */
+enum sleep_state { SLEEP_AWAKE, SLEEP_DROWSY, SLEEP_ASLEEP };
+
 struct raft {
     struct raft_config config;
     struct trace trace;
@@ -85,6 +88,8 @@ struct raft {
     uint64_t first_own_index;    /* leader: the empty entry it began with */
     uint64_t uncommitted_size;   /* leader: data not applied */
     uint64_t clock;
+    enum sleep_state sleep;
+    uint64_t drowsy_clock;    /* leader: since when its peers are asked */
     uint64_t snapshot_wanted; /* follower: see raft_request_snapshot */
     int failure;              /* ERR_CORRUPT: stopped for ever */
 };
@@ -220,6 +225,22 @@ void reads_reset(struct raft *r);
 int leader_on_read_index(struct raft *r, const struct raft_message *m);
 int follower_on_read_index(struct raft *r, const struct raft_message *m);
 int follower_on_read_index_resp(struct raft *r, const struct raft_message *m);
+
+/* ---- sleep.c ---- */
+
+/* Something other than a message or a tick came in. */
+void sleep_disturb(struct raft *r);
+
+/* A message did, and is about to be handled. */
+void sleep_on_message(struct raft *r, const struct raft_message *m);
+
+/* Whether a leader's heartbeat is to ask this peer; its answer. */
+bool sleep_asks(const struct raft *r, const struct progress *p);
+void sleep_on_answer(struct raft *r, struct progress *p,
+                     const struct raft_message *m);
+
+/* Whether a follower says yes to this heartbeat; then it sleeps. */
+bool sleep_agrees(struct raft *r, const struct raft_message *m);
 
 /* ---- ready.c ---- */
 

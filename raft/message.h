@@ -178,6 +178,7 @@ struct raft_message {
     uint64_t context; /* read token, read request or RAFT_CONTEXT_TRANSFER */
     uint64_t clock;   /* the leader's raft_set_clock(), echoed; 0: none */
     bool reject;
+    bool sleep; /* HEARTBEAT: the receiver may sleep; HEARTBEAT_RESP: it does */
     struct raft_entries entries;
     struct raft_snapshot *snapshot; /* owned; NULL but for RAFT_MSG_SNAP */
 };

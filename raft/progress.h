@@ -39,6 +39,8 @@ struct progress {
     bool flow_paused;          /* in PROBE and REPLICATE */
     bool recent_active;        /* heard of since the last quorum check */
     bool learner;
+    bool absent; /* out of reach, as the host says: not waited for */
+    bool agreed; /* to sleep, while the owner is drowsy */
 };
 
 void progress_init(struct progress *p, uint64_t id, uint64_t next,

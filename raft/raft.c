@@ -218,6 +218,7 @@ int raft_step(struct raft *r, const struct raft_message *m)
         return ERR_PROTOCOL;
     if (is_response(m->type) && peers_find(&r->peers, m->from) == NULL)
         return ERR_NOT_FOUND;
+    sleep_on_message(r, m);
     return raft_step_checked(r, m);
 }
 
@@ -227,6 +228,8 @@ static int local(struct raft *r, enum raft_message_type type, uint64_t from)
 {
     struct raft_message m = {.type = type, .from = from};
 
+    if (type != RAFT_MSG_BEAT && type != RAFT_MSG_CHECK_QUORUM)
+        sleep_disturb(r);
     return r->failure != 0 ? r->failure : raft_dispatch(r, &m);
 }
 
@@ -250,6 +253,8 @@ int raft_tick(struct raft *r)
 {
     if (r->failure != 0)
         return r->failure;
+    if (r->sleep == SLEEP_ASLEEP)
+        return 0;
     raft_log_retry(&r->log);
     if (r->silent_ticks_left > 0)
         r->silent_ticks_left--;
@@ -289,6 +294,7 @@ int raft_propose(struct raft *r, const struct raft_entry *entries, size_t count,
     if (r->failure != 0)
         return r->failure;
 
+    sleep_disturb(r);
     raft_entries_copy(&m.entries, entries, count);
     rc = raft_dispatch(r, &m);
     raft_entries_release(&m.entries);
@@ -332,6 +338,7 @@ int raft_read_index(struct raft *r, uint64_t request)
     int rc;
 
     assert(request != 0);
+    sleep_disturb(r);
     rc = r->failure != 0 ? r->failure : raft_dispatch(r, &m);
     return rc == 0 && r->leader == 0 ? ERR_NOT_LEADER : rc;
 }
@@ -349,6 +356,7 @@ void raft_report_snapshot(struct raft *r, uint64_t peer, bool ok)
         .reject = !ok,
     };
 
+    sleep_disturb(r);
     if (r->failure == 0)
         (void)raft_dispatch(r, &m);
 }

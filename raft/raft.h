@@ -314,6 +314,50 @@ uint64_t raft_quorum_clock(const struct raft *r);
  * this term, since that may still arrive after the transfer was given up. */
 bool raft_lease_blocked(const struct raft *r);
 
+/* ---- Sleep ------------------------------------------------------------ */
+
+/* A group in which nothing happens needs neither ticks nor messages. When the
+ * host of a leader thinks so, the heartbeats of that leader ask its peers to
+ * sleep; each that has everything applied agrees with its answer and sleeps
+ * from then on; when all have agreed the leader sleeps too. Asleep, raft_tick()
+ * does nothing and nothing is sent.
+ *
+ * Everything wakes a peer but that question and that answer: any other message
+ * and any other input, in whatever state it is. A follower that was not woken
+ * by its leader tells it, and the leader's heartbeats go on before the follower
+ * misses them.
+ *
+ * This is safe because to sleep is to be slow, which Raft allows everybody. Of
+ * leases: a voter that sleeps keeps its promise to the leader for longer than
+ * it must, as its ticks stand still; and a group that sleeps sends nothing, so
+ * that raft_quorum_clock() stands still as well and a lease made of it runs
+ * out. What is at stake is progress only: a group that sleeps does not notice
+ * that its leader is gone. That is for the host to notice, which knows of whole
+ * nodes: raft_leader_lost(). It also has to rouse a leader when a peer that was
+ * absent comes back, or when too few are left for a quorum. */
+
+/* NULL when ticks may stop until the next input, else why not, for people. A
+ * leader may when all peers that are not absent have everything, a follower
+ * when it knows a leader and has everything applied. */
+const char *raft_can_sleep(const struct raft *r);
+
+/* On a leader: nothing has happened for long enough; to be said again before
+ * each tick as long as that is so. Those in `absent` (NULL: none) cannot be
+ * reached: they are neither asked nor waited for. Nothing happens elsewhere, or
+ * while raft_can_sleep() says no. */
+void raft_doze(struct raft *r, const struct raft_id_set *absent);
+
+bool raft_is_asleep(const struct raft *r);
+
+/* Somebody may want something of this group. */
+void raft_rouse(struct raft *r);
+
+/* The host knows that the leader is gone, and that `ticks` units of time have
+ * passed since its last message, with and without raft_tick(). A follower
+ * wakes up, and votes for others as if it had counted them; it waits for the
+ * random part of its election timeout before it stands itself. */
+void raft_leader_lost(struct raft *r, unsigned ticks);
+
 /* ---- Queries ---------------------------------------------------------- */
 
 struct raft_status {
@@ -334,6 +378,7 @@ struct raft_status {
     bool voter;              /* in either half */
     bool learner;
     bool joint;
+    bool asleep;
 };
 
 void raft_status(const struct raft *r, struct raft_status *ret);
@@ -376,12 +421,6 @@ size_t raft_peer_count(const struct raft *r);
 void raft_peer_at(const struct raft *r, size_t i, struct raft_peer_status *ret);
 bool raft_peer_find(const struct raft *r, uint64_t peer,
                     struct raft_peer_status *ret);
-
-/* NULL when ticks may stop until the next input, else why not, for people. A
- * leader may when all peers have everything, a follower when it knows a leader
- * and has everything committed. The host decides whether it may, wakes the
- * group up by its own means, and uses no lease after a sleep. */
-const char *raft_can_sleep(const struct raft *r);
 
 /* Asserts all invariants. For tests. */
 void raft_check(const struct raft *r);

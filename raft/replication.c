@@ -112,6 +112,7 @@ static void send_heartbeat(struct raft *r, struct progress *p)
         .commit = commit,
         .context = reads_token(r),
         .clock = r->clock,
+        .sleep = sleep_asks(r, p),
     };
 
     outbox_send(r, &m);
@@ -279,6 +280,7 @@ int leader_on_heartbeat_resp(struct raft *r, const struct raft_message *m)
         m->context <= r->reads.answered + r->reads.count)
         p->read_position = m->context;
     reads_answer(r);
+    sleep_on_answer(r, p, m);
     return 0;
 }
 

@@ -42,6 +42,7 @@ static void reset(struct raft *r, uint64_t term)
     r->timeout_now_sent = false;
     r->pending_conf_index = 0;
     r->uncommitted_size = 0;
+    r->sleep = SLEEP_AWAKE;
     peers_reset(&r->peers, &r->config, raft_log_last_index(&r->log));
     reads_reset(r);
 }

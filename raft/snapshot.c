@@ -223,6 +223,7 @@ int raft_request_snapshot(struct raft *r)
     if (last.term != r->term)
         return ERR_BUSY;
 
+    sleep_disturb(r);
     r->snapshot_wanted = last.index;
     if (r->log.committed >= last.index)
         snapshot_ask(r); /* Else when a message of the leader comes. */

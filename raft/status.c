@@ -28,6 +28,7 @@ void raft_status(const struct raft *r, struct raft_status *ret)
         .voter = conf_state_is_voter(&r->peers.conf, r->id),
         .learner = self != NULL && self->learner,
         .joint = conf_state_is_joint(&r->peers.conf),
+        .asleep = raft_is_asleep(r),
     };
 }
 
@@ -127,55 +128,6 @@ bool raft_lease_blocked(const struct raft *r)
     return r->transferee != 0 || r->timeout_now_sent;
 }
 
-/* ---- Sleep ------------------------------------------------------------ */
-
-static const char *leader_can_sleep(const struct raft *r)
-{
-    uint64_t last = raft_log_last_index(&r->log);
-
-    if (!commit_is_own_term(r))
-        return "no entry of this term is committed";
-    if (r->transferee != 0)
-        return "a transfer runs";
-    if (r->reads.count > 0)
-        return "reads are pending";
-    if (conf_state_is_joint(&r->peers.conf))
-        return "the configuration is joint";
-    for (size_t i = 0; i < r->peers.count; i++) {
-        const struct progress *p = &r->peers.item[i];
-
-        if (p->match != last)
-            return "a peer lags";
-        if (p->id != r->id && p->sent_commit < last)
-            return "a peer does not know the commit index";
-        if (p->snapshot_wanted != 0)
-            return "a peer wants a snapshot";
-    }
-    return NULL;
-}
-
-const char *raft_can_sleep(const struct raft *r)
-{
-    if (r->failure != 0)
-        return "stopped";
-    if (raft_has_ready(r))
-        return "there is something to do";
-    if (r->log.unstable.snapshot != NULL || r->log.unstable.entries.count > 0 ||
-        r->outbox.self_ack_count > 0)
-        return "writes are outstanding";
-    if (r->log.committed != raft_log_last_index(&r->log))
-        return "entries are not committed";
-    if (r->log.applied != r->log.committed)
-        return "entries are not applied";
-    if (r->role == RAFT_LEADER)
-        return leader_can_sleep(r);
-    if (r->leader == 0)
-        return "no leader is known";
-    if (r->snapshot_wanted != 0)
-        return "a snapshot is wanted";
-    return NULL;
-}
-
 /* ---- Invariants ------------------------------------------------------- */
 
 static void check_leader(const struct raft *r)
@@ -202,10 +154,24 @@ static void check_candidate(const struct raft *r)
     assert(r->reads.count == 0);
 }
 
+/* Nobody sleeps over something that is still to be done. */
+static void check_sleep(const struct raft *r)
+{
+    assert(r->sleep == SLEEP_AWAKE || r->role == RAFT_LEADER ||
+           (r->role == RAFT_FOLLOWER && r->sleep == SLEEP_ASLEEP));
+    if (r->sleep != SLEEP_ASLEEP)
+        return;
+    assert(r->leader != 0);
+    assert(r->log.committed == raft_log_last_index(&r->log));
+    assert(r->log.applied == r->log.committed);
+    assert(r->transferee == 0 && r->reads.count == 0);
+}
+
 void raft_check(const struct raft *r)
 {
     raft_log_check(&r->log);
     conf_state_check(&r->peers.conf);
+    check_sleep(r);
     for (size_t i = 1; i < r->peers.count; i++)
         assert(r->peers.item[i - 1].id < r->peers.item[i].id);
 

@@ -4,6 +4,7 @@
 
 import errno
 import os
+import subprocess
 
 from harness import errno_of, load, main, put, test, wait_until
 
@@ -92,6 +93,25 @@ def a_node_that_does_not_answer_does_not_take_over(t):
     c.wait_caught_up(deaf)
     transfer(c, other, 1, deaf)
     assert c.leader(other) == deaf
+
+
+@test
+def events_show_a_transfer_as_it_happens(t):
+    c = t.cluster()
+    scripts = ('tail -f {}', 'while read -r line; do echo "$line"; done < {}')
+    readers = [t.popen('timeout', '60', 'bash', '-c', script.format(c.path(1, '.cluster/events')),
+                       stdout=subprocess.PIPE, text=True) for script in scripts]
+    for reader in readers:
+        assert reader.stdout.readline() == '# time level text\n'
+    # They have begun; now each has two changes to show, whoever led before.
+    for node in (2, 3):
+        transfer(c, 1, 1, node)
+    for reader in readers:
+        for node in (2, 3):
+            wait_until('it is told', 20, lambda: reader.stdout.readline().endswith(
+                f' info region 1: node {node} leads\n'))
+        reader.terminate()
+        reader.wait(10)
 
 
 main()

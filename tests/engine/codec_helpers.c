@@ -32,6 +32,8 @@ struct txn_ref filled_txn(uint64_t seed)
         .to_dir = seed + 4,
         .name = slice_of("from here"),
         .to_name = slice_of("to there"),
+        .opens_nsid = seed + 5,
+        .closes_nsid = seed + 6,
     };
 }
 
@@ -68,6 +70,8 @@ void assert_txn_equal(const struct txn_ref *a, const struct txn_ref *b)
     assert_int_equal(a->to_dir, b->to_dir);
     assert_slice_equal(a->name, b->name);
     assert_slice_equal(a->to_name, b->to_name);
+    assert_int_equal(a->opens_nsid, b->opens_nsid);
+    assert_int_equal(a->closes_nsid, b->closes_nsid);
 }
 
 static size_t varint_put(uint8_t *to, uint64_t number)

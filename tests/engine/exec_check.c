@@ -87,39 +87,67 @@ static struct entry get_entry(struct exec_fixture *f, uint64_t nsid,
 
 /* ---- entries and chunks ---- */
 
-/* The size of the file whose chunks lie at this name: in an intent, of what
- * was there before. */
-static uint64_t chunked_size(struct exec_fixture *f, uint64_t nsid,
-                             struct slice name)
+/* Whether it is a chunk of this entry. */
+static bool is_chunk_of(const struct entry *entry, uint32_t number, size_t size)
 {
-    struct entry entry = get_entry(f, nsid, name);
-    struct entry old = {0};
-    uint64_t size = entry.attr.size;
+    uint64_t begin =
+        (uint64_t)(number - entry->chunk_base) * (uint64_t)CHUNK_SIZE;
 
-    if (entry.kind == ENTRY_INTENT) {
-        assert_true(entry.old_record.size > 0);
-        assert_int_equal(entry_decode(&old, entry.old_record), 0);
-        size = old.attr.size;
-        entry_release(&old);
-    }
-    entry_release(&entry);
-    return size;
+    return entry->kind == ENTRY_FILE && number >= entry->chunk_base &&
+           entry->attr.size > INLINE_SIZE_MAX &&
+           begin + size <= entry->attr.size;
 }
 
+static bool is_chunk_of_record(struct slice record, uint32_t number,
+                               size_t size)
+{
+    struct entry entry = {0};
+    bool is_its;
+
+    if (record.size == 0)
+        return false;
+    assert_int_equal(entry_decode(&entry, record), 0);
+    is_its = is_chunk_of(&entry, number, size);
+    entry_release(&entry);
+    return is_its;
+}
+
+/* Of the file at this name or, in an intent, of what was there or shall be. */
 static void check_chunk(struct exec_fixture *f, struct slice key,
                         struct slice value)
 {
     const uint8_t *bytes = key.data;
     struct slice name = {bytes + 9, key.size - 9 - KEY_CHUNK_SUFFIX_SIZE};
-    uint64_t begin =
-        (uint64_t)be32_get(bytes + key.size - 4) * (uint64_t)CHUNK_SIZE;
-    uint64_t size;
+    uint32_t number = be32_get(bytes + key.size - 4);
+    struct entry entry;
 
     assert_true(key.size > 9 + KEY_CHUNK_SUFFIX_SIZE);
-    size = chunked_size(f, be64_get(bytes + 1), name);
-    assert_true(size > INLINE_SIZE_MAX);
     assert_true(value.size <= CHUNK_SIZE);
-    assert_true(begin + value.size <= size);
+    entry = get_entry(f, be64_get(bytes + 1), name);
+    assert_true(is_chunk_of(&entry, number, value.size) ||
+                is_chunk_of_record(entry.old_record, number, value.size) ||
+                is_chunk_of_record(entry.new_record, number, value.size));
+    entry_release(&entry);
+}
+
+/* The part that the region of a user key has of a namespace. */
+static bool get_part(struct exec_fixture *f, uint64_t nsid,
+                     struct slice user_key, struct namespace_record *ret)
+{
+    struct key key = key_namespace(nsid, range_at(f, user_key).start);
+    struct kv_value value = {0};
+
+    if (kv_get(f->state, NULL, key_slice(&key), &value) != 0)
+        return false;
+    assert_int_equal(
+        namespace_decode(ret, (struct slice){value.data, value.size}), 0);
+    kv_value_release(&value);
+    return true;
+}
+
+static struct slice without_class(struct slice key)
+{
+    return (struct slice){(const uint8_t *)key.data + 1, key.size - 1};
 }
 
 static void check_intent(struct exec_fixture *f, uint64_t nsid,
@@ -132,6 +160,7 @@ static void check_intent(struct exec_fixture *f, uint64_t nsid,
 static void check_data_key(struct exec_fixture *f, struct slice key,
                            struct slice value)
 {
+    struct namespace_record part = {0};
     struct entry entry = {0};
     struct slice name;
     uint64_t nsid;
@@ -140,7 +169,8 @@ static void check_data_key(struct exec_fixture *f, struct slice key,
         check_chunk(f, key, value);
         return;
     }
-    assert_true(has_namespace(f, nsid));
+    assert_true(get_part(f, nsid, without_class(key), &part));
+    namespace_release(&part);
     assert_int_equal(entry_decode(&entry, value), 0);
     if (entry.kind == ENTRY_INTENT)
         check_intent(f, nsid, name, &entry);
@@ -151,6 +181,15 @@ static void check_data_key(struct exec_fixture *f, struct slice key,
     entry_release(&entry);
 }
 
+static void check_mark(struct exec_fixture *f, struct slice key, uint64_t nsid)
+{
+    struct namespace_record part = {0};
+
+    assert_true(get_part(f, nsid, without_class(key), &part));
+    assert_true(part.closing.id.node != 0 || part.opening.id.node != 0);
+    namespace_release(&part);
+}
+
 static void check_index(struct exec_fixture *f, struct slice key,
                         struct slice value)
 {
@@ -159,21 +198,46 @@ static void check_index(struct exec_fixture *f, struct slice key,
     uint64_t nsid;
 
     (void)value;
+    if (key_parse_namespace_mark(key, &nsid)) {
+        check_mark(f, key, nsid);
+        return;
+    }
     assert_true(key_parse_user(key, 'x', &nsid, &name));
     entry = get_entry(f, nsid, name);
     assert_int_equal(entry.kind, ENTRY_INTENT);
     entry_release(&entry);
 }
 
+/* The sum of the parts, seen from the first one; not while some of them are
+ * being made or deleted. */
 static void check_namespace(struct exec_fixture *f, struct slice key,
                             struct slice value)
 {
+    struct key upper;
     struct namespace_record record = {0};
+    struct slice name;
+    uint64_t count = 0;
+    bool held = false;
+    uint64_t nsid;
+    struct kv_iter *iter;
 
-    (void)key;
-    assert_int_equal(namespace_decode(&record, value), 0);
-    assert_int_equal(record.entry_count, count_names(f, record.nsid));
-    namespace_release(&record);
+    (void)value;
+    assert_true(key_parse_user(key, 'n', &nsid, &name));
+    if (name.size > 0)
+        return;
+    upper = key_behind_namespace('n', nsid);
+    iter = kv_iter_new(f->state, NULL, key, key_slice(&upper));
+    for (kv_iter_seek(iter, key); kv_iter_valid(iter); kv_iter_next(iter)) {
+        assert_int_equal(namespace_decode(&record, kv_iter_value(iter)), 0);
+        assert_int_equal(record.nsid, nsid);
+        count += record.entry_count;
+        held =
+            held || record.closing.id.node != 0 || record.opening.id.node != 0;
+        namespace_release(&record);
+    }
+    kv_iter_free(iter);
+    if (!held)
+        assert_int_equal(count, count_names(f, nsid));
 }
 
 void check_state(struct exec_fixture *f)
@@ -211,6 +275,7 @@ static void check_open(struct exec_fixture *f, struct slice key,
     (void)key;
     assert_int_equal(namespace_decode(&record, value), 0);
     assert_int_equal(record.closing.id.node, 0);
+    assert_int_equal(record.opening.id.node, 0);
     assert_true(has_key(f, key_directory(record.nsid)));
     namespace_release(&record);
 }

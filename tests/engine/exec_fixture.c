@@ -65,11 +65,35 @@ uint64_t pick(struct exec_fixture *f, uint64_t bound)
     return (f->random >> 33) % bound;
 }
 
+struct range range_at(const struct exec_fixture *f, struct slice user_key)
+{
+    struct range range = {{NULL, 0}, {NULL, 0}};
+
+    for (size_t i = 0; i < f->cut_count && range.end.size == 0; i++) {
+        struct slice cut = key_user_part(&f->cuts[i]);
+
+        if (slice_compare(cut, user_key) <= 0)
+            range.start = cut;
+        else
+            range.end = cut;
+    }
+    return range;
+}
+
 int run(struct exec_fixture *f, const struct command *command)
+{
+    struct key at = key_user('d', command->dir, command->name);
+
+    return run_at(f, command, &at);
+}
+
+int run_at(struct exec_fixture *f, const struct command *command,
+           const struct key *at)
 {
     struct command c = *command;
     struct kv_batch *batch = kv_batch_new(f->state);
     struct exec x = {.state = f->state,
+                     .range = range_at(f, key_user_part(at)),
                      .command = &c,
                      .batch = batch,
                      .result = &f->result,
@@ -83,6 +107,7 @@ int run(struct exec_fixture *f, const struct command *command)
     f->result = (struct result){0};
     rc = exec_command(&x);
     assert_int_equal(f->result.status, rc);
+    f->version = x.version;
     if (rc == 0 || x.keep)
         assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
     kv_batch_free(batch);

@@ -16,8 +16,14 @@
 #include "engine/exec.h"
 #include "engine/read.h"
 
+enum { CUTS_MAX = 24 };
+
 struct exec_fixture {
     struct kv *state;
+    /* Where one region ends and the next begins: user keys with a class,
+     * ascending. Without any there is one region. */
+    struct key cuts[CUTS_MAX];
+    size_t cut_count;
     struct result result; /* of the last command or read */
     struct read_unknown unknown;
     uint64_t version;
@@ -35,8 +41,14 @@ struct kv *exec_state_new(void);
 /* A number below `bound`; the same ones for the same seed (f->random). */
 uint64_t pick(struct exec_fixture *f, uint64_t bound);
 
-/* Executes and writes what is to be written. Returns the status. */
+/* Executes in the region of (dir, name), and writes what is to be written.
+ * Returns the status. */
 int run(struct exec_fixture *f, const struct command *command);
+/* The same in the region of a user key with a class. */
+int run_at(struct exec_fixture *f, const struct command *command,
+           const struct key *at);
+/* The region of a user key without a class. */
+struct range range_at(const struct exec_fixture *f, struct slice user_key);
 /* Executes a read; unknown decisions are noted in f->unknown. */
 int run_read(struct exec_fixture *f, const struct command *command);
 /* The same, and once more when it met an unknown decision. */
@@ -85,14 +97,16 @@ uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name);
 
 /* The number of names, with and without intents, in a namespace. */
 uint64_t count_names(struct exec_fixture *f, uint64_t nsid);
+/* Its first part. */
 bool has_namespace(struct exec_fixture *f, uint64_t nsid);
 /* How many keys have this class in front. */
 uint64_t count_class(struct kv *state, const char *class);
-/* Each namespace's count is the number of its names, intents are indexed,
- * content is as content.h says. */
+/* Each namespace has a part wherever it has a name, the counts of its parts
+ * are the number of its names, intents and marks are indexed, content is as
+ * content.h says. */
 void check_state(struct exec_fixture *f);
 /* The same, and that no transaction has left anything behind: no intent, no
- * closing namespace; catalog, references and namespaces agree. */
+ * mark on a namespace; catalog, references and namespaces agree. */
 void check_settled(struct exec_fixture *f);
 /* What a reader sees, as "a=101 d/=102 d/f=103": names in order, with the
  * inode number or the namespace id. In static memory. */

@@ -20,8 +20,7 @@ static uint64_t no_number(struct env *env)
 static void on_post(struct env *env, enum env_owner owner,
                     struct env_task *task)
 {
-    (void)owner;
-    STAILQ_INSERT_TAIL(&fake_of(env)->tasks, task, link);
+    STAILQ_INSERT_TAIL(&fake_of(env)->tasks[owner], task, link);
 }
 
 static void on_timer_start(struct env *env, struct env_timer *timer,
@@ -74,18 +73,27 @@ static const struct env_ops ops = {.mono_ns = no_number,
 void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
 {
     *fake = (struct fake_env){.env = {.ops = &ops, .log = log, .state = state}};
-    STAILQ_INIT(&fake->tasks);
+    for (size_t i = 0; i < ENV_OWNERS; i++)
+        STAILQ_INIT(&fake->tasks[i]);
     STAILQ_INIT(&fake->writes);
+}
+
+static bool run_one(struct fake_env *fake, enum env_owner owner)
+{
+    struct env_task *task = STAILQ_FIRST(&fake->tasks[owner]);
+
+    if (task == NULL || (owner == ENV_APPLY && fake->hold_apply))
+        return false;
+    STAILQ_REMOVE_HEAD(&fake->tasks[owner], link);
+    task->run(task);
+    return true;
 }
 
 void fake_env_run(struct fake_env *fake)
 {
-    struct env_task *task;
-
-    while ((task = STAILQ_FIRST(&fake->tasks)) != NULL) {
-        STAILQ_REMOVE_HEAD(&fake->tasks, link);
-        task->run(task);
-    }
+    while (run_one(fake, ENV_WORKER) || run_one(fake, ENV_APPLY) ||
+           run_one(fake, ENV_BULK))
+        continue;
 }
 
 void fake_env_sync(struct fake_env *fake, size_t count)

@@ -15,7 +15,8 @@ STAILQ_HEAD(fake_writes, env_log_write);
 struct fake_env {
     struct env env; /* public; log and state are the test's */
     unsigned fatal_count;
-    struct fake_tasks tasks; /* of all owners */
+    bool hold_apply; /* tasks of ENV_APPLY wait */
+    struct fake_tasks tasks[ENV_OWNERS];
     struct fake_writes writes;
     size_t write_count;
 };

@@ -37,11 +37,14 @@ static struct buf *recode_return(struct slice bytes, size_t payload_count)
 static struct buf *recode_status(struct slice bytes, size_t payload_count)
 {
     struct node_status packet;
+    struct buf *b;
 
     (void)payload_count;
     if (node_status_decode(&packet, bytes) != 0)
         return NULL;
-    return node_status_encode(&packet);
+    b = node_status_encode(&packet);
+    node_status_release(&packet);
+    return b;
 }
 
 static struct buf *recode_boot(struct slice bytes, size_t payload_count)
@@ -79,6 +82,14 @@ static struct buf *recode_note(struct slice bytes, size_t payload_count)
     (void)payload_count;
     return peer_note_decode(&packet, bytes) == 0 ? peer_note_encode(&packet)
                                                  : NULL;
+}
+
+static struct buf *recode_alive(struct slice bytes, size_t payload_count)
+{
+    struct alive packet;
+
+    (void)payload_count;
+    return alive_decode(&packet, bytes) == 0 ? alive_encode(&packet) : NULL;
 }
 
 static struct buf *recode_locate(struct slice bytes, size_t payload_count)
@@ -170,7 +181,7 @@ static struct buf *recode_batch(struct slice bytes, size_t payload_count)
 static recoder *const recoders[] = {
     recode_batch,   recode_call,  recode_return, recode_status, recode_boot,
     recode_begin,   recode_chunk, recode_ack,    recode_note,   recode_locate,
-    recode_located, recode_join,  recode_joined,
+    recode_located, recode_alive, recode_join,   recode_joined,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

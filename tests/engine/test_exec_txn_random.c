@@ -4,27 +4,12 @@
  * any order, against a list of names. What a reader sees is the list: it
  * changes where a transaction is decided, and with each command on files. */
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "exec_fixture.h"
+#include "exec_model.h"
 
-enum {
-    NAMES_MAX = 64,
-    PENDING_MAX = 5,
-    SEEDS = 80,
-    STEPS = 400,
-    TREE_SIZE = 8192,
-    CHUNKED = 70000
-};
-
-struct model_name {
-    uint64_t dir; /* 0: free */
-    const char *name;
-    bool is_dir;
-    uint64_t id; /* inode number or namespace id */
-};
+enum { PENDING_MAX = 5, SEEDS = 80, STEPS = 400, CHUNKED = 70000 };
 
 struct pending {
     struct test_txn txn;
@@ -35,97 +20,7 @@ struct pending {
     uint64_t closes;
 };
 
-static const char *const letters[] = {"a", "b", "c", "d"};
-static struct model_name names[NAMES_MAX];
 static struct pending pendings[PENDING_MAX];
-static char text[TREE_SIZE];
-
-/* ---- the list ---- */
-
-static struct model_name *find(uint64_t dir, const char *name)
-{
-    for (size_t i = 0; i < NAMES_MAX; i++)
-        if (names[i].dir == dir && dir != 0 && strcmp(names[i].name, name) == 0)
-            return &names[i];
-    return NULL;
-}
-
-static void add(uint64_t dir, const char *name, bool is_dir, uint64_t id)
-{
-    for (size_t i = 0; i < NAMES_MAX; i++) {
-        if (names[i].dir != 0)
-            continue;
-        names[i] = (struct model_name){dir, name, is_dir, id};
-        return;
-    }
-    fail_msg("too many names");
-}
-
-static size_t names_used(void)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < NAMES_MAX; i++)
-        if (names[i].dir != 0)
-            count++;
-    return count;
-}
-
-static uint64_t parent_of(uint64_t nsid)
-{
-    for (size_t i = 0; i < NAMES_MAX; i++)
-        if (names[i].dir != 0 && names[i].is_dir && names[i].id == nsid)
-            return names[i].dir;
-    return 0;
-}
-
-static bool is_below(uint64_t nsid, uint64_t ancestor)
-{
-    while (nsid != 0 && nsid != ancestor)
-        nsid = parent_of(nsid);
-    return nsid == ancestor;
-}
-
-static void add_text(uint64_t dir, const char *path)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(letters); i++) {
-        const struct model_name *name = find(dir, letters[i]);
-        size_t size = strlen(text);
-        char below[256];
-
-        if (name == NULL)
-            continue;
-        (void)snprintf(text + size, sizeof text - size, "%s%s%s%s=%" PRIu64,
-                       size > 0 ? " " : "", path, name->name,
-                       name->is_dir ? "/" : "", name->id);
-        (void)snprintf(below, sizeof below, "%.200s%s/", path, name->name);
-        if (name->is_dir)
-            add_text(name->id, below);
-    }
-}
-
-static const char *model_tree(void)
-{
-    text[0] = '\0';
-    add_text(NSID_ROOT, "");
-    return text;
-}
-
-static uint64_t pick_dir(struct exec_fixture *f)
-{
-    uint64_t dir = NSID_ROOT;
-    uint64_t skip = pick(f, NAMES_MAX);
-
-    for (size_t i = 0; i < NAMES_MAX; i++)
-        if (names[i].dir != 0 && names[i].is_dir && skip-- % 3 == 0)
-            dir = names[i].id;
-    return pick(f, 3) == 0 ? NSID_ROOT : dir;
-}
-
-static const char *pick_name(struct exec_fixture *f)
-{
-    return letters[pick(f, ARRAY_SIZE(letters))];
-}
 
 /* ---- what transactions hold ---- */
 
@@ -163,8 +58,8 @@ static int closing_rc(struct exec_fixture *f, uint64_t nsid)
     if (count_names(f, nsid) == 0)
         return 0;
     for (size_t i = 0; i < PENDING_MAX; i++)
-        for (size_t j = 0; j < ARRAY_SIZE(letters); j++)
-            if (holds(&pendings[i], nsid, letters[j]))
+        for (size_t j = 0; j < MODEL_LETTERS; j++)
+            if (holds(&pendings[i], nsid, model_letters[j]))
                 return ERR_LOCKED;
     return ERR_NOT_EMPTY;
 }
@@ -186,14 +81,14 @@ static int expect_mkdir(uint64_t dir, const char *name)
 {
     if (is_held(dir, name))
         return ERR_LOCKED;
-    if (find(dir, name) != NULL)
+    if (model_find(dir, name) != NULL)
         return ERR_EXISTS;
     return is_closing(dir) ? ERR_LOCKED : 0;
 }
 
 static int expect_rmdir(struct exec_fixture *f, uint64_t dir, const char *name)
 {
-    const struct model_name *old = find(dir, name);
+    const struct model_name *old = model_find(dir, name);
 
     if (is_held(dir, name))
         return ERR_LOCKED;
@@ -202,25 +97,11 @@ static int expect_rmdir(struct exec_fixture *f, uint64_t dir, const char *name)
     return old->is_dir ? closing_rc(f, old->id) : ERR_NOT_DIR;
 }
 
-static int expect_kinds(const struct model_name *from,
-                        const struct model_name *to, unsigned flags)
-{
-    if (from == NULL)
-        return ERR_NOT_FOUND;
-    if (to == NULL)
-        return (flags & REQUEST_EXCHANGE) != 0 ? ERR_NOT_FOUND : 0;
-    if ((flags & REQUEST_NOREPLACE) != 0)
-        return ERR_EXISTS;
-    if ((flags & REQUEST_EXCHANGE) != 0 || from->is_dir == to->is_dir)
-        return 0;
-    return from->is_dir ? ERR_NOT_DIR : ERR_IS_DIR;
-}
-
 static int expect_rename(struct exec_fixture *f, const struct command *c,
                          const struct model_name *from,
                          const struct model_name *to)
 {
-    int rc = expect_kinds(from, to, c->flags);
+    int rc = model_rename_rc(from, to, c->flags);
 
     if (rc != 0 || from == to)
         return rc;
@@ -228,53 +109,6 @@ static int expect_rename(struct exec_fixture *f, const struct command *c,
         (c->flags & REQUEST_EXCHANGE) == 0)
         rc = closing_rc(f, to->id);
     return rc == 0 && is_closing(c->to_dir) ? ERR_LOCKED : rc;
-}
-
-/* ---- what takes effect ---- */
-
-static void apply_rename(struct model_name *from, struct model_name *to,
-                         const struct command *c, const char *to_name)
-{
-    struct model_name old = *from;
-
-    if (from == to)
-        return;
-    if (to == NULL) {
-        from->dir = 0;
-        add(c->to_dir, to_name, old.is_dir, old.id);
-        return;
-    }
-    if ((c->flags & REQUEST_EXCHANGE) != 0) {
-        from->is_dir = to->is_dir;
-        from->id = to->id;
-    } else {
-        from->dir = 0;
-    }
-    to->is_dir = old.is_dir;
-    to->id = old.id;
-}
-
-static void apply(const struct test_txn *txn)
-{
-    const struct command *c = &txn->command;
-    const char *name = c->name.data;
-    const char *to_name = c->to_name.data;
-
-    if (c->txn_kind == TXN_MKDIR)
-        add(c->dir, name, true, txn->nsid);
-    else if (c->txn_kind == TXN_RMDIR)
-        find(c->dir, name)->dir = 0;
-    else
-        apply_rename(find(c->dir, name), find(c->to_dir, to_name), c, to_name);
-}
-
-static bool makes_circle(const struct test_txn *txn)
-{
-    for (size_t i = 0; i < txn->change_count; i++)
-        if (txn->changes[i].kind == CATALOG_MOVE &&
-            is_below(txn->changes[i].parent, txn->changes[i].nsid))
-            return true;
-    return false;
 }
 
 /* ---- steps of transactions ---- */
@@ -296,10 +130,10 @@ static unsigned pick_flags(struct exec_fixture *f)
 
 static int pick_txn(struct exec_fixture *f, struct test_txn *ret)
 {
-    uint64_t dir = pick_dir(f);
-    uint64_t to_dir = pick_dir(f);
-    const char *name = pick_name(f);
-    const char *to_name = pick_name(f);
+    uint64_t dir = model_pick_dir(f);
+    uint64_t to_dir = model_pick_dir(f);
+    const char *name = model_pick_name(f);
+    const char *to_name = model_pick_name(f);
 
     switch (pick(f, 4)) {
     case 0:
@@ -312,8 +146,8 @@ static int pick_txn(struct exec_fixture *f, struct test_txn *ret)
         *ret = txn_rename(f, dir, name, to_dir, to_name, pick_flags(f));
         if (is_held(dir, name) || is_held(to_dir, to_name))
             return ERR_LOCKED;
-        return expect_rename(f, &ret->command, find(dir, name),
-                             find(to_dir, to_name));
+        return expect_rename(f, &ret->command, model_find(dir, name),
+                             model_find(to_dir, to_name));
     }
 }
 
@@ -328,7 +162,7 @@ static void begin(struct exec_fixture *f, struct pending *p)
     if (rc != 0)
         return;
     if (txn.change_count == 0)
-        apply(&txn); /* Without a directory: done. */
+        model_apply(&txn); /* Without a directory: done. */
     else
         *p = (struct pending){
             .txn = txn, .used = true, .closes = closed_by(&txn)};
@@ -336,13 +170,13 @@ static void begin(struct exec_fixture *f, struct pending *p)
 
 static void decide_it(struct exec_fixture *f, struct pending *p)
 {
-    bool refused = makes_circle(&p->txn);
+    bool refused = model_makes_circle(&p->txn);
 
     assert_int_equal(decide(f, &p->txn), refused ? ERR_INVALID : 0);
     p->decided = true;
     p->committed = !refused;
     if (!refused)
-        apply(&p->txn);
+        model_apply(&p->txn);
 }
 
 static void abort_it(struct exec_fixture *f, struct pending *p)
@@ -387,25 +221,25 @@ static void advance(struct exec_fixture *f, struct pending *p)
 
 static void step_create(struct exec_fixture *f)
 {
-    uint64_t dir = pick_dir(f);
-    const char *name = pick_name(f);
+    uint64_t dir = model_pick_dir(f);
+    const char *name = model_pick_name(f);
     int expected = expect_mkdir(dir, name); /* The same rules. */
     int rc;
 
-    if (names_used() > NAMES_MAX - 8)
+    if (model_names_used() > MODEL_NAMES_MAX - 8)
         return;
     rc = create_sized(f, dir, name, pick(f, 2) * CHUNKED);
     assert_int_equal(rc, expected);
     check_holder(f, rc);
     if (rc == 0)
-        add(dir, name, false, f->ino);
+        model_add(dir, name, false, f->ino);
 }
 
 static void step_unlink(struct exec_fixture *f)
 {
-    uint64_t dir = pick_dir(f);
-    const char *name = pick_name(f);
-    struct model_name *old = find(dir, name);
+    uint64_t dir = model_pick_dir(f);
+    const char *name = model_pick_name(f);
+    struct model_name *old = model_find(dir, name);
     int rc = unlink_file(f, dir, name);
 
     if (is_held(dir, name)) {
@@ -421,12 +255,13 @@ static void step_unlink(struct exec_fixture *f)
 
 static void step_rename(struct exec_fixture *f)
 {
-    struct command c = {
-        .dir = pick_dir(f), .to_dir = pick_dir(f), .flags = pick_flags(f)};
-    const char *name = pick_name(f);
-    const char *to_name = pick_name(f);
+    struct command c = {.dir = model_pick_dir(f),
+                        .to_dir = model_pick_dir(f),
+                        .flags = pick_flags(f)};
+    const char *name = model_pick_name(f);
+    const char *to_name = model_pick_name(f);
     int rc = rename_file(f, c.dir, name, c.to_dir, to_name, c.flags);
-    struct model_name *from = find(c.dir, name);
+    struct model_name *from = model_find(c.dir, name);
 
     check_holder(f, rc);
     if (is_held(c.dir, name))
@@ -437,8 +272,9 @@ static void step_rename(struct exec_fixture *f)
         assert_int_equal(rc, ERR_LOCKED);
     if (rc != 0)
         return;
-    assert_int_equal(expect_kinds(from, find(c.to_dir, to_name), c.flags), 0);
-    apply_rename(from, find(c.to_dir, to_name), &c, to_name);
+    assert_int_equal(
+        model_rename_rc(from, model_find(c.to_dir, to_name), c.flags), 0);
+    model_rename(from, model_find(c.to_dir, to_name), &c, to_name);
 }
 
 /* ---- runs ---- */
@@ -475,7 +311,7 @@ static void run_seed(uint64_t seed)
 
     (void)setup_exec((void **)&f);
     f->random = seed * 7919;
-    memset(names, 0, sizeof names);
+    model_clear();
     memset(pendings, 0, sizeof pendings);
     for (int step = 0; step < STEPS; step++)
         random_step(f);

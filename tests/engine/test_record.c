@@ -50,6 +50,7 @@ static struct entry filled_file(void)
         .attr = filled_attr(1),
         .xattrs = xattrs,
         .content = letters(128),
+        .chunk_base = CHUNK_BASE_OTHER,
     };
 }
 
@@ -61,10 +62,6 @@ static struct entry filled_intent(void)
         .txn = filled_txn(10),
         .old_record = slice_of("old record"),
         .new_record = slice_of("new record"),
-        .moved_from_dir = 20,
-        .moved_from_name = slice_of("earlier name"),
-        .opens_nsid = 21,
-        .closes_nsid = 22,
     };
 }
 
@@ -81,6 +78,7 @@ static void test_a_file_comes_back(void **state)
     assert_attr_equal(&out.attr, &in.attr);
     assert_slice_equal(out.xattrs, in.xattrs);
     assert_slice_equal(out.content, in.content);
+    assert_int_equal(out.chunk_base, in.chunk_base);
     assert_int_equal(out.txn.id.node, 0);
     assert_int_equal(out.old_record.size + out.new_record.size, 0);
     entry_release(&out);
@@ -99,10 +97,6 @@ static void test_an_intent_comes_back(void **state)
     assert_txn_equal(&out.txn, &in.txn);
     assert_slice_equal(out.old_record, in.old_record);
     assert_slice_equal(out.new_record, in.new_record);
-    assert_int_equal(out.moved_from_dir, 20);
-    assert_slice_equal(out.moved_from_name, in.moved_from_name);
-    assert_int_equal(out.opens_nsid, 21);
-    assert_int_equal(out.closes_nsid, 22);
     entry_release(&out);
 }
 
@@ -191,9 +185,11 @@ static void test_an_intent_and_its_kind_belong_together(void **state)
 
 static void test_an_intent_over_a_limit_is_refused(void **state)
 {
-    struct buf *name = with_bytes(buf_copy("", 0), 5, letters(256));
-    struct buf *zero =
+    struct buf *long_ref = with_bytes(buf_copy("", 0), 5, letters(256));
+    struct buf *zero_ref =
         with_bytes(buf_copy("", 0), 5, (struct slice){"a\0b", 3});
+    struct buf *name = with_bytes(buf_copy("", 0), 1, buf_slice(long_ref));
+    struct buf *zero = with_bytes(buf_copy("", 0), 1, buf_slice(zero_ref));
     struct buf *record = with_bytes(buf_copy("", 0), 2, letters(90000));
 
     (void)state;
@@ -205,6 +201,8 @@ static void test_an_intent_over_a_limit_is_refused(void **state)
                       with_bytes(intent_bytes(), 4, buf_slice(record)));
     buf_unref(name);
     buf_unref(zero);
+    buf_unref(long_ref);
+    buf_unref(zero_ref);
     buf_unref(record);
 }
 
@@ -231,8 +229,8 @@ static void test_unknown_fields_are_ignored(void **state)
 
 static void test_a_namespace_comes_back(void **state)
 {
-    struct namespace_record in = {1,   2, 3, -4, 5, UINT64_MAX, filled_txn(7),
-                                  NULL};
+    struct namespace_record in = {
+        1, 2, 3, -4, 5, UINT64_MAX, filled_txn(7), filled_txn(8), NULL};
     struct buf *b = namespace_encode(&in);
     struct namespace_record out;
 
@@ -246,6 +244,7 @@ static void test_a_namespace_comes_back(void **state)
     assert_int_equal(out.ctime_ns, 5);
     assert_true(out.version == UINT64_MAX);
     assert_txn_equal(&out.closing, &in.closing);
+    assert_txn_equal(&out.opening, &in.opening);
     namespace_release(&out);
 }
 

@@ -260,7 +260,7 @@ static void step_append(struct fixture *f)
 
 static void random_step(struct fixture *f)
 {
-    uint64_t what = pick(&f->random, 40);
+    uint64_t what = pick(&f->random, 44);
     bool waits = f->fake.write_count > 0;
     uint64_t count = f->now.last - f->now.start;
 
@@ -276,6 +276,8 @@ static void random_step(struct fixture *f)
         crash(f);
     else if (what == 39 && !waits)
         reopen(f);
+    else if (what >= 40)
+        region_log_rest(f->log);
     check(f);
 }
 
@@ -337,6 +339,38 @@ static void test_a_cut_may_go_below_what_is_in_memory(void **state)
     append(f, 20, 0);
     reset(f, 100, 9);
     append(f, 101, 2);
+    check(f);
+}
+
+/* What rests keeps the last term at hand: a heartbeat asks for it. */
+static void test_a_log_that_rests_keeps_its_last_term(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t term = 0;
+
+    append(f, 1, 5);
+    sync_all(f);
+    region_log_rest(f->log);
+    check(f);
+    assert_int_equal(region_log_term(f->log, 5, &term), 0);
+    append(f, 5, 1);
+    f->term++;
+    check(f);
+}
+
+/* The entry that rested last was replaced, and its successor left the memory.
+ */
+static void test_a_replaced_last_term_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+
+    append(f, 1, 5);
+    sync_all(f);
+    region_log_rest(f->log);
+    f->term++;
+    append(f, 5, 1);
+    sync_all(f);
+    fill_beyond_memory(f, 40);
     check(f);
 }
 
@@ -456,6 +490,8 @@ int main(void)
         cmocka_unit_test(test_a_log_is_what_an_array_would_be),
         TEST(test_entries_that_left_the_memory_are_read_back),
         TEST(test_a_cut_may_go_below_what_is_in_memory),
+        TEST(test_a_log_that_rests_keeps_its_last_term),
+        TEST(test_a_replaced_last_term_is_forgotten),
         TEST(test_what_is_not_durable_stays_in_memory),
         TEST(test_a_replaced_entry_is_durable_only_in_its_new_form),
         TEST(test_a_replaced_entry_is_not_read_back_in_its_old_form),

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "engine/command.h"
 #include "engine/erase.h"
 #include "engine/founding.h"
 #include "engine/keys.h"
@@ -29,17 +30,19 @@ struct fixture {
     struct node *node;
 };
 
-/* One node of three; not opened yet. */
-static int setup(void **state)
+/* Not opened yet. */
+static int setup_founders(void **state, const char *list)
 {
     struct fixture *f = mem_zalloc(sizeof *f);
     struct founders founders;
 
     fake_env_init(&f->fake, kv_mem_new(), kv_mem_new());
-    assert_int_equal(founders_parse(&founders, "1@a:1+2@b:2+3@c:3", NULL), 0);
-    f->identity = (struct identity){
-        .cluster_id = 1, .node_id = NODE, .boot = 1, .token_count = 3};
-    for (uint64_t i = 0; i < 3; i++)
+    assert_int_equal(founders_parse(&founders, list, NULL), 0);
+    f->identity = (struct identity){.cluster_id = 1,
+                                    .node_id = NODE,
+                                    .boot = 1,
+                                    .token_count = founders.count};
+    for (uint64_t i = 0; i < founders.count; i++)
         f->identity.tokens[i] = founding_token(i, 1000000000);
     f->identity.token = f->identity.tokens[NODE - 1];
     assert_int_equal(founding_write(f->fake.env.log, f->fake.env.state,
@@ -49,13 +52,31 @@ static int setup(void **state)
     return 0;
 }
 
+static int setup(void **state)
+{
+    return setup_founders(state, "1@a:1+2@b:2+3@c:3");
+}
+
+/* It leads all its regions. */
+static int setup_alone(void **state)
+{
+    return setup_founders(state, "1@a:1");
+}
+
+static void settle(struct fixture *f)
+{
+    fake_env_run(&f->fake);
+    while (f->fake.write_count > 0) {
+        fake_env_sync(&f->fake, SIZE_MAX);
+        fake_env_run(&f->fake);
+    }
+}
+
 static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    fake_env_run(&f->fake);
-    fake_env_sync(&f->fake, SIZE_MAX);
-    fake_env_run(&f->fake);
+    settle(f);
     assert_int_equal(f->fake.fatal_count, 0);
     node_close(f->node);
     kv_close(f->fake.env.log);
@@ -106,8 +127,7 @@ static void assert_erased(struct fixture *f, uint64_t index)
     struct tombstone tombstone;
     struct region region;
 
-    fake_env_run(&f->fake);
-    fake_env_sync(&f->fake, SIZE_MAX);
+    settle(f);
     assert_false(node_is_erasing(f->node));
     assert_null(node_any_peer(f->node, REGION_FIRST_DATA));
     assert_int_equal(region_state_descriptor(f->fake.env.state, NULL,
@@ -187,7 +207,83 @@ static void test_a_replica_without_state_keeps_nobody_out(void **state)
     assert_false(node_overlaps(f->node, &other));
 }
 
+/* ---- splits ---- */
+
+enum { NEW_REGION = 7 };
+
+/* Behind the place where the region is split. */
+static const struct region behind = {
+    .id = 9, .start = {"\0\0\0\0\0\0\0\6", 8}, .peer_count = 1};
+
+static void on_split(struct proposal *proposal, int status, bool in_log,
+                     struct buf *result)
+{
+    (void)in_log;
+    (void)result;
+    assert_int_equal(status, 0);
+    buf_unref(proposal->command);
+}
+
+/* The entry is handed out, and waits to be applied. */
+static void begin_split(struct fixture *f, struct proposal *proposal)
+{
+    struct peer *peer;
+    struct command command = {
+        .op = COMMAND_SPLIT, .dir = 5, .new_region = NEW_REGION};
+
+    open_node(f);
+    settle(f);
+    f->fake.hold_apply = true;
+    peer = node_peer(f->node, REGION_FIRST_DATA);
+    command.region_version = peer_region(peer)->version;
+    command.region_conf_ver = peer_region(peer)->conf_ver;
+    *proposal = (struct proposal){.command = command_encode(&command),
+                                  .done = on_split};
+    assert_int_equal(peer_propose_split(peer, proposal), 0);
+    settle(f);
+    assert_int_equal(peer_region(peer)->end.size, KEY_NSID_SIZE);
+    assert_null(node_any_peer(f->node, NEW_REGION));
+}
+
+static void finish_split(struct fixture *f)
+{
+    f->fake.hold_apply = false;
+    settle(f);
+}
+
+/* The old region has let go of it, the new one is not there yet. */
+static void test_a_range_is_never_free_while_it_is_split_off(void **state)
+{
+    struct fixture *f = *state;
+    struct proposal proposal;
+
+    begin_split(f, &proposal);
+    assert_true(node_overlaps(f->node, &behind));
+    finish_split(f);
+    assert_non_null(node_peer(f->node, NEW_REGION));
+    assert_true(node_overlaps(f->node, &behind));
+}
+
+/* A replica that was removed before it came: what is dropped must not be
+ * another's by then. */
+static void test_a_range_that_a_split_drops_is_free_when_it_is_gone(void **s)
+{
+    struct fixture *f = *s;
+    struct tombstone tombstone = {.peer = 1, .index = 9, .term = 9};
+    struct proposal proposal;
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    put(f->fake.env.state, key_tombstone(NEW_REGION),
+        (struct slice){bytes, tombstone_encode(&tombstone, bytes)});
+    begin_split(f, &proposal);
+    assert_true(node_overlaps(f->node, &behind));
+    finish_split(f);
+    assert_null(node_any_peer(f->node, NEW_REGION));
+    assert_false(node_overlaps(f->node, &behind));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define ALONE(test) cmocka_unit_test_setup_teardown(test, setup_alone, teardown)
 
 int main(void)
 {
@@ -197,6 +293,8 @@ int main(void)
         TEST(test_a_replica_keeps_others_out_of_its_range),
         TEST(test_a_range_is_free_when_it_is_erased),
         TEST(test_a_replica_without_state_keeps_nobody_out),
+        ALONE(test_a_range_is_never_free_while_it_is_split_off),
+        ALONE(test_a_range_that_a_split_drops_is_free_when_it_is_gone),
     };
 
     return cmocka_run_group_tests_name("replicas", tests, NULL, NULL);

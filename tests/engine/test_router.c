@@ -222,6 +222,19 @@ bool node_link_up(const struct node *node, uint64_t node_id)
     return true;
 }
 
+bool node_is_alive(const struct node *node, uint64_t node_id)
+{
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 bool node_disk_full(const struct node *node, uint64_t region)
 {
     (void)region;
@@ -319,6 +332,12 @@ void status_board_tick(struct status_board *board)
     (void)board;
 }
 
+void status_board_note(struct status_board *board, const struct peer *peer)
+{
+    (void)board;
+    (void)peer;
+}
+
 const struct node_status *status_board_find(const struct status_board *board,
                                             uint64_t id)
 {
@@ -330,6 +349,16 @@ const struct node_status *status_board_find(const struct status_board *board,
 const struct region_status *
 status_board_region(const struct status_board *board, uint64_t node_id,
                     uint64_t region)
+{
+    (void)board;
+    (void)node_id;
+    (void)region;
+    return NULL;
+}
+
+const struct region_status *
+status_board_next_region(const struct status_board *board, uint64_t node_id,
+                         const struct region_status *region)
 {
     (void)board;
     (void)node_id;

@@ -20,9 +20,11 @@ static int try_return(struct slice bytes)
 
 static int try_status(struct slice bytes)
 {
-    struct node_status status;
+    struct node_status status = {0};
+    int rc = node_status_decode(&status, bytes);
 
-    return node_status_decode(&status, bytes);
+    node_status_release(&status);
+    return rc;
 }
 
 static int try_boot(struct slice bytes)
@@ -127,20 +129,12 @@ static void test_an_answer_has_a_known_status(void **state)
     assert_decodes_to(ERR_PROTOCOL, try_ack, with_number(empty(), 3, 2));
 }
 
+static struct region_status filled_regions[STATUS_REGIONS_MAX + 1];
+
 static struct node_status filled_status(void)
 {
-    struct node_status status = {
-        .node = 1,
-        .wall_ns = -2,
-        .since_ns = INT64_MAX,
-        .disk_used = UINT64_MAX,
-        .disk_free = 5,
-        .version = "0.1.0",
-        .region_count = STATUS_REGIONS_MAX,
-    };
-
-    for (unsigned i = 0; i < STATUS_REGIONS_MAX; i++)
-        status.regions[i] = (struct region_status){
+    for (unsigned i = 0; i <= STATUS_REGIONS_MAX; i++)
+        filled_regions[i] = (struct region_status){
             .region = i,
             .term = UINT64_MAX - i,
             .leader_node = 2 + i,
@@ -154,7 +148,21 @@ static struct node_status filled_status(void)
             .check_index = 9 + i,
             .check_hash = UINT64_MAX - 10 - i,
         };
-    return status;
+    return (struct node_status){
+        .node = 1,
+        .wall_ns = -2,
+        .since_ns = INT64_MAX,
+        .disk_used = UINT64_MAX,
+        .disk_free = 5,
+        .version = "0.1.0",
+        .changes = {.list = UINT64_MAX - 1,
+                    .base = 6,
+                    .change = UINT64_MAX - 2,
+                    .regions = filled_regions,
+                    .region_count = STATUS_REGIONS_MAX},
+        .known_list = UINT64_MAX - 3,
+        .known_change = 7,
+    };
 }
 
 static void test_a_status_comes_back(void **state)
@@ -171,8 +179,15 @@ static void test_a_status_comes_back(void **state)
     assert_true(out.disk_used == UINT64_MAX);
     assert_int_equal(out.disk_free, 5);
     assert_string_equal(out.version, "0.1.0");
-    assert_int_equal(out.region_count, STATUS_REGIONS_MAX);
-    assert_memory_equal(out.regions, in.regions, sizeof in.regions);
+    assert_true(out.changes.list == UINT64_MAX - 1);
+    assert_int_equal(out.changes.base, 6);
+    assert_true(out.changes.change == UINT64_MAX - 2);
+    assert_true(out.known_list == UINT64_MAX - 3);
+    assert_int_equal(out.known_change, 7);
+    assert_int_equal(out.changes.region_count, STATUS_REGIONS_MAX);
+    assert_memory_equal(out.changes.regions, filled_regions,
+                        STATUS_REGIONS_MAX * sizeof filled_regions[0]);
+    node_status_release(&out);
     buf_unref(b);
 }
 
@@ -193,6 +208,18 @@ static void test_a_status_over_a_limit_is_refused(void **state)
     assert_decodes_to(ERR_PROTOCOL, try_status,
                       with_bytes(empty(), 7, buf_slice(role)));
     buf_unref(role);
+}
+
+static void test_a_sign_of_life_comes_back(void **state)
+{
+    struct alive in = {.boot = UINT64_MAX};
+    struct buf *b = alive_encode(&in);
+    struct alive out;
+
+    (void)state;
+    assert_int_equal(alive_decode(&out, buf_slice(b)), 0);
+    assert_true(out.boot == UINT64_MAX);
+    buf_unref(b);
 }
 
 static struct boot filled_boot(void)
@@ -466,7 +493,7 @@ static void test_damaged_packets_are_survived(void **state)
     struct snapshot_ack ack = {1, 2, ERR_IO, false};
 
     (void)state;
-    status.region_count = 2;
+    status.changes.region_count = 2;
     assert_damage_is_survived(try_call, call_encode(&call));
     assert_damage_is_survived(try_return, call_return_encode(&answer));
     assert_damage_is_survived(try_status, node_status_encode(&status));
@@ -487,6 +514,7 @@ int main(void)
         cmocka_unit_test(test_an_answer_has_a_known_status),
         cmocka_unit_test(test_a_status_comes_back),
         cmocka_unit_test(test_a_status_over_a_limit_is_refused),
+        cmocka_unit_test(test_a_sign_of_life_comes_back),
         cmocka_unit_test(test_a_boot_comes_back),
         cmocka_unit_test(test_a_boot_over_a_limit_is_refused),
         cmocka_unit_test(test_a_request_to_join_comes_back),

@@ -66,6 +66,7 @@ static struct raft_message filled_append(void)
         .context = UINT64_MAX - 10,
         .clock = UINT64_MAX - 11,
         .reject = true,
+        .sleep = true,
     };
     struct buf *first = buf_copy("first", 5);
     struct buf *third = buf_copy("third", 5);
@@ -147,6 +148,7 @@ static void test_a_message_comes_back(void **state)
     assert_true(m->snapshot_wanted == 9 && m->context == UINT64_MAX - 10);
     assert_true(m->known_commit == 21 && m->known_commit_term == 22);
     assert_true(m->clock == UINT64_MAX - 11 && m->reject);
+    assert_true(m->sleep);
     assert_null(m->snapshot);
     given_release(&given);
 }

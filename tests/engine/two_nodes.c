@@ -193,6 +193,19 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+bool node_is_alive(const struct node *node, uint64_t node_id)
+{
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+void node_on_sleep(struct node *node, struct peer *peer)
+{
+    (void)node;
+    (void)peer;
+}
+
 void node_flush_state(struct node *node)
 {
     (void)node;
@@ -234,6 +247,12 @@ struct status_board *node_status_board(const struct node *node)
 void status_board_tick(struct status_board *board)
 {
     (void)board;
+}
+
+void status_board_note(struct status_board *board, const struct peer *peer)
+{
+    (void)board;
+    (void)peer;
 }
 
 const struct region_status *

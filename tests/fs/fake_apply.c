@@ -194,6 +194,27 @@ static int do_render(struct engine *engine, struct request *r)
     return 0;
 }
 
+/* At most 50 at once. */
+static int do_events(struct engine *engine, struct request *r)
+{
+    const bool begins = r->offset == EVENTS_FROM_NOW;
+    uint64_t next = begins ? engine->event_count : r->offset;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    if (begins)
+        fprintf(out, "# number\n");
+    for (unsigned i = 0; next < engine->event_count && i < 50; i++)
+        fprintf(out, "event %" PRIu64 "\n", next++);
+    (void)fclose(out);
+    r->ret_data = buf_copy(text, size);
+    r->ret_offset = next;
+    r->attr = (struct attr){.size = 9 + 20 * engine->event_count};
+    free(text);
+    return 0;
+}
+
 /* ---- writes ---- */
 
 static int do_make(struct engine *engine, struct request *r)
@@ -385,7 +406,7 @@ static int (*const doers[REQUEST_KINDS])(struct engine *, struct request *) = {
     [REQUEST_UNLINK] = do_remove,     [REQUEST_MKDIR] = do_make,
     [REQUEST_RMDIR] = do_remove,      [REQUEST_RENAME] = do_rename,
     [REQUEST_SETXATTR] = do_setxattr, [REQUEST_REMOVEXATTR] = do_setxattr,
-    [REQUEST_CONTROL] = do_control,
+    [REQUEST_CONTROL] = do_control,   [REQUEST_EVENTS] = do_events,
 };
 
 int tree_apply(struct engine *engine, struct request *request)

@@ -7,6 +7,7 @@
  *   later 0|1      answer nothing inline
  *   ready          the cluster has been reached
  *   objects N      there are N regions, and N nodes
+ *   events N       N more of them have come
  *   fatal          call on_fatal()
  *   trace          the requests since the last `trace`
  *   unlink|write|rename|fill ...   what another node does, see tree_order() */
@@ -85,6 +86,9 @@ static void obey(struct engine *engine, char *line, FILE *out)
         engine->answer_later = atoi(rest) != 0;
     } else if (strcmp(line, "ready") == 0) {
         engine->ready = true;
+    } else if (strcmp(line, "events") == 0) {
+        engine->event_count += (unsigned)atoi(rest);
+        pthread_cond_signal(&engine->wake);
     } else if (strcmp(line, "objects") == 0) {
         engine->object_count = (unsigned)atoi(rest);
     } else if (strcmp(line, "trace") == 0) {

@@ -22,7 +22,7 @@ static const char *const kind_names[REQUEST_KINDS] = {
     [REQUEST_UNLINK] = "UNLINK",     [REQUEST_MKDIR] = "MKDIR",
     [REQUEST_RMDIR] = "RMDIR",       [REQUEST_RENAME] = "RENAME",
     [REQUEST_SETXATTR] = "SETXATTR", [REQUEST_REMOVEXATTR] = "REMOVEXATTR",
-    [REQUEST_CONTROL] = "CONTROL",
+    [REQUEST_CONTROL] = "CONTROL",   [REQUEST_EVENTS] = "EVENTS",
 };
 
 const char *fake_kind_name(enum request_kind kind)
@@ -77,6 +77,9 @@ static void trace(struct engine *engine, const struct request *request)
                 (request->flags & REQUEST_TRUNCATE) != 0 ? " truncate" : "",
                 (request->flags & REQUEST_APPEND) != 0 ? " append" : "",
                 (request->flags & REQUEST_KILL_PRIV) != 0 ? " kill" : "");
+    if (request->kind == REQUEST_EVENTS)
+        fprintf(engine->trace_out, " %s",
+                request->offset == EVENTS_FROM_NOW ? "begin" : "more");
     if (request->kind == REQUEST_CONTROL)
         fprintf(engine->trace_out, " size=%zu", request->data->size);
     fprintf(engine->trace_out, "\n");
@@ -85,6 +88,14 @@ static void trace(struct engine *engine, const struct request *request)
 static bool is_write(const struct request *request)
 {
     return request->kind >= REQUEST_CREATE;
+}
+
+static bool waits_for_event(const struct engine *engine,
+                            const struct request *request)
+{
+    return request->kind == REQUEST_EVENTS &&
+           (request->flags & REQUEST_NO_WAIT) == 0 &&
+           request->offset == engine->event_count;
 }
 
 static void queue(struct engine *engine, struct request *request,
@@ -125,7 +136,8 @@ bool engine_submit(struct engine *engine, struct request *request)
     pthread_mutex_lock(&engine->lock);
     trace(engine, request);
     fault = fault_of(engine, request);
-    now = fault == NULL && !engine->answer_later && !is_write(request);
+    now = fault == NULL && !engine->answer_later && !is_write(request) &&
+          !waits_for_event(engine, request);
     request->ret_data = NULL;
     if (engine->stopping) {
         request->status = ERR_CANCELED;
@@ -159,7 +171,11 @@ static struct pending *next_due(struct engine *engine, uint64_t *ret_wait_ms)
 
     *ret_wait_ms = 1000;
     TAILQ_FOREACH (pending, &engine->pending, link) {
-        if (pending->canceled || pending->due_ms <= now || engine->stopping)
+        if (pending->canceled || engine->stopping)
+            return pending;
+        if (waits_for_event(engine, pending->request))
+            continue;
+        if (pending->due_ms <= now)
             return pending;
         if (pending->due_ms - now < *ret_wait_ms)
             *ret_wait_ms = pending->due_ms - now;

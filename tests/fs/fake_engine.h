@@ -55,6 +55,7 @@ struct engine {
     bool answer_later; /* nothing is answered inline */
     bool ready;
     unsigned object_count; /* regions, and nodes */
+    unsigned event_count;  /* they are numbers, one a line */
     bool stopping;
     bool started;
     char *trace; /* one line for each request */

@@ -134,11 +134,12 @@ def test_cluster_files(m):
     assert os.listdir(m.root) == []
     names = sorted(os.listdir(m.path(".cluster")))
     assert names == sorted("version health nodes regions leaders lag log"
-                           " metrics check region node".split())
+                           " events metrics check region node".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
-    m.ok("cd .cluster; find . -type f -exec cat {} + > /dev/null; ls ..")
+    m.ok("cd .cluster; find . -type f ! -name events -exec cat {} + > /dev/null;"
+         " ls ..")
     with open(m.path(".cluster/nodes")) as f:
         first = f.read()
         f.seek(0)
@@ -147,11 +148,10 @@ def test_cluster_files(m):
 
 def test_each_region_and_node_has_a_directory(m):
     assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n1\n2\n" * 2
-    assert m.ok("ls .cluster/region/2").split() == \
-        "epoch lag leader learners log peers range state term transfer".split()
-    assert m.ok("ls .cluster/node/0").split() == "address state stats".split()
+    files = m.ok("ls .cluster/region/2 .cluster/node/2 | grep -v :").split()
+    assert {"leader", "transfer", "address"} < set(files), files
     texts = m.ok("cd .cluster; cat region/2/* node/2/*").splitlines()
-    assert len(set(texts)) == 13, texts
+    assert len(set(texts)) == len(files), texts
     assert all(text.endswith(" of 2") for text in texts), texts
     m.order("objects 1")
     assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n" * 2
@@ -178,7 +178,11 @@ def test_a_directory_of_cluster_leads_back_up(m):
         up = dict(reversed(line.split()) for line in listed.splitlines())[".."]
         assert int(up) == os.stat(os.path.dirname(path)).st_ino, path
     numbers = m.ok("find .cluster -printf '%i\n'").split()
-    assert len(set(numbers)) == len(numbers) == 1 + 9 + 2 + 3 * 11 + 3 * 4
+    of_region = m.ok("find .cluster/region/1").split()
+    of_node = m.ok("find .cluster/node/1").split()
+    top = m.ok("find .cluster -maxdepth 1").split()
+    assert len(set(numbers)) == len(numbers) == \
+        len(top) + 3 * len(of_region) + 3 * len(of_node)
 
 
 def test_a_listing_of_regions_is_of_one_moment(m):
@@ -188,6 +192,83 @@ def test_a_listing_of_regions_is_of_one_moment(m):
     m.order("objects 1")
     assert os.listdir(fd) == ["0"]
     os.close(fd)
+
+
+def lines_of(m, script, count, feed):
+    """What the script prints of events that come while it waits for them."""
+    m.order("trace")
+    with subprocess.Popen(["timeout", "10", "bash", "-c", script], cwd=m.root,
+                          text=True, stdout=subprocess.PIPE) as p:
+        until(lambda: "EVENTS - more" in m.trace("EVENTS"))
+        feed()
+        got = "".join(p.stdout.readline() for _ in range(count))
+        p.terminate()
+    return got
+
+
+def event_lines(first, last):
+    return "# number\n" + "".join(f"event {i}\n" for i in range(first, last + 1))
+
+
+def test_events_go_on_as_they_come(m):
+    """Shells read ahead, dash byte by byte; tail takes it for a growing file."""
+    total = 0
+    for script in ("cat .cluster/events", "head -n 4 .cluster/events",
+                   "while read -r l; do echo \"$l\"; done < .cluster/events",
+                   "dash -c 'while read -r l; do echo \"$l\"; done < .cluster/events'",
+                   "tail -f .cluster/events",
+                   "grep --line-buffered . .cluster/events"):
+        feed = lambda: (m.order("events 1"), m.order("events 2"))
+        got = lines_of(m, script, 4, feed)
+        assert got == event_lines(total, total + 2), (script, got)
+        total += 3
+
+
+def test_each_open_of_events_begins_at_its_moment(m):
+    m.order("events 3")
+    with open(m.path(".cluster/events"), "rb", buffering=0) as early:
+        m.order("events 2")
+        with open(m.path(".cluster/events"), "rb", buffering=0) as late:
+            m.order("events 1")
+            for f, first in (early, 3), (late, 5):
+                got = b"".join(f.read(9) for _ in range(7 - first)[:1])
+                assert got == b"# number\n"
+                assert f.read(100) == event_lines(first, 5)[9:].encode()
+
+
+def test_a_reader_of_events_that_lags_gets_all_of_them(m):
+    with open(m.path(".cluster/events"), "rb", buffering=0) as f:
+        m.order("events 1000")
+        text, wanted = b"", event_lines(0, 999).encode()
+        while len(text) < len(wanted):
+            text += f.read(777)
+        assert text == wanted
+
+
+def test_a_read_of_events_can_be_interrupted_or_not_wait(m):
+    fd = os.open(m.path(".cluster/events"), os.O_RDONLY | os.O_NONBLOCK)
+    assert os.read(fd, 100) == b"# number\n"
+    assert error_of(os.read, fd, 100) == errno.EAGAIN
+    m.order("events 1")
+    assert os.lseek(fd, 0, os.SEEK_END) == 9
+    assert os.read(fd, 100) == b"event 0\n"
+    assert os.lseek(fd, 0, os.SEEK_END) == 17
+    assert os.fstat(fd).st_size == 29
+    assert os.pread(fd, 100, 9) == b"event 0\n"
+    assert os.pread(fd, 100, 100) == b""
+    assert error_of(os.pread, fd, 100, 0) == errno.ESPIPE
+    os.close(fd)
+    assert m.sh("timeout -s INT 0.3 cat .cluster/events").returncode == 124
+    assert m.ok("stat -c '%a %s' .cluster/events") == "444 29\n"
+
+
+def test_the_mount_ends_although_events_are_read(m):
+    with subprocess.Popen(["cat", m.path(".cluster/events")],
+                          stdout=subprocess.DEVNULL) as p:
+        until(lambda: "EVENTS - more" in m.trace("EVENTS"))
+        os.kill(m.pid, signal.SIGTERM)
+        m.wait_end()
+        assert p.wait(10) != 0
 
 
 def test_cluster_is_read_only(m):

@@ -43,7 +43,9 @@ enum {
     X(REPLAYED, "a restarted peer applies entries again")                      \
     X(READ_ANSWERED, "a read is answered")                                     \
     X(FORWARDED_READ_ANSWERED, "a follower's read is answered")                \
-    X(TRANSFERRED, "a target of a transfer becomes leader")
+    X(TRANSFERRED, "a target of a transfer becomes leader")                    \
+    X(SLEPT, "a group falls asleep")                                           \
+    X(SLEPT_IN_CHAOS, "a leader falls asleep while things go wrong")
 
 #define GROUP_EVENT_ENUM(name, text) GROUP_##name,
 enum group_event { GROUP_EVENTS(GROUP_EVENT_ENUM) GROUP_EVENT_COUNT };
@@ -112,6 +114,7 @@ struct group {
     uint64_t random;
     uint64_t now;
     uint64_t steps;
+    bool quiet; /* nothing is asked for, and the hosts see that */
 
     struct group_index index[GROUP_INDEX_MAX];
     uint64_t leader_of[GROUP_TERM_MAX];

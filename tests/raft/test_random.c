@@ -18,7 +18,7 @@
 #include "raft/id_set.h"
 #include "tests/raft/group.h"
 
-enum { STEPS = 4000, CALM_ROUNDS = 300 };
+enum { STEPS = 4000, CALM_ROUNDS = 300, SILENT_ROUNDS = 30 };
 
 static uint64_t first_seed = 1;
 static uint64_t seed_count = 4000;
@@ -32,9 +32,24 @@ static const char *const event_texts[] = {
 
 /* ---- What may happen -------------------------------------------------- */
 
+/* The host finds it quiet, and thinks that it knows who is out of reach. */
+static void doze(struct group *g, struct group_peer *p)
+{
+    struct raft_id_set absent = {.count = 0};
+
+    if (group_pick(g, 4) == 0)
+        absent = (struct raft_id_set){1, {1 + group_pick(g, GROUP_PEERS_MAX)}};
+    raft_doze(p->raft, &absent);
+    if (raft_is_asleep(p->raft) && raft_role(p->raft) == RAFT_LEADER)
+        group_saw(g, GROUP_SLEPT_IN_CHAOS);
+    group_check_peer(g, p);
+}
+
 static void tick(struct group *g, struct group_peer *p)
 {
     raft_set_clock(p->raft, ++g->now);
+    if (g->quiet)
+        doze(g, p);
     group_require(g, raft_tick(p->raft) == 0, "a tick passes");
     group_check_peer(g, p);
 }
@@ -154,11 +169,29 @@ static void rare_step(struct group *g, struct group_peer *p)
         cut_links(g);
         break;
     case 7:
-    case 8:
         group_compact(g, p);
+        break;
+    case 8:
+        raft_rouse(p->raft);
+        group_check_peer(g, p);
         break;
     default:
         change_members(g, group_leader(g) != NULL ? group_leader(g) : p);
+        break;
+    }
+}
+
+static void request(struct group *g, struct group_peer *p)
+{
+    switch (group_pick(g, 3)) {
+    case 0:
+        propose(g, p);
+        break;
+    case 1:
+        group_read(g, p);
+        break;
+    default:
+        rare_step(g, p);
         break;
     }
 }
@@ -184,13 +217,10 @@ static void peer_step(struct group *g, struct group_peer *p)
         group_flush(p);
         break;
     case 7:
-        propose(g, p);
-        break;
     case 8:
-        group_read(g, p);
-        break;
     case 9:
-        rare_step(g, p);
+        if (!g->quiet)
+            request(g, p);
         break;
     default:
         (void)group_take(g, p);
@@ -208,6 +238,8 @@ static void random_step(struct group *g)
     struct group_peer *p = &g->peer[group_pick(g, GROUP_PEERS_MAX)];
 
     g->steps++;
+    if (group_pick(g, 500) == 0)
+        g->quiet = !g->quiet;
     if (p->raft != NULL)
         peer_step(g, p);
     else if (has_disk(p) && group_pick(g, 8) == 0)
@@ -273,6 +305,13 @@ static void help(struct group *g)
         (void)raft_propose_conf_change(leader->raft, &leave, NULL);
 }
 
+static void rouse_all(struct group *g)
+{
+    for (size_t i = 0; i < GROUP_PEERS_MAX; i++)
+        if (g->peer[i].raft != NULL)
+            raft_rouse(g->peer[i].raft);
+}
+
 /* When nothing fails any more a leader comes, and all its members get what it
  * has, within some election timeouts. */
 static void calm_down(struct group *g)
@@ -280,12 +319,70 @@ static void calm_down(struct group *g)
     unsigned rounds = 0;
 
     memset(g->cut, 0, sizeof g->cut);
+    g->quiet = false;
+    rouse_all(g);
     do {
         if (rounds % 20 == 10)
             help(g);
         calm_round(g);
         group_require(g, rounds++ < CALM_ROUNDS, "a calm group settles");
     } while (!settled(g));
+}
+
+/* Removed peers do not know it, and ask for votes for ever. */
+static bool has_strangers(const struct group *g,
+                          const struct group_peer *leader)
+{
+    for (size_t i = 0; i < GROUP_PEERS_MAX; i++)
+        if (g->peer[i].raft != NULL &&
+            !conf_state_is_voter(&leader->state.conf, i + 1) &&
+            !id_set_contains(&leader->state.conf.learners, i + 1))
+            return true;
+    return false;
+}
+
+static bool all_asleep(const struct group *g)
+{
+    for (size_t i = 0; i < GROUP_PEERS_MAX; i++)
+        if (g->peer[i].raft != NULL && !raft_is_asleep(g->peer[i].raft))
+            return false;
+    return g->network.count == 0;
+}
+
+/* What a host does that still waits for a snapshot. */
+static void ask_again(struct group *g)
+{
+    for (size_t i = 0; i < GROUP_PEERS_MAX; i++) {
+        struct raft_status status = {.id = 0};
+
+        if (g->peer[i].raft != NULL)
+            raft_status(g->peer[i].raft, &status);
+        if (status.snapshot_wanted != 0)
+            (void)raft_request_snapshot(g->peer[i].raft);
+    }
+}
+
+/* A settled group falls asleep when its host says so, and stays so. */
+static void fall_asleep(struct group *g)
+{
+    struct group_peer *leader = group_leader(g);
+    unsigned rounds = 0;
+
+    if (has_strangers(g, leader))
+        return;
+    while (!all_asleep(g)) {
+        if (rounds % 20 == 10)
+            ask_again(g);
+        leader = group_leader(g);
+        if (leader != NULL)
+            raft_doze(leader->raft, NULL);
+        calm_round(g);
+        group_require(g, rounds++ < CALM_ROUNDS, "a settled group sleeps");
+    }
+    for (rounds = 0; rounds < SILENT_ROUNDS; rounds++)
+        calm_round(g);
+    group_require(g, all_asleep(g), "a group that sleeps is silent");
+    group_saw(g, GROUP_SLEPT);
 }
 
 /* ---- Seeds ------------------------------------------------------------ */
@@ -326,8 +423,10 @@ static void run_seed(uint64_t seed)
     g = group_new(&options);
     while (g->steps < STEPS)
         random_step(g);
-    if (options.check_quorum)
+    if (options.check_quorum) {
         calm_down(g);
+        fall_asleep(g);
+    }
     for (size_t i = 0; i < GROUP_EVENT_COUNT; i++)
         seen[i] += g->seen[i];
     group_free(g);

@@ -408,13 +408,26 @@ static void next_op(struct sim_event *event)
     submit(client);
 }
 
+/* Until the lull is over, if there is one. */
+static uint64_t lull_left_ns(const struct client *client)
+{
+    const struct sim_plan *plan = plan_of(client);
+    uint64_t at_ns;
+
+    if (plan->lull_every_ns == 0 || client->auditing)
+        return 0;
+    at_ns = loop_of(client)->now_ns % plan->lull_every_ns;
+    return at_ns < plan->lull_ns ? plan->lull_ns - at_ns : 0;
+}
+
 static void think(struct client *client)
 {
     if (client->posted || (client->resting && !client->auditing))
         return;
     client->posted = true;
     sim_post_in(loop_of(client), &client->event,
-                sim_spread(loop_of(client), plan_of(client)->think_ns) + 1);
+                lull_left_ns(client) +
+                    sim_spread(loop_of(client), plan_of(client)->think_ns) + 1);
 }
 
 /* ---- all of them ---- */

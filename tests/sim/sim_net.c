@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/wire.h"
 #include "tests/sim/sim_seen.h"
 
 enum { LOOK_MS = 10, RECONNECT_MS = 50, SLOW_TIMES = 30 };
@@ -47,6 +48,7 @@ struct sim_net {
     const struct sim_plan *plan;
     struct sim_net_host host;
     bool calm;
+    uint64_t raft_sent;
     uint64_t cut_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     uint64_t slow_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     struct pair pairs[SIM_NODES_MAX][SIM_NODES_MAX];
@@ -148,6 +150,8 @@ static void pump(struct sim_event *event)
         pipe_arm(pipe, ready_ns(pipe));
 }
 
+/* Never both: what comes half a minute late is no progress, but no fault of the
+ * engine's either. */
 static uint64_t packet_delay(const struct pipe *pipe, size_t size)
 {
     struct sim_net *net = pipe->net;
@@ -155,7 +159,7 @@ static uint64_t packet_delay(const struct pipe *pipe, size_t size)
 
     if (net->slow_until_ns[pipe->from][pipe->to] > net->loop->now_ns)
         mean_ns *= SLOW_TIMES;
-    if (sim_chance(net->loop, net->plan->tail_per_million))
+    else if (sim_chance(net->loop, net->plan->tail_per_million))
         mean_ns *= sim_between(net->loop, 5, 30);
     return mean_ns / 4 + sim_spread(net->loop, mean_ns) + size * 8;
 }
@@ -210,6 +214,7 @@ void sim_net_send(struct sim_net *net, size_t from, size_t to,
     struct pipe *pipe = &net->pipes[from][to][channel];
     bool calm = net->calm;
 
+    net->raft_sent += packet->type == WIRE_RAFT;
     if (!pair_of(net, from, to)->up)
         return;
     if (!calm && sim_chance(net->loop, net->plan->loss_per_million))
@@ -223,6 +228,11 @@ void sim_net_send(struct sim_net *net, size_t from, size_t to,
     put(pipe, packet);
     if (!calm && sim_chance(net->loop, net->plan->repeat_per_million))
         put(pipe, packet);
+}
+
+uint64_t sim_net_raft_sent(const struct sim_net *net)
+{
+    return net->raft_sent;
 }
 
 size_t sim_net_pending(const struct sim_net *net, size_t from, size_t to,

@@ -35,6 +35,8 @@ void sim_net_free(struct sim_net *net);
 
 void sim_net_send(struct sim_net *net, size_t from, size_t to,
                   enum env_channel channel, const struct env_packet *packet);
+/* How many packets with Raft messages were given to it. */
+uint64_t sim_net_raft_sent(const struct sim_net *net);
 size_t sim_net_pending(const struct sim_net *net, size_t from, size_t to,
                        enum env_channel channel);
 

@@ -9,6 +9,7 @@
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/peer.h"
+#include "engine/status.h"
 #include "tests/sim/sim_seen.h"
 
 enum { PAUSE_MS = 2000, DELAY_MS_MAX = 10 };
@@ -37,11 +38,13 @@ bool sim_operator_is_idle(const struct sim_operator *o)
            o->asked->state == SIM_DOWN;
 }
 
+/* Also where there is no replica of the region. */
 static bool sees_it(const struct sim_operator *o, const struct sim_node *node)
 {
-    const struct peer *peer = node_peer(node->node, o->region);
+    uint64_t leader_node = 0;
 
-    return peer == NULL || peer_leader_node(peer) == o->target_node;
+    return status_region_leader(node->node, o->region, &leader_node) == 0 &&
+           leader_node == o->target_node;
 }
 
 static void asked(struct request *request)

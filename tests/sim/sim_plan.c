@@ -109,6 +109,17 @@ static void draw_checks(struct sim_plan *plan, struct sim_loop *loop)
     plan->damage_leaving = sim_chance(loop, 400000);
 }
 
+/* Regions sleep only while nobody wants anything. */
+static void draw_sleep(struct sim_plan *plan, struct sim_loop *loop)
+{
+    plan->sleep_after_ms = CHOOSE(loop, 0, 100, 100, 300, 3000);
+    plan->alarm_ms = CHOOSE(loop, 1000, 300000, 300000);
+    if (plan->sleep_after_ms == 0 || sim_pick(loop, 2) == 0)
+        return;
+    plan->lull_ns = CHOOSE(loop, 500, 1000, 3000) * sim_ms;
+    plan->lull_every_ns = plan->lull_ns + CHOOSE(loop, 200, 1000) * sim_ms;
+}
+
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
@@ -128,6 +139,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     draw_machine(plan, loop);
     draw_clients(plan, loop);
     draw_checks(plan, loop);
+    draw_sleep(plan, loop);
 }
 
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
@@ -152,6 +164,11 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
     sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d leaving=%d",
              plan->check_interval_ms, plan->damage, plan->damage_crashes,
              plan->damage_leaving);
+    sim_note(loop,
+             "plan: sleep_after_ms=%" PRIu64 " alarm_ms=%" PRIu64
+             " lull_ms=%" PRIu64 "/%" PRIu64,
+             plan->sleep_after_ms, plan->alarm_ms, plan->lull_ns / sim_ms,
+             plan->lull_every_ns / sim_ms);
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (plan->every_ns[i] != 0)
             sim_note(loop, "plan: %s every %" PRIu64 " ms", fault_names[i],

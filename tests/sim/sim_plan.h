@@ -46,6 +46,8 @@ struct sim_plan {
     uint64_t results_held_max;
     uint64_t op_timeout_ms;
     uint64_t check_interval_ms;
+    uint64_t sleep_after_ms; /* see engine/peer_sleep.c */
+    uint64_t alarm_ms;
     uint64_t down_after_ms;
 
     /* In the calm, if nothing else is said: see sim_damage.h. */
@@ -80,6 +82,8 @@ struct sim_plan {
     size_t names;
     size_t dir_names; /* 0: no directories */
     uint64_t think_ns;
+    uint64_t lull_every_ns; /* 0: never; then nobody begins anything ... */
+    uint64_t lull_ns;       /* ... for so long */
     uint64_t cancel_per_million;
     uint64_t large_per_million; /* values above one chunk */
     uint64_t short_per_million; /* requests with little time */

@@ -2,6 +2,7 @@
 
 #include "tests/sim/sim_rare.h"
 
+#include "engine/node.h"
 #include "engine/peer_impl.h"
 #include "tests/sim/sim_seen.h"
 
@@ -54,6 +55,17 @@ static void count_leader(const struct sim_rare *known,
         sim_seen(SEEN_LEADER_NO_LEASE);
 }
 
+static void count_sleep(const struct sim_rare *known, const struct peer *peer)
+{
+    bool leads = peer_is_leader(peer);
+
+    if (peer->asleep && !known->asleep)
+        sim_seen(leads ? SEEN_LEADER_SLEPT : SEEN_FOLLOWER_SLEPT);
+    if (!peer->asleep && known->asleep && !leads &&
+        !node_is_alive(peer->node, peer_leader_node(peer)))
+        sim_seen(SEEN_WOKEN_BY_LOSS);
+}
+
 void sim_rare_step(struct sim_rare *known, const struct peer *peer)
 {
     struct sim_rare now = {
@@ -64,6 +76,7 @@ void sim_rare_step(struct sim_rare *known, const struct peer *peer)
         .last_index = raft_last_index(peer->raft),
         .compactions = peer->compactions,
         .snapshots_restored = peer->snapshots_restored,
+        .asleep = peer->asleep,
     };
 
     count_members(known, peer);
@@ -74,5 +87,6 @@ void sim_rare_step(struct sim_rare *known, const struct peer *peer)
         sim_seen(SEEN_COMPACTED);
     if (now.snapshots_restored > known->snapshots_restored)
         sim_seen(SEEN_SNAPSHOT_RESTORED);
+    count_sleep(known, peer);
     *known = now;
 }

@@ -17,6 +17,7 @@ struct sim_rare {
     uint64_t last_index;
     uint64_t compactions;
     uint64_t snapshots_restored;
+    bool asleep;
 };
 
 void sim_rare_step(struct sim_rare *known, const struct peer *peer);

@@ -15,15 +15,21 @@
 #include "tests/sim/sim_members.h"
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_sleep.h"
 
 enum {
     START_SECONDS = 30, /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20, /* for a write after the calm has begun */
     WORK_MS = 2000,     /* that clients go on in the calm */
     REST_SECONDS = 30,  /* for requests to end */
+    AUDIT_SECONDS = 60, /* for all to be read, over a slow network */
     QUIET_SECONDS = 90, /* for replicas to become the same */
     STAY_MS = 5000,     /* that a leader made by hand is watched */
     MEND_SECONDS = 120, /* for damage to be found and mended */
+    SLEEP_SECONDS = 60, /* for all regions to fall asleep */
+    SILENT_SECONDS = 5, /* without a Raft message */
+    CALM_SECONDS = 60,  /* until there are some of these */
+    LEAD_SECONDS = 30,  /* for a leader's node that is gone to be noticed */
     STOP_SECONDS = 20
 };
 
@@ -154,7 +160,7 @@ static void audit(struct run *run)
 {
     sim_note(run->loop, "audit");
     sim_clients_audit(run->clients);
-    wait_until(run, clients_idle, REST_SECONDS, "the audit does not end");
+    wait_until(run, clients_idle, AUDIT_SECONDS, "the audit does not end");
     wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
 }
 
@@ -185,6 +191,60 @@ static void damage(struct run *run)
     sim_damage_stop(run->damage);
     wait_until(run, all_up, START_SECONDS, "nodes do not come up");
     wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the damage");
+    audit(run);
+}
+
+static bool sleeps(struct run *run)
+{
+    return sim_sleep_is_deep(run->cluster);
+}
+
+static bool is_led(struct run *run)
+{
+    return sim_sleep_is_led(run->cluster);
+}
+
+static bool was_silent(struct run *run)
+{
+    uint64_t sent = sim_net_raft_sent(run->cluster->net);
+
+    go_on(run, SILENT_SECONDS * second_ns);
+    return sim_net_raft_sent(run->cluster->net) == sent && sleeps(run);
+}
+
+/* Idle regions cost no message, once a late one and the last abandoned
+ * transaction have been dealt with, and as long as the network is not so slow
+ * that nodes lose each other. */
+static void be_silent(struct run *run)
+{
+    wait_until(run, sleeps, SLEEP_SECONDS, "regions do not fall asleep");
+    if (run->plan.alarm_ms > CALM_SECONDS * 1000)
+        wait_until(run, was_silent, CALM_SECONDS,
+                   "idle regions are not silent");
+}
+
+/* Nobody asks for anything, and yet it is noticed. */
+static void lose_leader(struct run *run)
+{
+    struct sim_node *node = sim_sleep_leader(run->cluster);
+
+    if (node == NULL)
+        return;
+    sim_node_crash(node, sim_pick(run->loop, 2) == 0, UINT64_MAX);
+    wait_until(run, is_led, LEAD_SECONDS, "a lost leader is not replaced");
+    sim_cluster_calm(run->cluster);
+    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
+    be_silent(run);
+}
+
+/* Consistency checks of a short interval would not let regions sleep. */
+static void doze(struct run *run)
+{
+    if (run->plan.sleep_after_ms == 0 || run->plan.check_interval_ms != 0)
+        return;
+    sim_note(run->loop, "doze");
+    be_silent(run);
+    lose_leader(run);
     audit(run);
 }
 
@@ -223,6 +283,7 @@ struct sim_result sim_run(struct sim_loop *loop, FILE *history)
     calm(&run);
     become_quiet(&run);
     damage(&run);
+    doze(&run);
     if (history != NULL)
         sim_lincheck_write(sim_clients_history(run.clients), run.cluster->watch,
                            history);

@@ -40,6 +40,9 @@
     X(SNAPSHOT_FAILED, 1, "snapshot streams that failed")                      \
     X(SNAPSHOT_CRASH, 0, "crashes while a snapshot was installed")             \
     X(COMPACTED, 1, "log compactions")                                         \
+    X(LEADER_SLEPT, 1, "leaders that fell asleep")                             \
+    X(FOLLOWER_SLEPT, 1, "followers that fell asleep")                         \
+    X(WOKEN_BY_LOSS, 1, "followers woken since their leader's node was lost")  \
     X(MEMBERS_CHANGED, 1, "changes of a region's members")                     \
     X(JOINT, 1, "... that made it joint")                                      \
     X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \

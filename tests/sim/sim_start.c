@@ -122,6 +122,8 @@ static void open_node(struct sim_node *node)
         .value_size_max = SIM_VALUE_MAX,
         .log_keep = plan->log_keep,
         .check_interval_ms = plan->check_interval_ms,
+        .sleep_after_ms = plan->sleep_after_ms,
+        .alarm_ms = plan->alarm_ms,
         .results_held_max = plan->results_held_max,
         .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,

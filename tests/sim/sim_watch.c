@@ -13,6 +13,7 @@
 #include "tests/sim/sim_ranges.h"
 #include "tests/sim/sim_rare.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_sleep.h"
 
 enum {
     TERMS_MAX = 4096,
@@ -462,6 +463,7 @@ static void step_peer(struct sim_watch *watch, const struct sim_node *node,
     if (peer->install == NULL && !peer->process_posted)
         note_published(watch, peer, known);
     raft_check(peer->raft);
+    sim_sleep_check(watch->cluster, node, peer);
 }
 
 /* New changes wait when regions have to remember too many results for their

@@ -16,6 +16,7 @@
  *   8. What is acknowledged is committed, and so durable by 3.
  *   9. What a node has the regions remember for it is bounded.
  *  10. raft_check().
+ *  11. Whoever sleeps may: sim_sleep.h.
  *
  * It also keeps what the logs say about each operation: sim_watch_tag(). */
 

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Parts of namespaces in transactions: see exec_txn.h. */
+
+#include "engine/exec_txn.h"
+
+static struct slice no_name(void)
+{
+    return (struct slice){NULL, 0};
+}
+
+/* The keys of a class that the region may have of a namespace. */
+static struct kv_iter *iter_part(const struct exec *x, char class,
+                                 uint64_t nsid)
+{
+    struct key lower = key_namespace(nsid, x->range.start);
+    struct key upper;
+    struct kv_iter *iter;
+
+    lower.data[0] = (uint8_t) class;
+    if (key_next_part(nsid, x->range.end, &upper))
+        upper.data[0] = (uint8_t) class;
+    else
+        upper = key_behind_namespace(class, nsid);
+    iter = kv_iter_new(x->state, NULL, key_slice(&lower), key_slice(&upper));
+    kv_iter_seek(iter, key_slice(&lower));
+    return iter;
+}
+
+/* ---- marks ---- */
+
+static void mark(struct exec *x, uint64_t nsid)
+{
+    struct key key = key_namespace_mark(nsid, x->range.start);
+
+    kv_batch_put(x->batch, key_slice(&key), no_name());
+}
+
+/* A merge may have left marks where the other region began. */
+static int unmark(struct exec *x, uint64_t nsid)
+{
+    struct kv_iter *iter = iter_part(x, 'x', nsid);
+    int rc;
+
+    for (; kv_iter_valid(iter); kv_iter_next(iter))
+        if (key_parse_namespace_mark(kv_iter_key(iter), &nsid))
+            kv_batch_delete(x->batch, kv_iter_key(iter));
+    rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* ---- closing ---- */
+
+static int is_occupied(struct exec *x, uint64_t nsid, bool *ret)
+{
+    struct kv_iter *iter = iter_part(x, 'd', nsid);
+    int rc;
+
+    *ret = kv_iter_valid(iter);
+    rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* Whether a name in it is only another transaction's intent: then that has to
+ * be decided first. Our own is the source of a rename, which is there. */
+static int refuse_name(struct exec *x, const struct txn_ref *txn, uint64_t nsid,
+                       struct slice name)
+{
+    struct entry entry = {0};
+    int rc = exec_get_raw_entry(x, nsid, name, &entry);
+
+    if (rc == 0 && entry.kind == ENTRY_INTENT &&
+        !txn_id_equal(entry.txn.id, txn->id))
+        rc = exec_locked(x, &entry.txn);
+    entry_release(&entry);
+    return rc == 0 || rc == ERR_NOT_FOUND ? ERR_NOT_EMPTY : rc;
+}
+
+static int refuse_occupied(struct exec *x, const struct txn_ref *txn,
+                           uint64_t nsid)
+{
+    struct kv_iter *iter = iter_part(x, 'x', nsid);
+    struct slice name;
+    int rc = ERR_NOT_EMPTY;
+
+    while (kv_iter_valid(iter) &&
+           !key_parse_user(kv_iter_key(iter), 'x', &nsid, &name))
+        kv_iter_next(iter);
+    if (kv_iter_valid(iter))
+        rc = refuse_name(x, txn, nsid, name);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* Counts of parts mean nothing by themselves, so it is looked for entries. A
+ * part that is closed already may have been joined with one that was not. */
+int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
+{
+    uint64_t nsid = txn->closes_nsid;
+    struct namespace_record record = {0};
+    bool occupied = false;
+    int rc = exec_get_raw_namespace(x, nsid, &record);
+
+    if (rc != 0)
+        return rc;
+    if (record.closing.id.node != 0 &&
+        !txn_id_equal(record.closing.id, txn->id))
+        rc = exec_locked(x, &record.closing);
+    if (rc == 0)
+        rc = is_occupied(x, nsid, &occupied);
+    if (rc == 0 && occupied)
+        rc = refuse_occupied(x, txn, nsid);
+    if (rc == 0) {
+        record.closing = *txn;
+        exec_put_namespace(x, &record);
+        if (marked)
+            mark(x, nsid);
+    }
+    namespace_release(&record);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+void exec_open_part(struct exec *x, const struct txn_ref *txn,
+                    const struct namespace_record *part, bool marked)
+{
+    struct namespace_record record = *part;
+
+    record.nsid = txn->opens_nsid;
+    record.version = x->version;
+    record.opening = *txn;
+    exec_put_namespace(x, &record);
+    if (marked)
+        mark(x, record.nsid);
+}
+
+/* ---- resolving ---- */
+
+/* Only what the transaction still holds: who has met it long ago may ask region
+ * 0 to abort it after it was committed, resolved and forgotten. */
+int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
+{
+    bool opens = txn->opens_nsid != 0;
+    uint64_t nsid = opens ? txn->opens_nsid : txn->closes_nsid;
+    struct namespace_record record = {0};
+    struct txn_ref *holder = opens ? &record.opening : &record.closing;
+    int rc = exec_get_raw_namespace(x, nsid, &record);
+
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    if (txn_id_equal(holder->id, txn->id)) {
+        *holder = (struct txn_ref){0};
+        if (x->command->commit == opens)
+            exec_put_namespace(x, &record);
+        else
+            exec_delete_namespace(x, nsid);
+        rc = unmark(x, nsid);
+    }
+    namespace_release(&record);
+    return rc;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Takes a transaction through PREPARE in all regions that it concerns: in most
+ * cases one, with one command, which tells what lies elsewhere (exec_txn.c).
+ * Ends come before the parts of a namespace: from a part one finds the ends,
+ * and from the target the parts, whatever else may be missing.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_TXN_PREPARE_H
+#define GROVEFS_ENGINE_TXN_PREPARE_H
+
+#include "engine/command.h"
+#include "engine/router.h"
+
+struct txn_prepare {
+    /* public: in; borrowed until done */
+    const struct command *command; /* the request */
+    struct txn_ref txn; /* in; out: with the namespace that is closed */
+    uint64_t deadline_ns;
+    /* 0: it may be decided. ERR_LOCKED: by `holder`. ERR_UNKNOWN_OUTCOME and
+     * ERR_CANCELED say nothing about the last step. */
+    void (*done)(struct txn_prepare *prepare, int status);
+
+    /* public: out */
+    bool begun;        /* some steps are done: to be resolved */
+    bool has_happened; /* it was no transaction, and nothing is left to do */
+    struct attr attr;
+    struct catalog_change changes[CATALOG_CHANGES_MAX];
+    size_t change_count;
+    struct txn_ref holder;
+
+    struct node *node; /* private from here on */
+    enum txn_step step;
+    unsigned left;
+    struct buf *data; /* what the last step answered for the next one */
+    struct key part;  /* of the namespace: the next */
+    char change_names[CATALOG_CHANGES_MAX][NAME_SIZE_MAX];
+    char holder_names[2][NAME_SIZE_MAX];
+    struct router_call call;
+};
+
+/* What is private may be left from an earlier one that was released. */
+void txn_prepare_start(struct txn_prepare *prepare, struct node *node);
+/* The step that was ERR_LOCKED, once more. */
+void txn_prepare_again(struct txn_prepare *prepare);
+/* Ends one that runs without calling `done`; drops what it keeps. A zeroed one
+ * is ignored. */
+void txn_prepare_release(struct txn_prepare *prepare);
+
+#endif

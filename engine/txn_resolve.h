@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Takes a transaction that is decided, or that nobody can commit any more,
+ * through RESOLVE in all regions where it has left something, and has region 0
+ * forget a commit. It goes by places, never by regions: what was prepared in
+ * one region may lie in two by now.
+ *
+ * The order is that of exec_resolve.c: the parts of a namespace, the target,
+ * the source. Whoever is held up by any of them finds the rest until the
+ * last is gone.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_TXN_RESOLVE_H
+#define GROVEFS_ENGINE_TXN_RESOLVE_H
+
+#include "engine/command.h"
+#include "engine/router.h"
+
+struct txn_resolve {
+    uint64_t deadline_ns; /* public: in */
+    /* 0: nothing is left. ERR_NO_QUORUM, ERR_UNKNOWN_OUTCOME, ERR_CANCELED. */
+    void (*done)(struct txn_resolve *resolve, int status);
+
+    struct node *node; /* private from here on */
+    struct txn_ref txn;
+    char names[2][NAME_SIZE_MAX];
+    bool commit;
+    struct key part; /* of the namespace: the next */
+    struct router_call call;
+};
+
+/* A zeroed struct is ready. `txn` is copied. */
+void txn_resolve_start(struct txn_resolve *resolve, struct node *node,
+                       const struct txn_ref *txn, bool commit);
+/* Ends it without calling `done`; one that does not run is ignored. */
+void txn_resolve_cancel(struct txn_resolve *resolve);
+
+/* A copy of a reference whose names lie in the caller's memory. */
+struct txn_ref txn_ref_copy(const struct txn_ref *from,
+                            char names[2][NAME_SIZE_MAX]);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "exec_regions.h"
+
+#include <string.h>
+
+#include "engine/txn_resolve.h"
+
+enum { REFS_MAX = 64 };
+
+/* ---- regions ---- */
+
+static struct slice nothing(void)
+{
+    return (struct slice){NULL, 0};
+}
+
+static struct key part_key(const struct exec_fixture *f, uint64_t nsid,
+                           struct slice name)
+{
+    struct key at = key_user('d', nsid, name);
+
+    return key_namespace(nsid, range_at(f, key_user_part(&at)).start);
+}
+
+static bool get_part(struct exec_fixture *f, struct key key,
+                     struct namespace_record *ret)
+{
+    struct kv_value value = {0};
+    bool found = kv_get(f->state, NULL, key_slice(&key), &value) == 0;
+
+    if (found)
+        assert_int_equal(
+            namespace_decode(ret, (struct slice){value.data, value.size}), 0);
+    kv_value_release(&value);
+    return found;
+}
+
+static void put_part(struct exec_fixture *f, struct key key,
+                     const struct namespace_record *record)
+{
+    struct kv_batch *batch = kv_batch_new(f->state);
+    struct buf *bytes;
+
+    if (record == NULL) {
+        kv_batch_delete(batch, key_slice(&key));
+    } else {
+        bytes = namespace_encode(record);
+        kv_batch_put(batch, key_slice(&key),
+                     (struct slice){bytes->data, bytes->size});
+        buf_unref(bytes);
+    }
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
+{
+    struct slice s = slice_of(name);
+    struct key cut = key_user('d', nsid, s);
+    struct namespace_record part = {0};
+    bool found;
+    size_t i = f->cut_count;
+
+    if (i == CUTS_MAX || slice_equal(range_at(f, key_user_part(&cut)).start,
+                                     key_user_part(&cut)))
+        return;
+    found = s.size > 0 && get_part(f, part_key(f, nsid, s), &part);
+    for (; i > 0 &&
+           slice_compare(key_slice(&cut), key_slice(&f->cuts[i - 1])) < 0;
+         i--)
+        f->cuts[i] = f->cuts[i - 1];
+    f->cuts[i] = cut;
+    f->cut_count++;
+    part.entry_count = 0;
+    if (found)
+        put_part(f, part_key(f, nsid, s), &part);
+    namespace_release(&part);
+}
+
+/* One part out of two. */
+static void join_parts(struct exec_fixture *f, struct key left_key,
+                       struct key right_key)
+{
+    struct namespace_record left = {0};
+    struct namespace_record right = {0};
+    bool has_left = get_part(f, left_key, &left);
+
+    if (!get_part(f, right_key, &right)) {
+        namespace_release(&left);
+        return;
+    }
+    if (!has_left)
+        left.nsid = right.nsid;
+    left.entry_count += right.entry_count;
+    if (right.closing.id.node != 0)
+        left.closing = right.closing;
+    if (right.opening.id.node != 0)
+        left.opening = right.opening;
+    put_part(f, left_key, &left);
+    put_part(f, right_key, NULL);
+    left.closing = left.opening = (struct txn_ref){0};
+    namespace_release(&left);
+    namespace_release(&right);
+}
+
+void join_regions(struct exec_fixture *f, size_t cut)
+{
+    struct slice at = key_user_part(&f->cuts[cut]);
+    uint64_t nsid = be64_get(at.data);
+    struct slice name = {(const uint8_t *)at.data + KEY_NSID_SIZE,
+                         at.size - KEY_NSID_SIZE};
+    struct key right = key_user('n', nsid, name);
+
+    f->cut_count--;
+    memmove(&f->cuts[cut], &f->cuts[cut + 1],
+            (f->cut_count - cut) * sizeof f->cuts[0]);
+    if (name.size > 0)
+        join_parts(f, part_key(f, nsid, name), right);
+}
+
+/* ---- RESOLVE ---- */
+
+static uint64_t nsid_of(const struct txn_ref *txn)
+{
+    return txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid;
+}
+
+struct test_resolve resolve_begin(const struct txn_ref *txn, bool commit)
+{
+    return (struct test_resolve){.txn = *txn, .commit = commit};
+}
+
+static void run_resolve(struct exec_fixture *f, const struct test_resolve *r,
+                        enum txn_step step, struct key at)
+{
+    assert_int_equal(run_at(f,
+                            &(struct command){.op = COMMAND_TXN_RESOLVE,
+                                              .txn_step = step,
+                                              .txn = r->txn,
+                                              .commit = r->commit},
+                            &at),
+                     0);
+}
+
+static struct key source_of(const struct txn_ref *txn)
+{
+    return key_user('d', txn->dir, txn->name);
+}
+
+static struct key main_end_of(const struct txn_ref *txn)
+{
+    return txn->to_dir == 0 ? source_of(txn)
+                            : key_user('d', txn->to_dir, txn->to_name);
+}
+
+static void resolve_first(struct exec_fixture *f, struct test_resolve *r)
+{
+    run_resolve(f, r, TXN_STEP_FIRST, main_end_of(&r->txn));
+    if ((f->result.left & TXN_LEFT_PARTS) != 0) {
+        r->txn.opens_nsid = f->result.holder.opens_nsid;
+        r->txn.closes_nsid = f->result.holder.closes_nsid;
+        r->part = key_user('d', nsid_of(&r->txn), nothing());
+        r->at = AT_PARTS;
+    } else {
+        r->at = (f->result.left & TXN_LEFT_SOURCE) != 0 ? AT_SOURCE : AT_FORGET;
+    }
+}
+
+static void forget_it(struct exec_fixture *f, const struct test_resolve *r)
+{
+    if (r->commit)
+        assert_int_equal(
+            run(f, &(struct command){.op = COMMAND_TXN_FORGET, .txn = r->txn}),
+            0);
+}
+
+void resolve_step(struct exec_fixture *f, struct test_resolve *r)
+{
+    switch (r->at) {
+    case AT_FIRST:
+        resolve_first(f, r);
+        break;
+    case AT_PARTS:
+        run_resolve(f, r, TXN_STEP_PART, r->part);
+        if (!key_next_part(nsid_of(&r->txn), f->result.data, &r->part))
+            r->at = AT_ENDS;
+        break;
+    case AT_ENDS:
+        run_resolve(f, r, TXN_STEP_ENDS, main_end_of(&r->txn));
+        r->at = (f->result.left & TXN_LEFT_SOURCE) != 0 ? AT_SOURCE : AT_FORGET;
+        break;
+    case AT_SOURCE:
+        run_resolve(f, r, TXN_STEP_ENDS, source_of(&r->txn));
+        r->at = AT_FORGET;
+        break;
+    case AT_FORGET:
+        forget_it(f, r);
+        r->done = true;
+        break;
+    }
+}
+
+void resolve_all(struct exec_fixture *f, const struct txn_ref *txn, bool commit)
+{
+    struct test_resolve r = resolve_begin(txn, commit);
+
+    while (!r.done)
+        resolve_step(f, &r);
+}
+
+void settle_txn(struct exec_fixture *f, const struct txn_ref *txn)
+{
+    char names[2][NAME_SIZE_MAX];
+    struct txn_ref copy = txn_ref_copy(txn, names); /* It may be a result's. */
+
+    assert_int_equal(
+        run(f, &(struct command){.op = COMMAND_TXN_ABORT, .txn = copy}), 0);
+    resolve_all(f, &copy, f->result.committed);
+}
+
+/* ---- orphans ---- */
+
+/* Settles the transaction of an intent, or of a marked part. */
+static bool settle_at(struct exec_fixture *f, struct slice key)
+{
+    struct namespace_record part = {0};
+    struct entry entry = {0};
+    struct kv_value value = {0};
+    struct txn_ref txn = {{0}, 0, 0, {NULL, 0}, {NULL, 0}, 0, 0};
+    struct key at;
+    struct slice name;
+    uint64_t nsid;
+
+    if (key_parse_user(key, 'x', &nsid, &name)) {
+        at = key_user('d', nsid, name);
+        assert_int_equal(kv_get(f->state, NULL, key_slice(&at), &value), 0);
+        assert_int_equal(
+            entry_decode(&entry, (struct slice){value.data, value.size}), 0);
+        kv_value_release(&value);
+        txn = entry.txn;
+    } else if (key_parse_namespace_mark(key, &nsid)) {
+        struct slice user_key = {(const uint8_t *)key.data + 1, key.size - 1};
+
+        assert_true(get_part(
+            f, key_namespace(nsid, range_at(f, user_key).start), &part));
+        txn = part.closing.id.node != 0 ? part.closing : part.opening;
+    }
+    settle_txn(f, &txn);
+    entry_release(&entry);
+    namespace_release(&part);
+    return true;
+}
+
+static bool settle_one(struct exec_fixture *f)
+{
+    struct slice lower = slice_of("x");
+    struct slice upper = slice_of("y");
+    struct kv_iter *iter = kv_iter_new(f->state, NULL, lower, upper);
+    bool found;
+
+    kv_iter_seek(iter, lower);
+    found = kv_iter_valid(iter) && settle_at(f, kv_iter_key(iter));
+    kv_iter_free(iter);
+    return found;
+}
+
+static void settle_decisions(struct exec_fixture *f)
+{
+    struct slice lower = slice_of("ct");
+    struct slice upper = slice_of("cu");
+    struct kv_iter *iter = kv_iter_new(f->state, NULL, lower, upper);
+
+    for (kv_iter_seek(iter, lower); kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct decision decision = {0};
+
+        assert_int_equal(decision_decode(&decision, kv_iter_value(iter)), 0);
+        if (decision.committed)
+            resolve_all(f, &decision.txn, true);
+        decision_release(&decision);
+    }
+    kv_iter_free(iter);
+}
+
+void settle_orphans(struct exec_fixture *f)
+{
+    for (int i = 0; settle_one(f); i++)
+        assert_true(i < REFS_MAX);
+    settle_decisions(f);
+}
+
+/* ---- PREPARE ---- */
+
+struct test_prepare prepare_begin(const struct test_txn *txn)
+{
+    struct test_prepare p = {.txn = *txn, .ref = txn->command.txn};
+
+    p.ref.opens_nsid = txn->nsid;
+    return p;
+}
+
+void prepare_end(struct test_prepare *p)
+{
+    buf_unref(p->data);
+    p->data = NULL;
+}
+
+static void take_changes(struct exec_fixture *f, struct test_prepare *p)
+{
+    struct test_txn *txn = &p->txn;
+
+    txn->change_count = f->result.change_count;
+    for (size_t i = 0; i < txn->change_count; i++) {
+        struct slice name = f->result.changes[i].name;
+
+        txn->changes[i] = f->result.changes[i];
+        memset(txn->names[i], 0, sizeof txn->names[i]);
+        if (name.size > 0)
+            memcpy(txn->names[i], name.data, name.size);
+        if (txn->changes[i].kind == CATALOG_REMOVE)
+            p->ref.closes_nsid = txn->changes[i].nsid;
+    }
+}
+
+static struct key place_of_step(const struct test_prepare *p)
+{
+    const struct command *c = &p->txn.command;
+
+    if (p->step == TXN_STEP_PART)
+        return p->part;
+    return p->step == TXN_STEP_TARGET ? key_user('d', c->to_dir, c->to_name)
+                                      : key_user('d', c->dir, c->name);
+}
+
+static void take(struct exec_fixture *f, struct test_prepare *p)
+{
+    if (p->step == TXN_STEP_FIRST || p->step == TXN_STEP_TARGET) {
+        p->left = f->result.left;
+        take_changes(f, p);
+        buf_unref(p->data);
+        p->data = buf_copy(f->result.data.data, f->result.data.size);
+    } else if (p->step == TXN_STEP_SOURCE) {
+        p->left &= ~(unsigned)TXN_LEFT_SOURCE;
+    } else if (!key_next_part(nsid_of(&p->ref), f->result.data, &p->part)) {
+        p->left = 0;
+    }
+    if (p->step == TXN_STEP_FIRST)
+        p->has_happened = p->left == 0 && p->txn.change_count == 0;
+    p->begun = true;
+}
+
+static void find_next(struct test_prepare *p)
+{
+    if ((p->left & TXN_LEFT_TARGET) != 0) {
+        p->step = TXN_STEP_TARGET;
+    } else if ((p->left & TXN_LEFT_SOURCE) != 0) {
+        p->step = TXN_STEP_SOURCE;
+    } else if (p->left != 0 && p->step != TXN_STEP_PART) {
+        p->step = TXN_STEP_PART;
+        p->part = key_user('d', nsid_of(&p->ref), nothing());
+    }
+}
+
+int prepare_step(struct exec_fixture *f, struct test_prepare *p)
+{
+    struct command c = p->txn.command;
+    struct key at = place_of_step(p);
+    int rc;
+
+    c.op = COMMAND_TXN_PREPARE;
+    c.txn = p->ref;
+    c.txn_step = p->step;
+    if (p->data != NULL)
+        c.data = (struct slice){p->data->data, p->data->size};
+    rc = run_at(f, &c, &at);
+    if (rc != 0)
+        return rc;
+    p->steps++;
+    take(f, p);
+    find_next(p);
+    return 0;
+}
+
+int prepare_all(struct exec_fixture *f, struct test_prepare *p)
+{
+    int rc;
+
+    do
+        rc = prepare_step(f, p);
+    while (rc == 0 && p->left != 0);
+    return rc;
+}
+
+int decide_prepared(struct exec_fixture *f, const struct test_prepare *p)
+{
+    struct test_txn txn = p->txn;
+
+    txn.command.txn = p->ref;
+    return decide(f, &txn);
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Several regions over one state/, and transactions that go over them, one
+ * command at a time, as engine/txn_prepare.c and engine/txn_resolve.c take
+ * them. */
+
+#ifndef GROVEFS_TESTS_ENGINE_EXEC_REGIONS_H
+#define GROVEFS_TESTS_ENGINE_EXEC_REGIONS_H
+
+#include "exec_fixture.h"
+
+/* Splits the region of (nsid, name) there; nothing when there is no room or it
+ * begins there already. An empty name: before all of the namespace. */
+void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name);
+/* Merges the regions on both sides of a cut. */
+void join_regions(struct exec_fixture *f, size_t cut);
+
+/* ---- RESOLVE ---- */
+
+struct test_resolve {
+    struct txn_ref txn; /* names as in the transaction's command */
+    bool commit;
+    bool done;
+    enum { AT_FIRST, AT_PARTS, AT_ENDS, AT_SOURCE, AT_FORGET } at;
+    struct key part;
+};
+
+struct test_resolve resolve_begin(const struct txn_ref *txn, bool commit);
+void resolve_step(struct exec_fixture *f, struct test_resolve *r);
+void resolve_all(struct exec_fixture *f, const struct txn_ref *txn,
+                 bool commit);
+/* As somebody does who has met a transaction and takes its coordinator for
+ * dead: has it decided, and resolves it. */
+void settle_txn(struct exec_fixture *f, const struct txn_ref *txn);
+/* What the leaders of the regions find once in a while. */
+void settle_orphans(struct exec_fixture *f);
+
+/* ---- PREPARE ---- */
+
+struct test_prepare {
+    struct test_txn txn; /* what is to be done, and its changes */
+    struct txn_ref ref;  /* with the namespace, when it is known */
+    enum txn_step step;
+    unsigned left;
+    struct buf *data;
+    struct key part;
+    bool begun;
+    bool has_happened;
+    unsigned steps; /* taken */
+};
+
+struct test_prepare prepare_begin(const struct test_txn *txn);
+/* Returns the status; 0 and left == 0: done. */
+int prepare_step(struct exec_fixture *f, struct test_prepare *p);
+/* All of them. Returns the first status that is not 0. */
+int prepare_all(struct exec_fixture *f, struct test_prepare *p);
+void prepare_end(struct test_prepare *p);
+int decide_prepared(struct exec_fixture *f, const struct test_prepare *p);
+
+#endif
