@@ -55,6 +55,8 @@ enum command_op {
     COMMAND_NODE_JOIN = 28,  /* `token`, `address`, and as `target_node` the id
                               * that the store has, or 0 → first_id */
     COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state` */
+    /* Data region: `data` at `offset` of what `txn` moves to (dir, name). */
+    COMMAND_TXN_COPY = 31,
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
