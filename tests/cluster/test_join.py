@@ -4,9 +4,11 @@
 it."""
 
 import os
+import random
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 from harness import (CLUSTER, GROVEFS, detach_below, errno_name, errno_of, get, load, main,
@@ -552,6 +554,54 @@ def another_node_votes_in_the_place_of_a_drained_one(t):
     for writer in writers:
         writer.end()
         assert writer.errors == [], writer.errors
+
+
+# ---- all at once
+
+
+@test
+def nothing_is_lost_while_nodes_are_killed_and_others_come_and_go(t):
+    c = t.cluster()
+    for _ in range(2):
+        c.add()
+    wait_members(c, 5, 0)
+    writers = load(c)
+    random_of = random.Random(t.name)
+    for turn in range(6):
+        victim = random_of.choice(c.nodes)
+        other = random_of.choice([node for node in (4, 5) if node != victim])
+        seen_from = random_of.choice([node for node in c.nodes if node not in (victim, other)])
+        # Whether it is committed or not, the next turn asks for the opposite.
+        churn = threading.Thread(target=errno_of, args=(
+            write_control, c, seen_from, other, 'drain', str((turn + 1) % 2)))
+        churn.start()
+        time.sleep(random_of.random() * 0.5)
+        c.kill(victim)
+        time.sleep(2)
+        c.start(victim)
+        churn.join()
+        c.wait_healthy(victim)
+    guest = Daemon(t, 'x', listen=free_address(), join='+'.join(address(c, i) for i in c.nodes))
+    guest.start()
+    victim = random_of.choice(c.nodes)
+    c.kill(victim)
+    guest.wait_ready_without(victim)
+    c.start(victim)
+    guest.wait_ready()
+    for writer in writers:
+        writer.end()
+    for node in (4, 5):
+        write_control(c, 1, node, 'drain', '0')
+    wait_until('5 nodes vote', 30, lambda: len(members(c)[0]) == 5)
+    write_control(c, 1, 6, 'drain')
+    wait_until('the guest has no vote', 30, lambda: 6 not in members(c)[0])
+    write_control(c, 2, 6, 'remove')
+    assert guest.wait_end() == 1
+    wait_members(c, 5, 0)
+    t.say(f'{sum(len(writer.acked_at) for writer in writers)} writes')
+    for writer in writers:
+        for mount in c.mounts():
+            writer.check(mount)
 
 
 main()
