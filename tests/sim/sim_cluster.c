@@ -251,6 +251,8 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
         sim_seen(SEEN_FOUNDING_CRASH);
     if (node->state == SIM_JOINING)
         sim_seen(SEEN_JOINING_CRASH);
+    if (node->node != NULL && node_peer(node->node, REGION_PLACEMENT) == NULL)
+        sim_seen(SEEN_JOINED_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
     sim_env_crash(node->env, &node->log, &node->state_kv);

@@ -136,8 +136,24 @@ static void render(struct run *run, const struct sim_node *node)
     }
 }
 
+/* A node that was started just now, without a replica of the region, hears of
+ * it within a second. */
+static bool region_is_known(struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++) {
+        const struct sim_node *node = &run->cluster->nodes[i];
+
+        if (!node->removed && (node->node == NULL ||
+                               status_region_leader(node->node, 1, NULL) != 0))
+            return false;
+    }
+    return true;
+}
+
 static void render_all(struct run *run)
 {
+    wait_until(run, region_is_known, QUIET_SECONDS,
+               "a node does not hear of region 1");
     for (size_t i = 0; i < run->plan.nodes; i++)
         if (!run->cluster->nodes[i].removed)
             render(run, &run->cluster->nodes[i]);

@@ -69,6 +69,7 @@
     X(FOUNDING_CRASH, 1, "crashes before that")                                \
     X(JOINED, 1, "nodes that have joined")                                     \
     X(JOINING_CRASH, 1, "crashes before that")                                 \
+    X(JOINED_CRASH, 1, "crashes after that, before the first replica")         \
     X(DRAINED, 1, "nodes drained, or drained no more")                         \
     X(REMOVED, 1, "nodes removed")                                             \
     X(REMOVE_REFUSED, 1, "removals refused")                                   \
