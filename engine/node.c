@@ -465,6 +465,12 @@ void node_on_peer_restored(struct node *node, struct peer *peer)
     replicas_on_restored(node->replicas, peer);
 }
 
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed)
+{
+    replicas_tell_gone(node->replicas, peer, removed);
+}
+
 void node_on_peer_removed(struct node *node, struct peer *peer)
 {
     replicas_on_removed(node->replicas, peer);

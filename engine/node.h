@@ -126,6 +126,8 @@ void node_on_split_applied(struct node *node, uint64_t region, bool kept,
                            bool campaign);
 void node_on_peer_restored(struct node *node, struct peer *peer);
 void node_on_peer_removed(struct node *node, struct peer *peer);
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed);
 struct barrier *node_barrier(const struct node *node, uint64_t region);
 struct router *node_router(const struct node *node);
 struct reader *node_reader(const struct node *node);

@@ -600,6 +600,12 @@ static void send_gone(struct replica *replica, uint64_t to, uint64_t peer_id)
     send_note(replica, to, WIRE_PEER_GONE, &note);
 }
 
+void replicas_tell_gone(struct replicas *replicas, struct peer *peer,
+                        const struct region_peer *removed)
+{
+    send_gone(find(replicas, peer_region_id(peer)), removed->node, removed->id);
+}
+
 void replicas_on_query(struct replicas *replicas, uint64_t from_node,
                        const struct env_packet *packet)
 {

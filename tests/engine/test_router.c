@@ -164,6 +164,14 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed)
+{
+    (void)node;
+    (void)peer;
+    (void)removed;
+}
+
 void node_on_damage(struct node *node, struct peer *peer)
 {
     (void)node;
