@@ -51,6 +51,12 @@ enum command_op {
     /* At (dir, name): what is behind that is `new_region` from here on. For the
      * epoch region_version and region_conf_ver. See range_change.h. */
     COMMAND_SPLIT = 21,
+    /* In region 0: see placement.h. */
+    COMMAND_BEGIN_GOAL = 22, /* `goal` has region, from, to; ERR_BUSY: another
+                              * one of the region is running */
+    COMMAND_END_GOAL = 23,   /* `goal` has region, id (0: that which runs),
+                              * status, why */
+    COMMAND_SET = 24,        /* the setting `name` to `size` */
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -171,6 +177,7 @@ struct command {
     size_t change_count;
     struct verdict verdict;
     uint64_t target_node;
+    struct goal goal;  /* region 0: none */
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */

@@ -36,6 +36,9 @@ static exec_function *const functions[] = {
     [COMMAND_NODE_UPDATE] = exec_node_update,
     [COMMAND_CHECK] = change_nothing,
     [COMMAND_VERIFY] = change_nothing,
+    [COMMAND_BEGIN_GOAL] = exec_begin_goal,
+    [COMMAND_END_GOAL] = exec_end_goal,
+    [COMMAND_SET] = exec_set,
 };
 
 int exec_command(struct exec *x)

@@ -55,6 +55,9 @@ int exec_dir_removexattr(struct exec *x);
 int exec_lease_ids(struct exec *x);
 int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);
+int exec_begin_goal(struct exec *x);
+int exec_end_goal(struct exec *x);
+int exec_set(struct exec *x);
 
 /* The entry at (dir, name), to be released by the caller. ERR_NOT_FOUND,
  * ERR_LOCKED (the holder is in the result then), ERR_CORRUPT, ERR_IO. */
