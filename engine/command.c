@@ -203,7 +203,7 @@ static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_SET || (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-           op == COMMAND_START_SPLIT;
+           op == COMMAND_CHECK_GOAL || op == COMMAND_START_SPLIT;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)

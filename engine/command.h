@@ -71,6 +71,7 @@ enum command_op {
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,   /* `target_node` is to lead: see transfer.h */
+    COMMAND_CHECK_GOAL = 66, /* region 0: whether `goal` may begin */
     COMMAND_START_SPLIT = 70 /* at (dir, name); dir 0: in the middle */
 };
 

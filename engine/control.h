@@ -37,6 +37,9 @@ struct control_op {
     uint64_t object;
     uint64_t target_node;
     uint64_t version; /* of the region, before it is split */
+    struct goal goal; /* that is to begin or to end */
+    bool is_checked;  /* nothing more is to be asked before it begins */
+    uint64_t value;   /* of a setting */
     struct control_part *parts;
     size_t part_count; /* 0: inactive */
     size_t left;

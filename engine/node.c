@@ -17,12 +17,15 @@
 #include "engine/ino_lease.h"
 #include "engine/liveness.h"
 #include "engine/outbox.h"
+#include "engine/placement.h"
 #include "engine/range.h"
 #include "engine/reader.h"
 #include "engine/replicas.h"
+#include "engine/reporter.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
 #include "engine/status.h"
+#include "engine/steps.h"
 #include "engine/txn.h"
 
 enum {
@@ -44,6 +47,8 @@ struct node {
     struct snapshots *snapshots;
     struct liveness *liveness;
     struct status_board *board;
+    struct reporter *reporter;
+    struct placement *placement;
     struct event_log *events;
     struct event_watch *event_watch;
     struct outbox *outbox;
@@ -85,6 +90,8 @@ int node_open(struct node **ret, struct env *env,
     node->flows = flows_new(node);
     node->snapshots = snapshots_new(node);
     node->board = status_board_new(node);
+    node->reporter = reporter_new(node);
+    node->placement = placement_new(node);
     node->disks = disks_new(node);
     rc = replicas_open(node->replicas, e);
     if (rc != 0) {
@@ -99,6 +106,8 @@ void node_close(struct node *node)
 {
     if (node == NULL)
         return;
+    placement_free(node->placement);
+    reporter_free(node->reporter);
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
     flows_free(node->flows);
@@ -123,6 +132,7 @@ void node_stop(struct node *node)
         check_stop(peer_check(peer));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
+    placement_stop(node->placement);
     flows_stop(node->flows);
     txns_stop(node->txns);
     reader_stop(node->reader);
@@ -163,6 +173,8 @@ static void each_second(struct node *node)
     txns_tick(node->txns);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
+    reporter_each_second(node->reporter);
+    placement_each_second(node->placement);
 }
 
 static void on_tick(struct env_timer *timer)
@@ -172,6 +184,7 @@ static void on_tick(struct env_timer *timer)
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
     liveness_tick(node->liveness);
     replicas_tick(node->replicas);
+    reporter_tick(node->reporter);
     disks_tick(node->disks);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
@@ -235,6 +248,21 @@ static void step_one(void *context, const struct raft_envelope *envelope)
     replicas_on_message(incoming->node->replicas, incoming->from, envelope);
 }
 
+static void on_placement_packet(struct node *node, uint64_t from,
+                                const struct env_packet *packet)
+{
+    struct slice bytes = {packet->header->data, packet->header->size};
+
+    if (packet->type == WIRE_REPORT)
+        placement_on_report(node->placement, from, bytes);
+    else if (packet->type == WIRE_REPORTED)
+        placement_on_reported(node->placement, from, bytes);
+    else if (packet->type == WIRE_OPERATORS)
+        placement_on_operators(node->placement, bytes);
+    else
+        step_on_packet(node, packet);
+}
+
 void node_on_packet(struct node *node, uint64_t from,
                     const struct env_packet *packet)
 {
@@ -268,6 +296,12 @@ void node_on_packet(struct node *node, uint64_t from,
         return;
     case WIRE_STATUS:
         status_board_on_packet(node->board, packet);
+        return;
+    case WIRE_REPORT:
+    case WIRE_REPORTED:
+    case WIRE_STEP:
+    case WIRE_OPERATORS:
+        on_placement_packet(node, from, packet);
         return;
     case WIRE_SNAPSHOT_BEGIN:
     case WIRE_SNAPSHOT_CHUNK:
@@ -509,6 +543,16 @@ struct snapshots *node_snapshots(const struct node *node)
 struct status_board *node_status_board(const struct node *node)
 {
     return node->board;
+}
+
+struct reporter *node_reporter(const struct node *node)
+{
+    return node->reporter;
+}
+
+struct placement *node_placement(const struct node *node)
+{
+    return node->placement;
 }
 
 struct event_log *node_events(const struct node *node)

@@ -52,8 +52,10 @@ struct barrier;
 struct event_log;
 struct event_watch;
 struct flows;
+struct placement;
 struct hosted;
 struct reader;
+struct reporter;
 struct router;
 struct snapshots;
 struct status_board;
@@ -135,6 +137,8 @@ struct txns *node_txns(const struct node *node);
 struct flows *node_flows(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
+struct reporter *node_reporter(const struct node *node);
+struct placement *node_placement(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
 struct event_watch *node_event_watch(const struct node *node);
 

@@ -9,6 +9,7 @@
 
 #include "engine/event_log.h"
 #include "engine/key_path.h"
+#include "engine/placement_show.h"
 #include "engine/status.h"
 
 /* What is known here of a region. */
@@ -287,6 +288,18 @@ static void render_log(struct node *node, const struct region_view *view,
     event_log_render_region(node_events(node), view->id, out);
 }
 
+static void print_move(struct node *node, const struct region_view *view,
+                       FILE *out)
+{
+    placement_print_move(node, view->id, out);
+}
+
+static void print_operator(struct node *node, const struct region_view *view,
+                           FILE *out)
+{
+    placement_render_operator(node, view->id, out);
+}
+
 static const struct region_file {
     void (*print)(struct node *node, const struct region_view *view, FILE *out);
     bool is_value; /* one line */
@@ -303,6 +316,8 @@ static const struct region_file {
     [TABLE_REGION_STATE]    = {print_state,    true},
     [TABLE_REGION_TRANSFER] = {print_leader,   true},
     [TABLE_REGION_SPLIT]    = {print_range,    true},
+    [TABLE_REGION_MOVE]     = {print_move,     true},
+    [TABLE_REGION_OPERATOR] = {print_operator, false},
     /* clang-format on */
 };
 

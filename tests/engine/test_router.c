@@ -13,6 +13,7 @@
 
 #include "engine/flow.h"
 #include "engine/keys.h"
+#include "engine/placement.h"
 #include "engine/range.h"
 #include "engine/router.h"
 #include "engine/status.h"
@@ -204,6 +205,29 @@ struct reader *node_reader(const struct node *node)
 {
     (void)node;
     return NULL;
+}
+
+struct placement *node_placement(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+int placement_check_goal(struct placement *placement, const struct goal *goal,
+                         char why[GOAL_WHY_SIZE])
+{
+    (void)placement;
+    (void)goal;
+    (void)why;
+    return ERR_NOT_LEADER;
+}
+
+int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
+{
+    (void)state;
+    (void)region;
+    (void)ret;
+    return ERR_NOT_FOUND;
 }
 
 struct barrier *node_barrier(const struct node *node, uint64_t region)

@@ -133,8 +133,8 @@ def test_many_at_once(m):
 def test_cluster_files(m):
     assert os.listdir(m.root) == []
     names = sorted(os.listdir(m.path(".cluster")))
-    assert names == sorted("version health nodes regions leaders lag log"
-                           " events metrics check region node".split())
+    assert names == sorted("version health nodes regions leaders lag log events"
+                           " metrics check operators region node settings".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
@@ -180,9 +180,10 @@ def test_a_directory_of_cluster_leads_back_up(m):
     numbers = m.ok("find .cluster -printf '%i\n'").split()
     of_region = m.ok("find .cluster/region/1").split()
     of_node = m.ok("find .cluster/node/1").split()
+    settings = m.ok("find .cluster/settings -type f").split()
     top = m.ok("find .cluster -maxdepth 1").split()
     assert len(set(numbers)) == len(numbers) == \
-        len(top) + 3 * len(of_region) + 3 * len(of_node)
+        len(top) + 3 * len(of_region) + 3 * len(of_node) + len(settings)
 
 
 def test_a_listing_of_regions_is_of_one_moment(m):
