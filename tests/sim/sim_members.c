@@ -142,7 +142,8 @@ static const struct region *settled_region(struct sim_cluster *cluster,
         if (!region_is_joint(peer_region(peer)))
             return peer_region(peer);
         leave.conf_ver = peer_region(peer)->conf_ver;
-        if (!peer_region(peer)->auto_leave)
+        /* Of other regions the placement group takes care. */
+        if (id == REGION_PLACEMENT && !peer_region(peer)->auto_leave)
             propose(node, peer, &leave);
     }
     return NULL;

@@ -22,6 +22,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_DISK_ERROR] = "disk-error",
     [SIM_TRANSFER] = "transfer",
     [SIM_MEMBERS] = "members",
+    [SIM_GOALS] = "goals",
 };
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -60,6 +61,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
     plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
+    plan->every_ns[SIM_GOALS] /= 4;   /* Much of that is refused. */
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
