@@ -10,6 +10,8 @@
 #include "engine/event_log.h"
 #include "engine/key_path.h"
 #include "engine/placement_show.h"
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/status.h"
 
 /* What is known here of a region. */
@@ -46,13 +48,24 @@ static bool ask_others(struct node *node, uint64_t region,
     return known;
 }
 
+/* Nobody has told of it yet, for a moment after this node's replica went. */
+static bool ask_routes(struct node *node, struct region_view *view)
+{
+    struct route route;
+
+    if (!routes_find_region(router_routes(node_router(node)), view->id, &route))
+        return false;
+    view->leader_node = route.leader_node;
+    return true;
+}
+
 static bool look(struct node *node, uint64_t region, struct region_view *ret)
 {
     struct peer_status status;
 
     *ret = (struct region_view){.id = region, .peer = node_peer(node, region)};
     if (ret->peer == NULL)
-        return ask_others(node, region, ret);
+        return ask_others(node, region, ret) || ask_routes(node, ret);
     peer_status(ret->peer, &status);
     ret->term = status.term;
     ret->leader_node = status.leader_node;
