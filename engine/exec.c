@@ -39,6 +39,8 @@ static exec_function *const functions[] = {
     [COMMAND_BEGIN_GOAL] = exec_begin_goal,
     [COMMAND_END_GOAL] = exec_end_goal,
     [COMMAND_SET] = exec_set,
+    [COMMAND_NODE_JOIN] = exec_node_join,
+    [COMMAND_NODE_STATE] = exec_node_state,
 };
 
 int exec_command(struct exec *x)

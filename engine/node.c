@@ -16,6 +16,7 @@
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
 #include "engine/liveness.h"
+#include "engine/members.h"
 #include "engine/outbox.h"
 #include "engine/placement.h"
 #include "engine/range.h"
@@ -24,6 +25,7 @@
 #include "engine/reporter.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
+#include "engine/splitter.h"
 #include "engine/status.h"
 #include "engine/steps.h"
 #include "engine/txn.h"
@@ -44,7 +46,9 @@ struct node {
     struct reader *reader;
     struct txns *txns;
     struct flows *flows;
+    struct members *members;
     struct snapshots *snapshots;
+    struct splitter *splitter;
     struct liveness *liveness;
     struct status_board *board;
     struct reporter *reporter;
@@ -62,6 +66,7 @@ struct node {
     struct env_task flush_task;
     bool flush_posted;
     struct ino_lease *inos;
+    bool removed;
     void (*retired)(void *context);
     void *retired_context;
     struct env_timer retire_timer;
@@ -88,7 +93,9 @@ int node_open(struct node **ret, struct env *env,
     node->reader = reader_new(node);
     node->txns = txns_new(node);
     node->flows = flows_new(node);
+    node->members = members_new(node);
     node->snapshots = snapshots_new(node);
+    node->splitter = splitter_new(node);
     node->board = status_board_new(node);
     node->reporter = reporter_new(node);
     node->placement = placement_new(node);
@@ -108,8 +115,10 @@ void node_close(struct node *node)
         return;
     placement_free(node->placement);
     reporter_free(node->reporter);
+    splitter_free(node->splitter);
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
+    members_free(node->members);
     flows_free(node->flows);
     txns_free(node->txns);
     reader_free(node->reader);
@@ -133,6 +142,8 @@ void node_stop(struct node *node)
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
     placement_stop(node->placement);
+    members_stop(node->members);
+    splitter_stop(node->splitter);
     flows_stop(node->flows);
     txns_stop(node->txns);
     reader_stop(node->reader);
@@ -141,6 +152,13 @@ void node_stop(struct node *node)
 }
 
 /* ---- once a tick, once a second ---- */
+
+static bool is_being_drained(struct node *node, uint64_t id)
+{
+    struct node_record record;
+
+    return members_find(node, id, &record) == 0 && record.state != NODE_UP;
+}
 
 /* Path walks read region 0 and the regions of the directories, first of all the
  * root's: they are local on the mount where both are led, so region 0 follows
@@ -153,8 +171,9 @@ static void follow_root_leader(struct node *node)
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
     if (env_mono_ns(node->env) < node->follow_ns || leader == 0 ||
-        leader == node_id(node) || !peer_is_leader(placement) ||
-        !node_link_up(node, leader))
+        leader == node_id(node) || placement == NULL ||
+        !peer_is_leader(placement) || !node_link_up(node, leader) ||
+        is_being_drained(node, leader))
         return;
     (void)peer_transfer(placement, leader);
 }
@@ -166,11 +185,14 @@ bool node_disk_full(const struct node *node, uint64_t region)
 
 static void each_second(struct node *node)
 {
-    if (node->retired == NULL)
+    if (node->retired == NULL) {
         follow_root_leader(node);
+        members_tick(node->members);
+    }
     replicas_each_second(node->replicas);
     disks_each_second(node->disks);
     txns_tick(node->txns);
+    splitter_each_second(node->splitter);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
     reporter_each_second(node->reporter);
@@ -307,6 +329,12 @@ void node_on_packet(struct node *node, uint64_t from,
     case WIRE_SNAPSHOT_CHUNK:
     case WIRE_SNAPSHOT_ACK:
         snapshots_on_packet(node->snapshots, from, packet);
+        return;
+    case WIRE_JOIN:
+        members_on_join(node->members, from, packet);
+        return;
+    case WIRE_JOINED:
+        members_on_joined(node->members, packet);
         return;
     case WIRE_BOOT:
         return; /* engine.c answers those. */
@@ -510,6 +538,15 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     replicas_on_removed(node->replicas, peer);
 }
 
+void node_on_removed(struct node *node)
+{
+    if (node->removed)
+        return;
+    node->removed = true;
+    if (node->config.removed != NULL)
+        node->config.removed(node->config.context);
+}
+
 struct barrier *node_barrier(const struct node *node, uint64_t region)
 {
     return replicas_barrier(node->replicas, region);
@@ -560,6 +597,11 @@ struct event_log *node_events(const struct node *node)
     return node->events;
 }
 
+struct splitter *node_splitter(const struct node *node)
+{
+    return node->splitter;
+}
+
 struct event_watch *node_event_watch(const struct node *node)
 {
     return node->event_watch;
@@ -567,7 +609,9 @@ struct event_watch *node_event_watch(const struct node *node)
 
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
-    return peer_nodes(node_peer(node, REGION_PLACEMENT), nodes);
+    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
+
+    return placement == NULL ? 0 : peer_nodes(placement, nodes);
 }
 
 size_t node_region_nodes(const struct node *node, uint64_t region,

@@ -74,7 +74,7 @@ static bool leads(struct placement *placement)
 {
     const struct peer *peer = node_peer(placement->node, REGION_PLACEMENT);
 
-    if (!peer_is_serving(peer)) {
+    if (peer == NULL || !peer_is_serving(peer)) {
         if (placement->term != 0)
             depose(placement);
         return false;

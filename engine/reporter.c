@@ -282,7 +282,8 @@ void reporter_tell_again(struct reporter *reporter, uint64_t region)
 static bool find_reader(struct reporter *reporter)
 {
     const struct peer *placement = node_peer(reporter->node, REGION_PLACEMENT);
-    uint64_t leader = peer_leader_node(placement);
+    /* A node that has just joined has no replica of region 0 yet. */
+    uint64_t leader = placement == NULL ? 0 : peer_leader_node(placement);
 
     if (leader == 0 || (leader != node_id(reporter->node) &&
                         !node_link_up(reporter->node, leader))) {

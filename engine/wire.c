@@ -129,6 +129,8 @@ static void region_status_to_pb(Grove__RegionStatus *to,
     to->damaged_ns = from->damaged_ns;
     to->check_index = from->check_index;
     to->check_hash = from->check_hash;
+    to->size_bytes = from->size_bytes + 1;
+    to->size_keys = from->size_keys + 1;
 }
 
 static struct buf *node_status_pack(const struct node_status *status,
@@ -191,6 +193,8 @@ static void region_status_from_pb(struct region_status *to,
         .damaged_ns = from->damaged_ns,
         .check_index = from->check_index,
         .check_hash = from->check_hash,
+        .size_bytes = from->size_bytes - 1,
+        .size_keys = from->size_keys - 1,
         .role = from->role,
         .state = from->state,
     };
@@ -437,6 +441,91 @@ int boot_decode(struct boot *ret, struct slice bytes)
     if (!valid)
         return ERR_PROTOCOL;
     *ret = boot;
+    return 0;
+}
+
+/* ---- Joining ---------------------------------------------------------- */
+
+struct buf *join_request_encode(const struct join_request *request)
+{
+    Grove__JoinRequest message;
+
+    grove__join_request__init(&message);
+    message.token = request->token;
+    message.address = codec_text(request->address);
+    return wire_pack(&message.base);
+}
+
+static bool join_request_from_pb(struct join_request *to,
+                                 const Grove__JoinRequest *from)
+{
+    if (from->token == 0 || strlen(from->address) > CODEC_ADDRESS_SIZE_MAX)
+        return false;
+    *to = (struct join_request){.token = from->token};
+    memcpy(to->address, from->address, strlen(from->address));
+    return true;
+}
+
+int join_request_decode(struct join_request *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct join_request request;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__join_request__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = join_request_from_pb(&request, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_PROTOCOL;
+    *ret = request;
+    return 0;
+}
+
+struct buf *join_answer_encode(const struct join_answer *answer)
+{
+    Grove__JoinAnswer message = GROVE__JOIN_ANSWER__INIT;
+
+    message.status = answer->status;
+    message.token = answer->token;
+    message.cluster_id = answer->cluster_id;
+    message.node = answer->node;
+    return wire_pack(&message.base);
+}
+
+/* Only one that says yes names a cluster and a node, and then both. */
+static bool join_answer_from_pb(struct join_answer *to,
+                                const Grove__JoinAnswer *from)
+{
+    bool good = from->status == 0;
+
+    if (!status_is_valid(from->status) || (from->cluster_id != 0) != good ||
+        (from->node != 0) != good)
+        return false;
+    *to = (struct join_answer){
+        .status = from->status,
+        .token = from->token,
+        .cluster_id = from->cluster_id,
+        .node = from->node,
+    };
+    return true;
+}
+
+int join_answer_decode(struct join_answer *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct join_answer answer;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__join_answer__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = join_answer_from_pb(&answer, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_PROTOCOL;
+    *ret = answer;
     return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/peer.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_goals.h"
 #include "tests/sim/sim_members.h"
 #include "tests/sim/sim_seen.h"
@@ -197,6 +198,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
         break;
     case SIM_GOALS:
         sim_goals_strike(f->cluster);
+        break;
+    case SIM_DRAIN:
+        sim_drain_ask(f->cluster);
         break;
     case SIM_FAULTS:
         break;
