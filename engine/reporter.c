@@ -6,6 +6,7 @@
 #include <xxhash.h>
 
 #include "engine/placement.h"
+#include "engine/splitter.h"
 #include "engine/status.h"
 
 /* uthash's default function has unmarked fall-throughs. */
@@ -112,17 +113,30 @@ static uint64_t digest_of(const struct region_report *report)
     return XXH3_64bits(parts, sizeof parts);
 }
 
+/* The balancer does not undo what was done by hand, not for a while. */
+static uint64_t alone_ms(const struct peer *peer)
+{
+    uint64_t ago_ms = peer_by_hand_ns(peer) / 1000000;
+
+    return ago_ms < LEFT_ALONE_MS ? LEFT_ALONE_MS - ago_ms : 0;
+}
+
 /* Borrows the descriptor. */
 static void look_at(const struct reporter *reporter, const struct peer *peer,
                     struct region_report *ret)
 {
     struct peer_status status;
+    struct region_size size;
 
     peer_status(peer, &status);
+    splitter_find_size(node_splitter(reporter->node), status.region, &size);
     *ret = (struct region_report){
         .region = *peer_region(peer),
         .term = status.term,
         .last_index = status.last_index,
+        .size_bytes = size.bytes == SIZE_UNKNOWN ? 0 : size.bytes,
+        .keys = size.keys == SIZE_UNKNOWN ? 0 : size.keys,
+        .alone_ms = alone_ms(peer),
     };
     for (size_t i = 0; i < ret->region.peer_count; i++) {
         const struct region_peer *replica = &ret->region.peers[i];

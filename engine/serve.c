@@ -176,8 +176,8 @@ static void on_read(struct read_op *read, int status, struct result *result)
     struct served *served = container_of(read, struct served, read);
 
     TAILQ_REMOVE(&served->serve->reads, served, link);
-    if (status == ERR_NO_QUORUM) {
-        refuse(served, ERR_NOT_LEADER, false);
+    if (status == ERR_NO_QUORUM) { /* Most likely the key is not here. */
+        refuse(served, ERR_EPOCH, false);
         return;
     }
     result->status = status;
