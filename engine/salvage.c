@@ -12,8 +12,10 @@
 #include "engine/keys.h"
 #include "engine/kv_rocks.h"
 #include "engine/record.h"
+#include "engine/region_state.h"
 #include "raft/base/buf.h"
 #include "raft/base/log.h"
+#include "raft/raft.h"
 
 enum { PATH_SIZE = 4096, DESCRIPTORS_MAX = 8 };
 
@@ -44,6 +46,34 @@ static bool has_key(struct kv *kv, struct key key)
     return found;
 }
 
+static bool changes_members(struct slice entry)
+{
+    const uint8_t *bytes = entry.data; /* see region_log.h */
+
+    return entry.size < 2 || bytes[1] != RAFT_ENTRY_NORMAL;
+}
+
+/* Behind what is applied in state/ the log may make this replica the only
+ * voter. */
+static bool may_have_other_members(struct kv *log, struct kv *state,
+                                   uint64_t region)
+{
+    struct marker marker = {0};
+    struct key lower;
+    struct key upper = key_log_entry(region, UINT64_MAX);
+    struct kv_iter *iter;
+    bool found = false;
+
+    (void)region_state_marker(state, NULL, region, &marker); /* 0: from all. */
+    lower = key_log_entry(region, marker.index + 1);
+    iter = kv_iter_new(log, NULL, key_slice(&lower), key_slice(&upper));
+    for (kv_iter_seek(iter, key_slice(&lower)); !found && kv_iter_valid(iter);
+         kv_iter_next(iter))
+        found = changes_members(kv_iter_value(iter));
+    kv_iter_free(iter);
+    return found;
+}
+
 static int mark_region(struct kv_batch *batch, struct kv *log, struct kv *state,
                        uint64_t region, uint64_t node_id, int64_t now_ns)
 {
@@ -61,10 +91,13 @@ static int mark_region(struct kv_batch *batch, struct kv *log, struct kv *state,
     if (rc == ERR_NOT_FOUND && (has_key(log, key_log_peer(region)) ||
                                 has_key(state, key_tombstone(region))))
         return 0; /* It has no state yet, or no more. */
+    if (rc == ERR_NOT_FOUND)
+        return ERR_UNAVAILABLE; /* A split is still to be applied again. */
     if (rc != 0)
         return ERR_CORRUPT;
     if (peer_on(&damage.region, node_id) == 0 ||
-        !has_other_voter(&damage.region, peer_on(&damage.region, node_id))) {
+        !has_other_voter(&damage.region, peer_on(&damage.region, node_id)) ||
+        may_have_other_members(log, state, region)) {
         damage_release(&damage);
         return ERR_UNAVAILABLE;
     }
@@ -221,10 +254,10 @@ int salvage_state(const char *dir, struct kv *log, uint64_t node_id,
         return rc;
     rc = replace_by(path, fresh, log, node_id, now_ns);
     if (rc != 0) {
-        log_line(LOG_WARN, "store", "dir=%s has damaged files and is kept: %s",
-                 path,
-                 rc == ERR_UNAVAILABLE ? "no other node has all its regions"
-                                       : err_text(rc));
+        log_line(
+            LOG_WARN, "store", "dir=%s has damaged files and is kept: %s", path,
+            rc == ERR_UNAVAILABLE ? "other nodes may not have all its regions"
+                                  : err_text(rc));
         return remove_tree(fresh, e);
     }
     log_line(LOG_WARN, "store",

@@ -23,7 +23,8 @@
 #include "engine/kv.h"
 
 /* Marks all replicas of this node as damaged. ERR_UNAVAILABLE: nobody else has
- * a region, or one is still to be erased here, so state/ must be kept;
+ * a region, or could by what the log says beyond state/, or one is still to be
+ * erased here, so state/ must be kept;
  * ERR_NOT_FOUND: there are no regions yet; ERR_CORRUPT: a descriptor cannot be
  * read. Then no mark was written. */
 int salvage_mark(struct kv *log, struct kv *state, uint64_t node_id,

@@ -28,21 +28,27 @@ struct served {
     TAILQ_ENTRY(served) link; /* in serve->reads or serve->controls */
 };
 
-enum { REFUSALS_KEPT = 256 };
+enum { TICKETS_KEPT = 256 };
 
-/* A call that was refused for good. Whoever made it knows now that nothing was
- * done; a second copy of the packet must not do it after all. */
-struct refusal {
-    uint64_t from; /* 0: free */
-    uint64_t ticket;
+/* The last calls that had the same fate. */
+struct tickets {
+    struct {
+        uint64_t from; /* 0: free */
+        uint64_t ticket;
+    } kept[TICKETS_KEPT];
+    size_t next;
 };
 
 struct serve {
     struct node *node;
     TAILQ_HEAD(, served) reads;
     TAILQ_HEAD(, served) controls;
-    struct refusal refusals[REFUSALS_KEPT];
-    size_t refusal_next;
+    /* Refused for good. Whoever made it knows now that nothing was done; a
+     * second copy of the packet must not do it after all. */
+    struct tickets refused;
+    /* Taken, of those that grow. A second copy must not be refused for good:
+     * the first one may have an effect. */
+    struct tickets taken;
     bool stopped;
 };
 
@@ -296,22 +302,26 @@ static bool is_sound(const struct call *call, const struct env_packet *packet,
     return rc == 0;
 }
 
-static bool was_refused(const struct serve *serve, uint64_t from,
-                        uint64_t ticket)
+static bool has_ticket(const struct tickets *tickets, uint64_t from,
+                       uint64_t ticket)
 {
-    for (size_t i = 0; i < REFUSALS_KEPT; i++)
-        if (serve->refusals[i].ticket == ticket &&
-            serve->refusals[i].from == from)
+    for (size_t i = 0; i < TICKETS_KEPT; i++)
+        if (tickets->kept[i].ticket == ticket && tickets->kept[i].from == from)
             return true;
     return false;
 }
 
+static void keep_ticket(struct tickets *tickets, const struct served *served)
+{
+    size_t at = tickets->next++ % TICKETS_KEPT;
+
+    tickets->kept[at].from = served->from;
+    tickets->kept[at].ticket = served->ticket;
+}
+
 static void refuse_for_good(struct served *served, int status)
 {
-    struct serve *serve = served->serve;
-
-    serve->refusals[serve->refusal_next++ % REFUSALS_KEPT] =
-        (struct refusal){served->from, served->ticket};
+    keep_ticket(&served->serve->refused, served);
     refuse(served, status, false);
 }
 
@@ -324,7 +334,7 @@ void serve_call(struct serve *serve, uint64_t from,
     bool grows = false;
 
     if (serve->stopped || call_decode(&call, header) != 0 ||
-        was_refused(serve, from, call.ticket))
+        has_ticket(&serve->refused, from, call.ticket))
         return;
     served = mem_zalloc(sizeof *served);
     served->serve = serve;
@@ -335,9 +345,12 @@ void serve_call(struct serve *serve, uint64_t from,
         refuse_for_good(served, ERR_PROTOCOL);
         return;
     }
-    if (grows && node_disk_full(serve->node, call.region)) {
-        refuse_for_good(served, ERR_NO_SPACE);
-        return;
+    if (grows && !has_ticket(&serve->taken, from, call.ticket)) {
+        if (node_disk_full(serve->node, call.region)) {
+            refuse_for_good(served, ERR_NO_SPACE);
+            return;
+        }
+        keep_ticket(&serve->taken, served);
     }
     if (packet->payload_count == 1)
         served->bytes = buf_ref(packet->payloads[0]);

@@ -17,7 +17,9 @@
 #include "engine/founding.h"
 #include "engine/keys.h"
 #include "engine/node.h"
+#include "engine/region_log.h"
 #include "engine/region_state.h"
+#include "engine/salvage.h"
 #include "raft/base/buf.h"
 #include "raft/base/mem.h"
 #include "tests/engine/fake_env.h"
@@ -188,10 +190,9 @@ static void test_a_range_is_free_when_it_is_erased(void **state)
     assert_false(node_overlaps(f->node, &other));
 }
 
-/* It does not know its range. */
-static void test_a_replica_without_state_keeps_nobody_out(void **state)
+/* A leader knows of a peer that is not here yet. */
+static struct peer *make_peer(struct fixture *f)
 {
-    struct fixture *f = *state;
     struct raft_message message = {
         .type = RAFT_MSG_HEARTBEAT, .from = 2, .to = 9, .term = 7};
     struct raft_batch *messages = raft_batch_new();
@@ -204,7 +205,15 @@ static void test_a_replica_without_state_keeps_nobody_out(void **state)
     raft_batch_pack(messages, &packet);
     node_on_packet(f->node, 2, &packet);
     raft_batch_free(messages);
-    assert_non_null(node_any_peer(f->node, REGION_FIRST_DATA));
+    return node_any_peer(f->node, REGION_FIRST_DATA);
+}
+
+/* It does not know its range. */
+static void test_a_replica_without_state_keeps_nobody_out(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_non_null(make_peer(f));
     assert_false(node_overlaps(f->node, &other));
 }
 
@@ -307,6 +316,62 @@ static void test_a_replica_is_there_until_its_hash_is_made(void **state)
     assert_true(peer_has_settled(peer));
 }
 
+/* Its id is on the way to the disk. */
+static void test_a_replica_is_there_until_its_log_is_written(void **state)
+{
+    struct fixture *f = *state;
+    struct peer *peer = make_peer(f);
+
+    peer_stop(peer);
+    fake_env_run(&f->fake);
+    assert_false(peer_has_settled(peer));
+    settle(f);
+    assert_true(peer_has_settled(peer));
+}
+
+/* ---- giving a state/ up ---- */
+
+static void put_entry(struct fixture *f, uint64_t index,
+                      enum raft_entry_type type)
+{
+    uint8_t entry[10] = {LOG_ENTRY_FORMAT, (uint8_t)type};
+
+    be64_put(entry + 2, FOUNDING_TERM);
+    put(f->fake.env.log, key_log_entry(REGION_FIRST_DATA, index),
+        (struct slice){entry, sizeof entry});
+}
+
+static int give_up(struct fixture *f)
+{
+    return salvage_mark(f->fake.env.log, f->fake.env.state, NODE, 1);
+}
+
+/* The change may leave nobody else. */
+static void test_a_state_is_kept_behind_which_its_members_change(void **state)
+{
+    struct fixture *f = *state;
+
+    put_entry(f, FOUNDING_INDEX + 1, RAFT_ENTRY_NORMAL);
+    put_entry(f, FOUNDING_INDEX + 2, RAFT_ENTRY_CONF_CHANGE_V2);
+    assert_int_equal(give_up(f), ERR_UNAVAILABLE);
+    put_entry(f, FOUNDING_INDEX + 2, RAFT_ENTRY_NORMAL);
+    assert_int_equal(give_up(f), 0);
+    open_node(f);
+}
+
+/* Its members may have changed since, too. */
+static void test_a_state_is_kept_that_a_split_is_still_to_change(void **state)
+{
+    struct fixture *f = *state;
+    struct hard_state hard_state = {.term = FOUNDING_TERM};
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    put(f->fake.env.log, key_hard_state(NEW_REGION),
+        (struct slice){bytes, hard_state_encode(&hard_state, bytes)});
+    assert_int_equal(give_up(f), ERR_UNAVAILABLE);
+    open_node(f);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, setup_alone, teardown)
 
@@ -321,6 +386,9 @@ int main(void)
         ALONE(test_a_range_is_never_free_while_it_is_split_off),
         ALONE(test_a_range_that_a_split_drops_is_free_when_it_is_gone),
         ALONE(test_a_replica_is_there_until_its_hash_is_made),
+        TEST(test_a_replica_is_there_until_its_log_is_written),
+        TEST(test_a_state_is_kept_behind_which_its_members_change),
+        TEST(test_a_state_is_kept_that_a_split_is_still_to_change),
     };
 
     return cmocka_run_group_tests_name("replicas", tests, NULL, NULL);

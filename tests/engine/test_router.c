@@ -844,6 +844,20 @@ static void test_what_was_refused_for_good_stays_refused(void **state)
                      ERR_NOT_LEADER);
 }
 
+/* The first one may be in a log. */
+static void test_a_copy_of_what_was_taken_is_not_refused_for_good(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(propose_for_another(f, 7, command_of(COMMAND_CREATE)),
+                     ERR_NOT_LEADER);
+    f->node.disk_full = true;
+    assert_int_equal(propose_for_another(f, 7, command_of(COMMAND_CREATE)),
+                     ERR_NOT_LEADER);
+    assert_int_equal(propose_for_another(f, 8, command_of(COMMAND_CREATE)),
+                     ERR_NO_SPACE);
+}
+
 static void test_what_cannot_be_read_is_not_proposed(void **state)
 {
     struct fixture *f = *state;
@@ -875,6 +889,7 @@ int main(void)
         TEST(test_no_answer_of_an_earlier_boot_fits),
         TEST(test_a_full_disk_refuses_what_grows),
         TEST(test_what_was_refused_for_good_stays_refused),
+        TEST(test_a_copy_of_what_was_taken_is_not_refused_for_good),
         TEST(test_what_cannot_be_read_is_not_proposed),
     };
 

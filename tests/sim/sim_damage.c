@@ -168,7 +168,7 @@ static void lose_all(struct sim_damage *d)
     sim_clients_on_crash(d->clients, node);
     rc = salvage_mark(node->log, node->state_kv, node->number + 1, 1);
     if (rc == ERR_UNAVAILABLE)
-        return; /* The only voter of some region: kept. */
+        return; /* Perhaps the only voter of some region: kept. */
     assert(rc == 0);
     fresh = kv_mem_new();
     rc = salvage_tombstones(node->state_kv, fresh);

@@ -77,10 +77,13 @@ static bool may_be_removed(const struct sim_node *node)
     return node->number >= node->cluster->plan->founders;
 }
 
+/* Moves by hand may take it elsewhere. */
 static bool has_data(const struct sim_node *node)
 {
-    return node->number < node->cluster->plan->founders &&
-           node->number < DATA_REPLICAS;
+    const struct sim_plan *plan = node->cluster->plan;
+
+    return node->number < plan->founders && node->number < DATA_REPLICAS &&
+           plan->every_ns[SIM_GOALS] == 0;
 }
 
 void sim_drain_ask(struct sim_cluster *cluster)
