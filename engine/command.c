@@ -165,6 +165,8 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->txn_kind = from->txn_kind;
     to->txn_step = from->txn_step;
     to->commit = from->commit;
+    to->token = from->token;
+    to->node_state = from->node_state;
     to->target_node = from->target_node;
     to->region_version = from->region_version;
     to->region_conf_ver = from->region_conf_ver;
@@ -199,10 +201,11 @@ struct buf *command_encode(const struct command *command)
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_SPLIT ||
+    return op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
+           op == COMMAND_NODE_STATE ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-           op == COMMAND_START_SPLIT;
+           op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -226,6 +229,8 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .txn_kind = (enum txn_kind)from->txn_kind,
         .txn_step = (enum txn_step)from->txn_step,
         .commit = from->commit != 0,
+        .token = from->token,
+        .node_state = (enum node_state)from->node_state,
         .target_node = from->target_node,
         .region_version = from->region_version,
         .region_conf_ver = from->region_conf_ver,
@@ -236,7 +241,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
 static bool command_from_pb(struct command *to, const Grove__Command *from)
 {
     if (!op_is_known(from->op) || from->txn_kind > TXN_RENAME ||
-        from->txn_step > TXN_STEP_ENDS)
+        from->txn_step > TXN_STEP_ENDS || from->node_state > NODE_REMOVED)
         return false;
 
     numbers_from_message(to, from);

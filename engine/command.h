@@ -51,6 +51,9 @@ enum command_op {
     /* At (dir, name): what is behind that is `new_region` from here on. For the
      * epoch region_version and region_conf_ver. See range_change.h. */
     COMMAND_SPLIT = 21,
+    /* Nodes, in region 0: see exec_node.c. */
+    COMMAND_NODE_JOIN = 28, /* `token`, `address` → first_id, the node's id */
+    COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state` */
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,
@@ -64,8 +67,10 @@ enum command_op {
                             * region ends */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
-    COMMAND_TRANSFER = 65,   /* `target_node` is to lead: see transfer.h */
-    COMMAND_START_SPLIT = 70 /* at (dir, name); dir 0: in the middle */
+    COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
+    COMMAND_START_SPLIT = 70, /* at (dir, name); dir 0: in the middle */
+    /* `target_node` is to get `node_state`: see node_change.h. */
+    COMMAND_CHANGE_NODE = 73
 };
 
 static inline bool command_is_on_file(enum command_op op)
@@ -170,6 +175,8 @@ struct command {
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
     struct verdict verdict;
+    uint64_t token;             /* of a store that joins */
+    enum node_state node_state; /* 0: none */
     uint64_t target_node;
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 

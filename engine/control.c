@@ -9,6 +9,7 @@
 
 #include "engine/key_path.h"
 #include "engine/keys.h"
+#include "engine/members.h"
 #include "engine/node.h"
 #include "engine/router.h"
 #include "engine/status.h"
@@ -103,12 +104,9 @@ static int parse_check(struct node *node, uint64_t object, struct slice text,
 
 static bool is_node(struct node *node, uint64_t id)
 {
-    struct key key = key_node(id);
-    struct kv_value value = {0};
-    int rc = kv_get(node_env(node)->state, NULL, key_slice(&key), &value);
+    struct node_record record;
 
-    kv_value_release(&value);
-    return rc == 0;
+    return members_find(node, id, &record) == 0;
 }
 
 /* A node's id. */
@@ -127,6 +125,49 @@ static int parse_transfer(struct node *node, uint64_t object, struct slice text,
         return ERR_NOT_FOUND;
     add_region(order, object);
     return 0;
+}
+
+static int parse_node_state(struct node *node, uint64_t object,
+                            enum node_state state, struct order *order,
+                            const char **ret_why)
+{
+    order->command.op = COMMAND_CHANGE_NODE;
+    order->command.target_node = object;
+    order->command.node_state = state;
+    *ret_why = "there is no such node";
+    if (!is_node(node, object))
+        return ERR_NOT_FOUND;
+    add_region(order, REGION_PLACEMENT);
+    return 0;
+}
+
+static int parse_drain(struct node *node, uint64_t object, struct slice text,
+                       struct order *order, const char **ret_why)
+{
+    bool on = slice_equal(text, slice_of("1"));
+
+    *ret_why = "neither 1 nor 0";
+    if (!on && !slice_equal(text, slice_of("0")))
+        return ERR_INVALID;
+    return parse_node_state(node, object, on ? NODE_DRAINING : NODE_UP, order,
+                            ret_why);
+}
+
+static int parse_remove(struct node *node, uint64_t object, struct slice text,
+                        struct order *order, const char **ret_why)
+{
+    *ret_why = "not 1";
+    if (!slice_equal(text, slice_of("1")))
+        return ERR_INVALID;
+    return parse_node_state(node, object, NODE_REMOVED, order, ret_why);
+}
+
+static bool node_state_is_seen(struct control_op *op)
+{
+    struct node_record record;
+
+    return members_find(op->node, op->object, &record) == 0 &&
+           record.state == op->node_state;
 }
 
 /* A path, or `auto`: in the middle. */
@@ -190,6 +231,8 @@ static const struct control {
     /* clang-format off */
     [TABLE_CHECK]           = {"check",    false, parse_check,    NULL},
     [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen},
+    [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen},
+    [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen},
     [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen},
     /* clang-format on */
 };
@@ -321,6 +364,7 @@ void control_start(struct control_op *op, struct node *node,
     if (text.size <= CONTROL_SIZE_MAX)
         rc = op->control->parse(node, object, trim(text), &order, &why);
     op->target_node = order.command.target_node;
+    op->node_state = order.command.node_state;
     op->version = version_here(node, object);
     if (rc != 0) {
         log_refusal(op, trim(text), why);
@@ -359,6 +403,14 @@ static void transferred(struct transfer *transfer, int status, const char *why)
     wait->done(wait, status, why);
 }
 
+static void changed(struct node_change *change, int status, const char *why)
+{
+    struct control_wait *wait =
+        container_of(change, struct control_wait, node_change);
+
+    wait->done(wait, status, why);
+}
+
 static void split_done(struct split_wait *split, int status, const char *why)
 {
     struct control_wait *wait = container_of(split, struct control_wait, split);
@@ -391,6 +443,11 @@ static void carry_out(struct node *node, struct peer *peer,
         transfer_start(&wait->transfer, node, peer_region_id(peer),
                        command->target_node);
         return;
+    case COMMAND_CHANGE_NODE:
+        wait->node_change.done = changed;
+        node_change_start(&wait->node_change, node, command->target_node,
+                          command->node_state);
+        return;
     case COMMAND_START_SPLIT:
         carry_out_split(node, peer, command, wait);
         return;
@@ -415,6 +472,7 @@ void control_carry_out(struct node *node, struct peer *peer,
 bool control_is_waiting(const struct control_wait *wait)
 {
     return wait->check.check != NULL || transfer_is_running(&wait->transfer) ||
+           node_change_is_running(&wait->node_change) ||
            split_is_running(&wait->split);
 }
 
@@ -422,5 +480,6 @@ void control_cancel_wait(struct control_wait *wait)
 {
     check_cancel(&wait->check);
     transfer_cancel(&wait->transfer);
+    node_change_cancel(&wait->node_change);
     split_cancel(&wait->split);
 }

@@ -17,6 +17,7 @@
 #define GROVEFS_ENGINE_CONTROL_H
 
 #include "engine/check.h"
+#include "engine/node_change.h"
 #include "engine/split.h"
 #include "engine/transfer.h"
 
@@ -36,6 +37,7 @@ struct control_op {
     const struct control *control;
     uint64_t object;
     uint64_t target_node;
+    enum node_state node_state;
     uint64_t version; /* of the region, before it is split */
     struct control_part *parts;
     size_t part_count; /* 0: inactive */
@@ -58,6 +60,7 @@ struct control_wait {
     void (*done)(struct control_wait *wait, int status, const char *why);
     struct check_wait check; /* private from here on */
     struct transfer transfer;
+    struct node_change node_change;
     struct split_wait split;
 };
 

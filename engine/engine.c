@@ -16,9 +16,14 @@
 #include "engine/check.h"
 #include "engine/engine_impl.h"
 #include "engine/flow.h"
+#include "engine/keys.h"
 #include "engine/reader.h"
 
-enum { OP_TIMEOUT_DEFAULT_MS = 10000, STOP_SECONDS_MAX = 5 };
+enum {
+    OP_TIMEOUT_DEFAULT_MS = 10000,
+    STOP_SECONDS_MAX = 5,
+    JOIN_WAIT_MS = 10000
+};
 
 static const char data_dir_default[] = "/var/lib/grovefs";
 static const char listen_default[] = "127.0.0.1:7420";
@@ -40,6 +45,24 @@ static int check_founders(struct engine *engine,
             return 0;
     return err_set(e, ERR_INVALID,
                    "id=%" PRIu64 " is not in peers=", config->node_id);
+}
+
+static int check_members(struct engine *engine,
+                         const struct engine_config *config, struct err *e)
+{
+    int rc = join_parse(&engine->members, config->join, e);
+
+    if (rc != 0)
+        return err_prefix(e, rc, "join=");
+    if (config->peers != NULL)
+        return err_set(e, ERR_INVALID,
+                       "a node founds a cluster (peers=) or joins one (join=), "
+                       "not both");
+    if (config->node_id != 0)
+        return err_set(e, ERR_INVALID,
+                       "the cluster that is joined chooses the id: leave out "
+                       "id=");
+    return 0;
 }
 
 /* Where the others find this node: what it was told, or where it listens. */
@@ -84,9 +107,9 @@ static int set_options(struct engine *engine,
                                     : (uint64_t)CHECK_INTERVAL_DEFAULT_S * 1000;
     engine->on_fatal = config->on_fatal;
     engine->on_fatal_context = config->on_fatal_context;
-    if (config->peers == NULL)
-        return 0;
-    return check_founders(engine, config, e);
+    if (config->join != NULL)
+        return check_members(engine, config, e);
+    return config->peers == NULL ? 0 : check_founders(engine, config, e);
 }
 
 /* ---- open ---- */
@@ -118,13 +141,97 @@ static int found_alone(struct engine *engine, const char *listen, struct err *e)
                           &alone, e);
 }
 
+/* Whether the catalog knows any other node. */
+static bool has_company(const struct engine *engine)
+{
+    struct key lower = key_node(0);
+    struct key upper = key_node(UINT64_MAX);
+    struct kv_iter *iter = kv_iter_new(engine->store.state, NULL,
+                                       key_slice(&lower), key_slice(&upper));
+    size_t count = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter) && count < 2; kv_iter_next(iter))
+        count++;
+    kv_iter_free(iter);
+    return count > 1;
+}
+
 static bool is_single(const struct engine *engine)
 {
     const struct identity *identity = &engine->store.identity;
 
-    if (identity->cluster_id != 0)
-        return identity->token_count <= 1;
-    return engine->founders.count <= 1;
+    if (identity->cluster_id != 0) /* Who has joined has no founders. */
+        return identity->token_count == 1 && !has_company(engine);
+    return engine->founders.count <= 1 && engine->members.count == 0;
+}
+
+static int join(struct engine *engine, struct err *e)
+{
+    struct identity identity = engine->store.identity;
+    int rc = join_ask(&engine->members, &engine->advertise, JOIN_WAIT_MS,
+                      &identity, e);
+
+    if (rc == ERR_NO_QUORUM && engine->store.identity.cluster_id != 0) {
+        log_line(LOG_WARN, "engine", "join=: %s", e->text);
+        return 0; /* It goes on waiting. */
+    }
+    if (rc != 0)
+        return err_prefix(e, rc, "join=");
+    if (engine->store.identity.cluster_id != 0 &&
+        (identity.cluster_id != engine->store.identity.cluster_id ||
+         identity.node_id != engine->store.identity.node_id))
+        return err_set(e, ERR_FOREIGN,
+                       "join=: this store is node %" PRIu64
+                       " of another cluster",
+                       engine->store.identity.node_id);
+    rc = store_set_identity(&engine->store, &identity, e);
+    if (rc == 0)
+        log_line(LOG_INFO, "engine",
+                 "joined cluster=%016" PRIx64 " as node=%" PRIu64,
+                 identity.cluster_id, identity.node_id);
+    return rc;
+}
+
+/* Who has joined has got its first replica. */
+static bool has_catalog(const struct engine *engine)
+{
+    struct key key = key_directory(NSID_ROOT);
+    struct kv_value value = {0};
+    int rc = kv_get(engine->store.state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc != ERR_NOT_FOUND;
+}
+
+/* Until then it may ask again: with another address, or to hear that it was
+ * removed. */
+static bool may_join(const struct engine *engine)
+{
+    const struct identity *identity = &engine->store.identity;
+
+    return engine->members.count > 0 &&
+           (identity->cluster_id == 0 ||
+            (identity->token_count == 0 && !has_catalog(engine)));
+}
+
+/* An empty store becomes part of a cluster at once, unless it has to wait for
+ * the other founders of one. */
+static int settle(struct engine *engine, const struct engine_config *config,
+                  struct err *e)
+{
+    const struct identity *identity = &engine->store.identity;
+
+    if (may_join(engine))
+        return join(engine, e);
+    if (identity->cluster_id == 0 && engine->founders.count == 0)
+        return found_alone(engine, config->listen, e);
+    if (engine->members.count > 0)
+        log_line(LOG_INFO, "engine",
+                 "node=%" PRIu64 " is part of cluster=%016" PRIx64
+                 " already: join= is ignored",
+                 identity->node_id, identity->cluster_id);
+    return 0;
 }
 
 static int open_port(struct engine *engine, const struct engine_config *config,
@@ -148,16 +255,14 @@ static int open_all(struct engine *engine, const struct engine_config *config,
     int rc;
 
     rc = set_addresses(engine, config, &listen, e);
-    if (rc == 0 && (config->listen != NULL || engine->founders.count > 1))
+    if (rc == 0 && (config->listen != NULL || !is_single(engine)))
         rc = transport_bind(&listen, &engine->listen_fd, e);
     if (rc == 0)
         rc = store_open(&engine->store, &store, e);
     if (rc == 0 && engine->listen_fd < 0)
         rc = open_port(engine, config, &listen, e);
-    if (rc == 0 && engine->store.identity.cluster_id == 0 &&
-        engine->founders.count == 0)
-        rc = found_alone(engine, config->listen, e);
-    return rc;
+    engine->listens = engine->listen_fd >= 0;
+    return rc == 0 ? settle(engine, config, e) : rc;
 }
 
 static int open_env(struct engine *engine, struct err *e)

@@ -191,6 +191,8 @@ enum engine_table {
     TABLE_NODE_ADDRESS,
     TABLE_NODE_STATE,
     TABLE_NODE_STATS,
+    TABLE_NODE_DRAIN,  /* takes texts */
+    TABLE_NODE_REMOVE, /* takes texts */
     TABLES
 };
 
@@ -250,27 +252,31 @@ struct engine_config {
     const char *listen;    /* HOST:PORT; one-node stores open no port without */
     const char *advertise; /* HOST:PORT that the others use */
     const char *peers;     /* 1@HOST:PORT+2@HOST:PORT... */
+    const char *join;      /* HOST:PORT+HOST:PORT... */
     uint64_t node_id;
     uint64_t op_timeout_ms;
     uint64_t value_size_max;
     uint64_t log_keep; /* applied log entries kept for lagging replicas */
     uint64_t check_interval_ms; /* between consistency checks of a region;
                                  * ENGINE_NEVER: only when asked for */
-    /* The store cannot be trusted any more; called once, on any thread, with
-     * a reason in words. The process is to end without serving anything. */
+    /* The store cannot be trusted any more, or the cluster has removed this
+     * node; called once, on any thread, with a reason in words. The process is
+     * to end without serving anything. */
     void (*on_fatal)(void *context, const char *reason);
     void *on_fatal_context;
 };
 
 struct engine;
 
-/* Checks the options, opens or creates the store, binds the port. The engine
- * does nothing yet, but the store has threads that do not survive a fork: call
+/* Checks the options, opens or creates the store, binds the port, and asks the
+ * members that an empty store is to join, for up to 10 s. The engine does
+ * nothing yet, but the store has threads that do not survive a fork: call
  * it in the process that will serve. Errors, all with one clear line in `e`:
  * ERR_INVALID (an option), ERR_BUSY (store locked by another process),
  * ERR_FOREIGN (store of another cluster or node), ERR_VERSION,
- * ERR_ADDRESS_IN_USE, ERR_CORRUPT, ERR_IO and what the filesystem says. On
- * error nothing has changed. */
+ * ERR_NO_QUORUM (no member has let the node in), ERR_ADDRESS_IN_USE,
+ * ERR_CORRUPT, ERR_IO and what the filesystem says. On error nothing has
+ * changed. */
 int engine_open(struct engine **ret, const struct engine_config *config,
                 struct err *e);
 

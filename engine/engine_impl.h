@@ -13,6 +13,7 @@
 #include "engine/env_uv.h"
 #include "engine/event_log.h"
 #include "engine/founding.h"
+#include "engine/join.h"
 #include "engine/node.h"
 #include "engine/reader.h"
 #include "engine/router.h"
@@ -28,7 +29,9 @@ struct engine {
     /* Set by engine_open(), not changed afterwards. */
     char data_dir[4096];
     struct address advertise;
-    bool advertise_given;     /* by the user: the catalog is to say so */
+    bool advertise_given; /* by the user: the catalog is to say so */
+    bool listens;
+    struct join_list members; /* count 0: none were given */
     struct founders founders; /* count 0: none were given */
     uint64_t op_timeout_ms;
     uint64_t value_size_max;

@@ -12,6 +12,7 @@
 #include "engine/engine_impl.h"
 #include "engine/flow.h"
 #include "engine/keys.h"
+#include "engine/members.h"
 
 enum { ADDRESSES_MS = 1000, FIRST_READ_MS = 5000 };
 
@@ -197,7 +198,8 @@ static bool is_known_address(const struct engine *engine, const char *address)
 }
 
 /* A node that has moved says where it is with advertise=. The others learn it
- * from the catalog; this node reaches them at their old addresses. */
+ * from the catalog; this node reaches them at their old addresses. One that was
+ * alone without a port, and has one now, can be joined. */
 static void tell_address(struct engine *engine)
 {
     struct router_call *call = &engine->address_call;
@@ -205,7 +207,10 @@ static void tell_address(struct engine *engine)
     char text[ADDRESS_TEXT_SIZE];
 
     command.address = slice_of(address_format(&engine->advertise, text));
-    if (!engine->advertise_given || is_known_address(engine, text))
+    if (!engine->advertise_given &&
+        !(engine->listens && is_known_address(engine, "")))
+        return;
+    if (is_known_address(engine, text))
         return;
     call->kind = CALL_PROPOSE;
     call->region = REGION_PLACEMENT;
@@ -267,8 +272,12 @@ static void set_peers(struct engine *engine)
     for (; kv_iter_valid(iter); kv_iter_next(iter)) {
         struct node_record record = {0};
 
-        if (node_decode(&record, kv_iter_value(iter)) == 0)
+        if (node_decode(&record, kv_iter_value(iter)) != 0)
+            continue;
+        if (record.state != NODE_REMOVED)
             set_peer(engine, record.id, record.address);
+        else if (!node_link_up(engine->node, record.id))
+            transport_remove_peer(engine->transport, record.id);
     }
     kv_iter_free(iter);
 }
@@ -311,6 +320,18 @@ static void print_metrics(void *context, FILE *out)
                   net.packets_out, net.packets_in, net.dropped, net.malformed);
 }
 
+static void removed(void *context)
+{
+    struct engine *engine = context;
+    char why[ENGINE_TEXT_SIZE];
+
+    (void)snprintf(why, sizeof why,
+                   "node %" PRIu64 " was removed from the cluster: with an "
+                   "empty store it can join again, under a new id",
+                   engine->store.identity.node_id);
+    env_fatal(engine->env, why);
+}
+
 static void open_node(struct engine *engine)
 {
     struct node_config config = {
@@ -323,7 +344,9 @@ static void open_node(struct engine *engine)
         .sleep_after_ms = SLEEP_AFTER_DEFAULT_MS,
         .alarm_ms = ALARM_DEFAULT_MS,
         .results_held_max = RESULTS_HELD_DEFAULT,
+        .down_after_ms = (uint64_t)MEMBERS_DOWN_AFTER_DEFAULT_S * 1000,
         .ino_next = engine->store.ino_next,
+        .removed = removed,
         .space = engine_space_of,
         .metrics = print_metrics,
         .context = engine,
@@ -394,7 +417,7 @@ static void on_packet(struct env_receiver *receiver, uint64_t from,
     struct engine *engine = container_of(receiver, struct engine, receiver);
 
     (void)channel;
-    if (engine->stopping)
+    if (engine->stopping || (hello_is_guest(from) && packet->type != WIRE_JOIN))
         return;
     if (engine->node == NULL) {
         if (engine->bootstrap != NULL)
@@ -430,10 +453,36 @@ static void on_link(struct env_receiver *receiver, uint64_t node_id, bool up)
         note_early_link(engine, node_id, up);
 }
 
+/* Whether another node, or a store that is to become one, may talk to this
+ * one. */
+static int accept_node(void *context, const struct transport_hello *hello,
+                       struct err *e)
+{
+    struct engine *engine = context;
+    struct node_record record;
+
+    if (hello_is_guest(hello->node_id))
+        return engine->node != NULL
+                   ? 0
+                   : err_set(e, ERR_UNAVAILABLE,
+                             "node %" PRIu64 " is no part of a cluster itself",
+                             engine->store.identity.node_id);
+    if (engine->node == NULL ||
+        members_find(engine->node, hello->node_id, &record) != 0 ||
+        record.state != NODE_REMOVED)
+        return 0;
+    return err_set(e, ERR_NOT_PERMITTED,
+                   "node %" PRIu64 " was removed from the cluster",
+                   hello->node_id);
+}
+
 static void on_refused(void *context, uint64_t node_id, int code,
                        const char *text)
 {
-    (void)context;
+    if (code == ERR_NOT_PERMITTED) { /* accept_node() there, and no other. */
+        removed(context);
+        return;
+    }
     log_line(LOG_WARN, "transport", "node=%" PRIu64 " refused us: %s (%s)",
              node_id, text, err_text(code));
 }
@@ -463,6 +512,7 @@ static void start_transport(struct engine *engine)
         .advertise = engine->advertise,
         .receiver = &engine->receiver,
         .context = engine,
+        .accept = accept_node,
         .on_refused = on_refused,
     };
     struct err e = ERR_INIT;

@@ -36,6 +36,8 @@ static exec_function *const functions[] = {
     [COMMAND_NODE_UPDATE] = exec_node_update,
     [COMMAND_CHECK] = change_nothing,
     [COMMAND_VERIFY] = change_nothing,
+    [COMMAND_NODE_JOIN] = exec_node_join,
+    [COMMAND_NODE_STATE] = exec_node_state,
 };
 
 int exec_command(struct exec *x)

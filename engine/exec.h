@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c and exec_catalog.c share. exec_txn.h has what the files about
- * transactions share beside that.
+ * exec_txn.c, exec_catalog.c and exec_node.c share. exec_txn.h has what the
+ * files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
  * random, so that every replica comes to the same. (2) Reads see the state
@@ -55,6 +55,8 @@ int exec_dir_removexattr(struct exec *x);
 int exec_lease_ids(struct exec *x);
 int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);
+int exec_node_join(struct exec *x);
+int exec_node_state(struct exec *x);
 
 /* The entry at (dir, name), to be released by the caller. ERR_NOT_FOUND,
  * ERR_LOCKED (the holder is in the result then), ERR_CORRUPT, ERR_IO. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Commands of the placement group (region 0): the catalog of directories,
- * decisions about transactions, ids and nodes. */
+ * decisions about transactions and ids. */
 
 #include <assert.h>
 #include <string.h>
@@ -244,7 +244,7 @@ int exec_dir_removexattr(struct exec *x)
     return change_xattrs(x, remove_one);
 }
 
-/* ---- ids and nodes ---- */
+/* ---- ids ---- */
 
 static int lease_ids(struct exec *x, struct key key)
 {
@@ -277,22 +277,4 @@ int exec_lease_ids(struct exec *x)
 int exec_lease_region_ids(struct exec *x)
 {
     return lease_ids(x, key_region_id_allocator());
-}
-
-int exec_node_update(struct exec *x)
-{
-    const struct command *c = x->command;
-    struct key key = key_node(c->node);
-    struct node_record node = {
-        .id = c->node, .state = NODE_UP, .since_ns = c->now_ns};
-    struct buf *bytes;
-
-    if (c->address.size >= sizeof node.address)
-        return ERR_INVALID;
-    memcpy(node.address, c->address.data, c->address.size);
-    bytes = node_encode(&node);
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
-    buf_unref(bytes);
-    return 0;
 }

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "engine/control.h"
 #include "engine/event_log.h"
@@ -221,7 +222,7 @@ static bool leaders_are_known(const struct node *node)
     const struct peer *placement = node_peer(node, REGION_PLACEMENT);
     const struct peer *data = node_root_peer(node);
 
-    return peer_leader_node(placement) != 0 &&
+    return placement != NULL && peer_leader_node(placement) != 0 &&
            (data == NULL || peer_leader_node(data) != 0);
 }
 
@@ -237,6 +238,12 @@ static void read_locally(struct flow *flow)
         result.status =
             read_catalog(node_env(flow->flows->node)->state,
                          nsid_of_ino(flow->command.ino), &result.attr);
+    if (node_peer(flow->flows->node, REGION_PLACEMENT) == NULL) {
+        /* It has joined just now. */
+        result.attr =
+            (struct attr){.ino = flow->command.ino, .mode = S_IFDIR | 0755};
+        result.status = 0;
+    }
     end(flow, result.status == 0 ? 0 : ERR_NO_QUORUM, &result);
     result_release(&result);
 }
@@ -538,7 +545,8 @@ static uint64_t timeout_of(const struct flows *flows,
     const struct peer *placement = node_peer(flows->node, REGION_PLACEMENT);
     uint64_t op_timeout_ms = node_config(flows->node)->op_timeout_ms;
 
-    if (peer_leaderless_ns(placement) > op_timeout_ms * 1000000)
+    if (placement != NULL &&
+        peer_leaderless_ns(placement) > op_timeout_ms * 1000000)
         return HOPELESS_MS;
     return request->timeout_ms != 0 ? request->timeout_ms : op_timeout_ms;
 }

@@ -20,6 +20,7 @@
 #ifndef GROVEFS_ENGINE_HELLO_H
 #define GROVEFS_ENGINE_HELLO_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,6 +34,14 @@ enum {
     HELLO_BODY_SIZE_MAX = 1024,
     HELLO_SIZE_MAX = HELLO_PREFIX_SIZE + HELLO_BODY_SIZE_MAX + 8
 };
+
+/* In the id of a store that has none yet and asks for one: join.h. */
+#define HELLO_GUEST_BIT (UINT64_C(1) << 63)
+
+static inline bool hello_is_guest(uint64_t node_id)
+{
+    return (node_id & HELLO_GUEST_BIT) != 0;
+}
 
 enum hello_kind { HELLO_HELLO = 1, HELLO_ACCEPTED = 2, HELLO_REFUSED = 3 };
 

@@ -16,6 +16,7 @@
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
 #include "engine/liveness.h"
+#include "engine/members.h"
 #include "engine/outbox.h"
 #include "engine/range.h"
 #include "engine/reader.h"
@@ -41,6 +42,7 @@ struct node {
     struct reader *reader;
     struct txns *txns;
     struct flows *flows;
+    struct members *members;
     struct snapshots *snapshots;
     struct liveness *liveness;
     struct status_board *board;
@@ -57,6 +59,7 @@ struct node {
     struct env_task flush_task;
     bool flush_posted;
     struct ino_lease *inos;
+    bool removed;
     void (*retired)(void *context);
     void *retired_context;
     struct env_timer retire_timer;
@@ -83,6 +86,7 @@ int node_open(struct node **ret, struct env *env,
     node->reader = reader_new(node);
     node->txns = txns_new(node);
     node->flows = flows_new(node);
+    node->members = members_new(node);
     node->snapshots = snapshots_new(node);
     node->board = status_board_new(node);
     node->disks = disks_new(node);
@@ -101,6 +105,7 @@ void node_close(struct node *node)
         return;
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
+    members_free(node->members);
     flows_free(node->flows);
     txns_free(node->txns);
     reader_free(node->reader);
@@ -123,6 +128,7 @@ void node_stop(struct node *node)
         check_stop(peer_check(peer));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
+    members_stop(node->members);
     flows_stop(node->flows);
     txns_stop(node->txns);
     reader_stop(node->reader);
@@ -131,6 +137,13 @@ void node_stop(struct node *node)
 }
 
 /* ---- once a tick, once a second ---- */
+
+static bool is_being_drained(struct node *node, uint64_t id)
+{
+    struct node_record record;
+
+    return members_find(node, id, &record) == 0 && record.state != NODE_UP;
+}
 
 /* Path walks read region 0 and the regions of the directories, first of all the
  * root's: they are local on the mount where both are led, so region 0 follows
@@ -143,8 +156,9 @@ static void follow_root_leader(struct node *node)
     uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
 
     if (env_mono_ns(node->env) < node->follow_ns || leader == 0 ||
-        leader == node_id(node) || !peer_is_leader(placement) ||
-        !node_link_up(node, leader))
+        leader == node_id(node) || placement == NULL ||
+        !peer_is_leader(placement) || !node_link_up(node, leader) ||
+        is_being_drained(node, leader))
         return;
     (void)peer_transfer(placement, leader);
 }
@@ -156,8 +170,10 @@ bool node_disk_full(const struct node *node, uint64_t region)
 
 static void each_second(struct node *node)
 {
-    if (node->retired == NULL)
+    if (node->retired == NULL) {
         follow_root_leader(node);
+        members_tick(node->members);
+    }
     replicas_each_second(node->replicas);
     disks_each_second(node->disks);
     txns_tick(node->txns);
@@ -273,6 +289,12 @@ void node_on_packet(struct node *node, uint64_t from,
     case WIRE_SNAPSHOT_CHUNK:
     case WIRE_SNAPSHOT_ACK:
         snapshots_on_packet(node->snapshots, from, packet);
+        return;
+    case WIRE_JOIN:
+        members_on_join(node->members, from, packet);
+        return;
+    case WIRE_JOINED:
+        members_on_joined(node->members, packet);
         return;
     case WIRE_BOOT:
         return; /* engine.c answers those. */
@@ -470,6 +492,15 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     replicas_on_removed(node->replicas, peer);
 }
 
+void node_on_removed(struct node *node)
+{
+    if (node->removed)
+        return;
+    node->removed = true;
+    if (node->config.removed != NULL)
+        node->config.removed(node->config.context);
+}
+
 struct barrier *node_barrier(const struct node *node, uint64_t region)
 {
     return replicas_barrier(node->replicas, region);
@@ -517,7 +548,9 @@ struct event_watch *node_event_watch(const struct node *node)
 
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
-    return peer_nodes(node_peer(node, REGION_PLACEMENT), nodes);
+    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
+
+    return placement == NULL ? 0 : peer_nodes(placement, nodes);
 }
 
 size_t node_region_nodes(const struct node *node, uint64_t region,

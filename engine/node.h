@@ -53,6 +53,7 @@ struct event_log;
 struct event_watch;
 struct flows;
 struct hosted;
+struct members;
 struct reader;
 struct router;
 struct snapshots;
@@ -70,6 +71,9 @@ struct node_config {
     uint64_t alarm_ms;          /* see peer_sleep.c; not 0 with it */
     uint64_t ino_next;          /* of the block leased on disk */
     uint64_t results_held_max;  /* that a region remembers for this node */
+    uint64_t down_after_ms;     /* until a node that is missed is replaced */
+    /* The cluster has removed this node: its owner is to end it. Once. */
+    void (*removed)(void *context);
     /* What only the host knows; may be NULL. */
     void (*space)(void *context, struct engine_space *ret);
     void (*metrics)(void *context, FILE *out);
@@ -135,12 +139,14 @@ struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
 struct event_watch *node_event_watch(const struct node *node);
+/* This node's replica of region 0 was removed, and with it the node. */
+void node_on_removed(struct node *node);
 
 /* The nodes that hold a region, as far as is known here: its replicas, from
  * the local descriptor or, without one, all nodes. Returns how many. */
 size_t node_region_nodes(const struct node *node, uint64_t region,
                          uint64_t nodes[NODES_MAX]);
-/* Region 0 knows all nodes. */
+/* Region 0 knows all nodes; until there is a replica of it here, none are. */
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX]);
 bool node_link_up(const struct node *node, uint64_t node_id);
 

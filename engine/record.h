@@ -115,6 +115,7 @@ struct node_record {
     enum node_state state;
     int64_t since_ns;
     char address[128]; /* HOST:PORT */
+    uint64_t token;    /* of the store that has joined; 0: a founder's */
 };
 
 struct buf *node_encode(const struct node_record *node);

@@ -27,6 +27,7 @@ struct buf *node_encode(const struct node_record *node)
     message.address = codec_text(node->address);
     message.state = node->state;
     message.since_ns = node->since_ns;
+    message.token = node->token;
     return codec_pack_record(&message.base);
 }
 
@@ -41,6 +42,7 @@ static bool node_from_pb(struct node_record *to, const Grove__Node *from)
         .id = from->id,
         .state = (enum node_state)from->state,
         .since_ns = from->since_ns,
+        .token = from->token,
     };
     memcpy(to->address, from->address, strlen(from->address));
     return true;

@@ -250,14 +250,18 @@ static void plan_erase(struct replica *replica, struct region region,
 }
 
 /* The peer takes part no more; its state goes once nothing of it is under way,
- * and what reads it elsewhere has been told. */
+ * and what reads it elsewhere has been told. Without region 0 there is no node:
+ * its store is left as it is. */
 static void stop_peer(struct replica *replica,
                       const struct tombstone *tombstone)
 {
     struct node *node = replica->replicas->node;
     struct peer *peer = replica->peer;
 
-    assert(replica->region != REGION_PLACEMENT);
+    if (replica->region == REGION_PLACEMENT) {
+        node_on_removed(node);
+        return;
+    }
     plan_erase(replica, region_copy(peer_region(peer)), tombstone);
     hosted_remove(replica->replicas->hosted, peer);
     status_board_forget(node_status_board(node), replica->region);
@@ -441,6 +445,8 @@ static int open_state(struct replica *replica, struct err *e)
 
     if (rc == ERR_NOT_FOUND)
         return open_without_state(replica, e);
+    if (rc == ERR_FOREIGN && replica->region == REGION_PLACEMENT)
+        return err_set(e, rc, "this node was removed from the cluster");
     if (rc == ERR_FOREIGN)
         return open_removed(replica);
     if (rc == 0)
@@ -454,6 +460,12 @@ static int open_one(struct replica *replica, struct err *e)
 
     note_awake(replica);
     return rc;
+}
+
+/* Who has joined may still wait for its replica of region 0. */
+static bool is_founder(const struct replicas *replicas)
+{
+    return node_config(replicas->node)->identity.token_count > 0;
 }
 
 /* Opens the region that a key of class `class` in a store names. */
@@ -502,7 +514,8 @@ int replicas_open(struct replicas *replicas, struct err *e)
     if (rc == 0)
         rc = open_named(replicas, env->log, 'H', e);
     drop_empty(replicas);
-    if (rc == 0 && replicas_find(replicas, REGION_PLACEMENT) == NULL)
+    if (rc == 0 && replicas_find(replicas, REGION_PLACEMENT) == NULL &&
+        is_founder(replicas))
         rc = err_set(e, ERR_CORRUPT, "the store has no placement group");
     return rc;
 }

@@ -121,9 +121,20 @@ static int report_disk(struct node *node, FILE *out)
     return 1;
 }
 
+/* It has joined, and no leader has reached it yet. */
+static int report_waiting(const struct node *node, FILE *out)
+{
+    if (node_peer(node, REGION_PLACEMENT) != NULL)
+        return 0;
+    (void)fputs("this node has no replica of region 0 yet: wait until the "
+                "others have found it at the address that it tells them\n",
+                out);
+    return 1;
+}
+
 void status_render_health(struct node *node, FILE *out)
 {
-    int troubles = report_silent_nodes(node, out);
+    int troubles = report_silent_nodes(node, out) + report_waiting(node, out);
     const struct peer *peer = NULL;
 
     while ((peer = node_next_peer(node, peer)) != NULL) {

@@ -40,7 +40,15 @@ static void print_address(struct node *node, const struct node_record *record,
 static void print_state(struct node *node, const struct node_record *record,
                         FILE *out)
 {
-    (void)fputs(status_of(node, record) != NULL ? "up" : "unreachable", out);
+    const char *name = "up";
+
+    if (record->state == NODE_REMOVED)
+        name = "removed";
+    else if (status_of(node, record) == NULL)
+        name = "unreachable";
+    else if (record->state == NODE_DRAINING)
+        name = "draining";
+    (void)fputs(name, out);
 }
 
 /* When it was started, or last heard of. */
@@ -98,7 +106,8 @@ static void print_all(struct node *node, node_printer *print, FILE *out)
     for (; kv_iter_valid(iter); kv_iter_next(iter)) {
         struct node_record record = {0};
 
-        if (node_decode(&record, kv_iter_value(iter)) == 0)
+        if (node_decode(&record, kv_iter_value(iter)) == 0 &&
+            record.state != NODE_REMOVED)
             print(node, &record, out);
     }
     kv_iter_free(iter);
@@ -154,10 +163,26 @@ static void print_stats(struct node *node, const struct node_record *record,
     (void)fprintf(out, "version %s\n", status->version);
 }
 
+static void print_drain(struct node *node, const struct node_record *record,
+                        FILE *out)
+{
+    (void)node;
+    (void)fputs(record->state == NODE_UP ? "0\n" : "1\n", out);
+}
+
+static void print_remove(struct node *node, const struct node_record *record,
+                         FILE *out)
+{
+    (void)node;
+    (void)fputs(record->state == NODE_REMOVED ? "1\n" : "0\n", out);
+}
+
 static node_printer *const files[TABLES] = {
     [TABLE_NODE_ADDRESS] = print_address_line,
     [TABLE_NODE_STATE] = print_state_line,
     [TABLE_NODE_STATS] = print_stats,
+    [TABLE_NODE_DRAIN] = print_drain,
+    [TABLE_NODE_REMOVE] = print_remove,
 };
 
 int status_render_node_file(struct node *node, enum engine_table table,

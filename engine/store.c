@@ -114,25 +114,33 @@ static int new_identity(struct store *store, uint64_t node_id, struct err *e)
     return 0;
 }
 
-/* A new boot number, and inode numbers to go on with: durable before use. */
-static int count_boot(struct store *store, struct err *e)
+int store_set_identity(struct store *store, const struct identity *identity,
+                       struct err *e)
 {
     struct key key = key_identity();
     struct kv_batch *batch = kv_batch_new(store->log);
-    struct buf *bytes;
+    struct buf *bytes = identity_encode(identity);
     int rc;
 
-    store->identity.boot++;
-    store->ino_next =
-        store->identity.ino_bound != 0 ? store->identity.ino_bound : 2;
-    store->identity.ino_bound = store->ino_next + INO_BLOCK;
-    bytes = identity_encode(&store->identity);
     kv_batch_put(batch, key_slice(&key),
                  (struct slice){bytes->data, bytes->size});
     rc = kv_write(store->log, batch, KV_SYNCED, e);
     kv_batch_free(batch);
     buf_unref(bytes);
+    if (rc == 0)
+        store->identity = *identity;
     return rc;
+}
+
+/* A new boot number, and inode numbers to go on with: durable before use. */
+static int count_boot(struct store *store, struct err *e)
+{
+    struct identity identity = store->identity;
+
+    identity.boot++;
+    store->ino_next = identity.ino_bound != 0 ? identity.ino_bound : 2;
+    identity.ino_bound = store->ino_next + INO_BLOCK;
+    return store_set_identity(store, &identity, e);
 }
 
 static int identify(struct store *store, const struct store_config *config,

@@ -32,6 +32,10 @@ struct store_config {
  * filesystem says. */
 int store_open(struct store *ret, const struct store_config *config,
                struct err *e);
+/* The store becomes that of a node of a cluster: `identity` is durable when
+ * this returns. Errors of the store. */
+int store_set_identity(struct store *store, const struct identity *identity,
+                       struct err *e);
 void store_close(struct store *store); /* Takes a zeroed one too. */
 
 #endif

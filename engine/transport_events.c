@@ -15,8 +15,11 @@ static struct transport *transport_of(const struct conn *conn)
     return container_of(conn->shared, struct transport, lanes.conns);
 }
 
+/* A guest is no node that anybody could be linked to. */
 static void tell_link(struct transport *t, uint64_t node_id, bool up)
 {
+    if (hello_is_guest(node_id))
+        return;
     t->config.receiver->on_link(t->config.receiver, node_id, up);
 }
 

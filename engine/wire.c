@@ -440,6 +440,91 @@ int boot_decode(struct boot *ret, struct slice bytes)
     return 0;
 }
 
+/* ---- Joining ---------------------------------------------------------- */
+
+struct buf *join_request_encode(const struct join_request *request)
+{
+    Grove__JoinRequest message;
+
+    grove__join_request__init(&message);
+    message.token = request->token;
+    message.address = codec_text(request->address);
+    return wire_pack(&message.base);
+}
+
+static bool join_request_from_pb(struct join_request *to,
+                                 const Grove__JoinRequest *from)
+{
+    if (from->token == 0 || strlen(from->address) > CODEC_ADDRESS_SIZE_MAX)
+        return false;
+    *to = (struct join_request){.token = from->token};
+    memcpy(to->address, from->address, strlen(from->address));
+    return true;
+}
+
+int join_request_decode(struct join_request *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct join_request request;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__join_request__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = join_request_from_pb(&request, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_PROTOCOL;
+    *ret = request;
+    return 0;
+}
+
+struct buf *join_answer_encode(const struct join_answer *answer)
+{
+    Grove__JoinAnswer message = GROVE__JOIN_ANSWER__INIT;
+
+    message.status = answer->status;
+    message.token = answer->token;
+    message.cluster_id = answer->cluster_id;
+    message.node = answer->node;
+    return wire_pack(&message.base);
+}
+
+/* Only one that says yes names a cluster and a node, and then both. */
+static bool join_answer_from_pb(struct join_answer *to,
+                                const Grove__JoinAnswer *from)
+{
+    bool good = from->status == 0;
+
+    if (!status_is_valid(from->status) || (from->cluster_id != 0) != good ||
+        (from->node != 0) != good)
+        return false;
+    *to = (struct join_answer){
+        .status = from->status,
+        .token = from->token,
+        .cluster_id = from->cluster_id,
+        .node = from->node,
+    };
+    return true;
+}
+
+int join_answer_decode(struct join_answer *ret, struct slice bytes)
+{
+    struct codec_message m;
+    struct join_answer answer;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__join_answer__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    valid = join_answer_from_pb(&answer, m.message);
+    codec_free(m.held);
+    if (!valid)
+        return ERR_PROTOCOL;
+    *ret = answer;
+    return 0;
+}
+
 /* ---- Snapshot streams ------------------------------------------------- */
 
 struct buf *snapshot_begin_encode(const struct snapshot_begin *begin)

@@ -35,6 +35,8 @@ enum wire_type {
     WIRE_PEER_QUERY = 9,     /* peer_note: is this peer still in its region? */
     WIRE_PEER_GONE = 10,     /* peer_note: no, and never again */
     WIRE_ALIVE = 11,         /* alive */
+    WIRE_JOIN = 12,          /* join_request */
+    WIRE_JOINED = 13,        /* join_answer */
     WIRE_LOCATE = 14,        /* locate: which region has this key? */
     WIRE_LOCATED = 15        /* located */
 };
@@ -195,6 +197,24 @@ struct boot {
 
 struct buf *boot_encode(const struct boot *boot);
 int boot_decode(struct boot *ret, struct slice bytes);
+
+/* Joining a cluster: see join.h. */
+struct join_request {
+    uint64_t token;
+    char address[128]; /* HOST:PORT */
+};
+
+struct join_answer {
+    int status;     /* 0 or why not; nothing below the token counts then */
+    uint64_t token; /* of the request */
+    uint64_t cluster_id;
+    uint64_t node;
+};
+
+struct buf *join_request_encode(const struct join_request *request);
+int join_request_decode(struct join_request *ret, struct slice bytes);
+struct buf *join_answer_encode(const struct join_answer *answer);
+int join_answer_decode(struct join_answer *ret, struct slice bytes);
 
 /* Snapshot streams: see snapshot.h. */
 struct snapshot_begin {

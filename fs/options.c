@@ -32,6 +32,7 @@ static const struct row rows[] = {
     {"listen",     TEXT,    MEMBER(listen),         "HOST:PORT", "address for the other nodes (127.0.0.1:7420)"},
     {"advertise",  TEXT,    MEMBER(advertise),      "HOST:PORT", "address that the others use (that of listen)"},
     {"peers",      TEXT,    MEMBER(peers),          "LIST",      "first members: 1@HOST:PORT+2@HOST:PORT+..."},
+    {"join",       TEXT,    MEMBER(join),           "LIST",      "any members of a cluster to join: HOST:PORT+..."},
     {"id",         NUMBER,  MEMBER(id),             "NUMBER",    "this node in the list of peers"},
     {"config",     PATH,    MEMBER(config),         "FILE",      "more options, one `name = value` a line"},
     {"op_timeout", SECONDS, MEMBER(op_timeout_ms),  "SECONDS",   "until a request without a majority fails (10)"},

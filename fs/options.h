@@ -23,6 +23,7 @@ struct options {
     char *listen;
     char *advertise;
     char *peers;
+    char *join;
     uint64_t id;
     char *config;
     uint64_t op_timeout_ms;

@@ -58,6 +58,7 @@ static int open_engine(struct daemon *daemon, const struct options *options,
         .listen = options->listen,
         .advertise = options->advertise,
         .peers = options->peers,
+        .join = options->join,
         .node_id = options->id,
         .op_timeout_ms = options->op_timeout_ms,
         .value_size_max = options->value_size_max,
@@ -188,8 +189,9 @@ int serve(struct options *options)
     int status = EXIT_FAILURE;
     int signal_fd;
 
-    daemon.ready_wait_ms =
-        options->peers == NULL ? READY_WAIT_MS : READY_WAIT_PEERS_MS;
+    daemon.ready_wait_ms = options->peers == NULL && options->join == NULL
+                               ? READY_WAIT_MS
+                               : READY_WAIT_PEERS_MS;
     if (mount_check(&daemon.mount, options->mountpoint, &e) != 0) {
         start_failed(e.text);
         mount_release(&daemon.mount);

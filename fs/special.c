@@ -54,6 +54,8 @@ static const struct special_file node_files[] = {
     {"address", TABLE_NODE_ADDRESS, READ_ONLY},
     {"state",   TABLE_NODE_STATE,   READ_ONLY},
     {"stats",   TABLE_NODE_STATS,   READ_ONLY},
+    {"drain",   TABLE_NODE_DRAIN,   CONTROL},
+    {"remove",  TABLE_NODE_REMOVE,  CONTROL},
 };
 
 /* What is in a directory: files, or a directory with these files for each

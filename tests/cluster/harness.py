@@ -164,6 +164,12 @@ class Cluster:
     def up_again(self):
         self.run('up', *(['-o', self.options] if self.options else []))
 
+    def add(self):
+        """One more node, which joins; returns its number."""
+        self.run('add')
+        self.nodes = range(1, len(self.nodes) + 2)
+        return len(self.nodes)
+
     def start(self, *nodes):
         self.run('start', *nodes)
 

@@ -55,6 +55,26 @@ static struct buf *recode_boot(struct slice bytes, size_t payload_count)
     return boot_decode(&packet, bytes) == 0 ? boot_encode(&packet) : NULL;
 }
 
+static struct buf *recode_join(struct slice bytes, size_t payload_count)
+{
+    struct join_request packet;
+
+    (void)payload_count;
+    if (join_request_decode(&packet, bytes) != 0)
+        return NULL;
+    return join_request_encode(&packet);
+}
+
+static struct buf *recode_joined(struct slice bytes, size_t payload_count)
+{
+    struct join_answer packet;
+
+    (void)payload_count;
+    if (join_answer_decode(&packet, bytes) != 0)
+        return NULL;
+    return join_answer_encode(&packet);
+}
+
 static struct buf *recode_note(struct slice bytes, size_t payload_count)
 {
     struct peer_note packet;
@@ -159,9 +179,9 @@ static struct buf *recode_batch(struct slice bytes, size_t payload_count)
 }
 
 static recoder *const recoders[] = {
-    recode_batch, recode_call,   recode_return,  recode_status,
-    recode_boot,  recode_begin,  recode_chunk,   recode_ack,
-    recode_note,  recode_locate, recode_located, recode_alive,
+    recode_batch,   recode_call,  recode_return, recode_status, recode_boot,
+    recode_begin,   recode_chunk, recode_ack,    recode_note,   recode_locate,
+    recode_located, recode_alive, recode_join,   recode_joined,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -62,6 +62,8 @@ static struct command filled_command(void)
                     .right_count = 2,
                     .wrong = {3},
                     .wrong_count = 1},
+        .token = UINT64_MAX - 24,
+        .node_state = NODE_REMOVED,
         .target_node = UINT64_MAX - 23,
         .data = letters(128),
     };
@@ -140,6 +142,8 @@ static void assert_places_equal(const struct command *a,
     assert_true(a->offset == b->offset);
     assert_int_equal(a->size, b->size);
     assert_int_equal(a->value_size_max, b->value_size_max);
+    assert_true(a->token == b->token);
+    assert_int_equal(a->node_state, b->node_state);
     assert_true(a->target_node == b->target_node);
 }
 
@@ -279,10 +283,11 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
 {
     (void)state;
     for (unsigned op = 0; op < 300; op++) {
-        bool known = op <= COMMAND_SPLIT ||
+        bool known = op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
+                     op == COMMAND_NODE_STATE ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-                     op == COMMAND_START_SPLIT;
+                     op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,
                           framed(with_number(empty(), 1, op)));

@@ -156,7 +156,7 @@ static void test_a_directory_s_xattrs_survive_its_rename(void **state)
     assert_int_equal(run(f, &c), ERR_NO_DATA);
 }
 
-/* ---- ids and nodes ---- */
+/* ---- ids ---- */
 
 static void test_leased_ids_never_overlap(void **state)
 {
@@ -167,28 +167,6 @@ static void test_leased_ids_never_overlap(void **state)
     assert_int_equal(f->result.first_id, 1024);
     assert_int_equal(run(f, &lease), 0);
     assert_int_equal(f->result.first_id, 1124);
-}
-
-static void test_a_node_s_address_is_stored(void **state)
-{
-    struct exec_fixture *f = *state;
-    struct command c = {.op = COMMAND_NODE_UPDATE,
-                        .node = 3,
-                        .address = slice_of("[::1]:7420")};
-    struct key key = key_node(3);
-    struct kv_value value = {0};
-    struct node_record node;
-    char long_address[200];
-
-    assert_int_equal(run(f, &c), 0);
-    assert_int_equal(kv_get(f->state, NULL, key_slice(&key), &value), 0);
-    assert_int_equal(node_decode(&node, (struct slice){value.data, value.size}),
-                     0);
-    kv_value_release(&value);
-    assert_string_equal(node.address, "[::1]:7420");
-    memset(long_address, 'x', sizeof long_address);
-    c.address = (struct slice){long_address, sizeof long_address};
-    assert_int_equal(run(f, &c), ERR_INVALID);
 }
 
 #define WITH_ROOT(test)                                                        \
@@ -206,7 +184,6 @@ int main(void)
         WITH_ROOT(test_a_directory_s_attributes_are_changed),
         WITH_ROOT(test_a_directory_s_xattrs_survive_its_rename),
         WITH_ROOT(test_leased_ids_never_overlap),
-        WITH_ROOT(test_a_node_s_address_is_stored),
     };
 
     return cmocka_run_group_tests_name("exec_catalog", tests, NULL, NULL);

@@ -298,6 +298,11 @@ void node_on_manual_transfer(struct node *node, uint64_t region)
     (void)region;
 }
 
+void node_on_removed(struct node *node)
+{
+    (void)node;
+}
+
 int status_region_leader(struct node *node, uint64_t region,
                          uint64_t *ret_leader_node)
 {
@@ -333,9 +338,27 @@ void status_board_note(struct status_board *board, const struct peer *peer)
     (void)peer;
 }
 
+const struct node_status *status_board_find(const struct status_board *board,
+                                            uint64_t id)
+{
+    (void)board;
+    (void)id;
+    return NULL;
+}
+
 const struct region_status *
 status_board_region(const struct status_board *board, uint64_t node_id,
                     uint64_t region)
+{
+    (void)board;
+    (void)node_id;
+    (void)region;
+    return NULL;
+}
+
+const struct region_status *
+status_board_next_region(const struct status_board *board, uint64_t node_id,
+                         const struct region_status *region)
 {
     (void)board;
     (void)node_id;

@@ -509,6 +509,8 @@ void sim_clients_audit(struct sim_clients *clients)
         struct client *client = clients->clients[i];
 
         assert(!client->active);
+        if (client->node->removed)
+            continue;
         client->auditing = true;
         client->queue_count = 0;
         add_to_audit(client,

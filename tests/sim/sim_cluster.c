@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/peer_impl.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_leaving.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_start.h"
@@ -67,8 +68,8 @@ static bool is_up(void *context, size_t number)
     const struct sim_cluster *cluster = context;
     const struct sim_node *node = &cluster->nodes[number];
 
-    return node->state == SIM_FOUNDING || node->state == SIM_UP ||
-           node->state == SIM_RETIRING;
+    return node->state == SIM_FOUNDING || node->state == SIM_JOINING ||
+           node->state == SIM_UP || node->state == SIM_RETIRING;
 }
 
 static uint64_t paused_until(void *context, size_t number)
@@ -85,6 +86,8 @@ static void on_packet(void *context, size_t number, size_t from,
     struct sim_node *node = &cluster->nodes[number];
 
     (void)channel;
+    if (!sim_drain_admits(node, &cluster->nodes[from]))
+        return;
     sim_env_enter(node->env, ENV_WORKER);
     sim_start_on_packet(node, from + 1, packet);
     sim_env_leave(node->env);
@@ -95,6 +98,11 @@ static void on_link(void *context, size_t number, size_t other, bool up)
     struct sim_cluster *cluster = context;
     struct sim_node *node = &cluster->nodes[number];
 
+    if (node->state == SIM_JOINING ||
+        cluster->nodes[other].state == SIM_JOINING)
+        return; /* A guest has a connection, but no link. */
+    if (up && !sim_drain_admits(node, &cluster->nodes[other]))
+        return;
     node->linked[other] = up;
     if (node->node == NULL)
         return;
@@ -104,6 +112,12 @@ static void on_link(void *context, size_t number, size_t other, bool up)
 }
 
 /* ---- the beginning and the end ---- */
+
+bool sim_node_is_member(const struct sim_node *node)
+{
+    return node->number < node->cluster->plan->founders ||
+           node->identity.cluster_id != 0;
+}
 
 bool sim_node_serves(const struct sim_node *node)
 {
@@ -115,6 +129,8 @@ static void start_later(struct sim_node *node, uint64_t down_ns)
 {
     uint64_t now_ns = node->machine.loop->now_ns;
 
+    if (node->removed && node->cluster->calm)
+        down_ns = UINT64_MAX; /* It has seen that it is in vain. */
     node->start_at_ns = down_ns == UINT64_MAX ? down_ns : now_ns + down_ns;
 }
 
@@ -152,12 +168,15 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
         sim_seen(SEEN_DAMAGE_CRASH);
     if (node->state == SIM_FOUNDING)
         sim_seen(SEEN_FOUNDING_CRASH);
+    if (node->state == SIM_JOINING)
+        sim_seen(SEEN_JOINING_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
     sim_env_crash(node->env, &node->log, &node->state_kv);
     sim_net_drop(node->cluster->net, node->number, with_machine);
     node->node = NULL; /* Left lying. */
     node->bootstrap = NULL;
+    node->joiner = NULL;
     node->env = NULL;
     node->state = SIM_DOWN;
     node->machine.paused_until_ns = 0;
@@ -203,6 +222,7 @@ static void close_now(struct sim_node *node)
     node->node = NULL;
     bootstrap_free(node->bootstrap);
     node->bootstrap = NULL;
+    sim_start_free_joiner(node);
     sim_env_leave(node->env);
     sim_env_end(node->env, &node->log, &node->state_kv);
     node->env = NULL;
@@ -225,6 +245,12 @@ void sim_node_pause(struct sim_node *node, uint64_t span_ns)
         node->machine.paused_until_ns = span_ns;
 }
 
+/* Ids are given in the order of asking, and the network goes by numbers. */
+static bool may_start(const struct sim_node *node)
+{
+    return sim_node_is_member(node) || sim_node_is_member(node - 1);
+}
+
 static void look(struct sim_event *event)
 {
     struct sim_node *node = container_of(event, struct sim_node, event);
@@ -233,7 +259,8 @@ static void look(struct sim_event *event)
     sim_post_in(node->machine.loop, event, LOOK_MS * sim_ms);
     if (node->machine.paused_until_ns > now_ns)
         return;
-    if (node->state == SIM_DOWN && node->start_at_ns <= now_ns)
+    if (node->state == SIM_DOWN && node->start_at_ns <= now_ns &&
+        may_start(node))
         sim_node_start(node);
     else if (node->state == SIM_RETIRING && node->retired)
         stop_now(node);
@@ -267,6 +294,11 @@ static void node_init(struct sim_cluster *cluster, size_t number)
     node->event.run = look;
     sim_post_in(cluster->loop, &node->event,
                 sim_pick(cluster->loop, 500 * sim_ms));
+    if (number >= cluster->plan->founders) {
+        node->start_at_ns =
+            sim_between(cluster->loop, 1000 * sim_ms, cluster->plan->chaos_ns);
+        return;
+    }
     cluster->founders.founder[number].id = number + 1;
     (void)snprintf(cluster->founders.founder[number].address,
                    sizeof cluster->founders.founder[number].address,
@@ -287,7 +319,7 @@ struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
 
     cluster->loop = loop;
     cluster->plan = plan;
-    cluster->founders.count = plan->nodes;
+    cluster->founders.count = plan->founders;
     for (size_t i = 0; i < plan->nodes; i++)
         node_init(cluster, i);
     sim_start_make_stores(cluster);
@@ -311,6 +343,7 @@ void sim_cluster_free(struct sim_cluster *cluster)
 void sim_cluster_calm(struct sim_cluster *cluster)
 {
     sim_net_calm(cluster->net);
+    cluster->calm = true;
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         struct sim_node *node = &cluster->nodes[i];
 
@@ -321,15 +354,14 @@ void sim_cluster_calm(struct sim_cluster *cluster)
         if (node->env != NULL)
             sim_env_fail_next(node->env, SIM_ERROR_NONE);
         if (node->state == SIM_DOWN)
-            node->start_at_ns = cluster->loop->now_ns;
+            start_later(node, 0);
     }
 }
 
-size_t sim_cluster_up_count(const struct sim_cluster *cluster)
+bool sim_cluster_is_up(const struct sim_cluster *cluster)
 {
-    size_t count = 0;
-
     for (size_t i = 0; i < cluster->plan->nodes; i++)
-        count += cluster->nodes[i].state == SIM_UP;
-    return count;
+        if (cluster->nodes[i].state != SIM_UP && !cluster->nodes[i].removed)
+            return false;
+    return true;
 }

@@ -13,6 +13,7 @@
 #include "tests/sim/sim_net.h"
 #include "tests/sim/sim_plan.h"
 
+struct sim_joiner;
 struct sim_watch;
 
 enum { SIM_REGIONS_MAX = 2 };
@@ -20,6 +21,7 @@ enum { SIM_REGIONS_MAX = 2 };
 enum sim_node_state {
     SIM_DOWN,
     SIM_FOUNDING, /* an empty store; asks the others */
+    SIM_JOINING,  /* an empty store; asks a member */
     SIM_UP,
     SIM_RETIRING, /* hands leadership over */
     SIM_STOPPING  /* what was posted runs to its end */
@@ -34,12 +36,15 @@ struct sim_node {
     uint64_t start_at_ns; /* while it is down; UINT64_MAX: not by itself */
     uint64_t down_ns;     /* how long, once it has stopped */
     bool retired;
+    bool may_go;  /* its removal was asked for */
+    bool removed; /* it knows */
     uint64_t request_last;
     struct kv *log; /* while it is down */
     struct kv *state_kv;
     struct sim_env *env;         /* while it is not */
     struct node *node;           /* NULL: also while it is founding */
     struct bootstrap *bootstrap; /* kept when it has ended */
+    struct sim_joiner *joiner;   /* likewise */
     struct identity identity;    /* as its store has it */
     uint64_t ino_next;
     bool linked[SIM_NODES_MAX]; /* what the network has told */
@@ -56,6 +61,8 @@ struct sim_cluster {
     void (*on_died)(void *context, struct sim_node *node);
     void *on_died_context;
     uint64_t peers_made; /* by membership changes */
+    uint64_t wish_ns;    /* when a control file was written to; 0: never */
+    bool calm;
     struct sim_node nodes[SIM_NODES_MAX];
 };
 
@@ -64,6 +71,9 @@ struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
                                     const struct sim_plan *plan);
 /* All nodes are to be down. */
 void sim_cluster_free(struct sim_cluster *cluster);
+
+/* Whether the node has its id: founders always have. */
+bool sim_node_is_member(const struct sim_node *node);
 
 /* Whether requests may be given to it. */
 bool sim_node_serves(const struct sim_node *node);
@@ -79,6 +89,7 @@ void sim_node_pause(struct sim_node *node, uint64_t span_ns);
 
 /* Ends all that is slow, cut, stopped or down; clocks stay as they are. */
 void sim_cluster_calm(struct sim_cluster *cluster);
-size_t sim_cluster_up_count(const struct sim_cluster *cluster);
+/* All nodes but those that were removed. */
+bool sim_cluster_is_up(const struct sim_cluster *cluster);
 
 #endif

@@ -171,7 +171,8 @@ static void lose_all(struct sim_damage *d)
 /* The others are a majority, then. */
 static bool is_one_of_three(const struct sim_node *node, uint64_t region)
 {
-    const struct peer *peer = node_peer(node->node, region);
+    const struct peer *peer =
+        node->removed ? NULL : node_peer(node->node, region);
 
     return peer != NULL && peer_region(peer)->voter_count >= 3;
 }

@@ -37,6 +37,8 @@ bool sim_end_is_quiet(const struct sim_cluster *cluster)
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         const struct sim_node *node = &cluster->nodes[i];
 
+        if (node->removed)
+            continue;
         if (node->state != SIM_UP || has_key(state_of(node), 'x', 'y'))
             return false;
         for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
@@ -148,7 +150,8 @@ static void compare(struct sim_cluster *cluster, const struct sim_node *a,
 static struct sim_node *whole_node(struct sim_cluster *cluster)
 {
     for (size_t i = 0; i < cluster->plan->nodes; i++)
-        if (node_peer(cluster->nodes[i].node, REGION_FIRST_DATA) != NULL)
+        if (!cluster->nodes[i].removed &&
+            node_peer(cluster->nodes[i].node, REGION_FIRST_DATA) != NULL)
             return &cluster->nodes[i];
     sim_fail(cluster->loop, "no node has the data region");
 }
@@ -181,6 +184,8 @@ void sim_end_compare(struct sim_cluster *cluster)
     const struct sim_node *whole = whole_node(cluster);
 
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        if (cluster->nodes[i].removed)
+            continue;
         compare(cluster, whole, &cluster->nodes[i]);
         check_erased(cluster, &cluster->nodes[i]);
     }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/peer.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_members.h"
 #include "tests/sim/sim_seen.h"
 
@@ -193,6 +194,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
         break;
     case SIM_MEMBERS:
         sim_members_change(f->cluster);
+        break;
+    case SIM_DRAIN:
+        sim_drain_ask(f->cluster);
         break;
     case SIM_FAULTS:
         break;

@@ -3,6 +3,7 @@
 #include "tests/sim/sim_members.h"
 
 #include "engine/peer_change.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_seen.h"
 
 enum { FIRST_PEER = 1000 };
@@ -16,8 +17,14 @@ static void add_step(struct peer_change *change,
     change->steps[change->count++] = (struct peer_step){type, peer, node};
 }
 
-static uint64_t new_peer(struct sim_cluster *cluster)
+/* Region 0's leader makes peers, too. */
+static uint64_t new_peer(struct sim_cluster *cluster,
+                         const struct region *region)
 {
+    uint64_t peer = FIRST_PEER + cluster->peers_made;
+
+    if (peer <= region->peer_max)
+        cluster->peers_made = region->peer_max - FIRST_PEER + 1;
     return FIRST_PEER + cluster->peers_made++;
 }
 
@@ -26,16 +33,27 @@ static bool is_learner(const struct region_peer *peer)
     return peer->role == PEER_LEARNER;
 }
 
+/* They have come in the order of their numbers. */
+static size_t count_members(const struct sim_cluster *cluster)
+{
+    size_t count = 0;
+
+    while (count < cluster->plan->nodes &&
+           sim_node_is_member(&cluster->nodes[count]))
+        count++;
+    return count;
+}
+
 /* One step at one node, on the way in or out. */
 static void plan_step(struct sim_cluster *cluster, const struct region *region,
                       struct peer_change *change)
 {
-    uint64_t node = 1 + sim_pick(cluster->loop, cluster->plan->nodes);
+    uint64_t node = 1 + sim_pick(cluster->loop, count_members(cluster));
     const struct region_peer *peer = region_find_node(region, node);
     bool may_go = region->id != REGION_PLACEMENT;
 
     if (peer == NULL)
-        add_step(change, RAFT_ADD_LEARNER, new_peer(cluster), node);
+        add_step(change, RAFT_ADD_LEARNER, new_peer(cluster, region), node);
     else if (is_learner(peer) && (!may_go || sim_pick(cluster->loop, 3) != 0))
         add_step(change, RAFT_ADD_VOTER, peer->id, 0);
     else if (!is_learner(peer) && (!may_go || sim_pick(cluster->loop, 2) == 0))
@@ -54,7 +72,7 @@ static void plan_node(struct sim_cluster *cluster, const struct region *region,
 
     if (fate <= 1)
         add_step(change, fate == 0 ? RAFT_ADD_VOTER : RAFT_ADD_LEARNER,
-                 peer != NULL ? peer->id : new_peer(cluster),
+                 peer != NULL ? peer->id : new_peer(cluster, region),
                  peer != NULL ? 0 : node);
     else if (fate == 2 && peer != NULL)
         add_step(change, RAFT_REMOVE_PEER, peer->id, 0);
@@ -66,7 +84,7 @@ static void plan_joint(struct sim_cluster *cluster, const struct region *region,
     change->transition = sim_pick(cluster->loop, 3) == 0
                              ? RAFT_TRANSITION_EXPLICIT
                              : RAFT_TRANSITION_IMPLICIT;
-    for (uint64_t node = 1; node <= cluster->plan->nodes; node++)
+    for (uint64_t node = 1; node <= count_members(cluster); node++)
         plan_node(cluster, region, node, change);
 }
 
@@ -142,8 +160,8 @@ static const struct region *settled_region(struct sim_cluster *cluster,
         if (!region_is_joint(peer_region(peer)))
             return peer_region(peer);
         leave.conf_ver = peer_region(peer)->conf_ver;
-        if (!peer_region(peer)->auto_leave)
-            propose(node, peer, &leave);
+        if (!peer_region(peer)->auto_leave && id != REGION_PLACEMENT)
+            propose(node, peer, &leave); /* Region 0's leader does by itself. */
     }
     return NULL;
 }
@@ -160,6 +178,8 @@ static bool is_settled(struct sim_cluster *cluster, uint64_t id)
             region_find_node(region, node->number + 1);
         const struct peer *peer;
 
+        if (node->removed && member == NULL)
+            continue;
         if (!sim_node_serves(node) || node_is_erasing(node->node))
             return false;
         peer = node_any_peer(node->node, id);
@@ -172,8 +192,37 @@ static bool is_settled(struct sim_cluster *cluster, uint64_t id)
     return true;
 }
 
+static size_t count_in_state(const struct sim_node *node, enum node_state state)
+{
+    const struct sim_cluster *cluster = node->cluster;
+    size_t count = 0;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        count += sim_drain_state(node, &cluster->nodes[i]) == state;
+    return count;
+}
+
+/* Nobody is down: as many vote as may, and all have the catalog. */
+static bool voters_follow_nodes(struct sim_cluster *cluster)
+{
+    const struct region *region = settled_region(cluster, REGION_PLACEMENT);
+    const struct sim_node *node = &cluster->nodes[0]; /* It always stays. */
+    size_t voters;
+
+    if (region == NULL || !sim_node_serves(node))
+        return false;
+    voters = count_in_state(node, NODE_UP);
+    if (region->peer_count !=
+        cluster->plan->nodes - count_in_state(node, NODE_REMOVED))
+        return false;
+    return voters == 0 || region->voter_count == voters - (voters + 1) % 2;
+}
+
 bool sim_members_settled(struct sim_cluster *cluster)
 {
+    if (!sim_drain_settled(cluster) || !voters_follow_nodes(cluster))
+        return false;
+
     for (uint64_t id = 0; id < SIM_REGIONS_MAX; id++)
         if (!is_settled(cluster, id))
             return false;

@@ -167,10 +167,14 @@ static bool choose_target(struct sim_operator *o)
 
 bool sim_operator_hand_over(struct sim_operator *o)
 {
+    struct sim_node *node = pick_node(o);
+
     o->region = sim_pick(loop_of(o), SIM_REGIONS_MAX);
     if (o->cluster->plan->delay_ns > DELAY_MS_MAX * sim_ms || !choose_target(o))
         return false;
-    ask(o, pick_node(o));
+    while (node->removed)
+        node = pick_node(o);
+    ask(o, node);
     return true;
 }
 

@@ -22,6 +22,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_DISK_ERROR] = "disk-error",
     [SIM_TRANSFER] = "transfer",
     [SIM_MEMBERS] = "members",
+    [SIM_DRAIN] = "drain",
 };
 
 const char *sim_fault_name(enum sim_fault fault)
@@ -60,6 +61,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
     plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
+    plan->every_ns[SIM_DRAIN] /= 2;
 }
 
 static void draw_network(struct sim_plan *plan, struct sim_loop *loop)
@@ -122,11 +124,15 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
     plan->nodes = (size_t)CHOOSE(loop, 1, 2, 3, 3, 3, 3, 3, 4, 5, 5);
+    plan->founders = plan->nodes;
+    if (sim_pick(loop, 3) == 0)
+        plan->founders -= sim_pick(loop, plan->nodes);
     plan->empty = sim_pick(loop, 6) == 0;
     plan->chaos_ns = sim_between(loop, 6000, 20000) * sim_ms;
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
     plan->results_held_max = CHOOSE(loop, 1, 4, 8192, 8192);
     plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
+    plan->down_after_ms = CHOOSE(loop, 1000, 4000, 300000);
     plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
     draw_faults(plan, loop);
     draw_network(plan, loop);
@@ -139,12 +145,13 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
 {
     sim_note(loop,
-             "plan: nodes=%zu%s clients=%zu names=%zu+%zu chaos_ms=%" PRIu64
-             " log_keep=%" PRIu64 " results_held_max=%" PRIu64
-             " op_timeout_ms=%" PRIu64,
-             plan->nodes, plan->empty ? " (empty)" : "", plan->clients,
-             plan->names, plan->dir_names, plan->chaos_ns / sim_ms,
-             plan->log_keep, plan->results_held_max, plan->op_timeout_ms);
+             "plan: nodes=%zu founders=%zu%s clients=%zu names=%zu+%zu "
+             "chaos_ms=%" PRIu64 " log_keep=%" PRIu64
+             " results_held_max=%" PRIu64 " op_timeout_ms=%" PRIu64,
+             plan->nodes, plan->founders, plan->empty ? " (empty)" : "",
+             plan->clients, plan->names, plan->dir_names,
+             plan->chaos_ns / sim_ms, plan->log_keep, plan->results_held_max,
+             plan->op_timeout_ms);
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
              " overtake=%" PRIu64 " notice_ms=%" PRIu64 " task_us=%" PRIu64

@@ -31,6 +31,7 @@ enum sim_fault {
     SIM_DISK_ERROR, /* a write, flush, sync or ingest fails: the node ends */
     SIM_TRANSFER,   /* a leader is told to hand over */
     SIM_MEMBERS,    /* a leader is told to change its region's members */
+    SIM_DRAIN,      /* a node is told to drain another one, or to remove it */
     SIM_FAULTS
 };
 
@@ -38,6 +39,7 @@ const char *sim_fault_name(enum sim_fault fault);
 
 struct sim_plan {
     size_t nodes;
+    size_t founders; /* the others join, one after the other */
     bool empty; /* the stores, so that the nodes have to found the cluster */
     uint64_t chaos_ns;
     uint64_t log_keep;
@@ -46,6 +48,7 @@ struct sim_plan {
     uint64_t check_interval_ms;
     uint64_t sleep_after_ms; /* see engine/peer_sleep.c */
     uint64_t alarm_ms;
+    uint64_t down_after_ms;
 
     /* In the calm, if nothing else is said: see sim_damage.h. */
     bool damage;

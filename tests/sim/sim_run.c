@@ -18,7 +18,7 @@
 #include "tests/sim/sim_sleep.h"
 
 enum {
-    START_SECONDS = 10, /* for all nodes to come up */
+    START_SECONDS = 30, /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20, /* for a write after the calm has begun */
     WORK_MS = 2000,     /* that clients go on in the calm */
     REST_SECONDS = 30,  /* for requests to end */
@@ -70,7 +70,7 @@ static void wait_until(struct run *run, bool (*done)(struct run *run),
 
 static bool all_up(struct run *run)
 {
-    return sim_cluster_up_count(run->cluster) == run->plan.nodes;
+    return sim_cluster_is_up(run->cluster);
 }
 
 static bool has_written(struct run *run)
@@ -120,20 +120,24 @@ static void calm(struct run *run)
 
 /* Every page of /.cluster can be had, of region 1 and node 1 where it has an
  * object. */
+static void render(struct run *run, const struct sim_node *node)
+{
+    for (int table = 0; table < TABLES; table++) {
+        struct buf *text = NULL;
+        int rc = status_render(node->node, (enum engine_table)table, 1, &text);
+
+        if (rc != 0)
+            sim_fail(run->loop, "table %d cannot be rendered: %s", table,
+                     err_text(rc));
+        buf_unref(text);
+    }
+}
+
 static void render_all(struct run *run)
 {
     for (size_t i = 0; i < run->plan.nodes; i++)
-        for (int table = 0; table < TABLES; table++) {
-            struct sim_node *node = &run->cluster->nodes[i];
-            struct buf *text = NULL;
-            int rc =
-                status_render(node->node, (enum engine_table)table, 1, &text);
-
-            if (rc != 0)
-                sim_fail(run->loop, "table %d cannot be rendered: %s", table,
-                         err_text(rc));
-            buf_unref(text);
-        }
+        if (!run->cluster->nodes[i].removed)
+            render(run, &run->cluster->nodes[i]);
 }
 
 static bool operator_is_idle(struct run *run)

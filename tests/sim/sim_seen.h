@@ -67,6 +67,12 @@
     X(DISK_ERROR_INGEST, 0, "nodes ended by a failed ingest")                  \
     X(FOUNDED, 1, "nodes that have founded a cluster with the others")         \
     X(FOUNDING_CRASH, 1, "crashes before that")                                \
+    X(JOINED, 1, "nodes that have joined")                                     \
+    X(JOINING_CRASH, 1, "crashes before that")                                 \
+    X(DRAINED, 1, "nodes drained, or drained no more")                         \
+    X(REMOVED, 1, "nodes removed")                                             \
+    X(REMOVE_REFUSED, 1, "removals refused")                                   \
+    X(REMOVED_BACK, 1, "removed nodes that came back and were refused")        \
     X(CRASH, 1, "crashes")                                                     \
     X(CRASH_ALL, 1, "crashes of all nodes at once")                            \
     X(RESTART, 1, "restarts in good order")                                    \

@@ -4,10 +4,12 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "engine/keys.h"
 #include "tests/sim/kv_mem.h"
 #include "tests/sim/sim_history.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
 
@@ -29,7 +31,7 @@ static void found_at_once(struct sim_cluster *cluster)
         identity.tokens[i] = draw_token(cluster->loop);
     identity.cluster_id =
         founding_cluster_id(&cluster->founders, identity.tokens);
-    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+    for (size_t i = 0; i < cluster->founders.count; i++) {
         struct sim_node *node = &cluster->nodes[i];
         int rc;
 
@@ -123,7 +125,9 @@ static void open_node(struct sim_node *node)
         .sleep_after_ms = plan->sleep_after_ms,
         .alarm_ms = plan->alarm_ms,
         .results_held_max = plan->results_held_max,
+        .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,
+        .removed = sim_drain_removed,
         .space = disk_space,
         .context = node,
     };
@@ -173,6 +177,80 @@ static void start_bootstrap(struct sim_node *node)
     bootstrap_start(node->bootstrap);
 }
 
+/* ---- joining: what join.c does ---- */
+
+struct sim_joiner {
+    struct sim_node *node;
+    struct env_timer timer;
+};
+
+/* Any node with a lower number; not all of them are up. */
+static void ask(struct env_timer *timer)
+{
+    struct sim_joiner *joiner = container_of(timer, struct sim_joiner, timer);
+    struct sim_node *node = joiner->node;
+    struct env *env = &node->env->env;
+    struct join_request request = {.token = node->identity.token,
+                                   .address = "10.0.0.0:7420"};
+    struct env_packet packet = {.type = WIRE_JOIN,
+                                .header = join_request_encode(&request)};
+
+    env_send(env, 1 + sim_pick(node->machine.loop, node->number),
+             ENV_CHANNEL_RAFT, &packet);
+    buf_unref(packet.header);
+    env_timer_start(env, timer,
+                    sim_between(node->machine.loop, 100, 1500) * sim_ms);
+}
+
+static void start_joining(struct sim_node *node)
+{
+    node->state = SIM_JOINING;
+    node->joiner = mem_zalloc(sizeof *node->joiner);
+    node->joiner->node = node;
+    node->joiner->timer.fire = ask;
+    ask(&node->joiner->timer);
+}
+
+void sim_start_free_joiner(struct sim_node *node)
+{
+    free(node->joiner);
+    node->joiner = NULL;
+}
+
+/* Who has asked again gets the same id; nobody else does. */
+static void check_answer(struct sim_node *node,
+                         const struct join_answer *answer)
+{
+    if (answer->status != 0 && answer->status != ERR_NO_QUORUM &&
+        answer->status != ERR_UNKNOWN_OUTCOME)
+        sim_fail(node->machine.loop, "node %zu is not let in: %s",
+                 node->number + 1, err_text(answer->status));
+    if (answer->status == 0 && answer->node != node->number + 1)
+        sim_fail(node->machine.loop, "node %zu has got the id %" PRIu64,
+                 node->number + 1, answer->node);
+}
+
+/* The connections of a guest end: it comes as another one. */
+static void on_joined(struct sim_node *node, const struct env_packet *packet)
+{
+    struct join_answer answer;
+
+    if (packet->type != WIRE_JOINED ||
+        join_answer_decode(&answer, (struct slice){packet->header->data,
+                                                   packet->header->size}) != 0)
+        return;
+    check_answer(node, &answer);
+    if (answer.status != 0)
+        return;
+    env_timer_stop(&node->env->env, &node->joiner->timer);
+    node->identity.cluster_id = answer.cluster_id;
+    write_identity(node->env->env.log, &node->identity);
+    sim_seen(SEEN_JOINED);
+    sim_note(node->machine.loop, "node %zu: joined", node->number + 1);
+    sim_net_drop(node->cluster->net, node->number, false);
+    open_node(node);
+}
+
 void sim_node_start(struct sim_node *node)
 {
     assert(node->state == SIM_DOWN);
@@ -187,15 +265,19 @@ void sim_node_start(struct sim_node *node)
     sim_env_enter(node->env, ENV_WORKER);
     if (node->identity.cluster_id != 0)
         open_node(node);
-    else
+    else if (sim_node_is_member(node))
         start_bootstrap(node);
+    else
+        start_joining(node);
     sim_env_leave(node->env);
 }
 
 void sim_start_on_packet(struct sim_node *node, uint64_t from,
                          const struct env_packet *packet)
 {
-    if (node->node == NULL)
+    if (node->state == SIM_JOINING)
+        on_joined(node, packet);
+    else if (node->node == NULL)
         bootstrap_on_packet(node->bootstrap, packet);
     else if (packet->type == WIRE_BOOT)
         bootstrap_answer(&node->env->env, &node->identity, from, packet);

@@ -13,6 +13,9 @@
  * plan wants the nodes to found it themselves. */
 void sim_start_make_stores(struct sim_cluster *cluster);
 
+/* Frees what joining has left. */
+void sim_start_free_joiner(struct sim_node *node);
+
 /* A packet for a node that is up, whether it belongs to the cluster yet or
  * not. */
 void sim_start_on_packet(struct sim_node *node, uint64_t from,

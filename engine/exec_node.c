@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Commands of the placement group on nodes: where they are, how they come and
+ * how they go.
+ *
+ * A node's record is never deleted: the one of a removed node keeps its id
+ * from being used again, and says why the node is refused. */
+
+#include <string.h>
+
+#include "engine/exec.h"
+#include "engine/node.h"
+#include "engine/peer_change.h"
+#include "engine/region_state.h"
+
+enum { NODE_ID_MAX = 0xffff };
+
+static int get_node(struct exec *x, uint64_t id, struct node_record *ret)
+{
+    struct key key = key_node(id);
+    struct kv_value value = {0};
+    int rc = kv_get(x->state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = node_decode(ret, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc;
+}
+
+static void put_node(struct exec *x, const struct node_record *node)
+{
+    struct key key = key_node(node->id);
+    struct buf *bytes = node_encode(node);
+
+    kv_batch_put(x->batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+static int set_address(struct node_record *node, struct slice address)
+{
+    if (address.size >= sizeof node->address)
+        return ERR_INVALID;
+    memset(node->address, 0, sizeof node->address);
+    memcpy(node->address, address.data, address.size);
+    return 0;
+}
+
+int exec_node_update(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct node_record node = {
+        .id = c->node, .state = NODE_UP, .since_ns = c->now_ns};
+    int rc = get_node(x, c->node, &node);
+
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    if (node.state == NODE_REMOVED)
+        return ERR_NOT_PERMITTED;
+    rc = set_address(&node, c->address);
+    if (rc == 0)
+        put_node(x, &node);
+    return rc;
+}
+
+/* ---- joining ---- */
+
+/* What all records together say. */
+struct roll {
+    uint64_t id_max;
+    size_t count; /* without the removed */
+    bool found;   /* the store that asks */
+    struct node_record node;
+};
+
+static void count_node(struct roll *roll, const struct node_record *node,
+                       uint64_t token)
+{
+    if (node->id > roll->id_max)
+        roll->id_max = node->id;
+    roll->count += node->state != NODE_REMOVED;
+    if (node->token != token)
+        return;
+    roll->found = true;
+    roll->node = *node;
+}
+
+static int call_roll(struct exec *x, uint64_t token, struct roll *ret)
+{
+    struct key lower = key_node(0);
+    struct key upper = key_node(UINT64_MAX);
+    struct kv_iter *iter =
+        kv_iter_new(x->state, NULL, key_slice(&lower), key_slice(&upper));
+    struct roll roll = {0};
+    int rc = 0;
+
+    for (kv_iter_seek(iter, key_slice(&lower)); rc == 0 && kv_iter_valid(iter);
+         kv_iter_next(iter)) {
+        struct node_record node = {0};
+
+        rc = node_decode(&node, kv_iter_value(iter));
+        if (rc == 0)
+            count_node(&roll, &node, token);
+    }
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    if (rc == 0)
+        *ret = roll;
+    return rc;
+}
+
+/* A store that has asked before, and has missed the answer, gets the same id
+ * again: its token tells it from all others. */
+int exec_node_join(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct roll roll;
+    int rc;
+
+    if (c->token == 0 || c->address.size == 0)
+        return ERR_INVALID;
+    rc = call_roll(x, c->token, &roll);
+    if (rc != 0)
+        return rc;
+    if (roll.found && roll.node.state == NODE_REMOVED)
+        return ERR_NOT_PERMITTED;
+    if (!roll.found) {
+        if (roll.count >= NODES_MAX || roll.id_max >= NODE_ID_MAX)
+            return ERR_QUOTA;
+        roll.node = (struct node_record){.id = roll.id_max + 1,
+                                         .state = NODE_UP,
+                                         .since_ns = c->now_ns,
+                                         .token = c->token};
+    }
+    rc = set_address(&roll.node, c->address);
+    if (rc != 0)
+        return rc;
+    put_node(x, &roll.node);
+    x->result->first_id = roll.node.id;
+    return 0;
+}
+
+/* ---- leaving ---- */
+
+/* Region 0's own replicas are known here; those of others are for its leader
+ * to look at, before it proposes this. */
+static int check_votes(struct exec *x, uint64_t node)
+{
+    struct region region = {0};
+    const struct region_peer *peer;
+    int rc = region_state_descriptor(x->state, NULL, REGION_PLACEMENT, &region);
+
+    if (rc != 0)
+        return rc;
+    peer = region_find_node(&region, node);
+    if (peer != NULL && peer->role == PEER_VOTER)
+        rc = ERR_BUSY;
+    region_release(&region);
+    return rc;
+}
+
+/* UP and DRAINING, back and forth; from DRAINING to REMOVED, for ever. */
+int exec_node_state(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct node_record node;
+    int rc;
+
+    if (c->node_state < NODE_UP)
+        return ERR_INVALID;
+    rc = get_node(x, c->target_node, &node);
+    if (rc != 0 || node.state == c->node_state)
+        return rc;
+    if (node.state == NODE_REMOVED ||
+        (c->node_state == NODE_REMOVED && node.state != NODE_DRAINING))
+        return ERR_NOT_PERMITTED;
+    if (c->node_state == NODE_REMOVED)
+        rc = check_votes(x, node.id);
+    if (rc != 0)
+        return rc;
+    node.state = c->node_state;
+    node.since_ns = c->now_ns;
+    put_node(x, &node);
+    return 0;
+}

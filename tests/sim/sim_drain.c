@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_drain.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/flow.h"
+#include "engine/members.h"
+#include "tests/sim/sim_seen.h"
+
+/* One text on its way; a crash of the node leaves it lying. */
+struct wish {
+    struct request request;
+    struct env_task task;
+    struct sim_node *node;
+};
+
+/* ---- asking ---- */
+
+static void answered(struct request *request)
+{
+    struct wish *wish = container_of(request, struct wish, request);
+
+    sim_note(wish->node->machine.loop, "node %u: %s: %s",
+             (unsigned)request->object,
+             request->table == TABLE_NODE_DRAIN ? "drain" : "remove",
+             err_text(request->status));
+    if (request->status == 0)
+        sim_seen(request->table == TABLE_NODE_DRAIN ? SEEN_DRAINED
+                                                    : SEEN_REMOVED);
+    if (request->status == ERR_BUSY || request->status == ERR_NOT_PERMITTED)
+        sim_seen(SEEN_REMOVE_REFUSED);
+    buf_unref(request->data);
+    free(wish);
+}
+
+static void submit(struct env_task *task)
+{
+    struct wish *wish = container_of(task, struct wish, task);
+
+    flows_submit(node_flows(wish->node->node), &wish->request);
+}
+
+static void ask(struct sim_node *node, uint64_t id, enum engine_table table,
+                const char *text)
+{
+    struct wish *wish = mem_zalloc(sizeof *wish);
+
+    wish->node = node;
+    wish->request = (struct request){
+        .kind = REQUEST_CONTROL,
+        .table = table,
+        .object = id,
+        .data = buf_copy(text, strlen(text)),
+        .done = answered,
+        .private = (void *)(uintptr_t)++node->request_last,
+    };
+    wish->task.run = submit;
+    node->cluster->wish_ns = node->machine.loop->now_ns;
+    sim_env_enter(node->env, SIM_FROM_USER);
+    env_post(&node->env->env, ENV_WORKER, &wish->task);
+    sim_env_leave(node->env);
+}
+
+/* Changes of the data region's members do not look whether a node is about to
+ * go, as those that the cluster makes by itself do. */
+static bool may_be_removed(const struct sim_node *node)
+{
+    return node->number >= node->cluster->plan->founders &&
+           node->cluster->plan->every_ns[SIM_MEMBERS] == 0;
+}
+
+void sim_drain_ask(struct sim_cluster *cluster)
+{
+    size_t nodes = cluster->plan->nodes;
+    struct sim_node *node = &cluster->nodes[sim_pick(cluster->loop, nodes)];
+    struct sim_node *other = &cluster->nodes[sim_pick(cluster->loop, nodes)];
+    uint64_t fate = sim_pick(cluster->loop, 3);
+
+    if (!sim_node_serves(node) || !sim_node_is_member(other))
+        return;
+    if (fate < 2) {
+        ask(node, other->number + 1, TABLE_NODE_DRAIN, fate == 0 ? "0" : "1");
+    } else if (may_be_removed(other)) {
+        other->may_go = true;
+        ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
+    }
+}
+
+/* ---- going ---- */
+
+static void end_node(struct sim_node *node)
+{
+    if (!node->may_go)
+        sim_fail(node->machine.loop, "node %zu is removed for no reason",
+                 node->number + 1);
+    sim_note(node->machine.loop, "node %zu: removed", node->number + 1);
+    if (node->removed)
+        sim_seen(SEEN_REMOVED_BACK);
+    node->removed = true;
+    node->machine.died(&node->machine);
+}
+
+void sim_drain_removed(void *context)
+{
+    struct sim_node *node = context;
+    struct sim_loop *loop = node->machine.loop;
+
+    end_node(node);
+    sim_abandon(loop);
+}
+
+enum node_state sim_drain_state(const struct sim_node *node,
+                                const struct sim_node *other)
+{
+    struct node_record record;
+
+    return members_find(node->node, other->number + 1, &record) == 0
+               ? record.state
+               : NODE_UP;
+}
+
+bool sim_drain_admits(struct sim_node *node, struct sim_node *other)
+{
+    if (node->node == NULL || sim_drain_state(node, other) != NODE_REMOVED)
+        return true;
+    if (other->node != NULL)
+        end_node(other);
+    return false;
+}
+
+/* ---- in the calm ---- */
+
+static bool is_known_as_removed(const struct sim_node *node)
+{
+    const struct sim_cluster *cluster = node->cluster;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        if (cluster->nodes[i].node != NULL &&
+            sim_drain_state(&cluster->nodes[i], node) == NODE_REMOVED)
+            return true;
+    return false;
+}
+
+bool sim_drain_settled(const struct sim_cluster *cluster)
+{
+    const struct sim_plan *plan = cluster->plan;
+
+    if (cluster->wish_ns != 0 &&
+        cluster->loop->now_ns <
+            cluster->wish_ns + 2 * plan->op_timeout_ms * sim_ms)
+        return false;
+    for (size_t i = 0; i < plan->nodes; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+
+        if (is_known_as_removed(node) &&
+            (!node->removed || node->state != SIM_DOWN))
+            return false;
+    }
+    return true;
+}
