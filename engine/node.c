@@ -27,7 +27,6 @@
 #include "engine/txn.h"
 
 enum {
-    TICKS_PER_SECOND = 1000 / TICK_MS,
     RETIRE_MS = 1500, /* for handing leadership over */
     RETIRE_LOOK_MS = 50,
     FOLLOW_MS = 2000, /* after region 0 has changed its leader */
