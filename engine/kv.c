@@ -221,3 +221,10 @@ uint64_t kv_disk_used_bytes(struct kv *kv)
 {
     return kv->ops->disk_used_bytes(kv);
 }
+
+uint64_t kv_range_bytes(struct kv *kv, struct slice begin, struct slice end)
+{
+    assert(range_valid(begin, end));
+
+    return kv->ops->range_bytes(kv, begin, end);
+}

@@ -77,6 +77,8 @@ struct kv_ops {
                                 struct slice lower, struct slice upper);
     int (*ingest_new)(struct kv *kv, struct kv_ingest **ret, struct err *e);
     uint64_t (*disk_used_bytes)(struct kv *kv);
+    uint64_t (*range_bytes)(struct kv *kv, struct slice begin,
+                            struct slice end);
 };
 
 struct kv_batch_ops {
@@ -204,5 +206,8 @@ void kv_ingest_free(struct kv_ingest *ingest); /* Takes NULL. */
 
 /* Size of the files on disk, for /.cluster/nodes. */
 uint64_t kv_disk_used_bytes(struct kv *kv);
+/* About how much of them is there for the keys of a range: compressed, and
+ * without what was not flushed yet. 0 when that cannot be told. */
+uint64_t kv_range_bytes(struct kv *kv, struct slice begin, struct slice end);
 
 #endif

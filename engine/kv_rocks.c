@@ -436,6 +436,22 @@ static uint64_t rocks_disk_used_bytes(struct kv *kv)
     return used;
 }
 
+static uint64_t rocks_range_bytes(struct kv *kv, struct slice begin,
+                                  struct slice end)
+{
+    const char *starts[] = {begin.data};
+    const char *limits[] = {end.data};
+    uint64_t size = 0;
+    char *error = NULL;
+
+    rocksdb_approximate_sizes(rocks_of(kv)->db, 1, starts, &begin.size, limits,
+                              &end.size, &size, &error);
+    if (error == NULL)
+        return size;
+    rocksdb_free(error);
+    return 0;
+}
+
 /* Also takes a half-opened store. */
 static void rocks_close(struct kv *kv)
 {
@@ -468,6 +484,7 @@ const struct kv_ops kv_rocks_ops = {
     .iter_new = rocks_iter_new,
     .ingest_new = kv_rocks_ingest_new,
     .disk_used_bytes = rocks_disk_used_bytes,
+    .range_bytes = rocks_range_bytes,
 };
 
 bool kv_rocks_property(struct kv *kv, const char *name, uint64_t *ret_value)

@@ -49,13 +49,26 @@ static struct key bound(char class, struct slice user_key)
     return key;
 }
 
+static struct key region_end(const struct region *region)
+{
+    return region->end.size > 0 ? bound('d', region->end)
+                                : bound('e', region->end);
+}
+
+uint64_t measure_files(struct kv *state, const struct region *region)
+{
+    struct key begin = bound('d', region->start);
+    struct key end = region_end(region);
+
+    return kv_range_bytes(state, key_slice(&begin), key_slice(&end));
+}
+
 static void measure_open(struct measure *m, struct kv *state,
                          const struct region *region)
 {
     m->state = state;
     m->begin = bound('d', region->start);
-    m->end = region->end.size > 0 ? bound('d', region->end)
-                                  : bound('e', region->end);
+    m->end = region_end(region);
     m->iter =
         kv_iter_new(state, NULL, key_slice(&m->begin), key_slice(&m->end));
     m->marks = mem_zalloc(MARKS_MAX * sizeof *m->marks);

@@ -25,7 +25,11 @@ void measure_start(struct env *env, const struct region *region,
                    void (*done)(void *context, const struct measured *measured),
                    void *context);
 
-/* The same at once, for tests. May block. */
+/* About how many bytes of files the region's entries and chunks take, which are
+ * compressed, and without what is still in memory. Any thread. */
+uint64_t measure_files(struct kv *state, const struct region *region);
+
+/* The same as measure_start() at once, for tests. May block. */
 void measure_run(struct kv *state, const struct region *region,
                  struct measured *ret);
 

@@ -23,6 +23,7 @@
 #include "engine/replicas.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
+#include "engine/splitter.h"
 #include "engine/status.h"
 #include "engine/txn.h"
 
@@ -43,6 +44,7 @@ struct node {
     struct flows *flows;
     struct members *members;
     struct snapshots *snapshots;
+    struct splitter *splitter;
     struct liveness *liveness;
     struct status_board *board;
     struct event_log *events;
@@ -87,6 +89,7 @@ int node_open(struct node **ret, struct env *env,
     node->flows = flows_new(node);
     node->members = members_new(node);
     node->snapshots = snapshots_new(node);
+    node->splitter = splitter_new(node);
     node->board = status_board_new(node);
     node->disks = disks_new(node);
     rc = replicas_open(node->replicas, e);
@@ -102,6 +105,7 @@ void node_close(struct node *node)
 {
     if (node == NULL)
         return;
+    splitter_free(node->splitter);
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
     members_free(node->members);
@@ -128,6 +132,7 @@ void node_stop(struct node *node)
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
     members_stop(node->members);
+    splitter_stop(node->splitter);
     flows_stop(node->flows);
     txns_stop(node->txns);
     reader_stop(node->reader);
@@ -176,6 +181,7 @@ static void each_second(struct node *node)
     replicas_each_second(node->replicas);
     disks_each_second(node->disks);
     txns_tick(node->txns);
+    splitter_each_second(node->splitter);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
 }
@@ -538,6 +544,11 @@ struct status_board *node_status_board(const struct node *node)
 struct event_log *node_events(const struct node *node)
 {
     return node->events;
+}
+
+struct splitter *node_splitter(const struct node *node)
+{
+    return node->splitter;
 }
 
 struct event_watch *node_event_watch(const struct node *node)

@@ -225,6 +225,8 @@ struct peer_status {
 };
 
 void peer_status(const struct peer *peer, struct peer_status *ret);
+/* How much was handed to the applier since the peer was opened. */
+uint64_t peer_written_bytes(const struct peer *peer);
 /* On the leader: what it knows of the replica on a node. False: nothing. */
 bool peer_progress(const struct peer *peer, uint64_t node_id,
                    struct raft_peer_status *ret);

@@ -89,6 +89,7 @@ struct peer {
     uint64_t snapshots_sent;
     uint64_t snapshots_restored;
     uint64_t compactions;
+    uint64_t written_bytes; /* see peer_written_bytes() */
 };
 
 extern const struct raft_storage_ops peer_storage_ops;

@@ -98,6 +98,11 @@ uint64_t peer_commit(const struct peer *peer)
     return raft_commit(peer->raft);
 }
 
+uint64_t peer_written_bytes(const struct peer *peer)
+{
+    return peer->written_bytes;
+}
+
 void peer_status(const struct peer *peer, struct peer_status *ret)
 {
     uint64_t now_ns = env_mono_ns(peer->env);

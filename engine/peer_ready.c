@@ -381,6 +381,16 @@ static bool is_plain(const struct raft_entry *entry)
     return entry->type == RAFT_ENTRY_NORMAL && !is_split(entry);
 }
 
+static size_t size_of(const struct raft_entries *entries)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < entries->count; i++)
+        if (entries->item[i].data != NULL)
+            size += entries->item[i].data->size;
+    return size;
+}
+
 /* Takes over the entries. */
 static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
 {
@@ -398,6 +408,7 @@ static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
         batch->region = peer_change_members(peer, &batch->entries.item[0]);
     else if (is_split(&batch->entries.item[0]))
         batch->split = peer_start_split(peer, &batch->entries.item[0]);
+    peer->written_bytes += size_of(&batch->entries);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);
 }

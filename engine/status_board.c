@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/splitter.h"
 #include "engine/status.h"
 #include "engine/status_list.h"
 
@@ -51,11 +52,14 @@ void status_board_free(struct status_board *board)
     free(board);
 }
 
-static struct region_status region_status_of(const struct peer *peer)
+static struct region_status region_status_of(const struct status_board *board,
+                                             const struct peer *peer)
 {
     struct peer_status status;
+    struct region_size size;
 
     peer_status(peer, &status);
+    splitter_find_size(node_splitter(board->node), status.region, &size);
     return (struct region_status){
         .region = status.region,
         .term = status.term,
@@ -69,6 +73,8 @@ static struct region_status region_status_of(const struct peer *peer)
         .damaged_ns = status.damaged_ns,
         .check_index = status.check_index,
         .check_hash = status.check_hash,
+        .size_bytes = size.bytes,
+        .size_keys = size.keys,
     };
 }
 
@@ -129,7 +135,7 @@ static struct heard *keep(struct status_board *board,
 
 void status_board_note(struct status_board *board, const struct peer *peer)
 {
-    struct region_status status = region_status_of(peer);
+    struct region_status status = region_status_of(board, peer);
 
     if (peer_is_initialised(peer))
         status_list_put(&board->own, &status);

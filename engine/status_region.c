@@ -9,6 +9,7 @@
 
 #include "engine/event_log.h"
 #include "engine/key_path.h"
+#include "engine/splitter.h"
 #include "engine/status.h"
 
 /* What is known here of a region. */
@@ -231,6 +232,38 @@ static void print_learners(struct node *node, const struct region_view *view,
     print_nodes(node, view, PEER_LEARNER, ' ', out);
 }
 
+/* As its leader says. */
+static struct region_size size_of(struct node *node,
+                                  const struct region_view *view)
+{
+    const struct region_status *status = status_board_region(
+        node_status_board(node), view->leader_node, view->id);
+
+    if (status == NULL)
+        return (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
+    return (struct region_size){status->size_bytes, status->size_keys};
+}
+
+static void print_number(FILE *out, uint64_t number)
+{
+    if (number == SIZE_UNKNOWN)
+        (void)fputc('-', out);
+    else
+        (void)fprintf(out, "%" PRIu64, number);
+}
+
+static void print_size(struct node *node, const struct region_view *view,
+                       FILE *out)
+{
+    print_number(out, size_of(node, view).bytes);
+}
+
+static void print_keys(struct node *node, const struct region_view *view,
+                       FILE *out)
+{
+    print_number(out, size_of(node, view).keys);
+}
+
 static void print_state(struct node *node, const struct region_view *view,
                         FILE *out)
 {
@@ -265,7 +298,11 @@ void status_print_region(struct node *node, uint64_t region, FILE *out)
     print_nodes(node, &view, PEER_VOTER, ',', out);
     (void)fputc(' ', out);
     print_nodes(node, &view, PEER_LEARNER, ',', out);
-    (void)fputs(" - - ", out);
+    (void)fputc(' ', out);
+    print_size(node, &view, out);
+    (void)fputc(' ', out);
+    print_keys(node, &view, out);
+    (void)fputc(' ', out);
     print_state(node, &view, out);
     (void)fputc('\n', out);
 }
@@ -298,6 +335,8 @@ static const struct region_file {
     [TABLE_REGION_EPOCH]    = {print_epoch,    true},
     [TABLE_REGION_PEERS]    = {print_peers,    true},
     [TABLE_REGION_LEARNERS] = {print_learners, true},
+    [TABLE_REGION_SIZE]     = {print_size,     true},
+    [TABLE_REGION_KEYS]     = {print_keys,     true},
     [TABLE_REGION_LAG]      = {render_lag,     false},
     [TABLE_REGION_LOG]      = {render_log,     false},
     [TABLE_REGION_STATE]    = {print_state,    true},

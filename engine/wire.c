@@ -129,6 +129,8 @@ static void region_status_to_pb(Grove__RegionStatus *to,
     to->damaged_ns = from->damaged_ns;
     to->check_index = from->check_index;
     to->check_hash = from->check_hash;
+    to->size_bytes = from->size_bytes + 1;
+    to->size_keys = from->size_keys + 1;
 }
 
 static struct buf *node_status_pack(const struct node_status *status,
@@ -191,6 +193,8 @@ static void region_status_from_pb(struct region_status *to,
         .damaged_ns = from->damaged_ns,
         .check_index = from->check_index,
         .check_hash = from->check_hash,
+        .size_bytes = from->size_bytes - 1,
+        .size_keys = from->size_keys - 1,
         .role = from->role,
         .state = from->state,
     };

@@ -153,6 +153,8 @@ struct region_status {
     int64_t damaged_ns;      /* since when; 0: not */
     uint64_t check_index;    /* its newest hash: see check.h */
     uint64_t check_hash;
+    uint64_t size_bytes; /* of a leader: see splitter.h */
+    uint64_t size_keys;
 };
 
 /* Those that have changed: see status_list.h. */

@@ -43,6 +43,8 @@ static const struct special_file region_files[] = {
     {"epoch",    TABLE_REGION_EPOCH,    READ_ONLY},
     {"peers",    TABLE_REGION_PEERS,    READ_ONLY},
     {"learners", TABLE_REGION_LEARNERS, READ_ONLY},
+    {"size",     TABLE_REGION_SIZE,     READ_ONLY},
+    {"keys",     TABLE_REGION_KEYS,     READ_ONLY},
     {"lag",      TABLE_REGION_LAG,      READ_ONLY},
     {"log",      TABLE_REGION_LOG,      READ_ONLY},
     {"state",    TABLE_REGION_STATE,    READ_ONLY},

@@ -147,6 +147,8 @@ static struct node_status filled_status(void)
             .damaged_ns = -8 - (int64_t)i,
             .check_index = 9 + i,
             .check_hash = UINT64_MAX - 10 - i,
+            .size_bytes = i,
+            .size_keys = UINT64_MAX,
         };
     return (struct node_status){
         .node = 1,

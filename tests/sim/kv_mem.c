@@ -365,6 +365,18 @@ static uint64_t mem_disk_used_bytes(struct kv *kv)
     return mem_of(kv)->map.size_bytes;
 }
 
+static uint64_t mem_range_bytes(struct kv *kv, struct slice begin,
+                                struct slice end)
+{
+    struct kv_iter *iter = kv_mem_iter_new(kv, NULL, begin, end);
+    uint64_t size = 0;
+
+    for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter))
+        size += kv_iter_key(iter).size + kv_iter_value(iter).size;
+    kv_iter_free(iter);
+    return size;
+}
+
 static void mem_close(struct kv *kv)
 {
     struct kv_mem *mem = mem_of(kv);
@@ -387,6 +399,7 @@ static const struct kv_ops mem_ops = {
     .iter_new = kv_mem_iter_new,
     .ingest_new = mem_ingest_new,
     .disk_used_bytes = mem_disk_used_bytes,
+    .range_bytes = mem_range_bytes,
 };
 
 struct kv *kv_mem_new(void)

@@ -125,6 +125,7 @@ static void open_node(struct sim_node *node)
         .sleep_after_ms = plan->sleep_after_ms,
         .alarm_ms = plan->alarm_ms,
         .results_held_max = plan->results_held_max,
+        .region_size = REGION_SIZE_DEFAULT,
         .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,
         .removed = sim_drain_removed,
