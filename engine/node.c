@@ -387,8 +387,8 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     if (region == REGION_PLACEMENT)
         follow_later(node, FOLLOW_MS);
     router_on_leader_change(node->router, region, leader);
-    if (leader != 0 && node_barrier(node, region) != NULL)
-        barrier_on_leader_change(node_barrier(node, region));
+    if (leader != 0)
+        replicas_on_leader_change(node->replicas, region);
 }
 
 void node_on_manual_transfer(struct node *node, uint64_t region)
