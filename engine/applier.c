@@ -308,6 +308,17 @@ static bool is_damage(int rc)
     return rc == ERR_CORRUPT || rc == ERR_VERSION;
 }
 
+/* What has closed or opened the left part holds the right one as well. There
+ * the leader of the new region is to find it, whatever becomes of the other. */
+static void mark_part(struct applier *applier, const struct range_split *split,
+                      const struct namespace_record *part)
+{
+    struct key key = key_namespace_mark(split->dir, split->right.start);
+
+    if (part->closing.id.node != 0 || part->opening.id.node != 0)
+        kv_batch_put(applier->batch, key_slice(&key), (struct slice){NULL, 0});
+}
+
 /* What the new region's part of the namespace begins with. */
 static int make_part(struct applier *applier, const struct range_split *split,
                      struct buf **ret)
@@ -323,6 +334,7 @@ static int make_part(struct applier *applier, const struct range_split *split,
     if (rc != 0)
         return rc;
     record.entry_count = 0;
+    mark_part(applier, split, &record);
     *ret = namespace_encode(&record);
     namespace_release(&record);
     return 0;

@@ -202,7 +202,7 @@ struct buf *command_encode(const struct command *command)
 static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
-           op == COMMAND_NODE_STATE ||
+           op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
@@ -487,6 +487,7 @@ bool command_grows(const struct command *command)
     case COMMAND_CREATE:
     case COMMAND_SETXATTR:
     case COMMAND_DIR_SETXATTR:
+    case COMMAND_TXN_COPY:
         return true;
     case COMMAND_WRITE:
         return command->data.size > 0;

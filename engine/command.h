@@ -54,6 +54,8 @@ enum command_op {
     /* Nodes, in region 0: see exec_node.c. */
     COMMAND_NODE_JOIN = 28, /* `token`, `address` → first_id, the node's id */
     COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state` */
+    /* Data region: `data` at `offset` of what `txn` moves to (dir, name). */
+    COMMAND_TXN_COPY = 31,
     /* Reads; all but the last in the data region. */
     COMMAND_LOOKUP = 32,
     COMMAND_GETATTR = 33,

@@ -74,6 +74,17 @@ void content_delete(struct exec *x, struct place place, uint64_t size)
     chunks_delete(x, place, 0, chunk_count(size));
 }
 
+void content_put(struct exec *x, struct place place, uint64_t offset,
+                 struct slice data)
+{
+    const uint8_t *bytes = data.data;
+
+    assert(offset % CHUNK_SIZE == 0);
+    for (size_t done = 0; done < data.size; done += CHUNK_SIZE)
+        chunk_put(x, place, (uint32_t)((offset + done) / CHUNK_SIZE),
+                  bytes + done, (size_t)min_u64(data.size - done, CHUNK_SIZE));
+}
+
 /* The old content of one chunk, wherever it is, in CHUNK_SIZE bytes. */
 static int old_chunk_read(struct exec *x, struct place place,
                           const struct entry *entry, uint32_t number,

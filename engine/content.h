@@ -40,6 +40,11 @@ int content_write(struct exec *x, struct place place, struct entry *entry,
 int content_resize(struct exec *x, struct place place, struct entry *entry,
                    uint64_t size, struct buf **ret_inline);
 
+/* Puts whole chunks, or the last part, of a large content; `offset` is where a
+ * chunk begins. */
+void content_put(struct exec *x, struct place place, uint64_t offset,
+                 struct slice data);
+
 /* Deletes the chunks of an entry of this size. */
 void content_delete(struct exec *x, struct place place, uint64_t size);
 

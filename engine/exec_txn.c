@@ -340,19 +340,12 @@ static bool is_plain(const struct end *from, const struct end *to)
 
 /* ---- rename to another region ---- */
 
-static bool is_chunked(const struct entry *entry)
-{
-    return entry->kind == ENTRY_FILE && entry->attr.size > INLINE_SIZE_MAX;
-}
-
 static int hold_source(struct exec *x, struct end *from)
 {
     int rc;
 
     if (from->old.kind == 0)
         return ERR_NOT_FOUND;
-    if (is_chunked(&from->old))
-        return ERR_CROSS_DEVICE;
     rc = exec_touch_namespace(x, from->place.dir, 0);
     if (rc != 0)
         return rc;
@@ -384,8 +377,6 @@ static int prepare_target(struct exec *x)
         rc = end_load(x, &to, c->to_dir, c->to_name);
     if (rc == 0)
         rc = check_rename(x, &from, &to);
-    if (rc == 0 && is_exchange(x) && is_chunked(&to.old))
-        rc = ERR_CROSS_DEVICE;
     if (rc == 0) {
         plan_move(x, &from, &to);
         rc = add_changes(x, &from, &to, &txn);

@@ -2,7 +2,7 @@
 
 /* What the functions that execute transactions share: exec_txn.c prepares,
  * exec_resolve.c resolves, exec_part.c has the parts of namespaces that are
- * opened and closed. For them only. */
+ * opened and closed, exec_copy.c brings content. For them only. */
 
 #ifndef GROVEFS_ENGINE_EXEC_TXN_H
 #define GROVEFS_ENGINE_EXEC_TXN_H

@@ -11,6 +11,7 @@ void txn_prepare_release(struct txn_prepare *prepare)
 {
     if (prepare->node != NULL)
         router_cancel(node_router(prepare->node), &prepare->call);
+    txn_copy_cancel(&prepare->copy);
     buf_unref(prepare->data);
     prepare->data = NULL;
 }
@@ -40,6 +41,19 @@ static void keep_data(struct txn_prepare *prepare, const struct result *result)
     prepare->data = buf_copy(result->data.data, result->data.size);
 }
 
+/* What a region has answered is an entry: whether it has content besides. */
+static struct txn_content content_of(const struct result *result)
+{
+    struct txn_content content = {0, 0};
+    struct entry entry = {0};
+
+    if (entry_decode(&entry, result->data) == 0 && entry.kind == ENTRY_FILE &&
+        entry.attr.size > INLINE_SIZE_MAX)
+        content = (struct txn_content){entry.attr.ino, entry.attr.size};
+    entry_release(&entry);
+    return content;
+}
+
 static void end(struct txn_prepare *prepare, int status)
 {
     buf_unref(prepare->data);
@@ -66,11 +80,15 @@ static void take(struct txn_prepare *prepare, const struct result *result)
         prepare->left = result->left;
         keep_changes(prepare, result);
         keep_data(prepare, result);
+        if ((result->left & TXN_LEFT_TARGET) != 0)
+            prepare->to_target = content_of(result);
         break;
     case TXN_STEP_TARGET:
         prepare->left = result->left;
         keep_changes(prepare, result);
         keep_data(prepare, result);
+        if ((result->left & TXN_LEFT_SOURCE) != 0)
+            prepare->to_source = content_of(result);
         break;
     case TXN_STEP_SOURCE:
         prepare->left &= ~(unsigned)TXN_LEFT_SOURCE;
@@ -131,24 +149,72 @@ void txn_prepare_again(struct txn_prepare *prepare)
     router_call(node_router(prepare->node), &prepare->call, &command);
 }
 
-static void go_on(struct txn_prepare *prepare)
-{
-    bool was_part = prepare->step == TXN_STEP_PART;
+/* ---- content ---- */
 
-    if (prepare->left == 0) {
-        end(prepare, 0);
-        return;
-    }
-    if ((prepare->left & TXN_LEFT_TARGET) != 0)
-        prepare->step = TXN_STEP_TARGET;
-    else if ((prepare->left & TXN_LEFT_SOURCE) != 0)
-        prepare->step = TXN_STEP_SOURCE;
+static void copied(struct txn_copy *copy, int status)
+{
+    struct txn_prepare *prepare = container_of(copy, struct txn_prepare, copy);
+
+    if (prepare->to_target.size > 0)
+        prepare->to_target.size = 0;
     else
-        prepare->step = TXN_STEP_PART;
-    if (prepare->step == TXN_STEP_PART && !was_part)
+        prepare->to_source.size = 0;
+    if (status != 0)
+        end(prepare, status);
+    else
+        go_on(prepare);
+}
+
+/* False: there is none. */
+static bool copy_content(struct txn_prepare *prepare)
+{
+    const struct txn_ref *txn = &prepare->txn;
+    struct txn_copy *copy = &prepare->copy;
+    bool to_target = prepare->to_target.size > 0;
+    const struct txn_content *content =
+        to_target ? &prepare->to_target : &prepare->to_source;
+
+    if (content->size == 0)
+        return false;
+    copy->txn = txn->id;
+    copy->dir = to_target ? txn->dir : txn->to_dir;
+    copy->name = to_target ? txn->name : txn->to_name;
+    copy->to_dir = to_target ? txn->to_dir : txn->dir;
+    copy->to_name = to_target ? txn->to_name : txn->name;
+    copy->ino = content->ino;
+    copy->size = content->size;
+    copy->deadline_ns = prepare->deadline_ns;
+    copy->done = copied;
+    txn_copy_start(copy, prepare->node);
+    return true;
+}
+
+/* ---- all of it ---- */
+
+static void go_on_with_parts(struct txn_prepare *prepare)
+{
+    if (prepare->step != TXN_STEP_PART)
         prepare->part =
             key_user('d', nsid_of(prepare), (struct slice){NULL, 0});
+    prepare->step = TXN_STEP_PART;
     txn_prepare_again(prepare);
+}
+
+static void go_on(struct txn_prepare *prepare)
+{
+    if ((prepare->left & TXN_LEFT_TARGET) != 0) {
+        prepare->step = TXN_STEP_TARGET;
+        txn_prepare_again(prepare);
+    } else if ((prepare->left & TXN_LEFT_SOURCE) != 0) {
+        prepare->step = TXN_STEP_SOURCE;
+        txn_prepare_again(prepare);
+    } else if (copy_content(prepare)) {
+        return;
+    } else if (prepare->left != 0) {
+        go_on_with_parts(prepare);
+    } else {
+        end(prepare, 0);
+    }
 }
 
 void txn_prepare_start(struct txn_prepare *prepare, struct node *node)
@@ -158,6 +224,8 @@ void txn_prepare_start(struct txn_prepare *prepare, struct node *node)
     prepare->begun = false;
     prepare->has_happened = false;
     prepare->left = 0;
+    prepare->to_target.size = 0;
+    prepare->to_source.size = 0;
     buf_unref(prepare->data);
     prepare->data = NULL;
     txn_prepare_again(prepare);

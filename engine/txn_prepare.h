@@ -3,7 +3,8 @@
 /* Takes a transaction through PREPARE in all regions that it concerns: in most
  * cases one, with one command, which tells what lies elsewhere (exec_txn.c).
  * Ends come before the parts of a namespace: from a part one finds the ends,
- * and from the target the parts, whatever else may be missing.
+ * and from the target the parts, whatever else may be missing. Content comes to
+ * ends that are held.
  *
  * Belongs to ENV_WORKER. */
 
@@ -12,6 +13,13 @@
 
 #include "engine/command.h"
 #include "engine/router.h"
+#include "engine/txn_copy.h"
+
+/* Content in chunks that has to come to another region. */
+struct txn_content {
+    uint64_t ino;
+    uint64_t size; /* 0: none, or it is there */
+};
 
 struct txn_prepare {
     /* public: in; borrowed until done */
@@ -37,6 +45,9 @@ struct txn_prepare {
     struct key part;  /* of the namespace: the next */
     char change_names[CATALOG_CHANGES_MAX][NAME_SIZE_MAX];
     char holder_names[2][NAME_SIZE_MAX];
+    struct txn_content to_target;
+    struct txn_content to_source;
+    struct txn_copy copy;
     struct router_call call;
 };
 

@@ -54,6 +54,22 @@ static void put_part(struct exec_fixture *f, struct key key,
     kv_batch_free(batch);
 }
 
+/* As applier_split() leaves it. */
+static void put_right_part(struct exec_fixture *f, struct key key,
+                           struct namespace_record *part)
+{
+    part->entry_count = 0;
+    put_part(f, key, part);
+    if (part->closing.id.node != 0 || part->opening.id.node != 0) {
+        struct key mark = key_namespace_mark(part->nsid, key_user_part(&key));
+        struct kv_batch *batch = kv_batch_new(f->state);
+
+        kv_batch_put(batch, key_slice(&mark), nothing());
+        assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+        kv_batch_free(batch);
+    }
+}
+
 void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
 {
     struct slice s = slice_of(name);
@@ -72,9 +88,8 @@ void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
         f->cuts[i] = f->cuts[i - 1];
     f->cuts[i] = cut;
     f->cut_count++;
-    part.entry_count = 0;
     if (found)
-        put_part(f, part_key(f, nsid, s), &part);
+        put_right_part(f, part_key(f, nsid, s), &part);
     namespace_release(&part);
 }
 
@@ -106,7 +121,8 @@ static void join_parts(struct exec_fixture *f, struct key left_key,
 
 void join_regions(struct exec_fixture *f, size_t cut)
 {
-    struct slice at = key_user_part(&f->cuts[cut]);
+    struct key key = f->cuts[cut];
+    struct slice at = key_user_part(&key);
     uint64_t nsid = be64_get(at.data);
     struct slice name = {(const uint8_t *)at.data + KEY_NSID_SIZE,
                          at.size - KEY_NSID_SIZE};
@@ -332,8 +348,26 @@ static struct key place_of_step(const struct test_prepare *p)
                                       : key_user('d', c->dir, c->name);
 }
 
+/* Of the entry that was answered, if it has chunks. */
+static uint64_t content_of(const struct exec_fixture *f)
+{
+    struct entry entry = {0};
+    uint64_t ino;
+
+    assert_int_equal(entry_decode(&entry, f->result.data), 0);
+    ino = entry.kind == ENTRY_FILE && entry.attr.size > INLINE_SIZE_MAX
+              ? entry.attr.ino
+              : 0;
+    entry_release(&entry);
+    return ino;
+}
+
 static void take(struct exec_fixture *f, struct test_prepare *p)
 {
+    if ((f->result.left & TXN_LEFT_TARGET) != 0)
+        p->to_target = content_of(f);
+    if ((f->result.left & TXN_LEFT_SOURCE) != 0)
+        p->to_source = content_of(f);
     if (p->step == TXN_STEP_FIRST || p->step == TXN_STEP_TARGET) {
         p->left = f->result.left;
         take_changes(f, p);
@@ -359,14 +393,54 @@ static void find_next(struct test_prepare *p)
         p->step = TXN_STEP_PART;
         p->part = key_user('d', nsid_of(&p->ref), nothing());
     }
+    p->complete = p->left == 0 && p->to_target == 0 && p->to_source == 0;
+}
+
+/* Files of tests are not larger than one piece. */
+static int copy_step(struct exec_fixture *f, struct test_prepare *p)
+{
+    const struct txn_ref *txn = &p->ref;
+    bool to_target = p->to_target != 0;
+    struct command c = {
+        .op = COMMAND_READ,
+        .dir = to_target ? txn->dir : txn->to_dir,
+        .name = to_target ? txn->name : txn->to_name,
+        .ino = to_target ? p->to_target : p->to_source,
+        .size = WRITE_SIZE_MAX,
+    };
+    struct buf *data;
+    int rc = run_read_again(f, &c);
+
+    if (rc != 0) {
+        assert_int_equal(rc, ERR_STALE); /* It is not held any more. */
+        return ERR_ABORTED;
+    }
+    data = buf_ref(f->result.data_buf);
+    rc = run(f, &(struct command){.op = COMMAND_TXN_COPY,
+                                  .dir = to_target ? txn->to_dir : txn->dir,
+                                  .name = to_target ? txn->to_name : txn->name,
+                                  .txn = *txn,
+                                  .data = {data->data, data->size}});
+    buf_unref(data);
+    if (rc != 0)
+        return rc;
+    if (to_target)
+        p->to_target = 0;
+    else
+        p->to_source = 0;
+    find_next(p);
+    return 0;
 }
 
 int prepare_step(struct exec_fixture *f, struct test_prepare *p)
 {
     struct command c = p->txn.command;
     struct key at = place_of_step(p);
+    bool at_ends = (p->left & (TXN_LEFT_TARGET | TXN_LEFT_SOURCE)) != 0;
     int rc;
 
+    if (!at_ends && (p->to_target != 0 || p->to_source != 0))
+        return copy_step(f, p);
     c.op = COMMAND_TXN_PREPARE;
     c.txn = p->ref;
     c.txn_step = p->step;
@@ -387,7 +461,7 @@ int prepare_all(struct exec_fixture *f, struct test_prepare *p)
 
     do
         rc = prepare_step(f, p);
-    while (rc == 0 && p->left != 0);
+    while (rc == 0 && !p->complete);
     return rc;
 }
 

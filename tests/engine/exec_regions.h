@@ -47,10 +47,14 @@ struct test_prepare {
     bool begun;
     bool has_happened;
     unsigned steps; /* taken */
+    /* Content that is to be copied: inode numbers, or 0. */
+    uint64_t to_target;
+    uint64_t to_source;
+    bool complete;
 };
 
 struct test_prepare prepare_begin(const struct test_txn *txn);
-/* Returns the status; 0 and left == 0: done. */
+/* One command. Returns the status. */
 int prepare_step(struct exec_fixture *f, struct test_prepare *p);
 /* All of them. Returns the first status that is not 0. */
 int prepare_all(struct exec_fixture *f, struct test_prepare *p);

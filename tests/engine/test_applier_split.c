@@ -193,6 +193,13 @@ static struct namespace_record part_at(struct fixture *f, uint64_t dir,
     return numbers;
 }
 
+static bool has_mark(struct fixture *f, uint64_t dir, const char *name)
+{
+    struct key start = key_user('n', dir, slice_of(name));
+
+    return has_record(f, key_namespace_mark(dir, key_user_part(&start)));
+}
+
 static void damage_part(struct fixture *f, uint64_t dir)
 {
     put(f, key_user('n', dir, slice_of("")), slice_of("\xff\xff"));
@@ -286,6 +293,29 @@ static void test_both_parts_of_a_cut_namespace_have_its_times(void **state)
     assert_int_equal(after.mtime_ns, before.mtime_ns);
     assert_int_equal(after.ctime_ns, before.ctime_ns);
     assert_int_equal(after.version, before.version);
+}
+
+/* The one that holds it may leave no other trace than this in either region:
+ * see orphans.h. */
+static void test_a_held_namespace_is_held_and_marked_on_the_right(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t dir = make_dir(f->exec, NSID_ROOT, "e");
+    struct test_txn rmdir = txn_rmdir(f->exec, NSID_ROOT, "e");
+    struct test_txn mkdir = txn_mkdir(f->exec, NSID_ROOT, "n");
+
+    assert_int_equal(prepare(f->exec, &rmdir), 0);
+    assert_int_equal(prepare(f->exec, &mkdir), 0);
+    split_as(f, NEW, mkdir.nsid, "m", SPLIT_KEEP);
+    split_as(f, NEW + 1, dir, "m", SPLIT_KEEP);
+    split_as(f, NEW + 2, f->dir, "d", SPLIT_KEEP);
+    assert_true(
+        txn_id_equal(part_at(f, dir, "m").closing.id, rmdir.command.txn.id));
+    assert_true(txn_id_equal(part_at(f, mkdir.nsid, "m").opening.id,
+                             mkdir.command.txn.id));
+    assert_true(has_mark(f, dir, "m"));
+    assert_true(has_mark(f, mkdir.nsid, "m"));
+    assert_false(has_mark(f, f->dir, "d"));
 }
 
 static void
@@ -588,6 +618,7 @@ int main(void)
         TEST(test_a_split_that_is_applied_again_gives_the_same),
         TEST(test_the_count_of_a_cut_namespace_stays_on_the_left),
         TEST(test_both_parts_of_a_cut_namespace_have_its_times),
+        TEST(test_a_held_namespace_is_held_and_marked_on_the_right),
         TEST(test_a_namespace_that_begins_at_the_split_goes_as_a_whole),
         TEST(test_a_namespace_may_be_cut_twice),
         TEST(test_a_split_where_no_namespace_is_cuts_none),

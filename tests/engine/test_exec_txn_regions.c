@@ -4,6 +4,7 @@
  * when, they take effect as a whole or not at all, and leave nothing. */
 
 #include <string.h>
+#include <sys/stat.h>
 
 #include "exec_fixture.h"
 #include "exec_model.h"
@@ -18,11 +19,15 @@ enum {
     D = 101,
     E = 102,
     O = 103,
+    FIRST_INO = 104,
     CHUNKED = 70000,
     PENDING_MAX = 4,
     SEEDS = 150,
     STEPS = 300
 };
+
+/* Of the least one: its content lies in its entry, or in chunks. */
+static size_t file_size = 10;
 
 static int setup_tree(void **state)
 {
@@ -34,11 +39,47 @@ static int setup_tree(void **state)
     (void)make_dir(f, ROOT, "e");
     (void)make_dir(f, ROOT, "o");
     assert_int_equal(create(f, D, "f"), 0);
-    assert_int_equal(create_sized(f, ROOT, "i", 10), 0);
-    assert_int_equal(create_sized(f, ROOT, "j", 20), 0);
-    assert_int_equal(create_sized(f, O, "g", 30), 0);
+    assert_int_equal(create_sized(f, ROOT, "i", file_size), 0);
+    assert_int_equal(create_sized(f, ROOT, "j", 3 * file_size), 0);
+    assert_int_equal(create_sized(f, O, "g", 2 * file_size), 0);
     assert_string_equal(tree(f), TREE);
     return 0;
+}
+
+/* Whoever has taken it where: a file is what it was. */
+static void check_file(struct exec_fixture *f, uint64_t dir, const char *name,
+                       struct attr attr)
+{
+    const uint64_t sizes[] = {0, file_size, 3 * file_size, 2 * file_size};
+    uint64_t size = sizes[attr.ino - FIRST_INO];
+    const char *bytes;
+
+    assert_int_equal(attr.size, size);
+    assert_int_equal(
+        run_read_again(f, &(struct command){.op = COMMAND_READ,
+                                            .dir = dir,
+                                            .name = slice_of(name),
+                                            .ino = attr.ino,
+                                            .size = WRITE_SIZE_MAX}),
+        0);
+    assert_int_equal(f->result.data.size, size);
+    bytes = f->result.data.data;
+    for (uint64_t i = 0; i < size; i++)
+        assert_int_equal(bytes[i], 'a' + (int)((attr.ino - 1) % 26));
+}
+
+static void check_contents(struct exec_fixture *f)
+{
+    static const uint64_t dirs[] = {ROOT, D, E, O};
+    static const char *const names[] = {"d", "e", "f", "g", "i", "j", "n"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(dirs) * ARRAY_SIZE(names); i++) {
+        uint64_t dir = dirs[i % ARRAY_SIZE(dirs)];
+        const char *name = names[i / ARRAY_SIZE(dirs)];
+
+        if (lookup(f, dir, name) == 0 && S_ISREG(f->result.attr.mode))
+            check_file(f, dir, name, f->result.attr);
+    }
 }
 
 /* Each name, and each half of a directory, in a region of its own. */
@@ -135,7 +176,7 @@ static bool run_until(struct exec_fixture *f, struct test_prepare *p,
         assert_int_equal(prepare_step(f, p), 0);
         check_state(f);
         assert_string_equal(tree(f), TREE);
-    } while (p->left != 0);
+    } while (!p->complete);
     if (commands-- == 0)
         return false;
     assert_int_equal(decide_prepared(f, p), 0);
@@ -165,8 +206,10 @@ static bool run_outcome(const struct outcome *o, unsigned commands)
         check_settled(f);
     }
     assert_string_equal(tree(f), committed ? o->committed : TREE);
+    check_contents(f);
     settle_orphans(f);
     check_settled(f);
+    check_contents(f);
     assert_int_equal(count_class(f->state, "ct"), committed ? 0 : commands > 0);
     assert_string_equal(tree(f), committed ? o->committed : TREE);
     prepare_end(&p);
@@ -174,9 +217,8 @@ static bool run_outcome(const struct outcome *o, unsigned commands)
     return ended;
 }
 
-static void test_a_coordinator_may_die_after_every_step(void **state)
+static void die_after_every_step(void)
 {
-    (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++) {
         unsigned commands = 0;
 
@@ -185,43 +227,68 @@ static void test_a_coordinator_may_die_after_every_step(void **state)
     }
 }
 
+static void test_a_coordinator_may_die_after_every_step(void **state)
+{
+    (void)state;
+    die_after_every_step();
+}
+
+static void test_it_may_die_while_it_brings_content(void **state)
+{
+    (void)state;
+    file_size = CHUNKED;
+    die_after_every_step();
+    file_size = 10;
+}
+
 /* What is settled by somebody else goes on as if nothing had happened, and
- * dies after its next step: a PREPARE that was late. */
-static void run_late(const struct outcome *o, unsigned commands)
+ * dies after its next step: a PREPARE that was late. False: it was complete
+ * before so many commands. */
+static bool run_late(const struct outcome *o, unsigned commands)
 {
     struct exec_fixture *f;
     struct test_prepare p;
-    bool committed;
+    int rc = 0;
 
     (void)setup_tree((void **)&f);
     cut_everything(f);
     p = begin_outcome(f, o);
-    assert_false(run_until(f, &p, commands, &committed));
+    for (unsigned i = 0; i < commands && !p.complete; i++)
+        assert_int_equal(prepare_step(f, &p), 0);
     settle_txn(f, &p.ref);
     check_settled(f);
-    if (p.left != 0) {
-        int rc = prepare_step(f, &p);
-
-        assert_true(rc == 0 || rc == ERR_ABORTED);
-    }
+    if (!p.complete)
+        rc = prepare_step(f, &p);
+    assert_true(rc == 0 || rc == ERR_ABORTED);
     check_state(f);
     assert_string_equal(tree(f), TREE);
-    if (p.left == 0)
-        assert_int_equal(decide_prepared(f, &p), ERR_ABORTED);
+    assert_int_equal(decide_prepared(f, &p), ERR_ABORTED);
     settle_orphans(f);
     check_settled(f);
     assert_string_equal(tree(f), TREE);
+    check_contents(f);
     prepare_end(&p);
     (void)teardown_exec((void **)&f);
+    return !p.complete;
+}
+
+static void late_after_every_step(void)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++) {
+        unsigned commands = 1;
+
+        while (run_late(&outcomes[i], commands))
+            commands++;
+    }
 }
 
 static void test_a_late_prepare_leaves_nothing(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
-        for (unsigned commands = 1; commands <= outcomes[i].prepares;
-             commands++)
-            run_late(&outcomes[i], commands);
+    late_after_every_step();
+    file_size = CHUNKED;
+    late_after_every_step();
+    file_size = 10;
 }
 
 static void join_everything(struct exec_fixture *f)
@@ -257,6 +324,7 @@ static void run_change(const struct outcome *o, bool commit, bool join)
     check_settled(f);
     assert_string_equal(tree(f),
                         commit || p.has_happened ? o->committed : TREE);
+    check_contents(f);
     join_everything(f);
     check_settled(f);
     prepare_end(&p);
@@ -267,8 +335,11 @@ static void test_regions_may_change_before_resolve(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_SIZE(outcomes); i++)
-        for (int what = 0; what < 4; what++)
-            run_change(&outcomes[i], what % 2 == 0, what >= 2);
+        for (unsigned what = 0; what < 8; what++) {
+            file_size = what < 4 ? 10 : CHUNKED;
+            run_change(&outcomes[i], what % 2 == 0, what % 4 >= 2);
+        }
+    file_size = 10;
 }
 
 static void test_one_region_takes_one_command_each(void **state)
@@ -481,6 +552,7 @@ static void test_a_version_grows_over_regions(void **state)
     assert_int_equal(lookup(f, O, "n"), 0);
     assert_true(f->result.attr.version > before);
     assert_int_equal(f->result.attr.size, 10);
+    check_settled(f);
 }
 
 /* ---- any number of them, in any order ---- */
@@ -570,7 +642,7 @@ static void go_on(struct exec_fixture *f, struct pending *p)
 {
     int rc;
 
-    if (p->p.begun && p->p.left == 0) {
+    if (p->p.complete) {
         decide_it(f, p);
         return;
     }
@@ -612,7 +684,7 @@ static void change_files(struct exec_fixture *f)
 
     if (pick(f, 2) == 0) {
         if (model_names_used() < MODEL_NAMES_MAX - 8 &&
-            create(f, dir, name) == 0) {
+            create_sized(f, dir, name, pick(f, 2) * CHUNKED) == 0) {
             assert_null(old);
             model_add(dir, name, false, f->ino);
         }
@@ -680,6 +752,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_coordinator_may_die_after_every_step),
+        cmocka_unit_test(test_it_may_die_while_it_brings_content),
         cmocka_unit_test(test_a_late_prepare_leaves_nothing),
         cmocka_unit_test(test_regions_may_change_before_resolve),
         cmocka_unit_test(test_one_region_takes_one_command_each),
