@@ -93,6 +93,9 @@ Grove__Region *region_to_pb(struct pb_region *to, const struct region *from);
 /* The region has memory of its own, to be released if this is true. */
 bool region_from_pb(struct region *to, const Grove__Region *from);
 
+Grove__Goal *goal_to_pb(Grove__Goal *to, const struct goal *from);
+bool goal_from_pb(struct goal *to, const Grove__Goal *from);
+
 /* Copies repeated numbers into an array for `count_max` of them. */
 bool numbers_from_pb(uint64_t *to, size_t *ret_count, size_t count_max,
                      const uint64_t *numbers, size_t count);

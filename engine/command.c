@@ -143,6 +143,7 @@ struct pb_command {
     struct pb_txn txn;
     struct pb_changes changes;
     Grove__Verdict verdict;
+    Grove__Goal goal;
 };
 
 static void numbers_to_pb(Grove__Command *to, const struct command *from)
@@ -195,17 +196,19 @@ struct buf *command_encode(const struct command *command)
                                command->change_count);
     m->n_changes = command->change_count;
     m->verdict = verdict_to_pb(&message.verdict, &command->verdict);
+    m->goal = goal_to_pb(&message.goal, &command->goal);
     return frame_pack(&m->base, command->data);
 }
 
 /* A new last one of any kind is to be named here. */
 static bool op_is_known(uint32_t op)
 {
-    return op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
+    return op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-           op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
+           op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
+           op == COMMAND_START_SPLIT;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -256,7 +259,8 @@ static bool command_from_pb(struct command *to, const Grove__Command *from)
            name_is_valid(to->address) && txn_from_pb(&to->txn, from->txn) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes) &&
-           verdict_from_pb(&to->verdict, from->verdict);
+           verdict_from_pb(&to->verdict, from->verdict) &&
+           goal_from_pb(&to->goal, from->goal);
 }
 
 static_assert((int)XATTR_NAME_SIZE_MAX == (int)NAME_SIZE_MAX,

@@ -51,6 +51,12 @@ enum command_op {
     /* At (dir, name): what is behind that is `new_region` from here on. For the
      * epoch region_version and region_conf_ver. See range_change.h. */
     COMMAND_SPLIT = 21,
+    /* In region 0: see placement.h. */
+    COMMAND_BEGIN_GOAL = 22, /* `goal` has region, from, to; ERR_BUSY: another
+                              * one of the region is running */
+    COMMAND_END_GOAL = 23,   /* `goal` has region, id (0: that which runs),
+                              * status, why */
+    COMMAND_SET = 24,        /* the setting `name` to `size` */
     /* Nodes, in region 0: see exec_node.c. */
     COMMAND_NODE_JOIN = 28,  /* `token`, `address`, and as `target_node` the id
                               * that the store has, or 0 → first_id */
@@ -71,6 +77,7 @@ enum command_op {
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
+    COMMAND_CHECK_GOAL = 66,  /* region 0: whether `goal` may begin */
     COMMAND_START_SPLIT = 70, /* at (dir, name); dir 0: in the middle */
     /* `target_node` is to get `node_state`: see node_change.h. */
     COMMAND_CHANGE_NODE = 73
@@ -181,6 +188,7 @@ struct command {
     uint64_t token;             /* of a store that joins */
     enum node_state node_state; /* 0: none */
     uint64_t target_node;
+    struct goal goal;  /* region 0: none */
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 
     void *held; /* private */

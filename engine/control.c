@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/control_impl.h"
 #include "engine/key_path.h"
 #include "engine/keys.h"
 #include "engine/members.h"
-#include "engine/node.h"
-#include "engine/router.h"
+#include "engine/placement.h"
 #include "engine/status.h"
 
 enum {
-    SHOWN_MAX = 80, /* of a text that is refused */
+    SHOWN_MAX = 128, /* of a text that is refused */
     SEEN_MS = 5
 };
 
@@ -25,16 +25,7 @@ struct control_part {
     struct control_op *op;
 };
 
-/* What a text asks for: `command` of the leaders of these regions. */
-struct order {
-    struct command command;
-    struct key place; /* that it borrows from */
-    uint64_t *regions;
-    size_t region_count;
-    size_t region_count_max;
-};
-
-static void add_region(struct order *order, uint64_t region)
+void control_add_region(struct order *order, uint64_t region)
 {
     order->regions =
         mem_grow(order->regions, sizeof *order->regions,
@@ -44,8 +35,7 @@ static void add_region(struct order *order, uint64_t region)
 
 /* ---- texts ---- */
 
-/* One word, with blanks or a newline around it. */
-static struct slice trim(struct slice text)
+struct slice control_trim(struct slice text)
 {
     const char *data = text.data;
     size_t size = text.size;
@@ -59,7 +49,7 @@ static struct slice trim(struct slice text)
     return (struct slice){data, size};
 }
 
-static int parse_number(struct slice word, uint64_t *ret)
+int control_parse_number(struct slice word, uint64_t *ret)
 {
     const char *digits = word.data;
     uint64_t number = 0;
@@ -89,16 +79,16 @@ static int parse_check(struct node *node, uint64_t object, struct slice text,
     order->command.op = COMMAND_START_CHECK;
     if (slice_equal(text, slice_of("all"))) {
         while ((peer = node_next_peer(node, peer)) != NULL)
-            add_region(order, peer_region_id(peer));
+            control_add_region(order, peer_region_id(peer));
         return 0;
     }
     *ret_why = "neither a region's id nor `all`";
-    if (parse_number(text, &region) != 0)
+    if (control_parse_number(text, &region) != 0)
         return ERR_INVALID;
     *ret_why = "there is no such region";
     if (node_peer(node, region) == NULL)
         return ERR_NOT_FOUND;
-    add_region(order, region);
+    control_add_region(order, region);
     return 0;
 }
 
@@ -115,7 +105,7 @@ static int parse_transfer(struct node *node, uint64_t object, struct slice text,
 {
     order->command.op = COMMAND_TRANSFER;
     *ret_why = "not a node's id";
-    if (parse_number(text, &order->command.target_node) != 0)
+    if (control_parse_number(text, &order->command.target_node) != 0)
         return ERR_INVALID;
     *ret_why = "there is no such node";
     if (!is_node(node, order->command.target_node))
@@ -123,7 +113,7 @@ static int parse_transfer(struct node *node, uint64_t object, struct slice text,
     *ret_why = "there is no such region";
     if (status_region_leader(node, object, NULL) != 0)
         return ERR_NOT_FOUND;
-    add_region(order, object);
+    control_add_region(order, object);
     return 0;
 }
 
@@ -137,7 +127,7 @@ static int parse_node_state(struct node *node, uint64_t object,
     *ret_why = "there is no such node";
     if (!is_node(node, object))
         return ERR_NOT_FOUND;
-    add_region(order, REGION_PLACEMENT);
+    control_add_region(order, REGION_PLACEMENT);
     return 0;
 }
 
@@ -182,7 +172,7 @@ static int parse_split(struct node *node, uint64_t object, struct slice text,
     if (object == REGION_PLACEMENT ||
         status_region_leader(node, object, NULL) != 0)
         return ERR_NOT_FOUND;
-    add_region(order, object);
+    control_add_region(order, object);
     if (slice_equal(text, slice_of("auto")))
         return 0;
     rc = key_path_parse(node_env(node)->state, text, &key);
@@ -220,20 +210,19 @@ static bool split_is_seen(struct control_op *op)
     return version == 0 || version > op->version;
 }
 
-static const struct control {
-    const char *name;
-    bool is_of_region; /* the object is one */
-    int (*parse)(struct node *node, uint64_t object, struct slice text,
-                 struct order *order, const char **ret_why);
-    /* Whether this node's tables show that it was done; NULL: they do. */
-    bool (*is_seen)(struct control_op *op);
-} controls[TABLES] = {
+static const struct control controls[TABLES] = {
     /* clang-format off */
     [TABLE_CHECK]           = {"check",    false, parse_check,    NULL},
     [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen},
     [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen},
     [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen},
     [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen},
+    [TABLE_REGION_MOVE]     = {"move",     true,  control_parse_move, control_move_is_seen},
+    [TABLE_REGION_OPERATOR] = {"operator", true,  control_parse_operator, control_move_is_seen},
+    [TABLE_SETTING_REPLICAS]    = {"settings/replicas",    false, control_parse_setting, control_setting_is_seen},
+    [TABLE_SETTING_DOWN_AFTER]  = {"settings/down_after",  false, control_parse_setting, control_setting_is_seen},
+    [TABLE_SETTING_BALANCE]     = {"settings/balance",     false, control_parse_setting, control_setting_is_seen},
+    [TABLE_SETTING_OPERATORS]   = {"settings/operators",   false, control_parse_setting, control_setting_is_seen},
     /* clang-format on */
 };
 
@@ -258,10 +247,37 @@ static void wait_until_seen(struct env_timer *timer)
         env_timer_start(env, timer, (uint64_t)SEEN_MS * 1000000);
 }
 
+static void send_parts(struct control_op *op, const struct order *order);
+
+static void forget_parts(struct control_op *op)
+{
+    for (size_t i = 0; i < op->part_count; i++)
+        router_cancel(node_router(op->node), &op->parts[i].call);
+    free(op->parts);
+    op->parts = NULL;
+    op->part_count = 0;
+}
+
+/* Region 0's leader has found nothing against it. */
+static void begin_goal(struct control_op *op)
+{
+    struct order order = {
+        .kind = CALL_PROPOSE,
+        .command = {.op = COMMAND_BEGIN_GOAL, .goal = op->goal}};
+
+    op->is_checked = true;
+    control_add_region(&order, REGION_PLACEMENT);
+    forget_parts(op);
+    send_parts(op, &order);
+    free(order.regions);
+}
+
 static void all_done(struct control_op *op)
 {
     op->timer.fire = wait_until_seen;
-    if (op->status == 0 && op->control->is_seen != NULL)
+    if (op->status == 0 && !op->is_checked)
+        begin_goal(op);
+    else if (op->status == 0 && op->control->is_seen != NULL)
         wait_until_seen(&op->timer);
     else
         end(op, op->status);
@@ -285,10 +301,10 @@ static void log_failure(struct control_op *op, uint64_t region, int status,
 
     if (result != NULL)
         show(result->data, why);
-    node_log_event(op->node, LOG_WARN,
-                   "region %" PRIu64 ": control file %s: %s%s%s", region,
-                   op->control->name, err_text(status),
-                   why[0] == '\0' ? "" : ": ", why);
+    node_log_event(
+        op->node, LOG_WARN, "region %" PRIu64 ": control file %s: %s%s%s",
+        op->control->is_of_region ? op->object : region, op->control->name,
+        err_text(status), why[0] == '\0' ? "" : ": ", why);
 }
 
 /* The first failure is told, when all are through. */
@@ -298,6 +314,8 @@ static void part_done(struct router_call *call, int status,
     struct control_op *op = container_of(call, struct control_part, call)->op;
 
     (void)index;
+    if (call->kind == CALL_PROPOSE && status == 0 && result->first_id != 0)
+        op->goal.id = result->first_id;
     if (status != 0 && op->status == 0)
         op->status = status;
     if (status != 0)
@@ -313,7 +331,7 @@ static void send_part(struct control_op *op, size_t i,
     struct command command = order->command;
 
     part->op = op;
-    part->call.kind = CALL_CONTROL;
+    part->call.kind = order->kind;
     router_to_region(&part->call, order->regions[i]);
     part->call.deadline_ns = op->deadline_ns;
     part->call.done = part_done;
@@ -350,24 +368,29 @@ static void log_refusal(const struct control_op *op, struct slice text,
 void control_start(struct control_op *op, struct node *node,
                    enum engine_table table, uint64_t object, struct slice text)
 {
-    struct order order = {.region_count = 0};
+    struct order order = {.kind = CALL_CONTROL};
     const char *why = "it is too long";
     int rc = ERR_INVALID;
 
     assert(controls[table].parse != NULL);
     op->node = node;
     op->control = &controls[table];
+    if (table >= TABLE_SETTING_REPLICAS)
+        object = table - TABLE_SETTING_REPLICAS;
     op->object = object;
     op->status = 0;
     op->part_count = 0;
     op->timer = (struct env_timer){0};
     if (text.size <= CONTROL_SIZE_MAX)
-        rc = op->control->parse(node, object, trim(text), &order, &why);
+        rc = op->control->parse(node, object, control_trim(text), &order, &why);
     op->target_node = order.command.target_node;
+    op->goal = order.command.goal;
+    op->value = order.command.size;
+    op->is_checked = order.command.op != COMMAND_CHECK_GOAL;
     op->node_state = order.command.node_state;
     op->version = version_here(node, object);
     if (rc != 0) {
-        log_refusal(op, trim(text), why);
+        log_refusal(op, control_trim(text), why);
         op->done(op, rc);
     } else {
         send_parts(op, &order);
@@ -377,13 +400,9 @@ void control_start(struct control_op *op, struct node *node,
 
 void control_cancel(struct control_op *op)
 {
-    for (size_t i = 0; i < op->part_count; i++)
-        router_cancel(node_router(op->node), &op->parts[i].call);
     if (op->part_count > 0)
         env_timer_stop(node_env(op->node), &op->timer);
-    free(op->parts);
-    op->parts = NULL;
-    op->part_count = 0;
+    forget_parts(op);
 }
 
 /* ---- at the leader ---- */
@@ -401,6 +420,15 @@ static void transferred(struct transfer *transfer, int status, const char *why)
         container_of(transfer, struct control_wait, transfer);
 
     wait->done(wait, status, why);
+}
+
+static void check_goal(struct node *node, const struct goal *goal,
+                       struct control_wait *wait)
+{
+    char why[GOAL_WHY_SIZE] = "";
+    int rc = placement_check_goal(node_placement(node), goal, why);
+
+    wait->done(wait, rc, why);
 }
 
 static void changed(struct node_change *change, int status, const char *why)
@@ -442,6 +470,9 @@ static void carry_out(struct node *node, struct peer *peer,
         wait->transfer.done = transferred;
         transfer_start(&wait->transfer, node, peer_region_id(peer),
                        command->target_node);
+        return;
+    case COMMAND_CHECK_GOAL:
+        check_goal(node, &command->goal, wait);
         return;
     case COMMAND_CHANGE_NODE:
         wait->node_change.done = changed;

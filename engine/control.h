@@ -39,6 +39,9 @@ struct control_op {
     uint64_t target_node;
     enum node_state node_state;
     uint64_t version; /* of the region, before it is split */
+    struct goal goal; /* that is to begin or to end */
+    bool is_checked;  /* nothing more is to be asked before it begins */
+    uint64_t value;   /* of a setting */
     struct control_part *parts;
     size_t part_count; /* 0: inactive */
     size_t left;

@@ -123,8 +123,8 @@ enum request_kind {
     REQUEST_REMOVEXATTR, /* ino, dir, name, xattr */
     REQUEST_CONTROL,     /* table, object, data: a text for a control file;
                           * comes back when it is done. ERR_INVALID,
-                          * ERR_NOT_FOUND, ERR_NOT_PERMITTED: for the reason in
-                          * words see /.cluster/log */
+                          * ERR_NOT_FOUND, ERR_NOT_PERMITTED, ERR_BUSY: for
+                          * the reason in words see /.cluster/log */
     REQUEST_KINDS
 };
 
@@ -171,6 +171,7 @@ enum engine_table {
     TABLE_EVENTS, /* only what REQUEST_EVENTS begins with */
     TABLE_METRICS,
     TABLE_CHECK, /* takes texts, too: grovefs-cluster(7) */
+    TABLE_OPERATORS,
     /* What there is of /.cluster/region and /.cluster/node as far as is known
      * here: numbers in ascending order, one a line. */
     TABLE_REGION_IDS,
@@ -189,12 +190,19 @@ enum engine_table {
     TABLE_REGION_STATE,
     TABLE_REGION_TRANSFER, /* takes texts */
     TABLE_REGION_SPLIT,    /* likewise */
+    TABLE_REGION_MOVE,     /* takes texts */
+    TABLE_REGION_OPERATOR, /* takes texts */
     /* Object: a node. */
     TABLE_NODE_ADDRESS,
     TABLE_NODE_STATE,
     TABLE_NODE_STATS,
     TABLE_NODE_DRAIN,  /* takes texts */
     TABLE_NODE_REMOVE, /* takes texts */
+    /* Settings, in the order of settings.h; they take texts. */
+    TABLE_SETTING_REPLICAS,
+    TABLE_SETTING_DOWN_AFTER,
+    TABLE_SETTING_BALANCE,
+    TABLE_SETTING_OPERATORS,
     TABLES
 };
 

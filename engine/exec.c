@@ -37,6 +37,9 @@ static exec_function *const functions[] = {
     [COMMAND_NODE_UPDATE] = exec_node_update,
     [COMMAND_CHECK] = change_nothing,
     [COMMAND_VERIFY] = change_nothing,
+    [COMMAND_BEGIN_GOAL] = exec_begin_goal,
+    [COMMAND_END_GOAL] = exec_end_goal,
+    [COMMAND_SET] = exec_set,
     [COMMAND_NODE_JOIN] = exec_node_join,
     [COMMAND_NODE_STATE] = exec_node_state,
 };

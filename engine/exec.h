@@ -56,6 +56,9 @@ int exec_dir_removexattr(struct exec *x);
 int exec_lease_ids(struct exec *x);
 int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);
+int exec_begin_goal(struct exec *x);
+int exec_end_goal(struct exec *x);
+int exec_set(struct exec *x);
 int exec_node_join(struct exec *x);
 int exec_node_state(struct exec *x);
 

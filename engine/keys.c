@@ -148,6 +148,11 @@ struct key key_directory(uint64_t nsid)
     return numbered("cd", &nsid, 1);
 }
 
+struct key key_goal(uint64_t region)
+{
+    return numbered("cg", &region, 1);
+}
+
 struct key key_id_allocator(void)
 {
     return numbered("ci", NULL, 0);
@@ -161,6 +166,16 @@ struct key key_region_id_allocator(void)
 struct key key_node(uint64_t node_id)
 {
     return numbered("cn", &node_id, 1);
+}
+
+struct key key_setting(struct slice name)
+{
+    struct key key = numbered("cs", NULL, 0);
+
+    assert(name.size <= NAME_SIZE_MAX);
+    memcpy(key.data + key.size, name.data, name.size);
+    key.size += name.size;
+    return key;
 }
 
 struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence)

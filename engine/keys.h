@@ -7,9 +7,11 @@
  * state/ everything has a class byte in front:
  *
  *   'c' 'd' nsid                 a directory of the catalog
+ *   'c' 'g' region               the last goal that was set for a region
  *   'c' 'i'                      the next namespace id
  *   'c' 'n' node                 a node
  *   'c' 'r'                      the next region id
+ *   'c' 's' name                 a setting of the cluster
  *   'c' 't' node boot sequence   a decision about a transaction
  *   'd' user key                 an entry
  *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
@@ -91,9 +93,11 @@ struct key key_namespace_mark(uint64_t nsid, struct slice start);
 bool key_next_part(uint64_t nsid, struct slice region_end, struct key *ret);
 
 struct key key_directory(uint64_t nsid);
+struct key key_goal(uint64_t region);
 struct key key_id_allocator(void);
 struct key key_region_id_allocator(void);
 struct key key_node(uint64_t node_id);
+struct key key_setting(struct slice name);
 struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence);
 struct key key_sender(uint64_t region, uint64_t node);
 struct key key_result(uint64_t region, uint64_t node, uint64_t sequence);

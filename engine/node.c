@@ -18,13 +18,16 @@
 #include "engine/liveness.h"
 #include "engine/members.h"
 #include "engine/outbox.h"
+#include "engine/placement.h"
 #include "engine/range.h"
 #include "engine/reader.h"
 #include "engine/replicas.h"
+#include "engine/reporter.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
 #include "engine/splitter.h"
 #include "engine/status.h"
+#include "engine/steps.h"
 #include "engine/txn.h"
 
 enum {
@@ -47,6 +50,8 @@ struct node {
     struct splitter *splitter;
     struct liveness *liveness;
     struct status_board *board;
+    struct reporter *reporter;
+    struct placement *placement;
     struct event_log *events;
     struct event_watch *event_watch;
     struct outbox *outbox;
@@ -91,6 +96,8 @@ int node_open(struct node **ret, struct env *env,
     node->snapshots = snapshots_new(node);
     node->splitter = splitter_new(node);
     node->board = status_board_new(node);
+    node->reporter = reporter_new(node);
+    node->placement = placement_new(node);
     node->disks = disks_new(node);
     rc = replicas_open(node->replicas, e);
     if (rc != 0) {
@@ -105,6 +112,8 @@ void node_close(struct node *node)
 {
     if (node == NULL)
         return;
+    placement_free(node->placement);
+    reporter_free(node->reporter);
     splitter_free(node->splitter);
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
@@ -131,6 +140,7 @@ void node_stop(struct node *node)
         check_stop(peer_check(peer));
     env_timer_stop(node->env, &node->tick);
     env_timer_stop(node->env, &node->retire_timer);
+    placement_stop(node->placement);
     members_stop(node->members);
     splitter_stop(node->splitter);
     flows_stop(node->flows);
@@ -184,6 +194,8 @@ static void each_second(struct node *node)
     splitter_each_second(node->splitter);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
+    reporter_each_second(node->reporter);
+    placement_each_second(node->placement);
 }
 
 static void on_tick(struct env_timer *timer)
@@ -193,6 +205,7 @@ static void on_tick(struct env_timer *timer)
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
     liveness_tick(node->liveness);
     replicas_tick(node->replicas);
+    reporter_tick(node->reporter);
     disks_tick(node->disks);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
@@ -256,6 +269,21 @@ static void step_one(void *context, const struct raft_envelope *envelope)
     replicas_on_message(incoming->node->replicas, incoming->from, envelope);
 }
 
+static void on_placement_packet(struct node *node, uint64_t from,
+                                const struct env_packet *packet)
+{
+    struct slice bytes = {packet->header->data, packet->header->size};
+
+    if (packet->type == WIRE_REPORT)
+        placement_on_report(node->placement, from, bytes);
+    else if (packet->type == WIRE_REPORTED)
+        placement_on_reported(node->placement, from, bytes);
+    else if (packet->type == WIRE_OPERATORS)
+        placement_on_operators(node->placement, bytes);
+    else
+        step_on_packet(node, packet);
+}
+
 void node_on_packet(struct node *node, uint64_t from,
                     const struct env_packet *packet)
 {
@@ -289,6 +317,12 @@ void node_on_packet(struct node *node, uint64_t from,
         return;
     case WIRE_STATUS:
         status_board_on_packet(node->board, packet);
+        return;
+    case WIRE_REPORT:
+    case WIRE_REPORTED:
+    case WIRE_STEP:
+    case WIRE_OPERATORS:
+        on_placement_packet(node, from, packet);
         return;
     case WIRE_SNAPSHOT_BEGIN:
     case WIRE_SNAPSHOT_CHUNK:
@@ -492,6 +526,12 @@ void node_on_peer_restored(struct node *node, struct peer *peer)
     replicas_on_restored(node->replicas, peer);
 }
 
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed)
+{
+    replicas_tell_gone(node->replicas, peer, removed);
+}
+
 void node_on_peer_removed(struct node *node, struct peer *peer)
 {
     replicas_on_removed(node->replicas, peer);
@@ -539,6 +579,16 @@ struct snapshots *node_snapshots(const struct node *node)
 struct status_board *node_status_board(const struct node *node)
 {
     return node->board;
+}
+
+struct reporter *node_reporter(const struct node *node)
+{
+    return node->reporter;
+}
+
+struct placement *node_placement(const struct node *node)
+{
+    return node->placement;
 }
 
 struct event_log *node_events(const struct node *node)

@@ -53,9 +53,11 @@ struct barrier;
 struct event_log;
 struct event_watch;
 struct flows;
+struct placement;
 struct hosted;
 struct members;
 struct reader;
+struct reporter;
 struct router;
 struct snapshots;
 struct splitter;
@@ -133,6 +135,8 @@ void node_on_split_applied(struct node *node, uint64_t region, bool kept,
                            bool campaign);
 void node_on_peer_restored(struct node *node, struct peer *peer);
 void node_on_peer_removed(struct node *node, struct peer *peer);
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed);
 struct barrier *node_barrier(const struct node *node, uint64_t region);
 struct router *node_router(const struct node *node);
 struct reader *node_reader(const struct node *node);
@@ -140,6 +144,8 @@ struct txns *node_txns(const struct node *node);
 struct flows *node_flows(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
+struct reporter *node_reporter(const struct node *node);
+struct placement *node_placement(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
 struct event_watch *node_event_watch(const struct node *node);
 struct splitter *node_splitter(const struct node *node);

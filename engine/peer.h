@@ -172,6 +172,7 @@ bool peer_is_leader(const struct peer *peer);
 uint64_t peer_leader_node(const struct peer *peer);
 /* For how long no leader has been known; 0: one is. */
 uint64_t peer_leaderless_ns(const struct peer *peer);
+uint64_t peer_term(const struct peer *peer);
 uint64_t peer_applied(const struct peer *peer);
 uint64_t peer_commit(const struct peer *peer);
 uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */

@@ -5,6 +5,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "engine/node.h"
 #include "engine/peer_impl.h"
@@ -65,20 +66,38 @@ static void fatal(struct peer *peer, const struct raft_entry *entry, int rc)
     env_fatal(peer->env, reason);
 }
 
+/* Nobody sends to a removed peer any more. It would find out by asking, but
+ * only after some silence, and until then its node would wait for it to know
+ * the leader. */
+static void tell_removed(struct peer *peer, const struct region_peer *before,
+                         size_t count)
+{
+    for (size_t i = 0; i < count && peer_is_leader(peer); i++)
+        if (before[i].id != peer->id &&
+            region_find_peer(&peer->region, before[i].id) == NULL)
+            node_tell_gone(peer->node, peer, &before[i]);
+}
+
 static int change_members(struct peer *peer,
                           const struct raft_conf_change *conf_change)
 {
+    struct region_peer before[REGION_PEERS_MAX];
     struct peer_change change;
     struct raft_conf_state state;
+    size_t count;
     int rc = peer_change_from_raft(conf_change, &peer->region, &change);
 
     if (rc == 0)
         rc = peer_change_check(&peer->region, &change);
     if (rc == 0)
         rc = raft_apply_conf_change(peer->raft, conf_change, &state);
-    if (rc == 0)
-        peer_change_apply(&change, &state, &peer->region);
-    return rc;
+    if (rc != 0)
+        return rc;
+    memcpy(before, peer->region.peers, sizeof before);
+    count = peer->region.peer_count;
+    peer_change_apply(&change, &state, &peer->region);
+    tell_removed(peer, before, count);
+    return 0;
 }
 
 static const char *change_text(int rc)

@@ -88,6 +88,11 @@ void peer_committed_position(const struct peer *peer, uint64_t *ret_index,
     *ret_term = raft_term_at(peer->raft, *ret_index);
 }
 
+uint64_t peer_term(const struct peer *peer)
+{
+    return raft_term(peer->raft);
+}
+
 uint64_t peer_applied(const struct peer *peer)
 {
     return peer->applied_index;

@@ -237,6 +237,33 @@ struct buf *decision_encode(const struct decision *decision);
 int decision_decode(struct decision *ret, struct slice bytes);
 void decision_release(struct decision *decision);
 
+/* A wanted change of a region's membership, given by hand. Region 0 keeps the
+ * last one of each region; the steps towards it are never stored. */
+enum { GOAL_WHY_SIZE = 128 };
+
+struct goal {
+    uint64_t region;
+    uint64_t id;             /* grows with each goal */
+    uint64_t from;           /* the node that loses its replica; 0: none does */
+    uint64_t to;             /* the node that gets one; 0: none does */
+    int64_t begin_ns;        /* wall clock */
+    int64_t end_ns;          /* 0: not at its end yet */
+    int status;              /* of one that has ended: 0 or why it failed */
+    char why[GOAL_WHY_SIZE]; /* the same in words; "" when there are none */
+};
+
+struct buf *goal_encode(const struct goal *goal);
+int goal_decode(struct goal *ret, struct slice bytes);
+
+static inline bool goal_is_running(const struct goal *goal)
+{
+    return goal->end_ns == 0;
+}
+
+/* A setting of the cluster: see settings.h. */
+struct buf *setting_encode(uint64_t value);
+int setting_decode(uint64_t *ret, struct slice bytes);
+
 /* What a region remembers of a node that sends it commands. */
 struct sender {
     uint64_t boot;

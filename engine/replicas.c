@@ -12,6 +12,8 @@
 #include "engine/reader.h"
 #include "engine/region_log.h"
 #include "engine/region_state.h"
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/snapshot.h"
 #include "engine/status.h"
 
@@ -257,6 +259,18 @@ static void plan_erase(struct replica *replica, struct region region,
     };
 }
 
+/* Where it was last known to be is where this node's requests go next. */
+static void keep_route(struct replica *replica)
+{
+    struct node *node = replica->replicas->node;
+    const struct peer *peer = replica->peer;
+    uint64_t leader = peer_leader_node(peer);
+
+    if (peer_is_initialised(peer))
+        (void)routes_learn(router_routes(node_router(node)), peer_region(peer),
+                           leader == node_id(node) ? 0 : leader);
+}
+
 /* The peer takes part no more; its state goes once nothing of it is under way,
  * and what reads it elsewhere has been told. Without region 0 there is no node:
  * its store is left as it is. */
@@ -270,6 +284,7 @@ static void stop_peer(struct replica *replica,
         node_on_removed(node);
         return;
     }
+    keep_route(replica);
     plan_erase(replica, region_copy(peer_region(peer)), tombstone);
     hosted_remove(replica->replicas->hosted, peer);
     status_board_forget(node_status_board(node), replica->region);
@@ -620,6 +635,12 @@ static void send_gone(struct replica *replica, uint64_t to, uint64_t peer_id)
 
     peer_committed_position(replica->peer, &note.index, &note.term);
     send_note(replica, to, WIRE_PEER_GONE, &note);
+}
+
+void replicas_tell_gone(struct replicas *replicas, struct peer *peer,
+                        const struct region_peer *removed)
+{
+    send_gone(find(replicas, peer_region_id(peer)), removed->node, removed->id);
 }
 
 void replicas_on_query(struct replicas *replicas, uint64_t from_node,

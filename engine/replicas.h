@@ -83,6 +83,11 @@ enum split_side replicas_on_split(struct replicas *replicas, struct peer *peer,
 void replicas_on_split_applied(struct replicas *replicas, uint64_t region,
                                bool kept, bool campaign);
 
+/* `peer` leads its region and is applying the removal of another one: says so
+ * to that one's node. */
+void replicas_tell_gone(struct replicas *replicas, struct peer *peer,
+                        const struct region_peer *removed);
+
 /* A peer has got its first state. */
 void replicas_on_restored(struct replicas *replicas, struct peer *peer);
 /* A peer has applied its own removal. */

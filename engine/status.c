@@ -9,6 +9,7 @@
 
 #include "engine/check.h"
 #include "engine/event_log.h"
+#include "engine/placement_show.h"
 
 /* ---- printing ---- */
 
@@ -222,6 +223,7 @@ static void (*const renderers[])(struct node *node, FILE *out) = {
     [TABLE_EVENTS] = render_events,
     [TABLE_METRICS] = status_render_metrics,
     [TABLE_CHECK] = render_check,
+    [TABLE_OPERATORS] = placement_render_operators,
     [TABLE_REGION_IDS] = status_render_region_ids,
     [TABLE_NODE_IDS] = status_render_node_ids,
 };
@@ -235,6 +237,8 @@ static int render(struct node *node, enum engine_table table, uint64_t object,
     }
     if (table < TABLE_NODE_ADDRESS)
         return status_render_region_file(node, table, object, out);
+    if (table >= TABLE_SETTING_REPLICAS)
+        return placement_render_setting(node, table, out);
     return status_render_node_file(node, table, object, out);
 }
 

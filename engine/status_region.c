@@ -9,6 +9,9 @@
 
 #include "engine/event_log.h"
 #include "engine/key_path.h"
+#include "engine/placement_show.h"
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/splitter.h"
 #include "engine/status.h"
 
@@ -46,13 +49,24 @@ static bool ask_others(struct node *node, uint64_t region,
     return known;
 }
 
+/* Nobody has told of it yet, for a moment after this node's replica went. */
+static bool ask_routes(struct node *node, struct region_view *view)
+{
+    struct route route;
+
+    if (!routes_find_region(router_routes(node_router(node)), view->id, &route))
+        return false;
+    view->leader_node = route.leader_node;
+    return true;
+}
+
 static bool look(struct node *node, uint64_t region, struct region_view *ret)
 {
     struct peer_status status;
 
     *ret = (struct region_view){.id = region, .peer = node_peer(node, region)};
     if (ret->peer == NULL)
-        return ask_others(node, region, ret);
+        return ask_others(node, region, ret) || ask_routes(node, ret);
     peer_status(ret->peer, &status);
     ret->term = status.term;
     ret->leader_node = status.leader_node;
@@ -324,6 +338,18 @@ static void render_log(struct node *node, const struct region_view *view,
     event_log_render_region(node_events(node), view->id, out);
 }
 
+static void print_move(struct node *node, const struct region_view *view,
+                       FILE *out)
+{
+    placement_print_move(node, view->id, out);
+}
+
+static void print_operator(struct node *node, const struct region_view *view,
+                           FILE *out)
+{
+    placement_render_operator(node, view->id, out);
+}
+
 static const struct region_file {
     void (*print)(struct node *node, const struct region_view *view, FILE *out);
     bool is_value; /* one line */
@@ -342,6 +368,8 @@ static const struct region_file {
     [TABLE_REGION_STATE]    = {print_state,    true},
     [TABLE_REGION_TRANSFER] = {print_leader,   true},
     [TABLE_REGION_SPLIT]    = {print_range,    true},
+    [TABLE_REGION_MOVE]     = {print_move,     true},
+    [TABLE_REGION_OPERATOR] = {print_operator, false},
     /* clang-format on */
 };
 

@@ -38,7 +38,12 @@ enum wire_type {
     WIRE_JOIN = 12,          /* join_request */
     WIRE_JOINED = 13,        /* join_answer */
     WIRE_LOCATE = 14,        /* locate: which region has this key? */
-    WIRE_LOCATED = 15        /* located */
+    WIRE_LOCATED = 15,       /* located */
+    /* See wire_placement.h. */
+    WIRE_REPORT = 17,   /* region_report */
+    WIRE_REPORTED = 18, /* reported */
+    WIRE_STEP = 19,     /* step */
+    WIRE_OPERATORS = 20 /* operators_view */
 };
 
 /* Raft messages of any regions to one node. The message's entries share their

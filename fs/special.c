@@ -34,6 +34,7 @@ static const struct special_file cluster_files[] = {
     {"events",  TABLE_EVENTS,  READ_ONLY},
     {"metrics", TABLE_METRICS, READ_ONLY},
     {"check",   TABLE_CHECK,   CONTROL},
+    {"operators", TABLE_OPERATORS, READ_ONLY},
 };
 
 static const struct special_file region_files[] = {
@@ -50,6 +51,8 @@ static const struct special_file region_files[] = {
     {"state",    TABLE_REGION_STATE,    READ_ONLY},
     {"transfer", TABLE_REGION_TRANSFER, CONTROL},
     {"split",    TABLE_REGION_SPLIT,    CONTROL},
+    {"move",     TABLE_REGION_MOVE,     CONTROL},
+    {"operator", TABLE_REGION_OPERATOR, CONTROL},
 };
 
 static const struct special_file node_files[] = {
@@ -58,6 +61,13 @@ static const struct special_file node_files[] = {
     {"stats",   TABLE_NODE_STATS,   READ_ONLY},
     {"drain",   TABLE_NODE_DRAIN,   CONTROL},
     {"remove",  TABLE_NODE_REMOVE,  CONTROL},
+};
+
+static const struct special_file setting_files[] = {
+    {"replicas",    TABLE_SETTING_REPLICAS,    CONTROL},
+    {"down_after",  TABLE_SETTING_DOWN_AFTER,  CONTROL},
+    {"balance",     TABLE_SETTING_BALANCE,     CONTROL},
+    {"operators",   TABLE_SETTING_OPERATORS,   CONTROL},
 };
 
 /* What is in a directory: files, or a directory with these files for each
@@ -71,6 +81,7 @@ static const struct special_dir {
     {"",       TABLES,           cluster_files, ARRAY_SIZE(cluster_files)},
     {"region", TABLE_REGION_IDS, region_files,  ARRAY_SIZE(region_files)},
     {"node",   TABLE_NODE_IDS,   node_files,    ARRAY_SIZE(node_files)},
+    {"settings", TABLES, setting_files, ARRAY_SIZE(setting_files)},
 };
 /* clang-format on */
 

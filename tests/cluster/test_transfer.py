@@ -98,12 +98,13 @@ def a_node_that_does_not_answer_does_not_take_over(t):
 @test
 def events_show_a_transfer_as_it_happens(t):
     c = t.cluster()
+    transfer(c, 1, 1, 1)
     scripts = ('tail -f {}', 'while read -r line; do echo "$line"; done < {}')
     readers = [t.popen('timeout', '60', 'bash', '-c', script.format(c.path(1, '.cluster/events')),
                        stdout=subprocess.PIPE, text=True) for script in scripts]
     for reader in readers:
         assert reader.stdout.readline() == '# time level text\n'
-    # They have begun; now each has two changes to show, whoever led before.
+    # They have begun; now each has two changes to show.
     for node in (2, 3):
         transfer(c, 1, 1, node)
     for reader in readers:

@@ -134,6 +134,20 @@ static struct buf *recode_log_start(struct slice bytes)
     return buf_copy(to, log_start_encode(&record, to));
 }
 
+static struct buf *recode_goal(struct slice bytes)
+{
+    struct goal record;
+
+    return goal_decode(&record, bytes) == 0 ? goal_encode(&record) : NULL;
+}
+
+static struct buf *recode_setting(struct slice bytes)
+{
+    uint64_t value;
+
+    return setting_decode(&value, bytes) == 0 ? setting_encode(value) : NULL;
+}
+
 static struct buf *recode_tombstone(struct slice bytes)
 {
     uint8_t to[MARKER_SIZE_MAX];
@@ -191,10 +205,11 @@ static struct buf *recode_dirents(struct slice bytes)
 }
 
 static recoder *const recoders[] = {
-    recode_entry,  recode_namespace,  recode_directory, recode_decision,
-    recode_region, recode_damage,     recode_node,      recode_identity,
-    recode_marker, recode_hard_state, recode_log_start, recode_sender,
-    recode_xattrs, recode_dirents,    recode_tombstone,
+    recode_entry,   recode_namespace,  recode_directory, recode_decision,
+    recode_region,  recode_damage,     recode_node,      recode_identity,
+    recode_marker,  recode_hard_state, recode_log_start, recode_sender,
+    recode_xattrs,  recode_dirents,    recode_tombstone, recode_goal,
+    recode_setting,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

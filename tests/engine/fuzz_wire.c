@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/wire.h"
+#include "engine/wire_placement.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -118,6 +119,45 @@ static struct buf *recode_located(struct slice bytes, size_t payload_count)
     return b;
 }
 
+static struct buf *recode_report(struct slice bytes, size_t payload_count)
+{
+    struct region_report packet;
+    struct buf *b;
+
+    (void)payload_count;
+    if (region_report_decode(&packet, bytes) != 0)
+        return NULL;
+    b = region_report_encode(&packet);
+    region_report_release(&packet);
+    return b;
+}
+
+static struct buf *recode_reported(struct slice bytes, size_t payload_count)
+{
+    struct reported packet;
+
+    (void)payload_count;
+    return reported_decode(&packet, bytes) == 0 ? reported_encode(&packet)
+                                                : NULL;
+}
+
+static struct buf *recode_step(struct slice bytes, size_t payload_count)
+{
+    struct step packet;
+
+    (void)payload_count;
+    return step_decode(&packet, bytes) == 0 ? step_encode(&packet) : NULL;
+}
+
+static struct buf *recode_operators(struct slice bytes, size_t payload_count)
+{
+    struct operators_view packet;
+
+    (void)payload_count;
+    return operators_decode(&packet, bytes) == 0 ? operators_encode(&packet)
+                                                 : NULL;
+}
+
 static struct buf *recode_begin(struct slice bytes, size_t payload_count)
 {
     struct snapshot_begin packet;
@@ -179,9 +219,11 @@ static struct buf *recode_batch(struct slice bytes, size_t payload_count)
 }
 
 static recoder *const recoders[] = {
-    recode_batch,   recode_call,  recode_return, recode_status, recode_boot,
-    recode_begin,   recode_chunk, recode_ack,    recode_note,   recode_locate,
-    recode_located, recode_alive, recode_join,   recode_joined,
+    recode_batch, recode_call,      recode_return,  recode_status,
+    recode_boot,  recode_begin,     recode_chunk,   recode_ack,
+    recode_note,  recode_locate,    recode_located, recode_alive,
+    recode_join,  recode_joined,    recode_report,  recode_reported,
+    recode_step,  recode_operators,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

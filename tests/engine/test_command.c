@@ -283,11 +283,12 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
 {
     (void)state;
     for (unsigned op = 0; op < 300; op++) {
-        bool known = op <= COMMAND_SPLIT || op == COMMAND_NODE_JOIN ||
+        bool known = op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
                      op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-                     op == COMMAND_CHANGE_NODE || op == COMMAND_START_SPLIT;
+                     op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
+                     op == COMMAND_START_SPLIT;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,
                           framed(with_number(empty(), 1, op)));

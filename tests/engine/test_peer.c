@@ -44,6 +44,25 @@ static void test_the_log_is_kept_until_the_state_is_durable(void **state)
                      FOLLOWER_INDEX + APPENDED - LOG_KEEP + 1);
 }
 
+/* Or its node would wait a long time for a peer that nobody sends to. */
+static void test_a_leader_tells_who_was_removed(void **state)
+{
+    struct two_nodes *all = *state;
+    struct peer *leader = all->node[LEADER].peer;
+    struct peer_change change = {
+        .steps = {{RAFT_REMOVE_PEER, FOLLOWER_PEER, 0}},
+        .count = 1,
+    };
+
+    assert_true(tick_until(all, follower_is_restored, 100));
+    assert_int_equal(all->told_gone, 0);
+    change.conf_ver = peer_region(leader)->conf_ver;
+    assert_int_equal(peer_propose_change(leader, &change), 0);
+    tick(all);
+    assert_int_equal(peer_region(leader)->peer_count, 1);
+    assert_int_equal(all->told_gone, FOLLOWER_PEER);
+}
+
 /* It may have promised a leader the time until then, and has forgotten it. */
 static void test_a_started_peer_hears_no_candidate_for_a_timeout(void **state)
 {
@@ -76,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_the_log_is_kept_until_the_state_is_durable),
+        T(test_a_leader_tells_who_was_removed),
         T(test_a_started_peer_hears_no_candidate_for_a_timeout),
     };
 

@@ -13,6 +13,7 @@
 
 #include "engine/flow.h"
 #include "engine/keys.h"
+#include "engine/placement.h"
 #include "engine/range.h"
 #include "engine/router.h"
 #include "engine/status.h"
@@ -164,6 +165,14 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed)
+{
+    (void)node;
+    (void)peer;
+    (void)removed;
+}
+
 void node_on_damage(struct node *node, struct peer *peer)
 {
     (void)node;
@@ -196,6 +205,29 @@ struct reader *node_reader(const struct node *node)
 {
     (void)node;
     return NULL;
+}
+
+struct placement *node_placement(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+int placement_check_goal(struct placement *placement, const struct goal *goal,
+                         char why[GOAL_WHY_SIZE])
+{
+    (void)placement;
+    (void)goal;
+    (void)why;
+    return ERR_NOT_LEADER;
+}
+
+int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
+{
+    (void)state;
+    (void)region;
+    (void)ret;
+    return ERR_NOT_FOUND;
 }
 
 struct barrier *node_barrier(const struct node *node, uint64_t region)

@@ -158,6 +158,13 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
     (void)peer;
 }
 
+void node_tell_gone(struct node *node, struct peer *peer,
+                    const struct region_peer *removed)
+{
+    assert_ptr_equal(peer, node->peer);
+    node->all->told_gone = removed->id;
+}
+
 void node_send_raft(struct node *node, uint64_t to, uint64_t region,
                     const struct raft_message *message)
 {

@@ -80,6 +80,7 @@ struct two_nodes {
     bool (*filter)(struct two_nodes *all, struct packet *packet);
     unsigned filtered;
     unsigned chunk_count; /* packets of this type */
+    uint64_t told_gone;   /* the peer whose removal was told of last */
 };
 
 struct two_nodes *two_nodes_new(void);

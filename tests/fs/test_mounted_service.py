@@ -133,8 +133,8 @@ def test_many_at_once(m):
 def test_cluster_files(m):
     assert os.listdir(m.root) == []
     names = sorted(os.listdir(m.path(".cluster")))
-    assert names == sorted("version health nodes regions leaders lag log"
-                           " events metrics check region node".split())
+    assert names == sorted("version health nodes regions leaders lag log events"
+                           " metrics check operators region node settings".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
@@ -180,9 +180,10 @@ def test_a_directory_of_cluster_leads_back_up(m):
     numbers = m.ok("find .cluster -printf '%i\n'").split()
     of_region = m.ok("find .cluster/region/1").split()
     of_node = m.ok("find .cluster/node/1").split()
+    settings = m.ok("find .cluster/settings -type f").split()
     top = m.ok("find .cluster -maxdepth 1").split()
     assert len(set(numbers)) == len(numbers) == \
-        len(top) + 3 * len(of_region) + 3 * len(of_node)
+        len(top) + 3 * len(of_region) + 3 * len(of_node) + len(settings)
 
 
 def test_a_listing_of_regions_is_of_one_moment(m):
@@ -407,9 +408,8 @@ def test_an_unwritable_mountpoint(m):
 def test_help_and_version(m):
     text = subprocess.run([m.binary, "--help"], capture_output=True,
                           text=True, check=True).stdout
-    for name in ("data=", "op_timeout=", "value_max=", "peers=", "config="):
+    for name in ("data=", "op_timeout=", "value_max=", "peers=", "join=", "config="):
         assert name in text
-    assert "join" not in text
     text = subprocess.run([m.binary, "-V"], capture_output=True, text=True,
                           check=True).stdout
     assert text.startswith("grovefs ")

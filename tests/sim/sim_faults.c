@@ -6,6 +6,7 @@
 
 #include "engine/peer.h"
 #include "tests/sim/sim_drain.h"
+#include "tests/sim/sim_goals.h"
 #include "tests/sim/sim_members.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_split.h"
@@ -236,6 +237,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
         break;
     case SIM_SPLIT:
         sim_split_one(f->cluster);
+        break;
+    case SIM_GOALS:
+        sim_goals_strike(f->cluster);
         break;
     case SIM_DRAIN:
         sim_drain_ask(f->cluster);

@@ -159,15 +159,9 @@ static const struct region *settled_region(struct sim_cluster *cluster,
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         struct sim_node *node = &cluster->nodes[i];
         struct peer *peer = leader_on(node, id);
-        struct peer_change leave = {0};
 
-        if (peer == NULL)
-            continue;
-        if (!region_is_joint(peer_region(peer)))
+        if (peer != NULL && !region_is_joint(peer_region(peer)))
             return peer_region(peer);
-        leave.conf_ver = peer_region(peer)->conf_ver;
-        if (!peer_region(peer)->auto_leave && id != REGION_PLACEMENT)
-            propose(node, peer, &leave); /* Region 0's leader does by itself. */
     }
     return NULL;
 }

@@ -11,6 +11,7 @@
 #include "tests/sim/sim_damage.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
+#include "tests/sim/sim_goals.h"
 #include "tests/sim/sim_lincheck.h"
 #include "tests/sim/sim_members.h"
 #include "tests/sim/sim_operator.h"
@@ -20,19 +21,20 @@
 #include "tests/sim/sim_watch.h"
 
 enum {
-    START_SECONDS = 30, /* for all nodes to come up, and to join */
-    SERVE_SECONDS = 20, /* for a write after the calm has begun */
-    WORK_MS = 2000,     /* that clients go on in the calm */
-    SHOWN_MS = 2000,    /* /.cluster is at most so old */
-    REST_SECONDS = 30,  /* for requests to end */
-    AUDIT_SECONDS = 60, /* for all to be read, over a slow network */
-    QUIET_SECONDS = 90, /* for replicas to become the same */
-    STAY_MS = 5000,     /* that a leader made by hand is watched */
-    MEND_SECONDS = 120, /* for damage to be found and mended */
-    SLEEP_SECONDS = 60, /* for all regions to fall asleep */
-    SILENT_SECONDS = 5, /* without a Raft message */
-    CALM_SECONDS = 60,  /* until there are some of these */
-    LEAD_SECONDS = 30,  /* for a leader's node that is gone to be noticed */
+    START_SECONDS = 30,  /* for all nodes to come up, and to join */
+    SERVE_SECONDS = 20,  /* for a write after the calm has begun */
+    WORK_MS = 2000,      /* that clients go on in the calm */
+    SHOWN_MS = 2000,     /* /.cluster is at most so old */
+    REST_SECONDS = 30,   /* for requests to end */
+    AUDIT_SECONDS = 60,  /* for all to be read, over a slow network */
+    QUIET_SECONDS = 240, /* for replicas to be where they belong, and the
+                          * same */
+    STAY_MS = 5000,      /* that a leader made by hand is watched */
+    MEND_SECONDS = 120,  /* for damage to be found and mended */
+    SLEEP_SECONDS = 60,  /* for all regions to fall asleep */
+    SILENT_SECONDS = 5,  /* without a Raft message */
+    CALM_SECONDS = 60,   /* until there are some of these */
+    LEAD_SECONDS = 30,   /* for a leader's node that is gone to be noticed */
     STOP_SECONDS = 20
 };
 
@@ -88,7 +90,8 @@ static bool clients_idle(struct run *run)
 
 static bool is_quiet(struct run *run)
 {
-    return sim_members_settled(run->cluster) && sim_end_is_quiet(run->cluster);
+    return sim_goals_settled(run->cluster) &&
+           sim_members_settled(run->cluster) && sim_end_is_quiet(run->cluster);
 }
 
 static bool all_down(struct run *run)

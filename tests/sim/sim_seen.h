@@ -44,6 +44,9 @@
     X(FOLLOWER_SLEPT, 1, "followers that fell asleep")                         \
     X(WOKEN_BY_LOSS, 1, "followers woken since their leader's node was lost")  \
     X(MEMBERS_CHANGED, 1, "changes of a region's members")                     \
+    X(GOAL_BEGUN, 1, "goals set by hand")                                      \
+    X(GOAL_BUSY, 1, "... refused while another was running")                   \
+    X(GOAL_REFUSED, 1, "... refused as not possible")                          \
     X(JOINT, 1, "... that made it joint")                                      \
     X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \
     X(LEADER_JOINT, 1, "leaders elected in a joint configuration")             \

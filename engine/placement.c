@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/placement_impl.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "engine/keys.h"
+#include "engine/placement_choose.h"
+#include "engine/status.h"
+#include "engine/steps.h"
+
+enum {
+    ASK_SECONDS = 2,        /* between asking a node to tell all */
+    CHOOSE_SECONDS = 5,     /* between looks at regions that did not change */
+    READY_SECONDS = 60,     /* then regions without a leader are not waited
+                             * for any more */
+    LEFT_ALONE_SECONDS = 60 /* after a goal set by hand */
+};
+
+static const uint64_t second_ns = 1000000000;
+
+struct placement *placement_new(struct node *node)
+{
+    struct placement *placement = mem_zalloc(sizeof *placement);
+
+    placement->node = node;
+    TAILQ_INIT(&placement->operators);
+    return placement;
+}
+
+void placement_stop(struct placement *placement)
+{
+    operators_drop(placement);
+}
+
+void placement_free(struct placement *placement)
+{
+    if (placement == NULL)
+        return;
+    region_table_free(placement->table);
+    free(placement);
+}
+
+uint64_t placement_now_ns(const struct placement *placement)
+{
+    return env_mono_ns(node_env(placement->node));
+}
+
+/* ---- leading ---- */
+
+static void depose(struct placement *placement)
+{
+    operators_drop(placement);
+    region_table_free(placement->table);
+    placement->table = NULL;
+    placement->term = 0;
+    placement->ready = false;
+}
+
+static void take_office(struct placement *placement, uint64_t term)
+{
+    depose(placement);
+    placement->term = term;
+    placement->begun_ns = placement_now_ns(placement);
+    placement->table = region_table_new();
+    placement->tell = true;
+    for (size_t i = 0; i < NODES_MAX; i++)
+        placement->noticed[i] = (struct noticed){0};
+}
+
+/* Whether this node leads region 0, and its table is of this leadership. */
+static bool leads(struct placement *placement)
+{
+    const struct peer *peer = node_peer(placement->node, REGION_PLACEMENT);
+
+    if (peer == NULL || !peer_is_serving(peer)) {
+        if (placement->term != 0)
+            depose(placement);
+        return false;
+    }
+    if (peer_term(peer) != placement->term)
+        take_office(placement, peer_term(peer));
+    return true;
+}
+
+static struct noticed *noticed_of(struct placement *placement, uint64_t node)
+{
+    size_t i = 0;
+
+    while (i < NODES_MAX && placement->noticed[i].node != node &&
+           placement->noticed[i].node != 0)
+        i++;
+    if (i == NODES_MAX)
+        return NULL;
+    placement->noticed[i].node = node;
+    return &placement->noticed[i];
+}
+
+/* ---- what there is ---- */
+
+/* A node counts as lost only after this leader has missed it for so long. */
+static void note_silence(struct placement *placement, struct plan_node *node)
+{
+    struct noticed *noticed = noticed_of(placement, node->id);
+    uint64_t now_ns = placement_now_ns(placement);
+
+    if (noticed == NULL)
+        return;
+    if (node->live)
+        noticed->silent_ns = 0;
+    else if (noticed->silent_ns == 0)
+        noticed->silent_ns = now_ns;
+    node->down = !node->live &&
+                 now_ns - noticed->silent_ns >=
+                     placement->settings.value[SETTING_DOWN_AFTER] * second_ns;
+}
+
+static void add_node(struct placement *placement,
+                     const struct node_record *record)
+{
+    struct plan_nodes *nodes = &placement->nodes;
+    struct plan_node *node = &nodes->node[nodes->count];
+
+    if (nodes->count == NODES_MAX)
+        return;
+    *node = (struct plan_node){
+        .id = record->id,
+        .state = record->state,
+        .live = record->id == node_id(placement->node) ||
+                status_board_find(node_status_board(placement->node),
+                                  record->id) != NULL,
+    };
+    note_silence(placement, node);
+    nodes->count++;
+}
+
+static void read_nodes(struct placement *placement)
+{
+    struct key lower = key_node(0);
+    struct key upper = key_node(UINT64_MAX);
+    struct kv_iter *iter = kv_iter_new(node_env(placement->node)->state, NULL,
+                                       key_slice(&lower), key_slice(&upper));
+
+    placement->nodes.count = 0;
+    placement->nodes.replicas = placement->settings.value[SETTING_REPLICAS];
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct node_record record = {0};
+
+        if (node_decode(&record, kv_iter_value(iter)) == 0)
+            add_node(placement, &record);
+    }
+    kv_iter_free(iter);
+}
+
+/* Settings and nodes as they are now. False: they cannot be read. */
+static bool look_around(struct placement *placement)
+{
+    struct kv *state = node_env(placement->node)->state;
+
+    if (settings_read(state, &placement->settings) != 0)
+        return false;
+    read_nodes(placement);
+    return true;
+}
+
+/* Rule 4. */
+static bool is_ready(struct placement *placement)
+{
+    for (size_t i = 0; i < placement->nodes.count; i++) {
+        const struct plan_node *node = &placement->nodes.node[i];
+        const struct noticed *noticed = noticed_of(placement, node->id);
+
+        if (node->live && (noticed == NULL || !noticed->told))
+            return false;
+    }
+    return region_table_is_whole(placement->table) ||
+           placement_now_ns(placement) - placement->begun_ns >=
+               READY_SECONDS * second_ns;
+}
+
+/* ---- goals ---- */
+
+static void leave_alone(struct placement *placement, const struct goal *goal)
+{
+    struct table_entry *entry =
+        region_table_find(placement->table, goal->region);
+    int64_t ago_ns =
+        (int64_t)env_wall_ns(node_env(placement->node)) - goal->end_ns;
+    int64_t rest_ns = LEFT_ALONE_SECONDS * (int64_t)second_ns - ago_ns;
+
+    if (entry == NULL || ago_ns < 0 || rest_ns <= 0)
+        return;
+    entry->left_alone_ns = placement_now_ns(placement) + (uint64_t)rest_ns;
+}
+
+/* Rule 3: what runs for a region goes on only if it is this goal's. */
+static void pursue(struct placement *placement, const struct goal *goal)
+{
+    struct placement_operator *op = operator_of(placement, goal->region);
+
+    if (op != NULL && !operator_is_wanted(op))
+        op = NULL;
+    if (!goal_is_running(goal)) {
+        leave_alone(placement, goal);
+        return;
+    }
+    if (op != NULL && op->goal_id == goal->id)
+        return;
+    if (op != NULL)
+        operator_end(op, ERR_CANCELED, "an operator by hand comes first");
+    op =
+        operator_begin(placement, goal->region,
+                       &(struct plan_goal){.from = goal->from, .to = goal->to});
+    op->goal_id = goal->id;
+    op->view.manual = true;
+    op->view.begin_ns = goal->begin_ns;
+}
+
+static void read_goals(struct placement *placement)
+{
+    struct key lower = key_goal(0);
+    struct key upper = key_goal(UINT64_MAX);
+    struct kv_iter *iter = kv_iter_new(node_env(placement->node)->state, NULL,
+                                       key_slice(&lower), key_slice(&upper));
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct goal goal = {0};
+
+        if (goal_decode(&goal, kv_iter_value(iter)) == 0)
+            pursue(placement, &goal);
+    }
+    kv_iter_free(iter);
+}
+
+int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
+{
+    struct key key = key_goal(region);
+    struct kv_value value = {0};
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc;
+    rc = goal_decode(ret, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc;
+}
+
+int placement_check_goal(struct placement *placement, const struct goal *goal,
+                         char why[GOAL_WHY_SIZE])
+{
+    struct plan_goal wanted = {.from = goal->from, .to = goal->to};
+    const struct table_entry *entry;
+    struct goal last;
+
+    if (!leads(placement) || !look_around(placement))
+        return ERR_NOT_LEADER;
+    entry = region_table_find(placement->table, goal->region);
+    if (entry == NULL && !placement->ready)
+        return ERR_NOT_LEADER;
+    if (entry == NULL) {
+        (void)snprintf(why, GOAL_WHY_SIZE, "there is no such region");
+        return ERR_NOT_FOUND;
+    }
+    if (placement_read_goal(node_env(placement->node)->state, goal->region,
+                            &last) == 0 &&
+        goal_is_running(&last)) {
+        (void)snprintf(why, GOAL_WHY_SIZE, "another operator is running");
+        return ERR_BUSY;
+    }
+    return plan_check(&entry->report, entry->leader_node, &placement->nodes,
+                      &wanted, why);
+}
+
+/* ---- steps ---- */
+
+void placement_send_step(struct placement *placement, uint64_t to,
+                         const struct step *step)
+{
+    struct buf *bytes;
+
+    if (to == node_id(placement->node)) {
+        (void)step_carry_out(placement->node, step); /* Or planned again. */
+        return;
+    }
+    bytes = step_encode(step);
+    node_send(placement->node, to, ENV_CHANNEL_RAFT, WIRE_STEP, bytes, NULL);
+    buf_unref(bytes);
+}
+
+/* Whoever has begun it: only a region that is not joint can be changed. */
+static void leave_joint(struct placement *placement, struct table_entry *entry)
+{
+    struct plan plan;
+
+    if (entry->leader_node == 0 || !region_is_joint(&entry->report.region))
+        return;
+    plan_next(&entry->report, entry->leader_node, &placement->nodes,
+              &(struct plan_goal){0}, &plan);
+    if (plan.step.kind >= STEP_REPORT)
+        placement_send_step(placement, entry->leader_node, &plan.step);
+}
+
+static void look_at_regions(struct placement *placement)
+{
+    struct table_entry *entry = region_table_first(placement->table);
+
+    operators_advance(placement);
+    for (; entry != NULL; entry = region_table_next(placement->table, entry)) {
+        uint64_t region = entry->report.region.id;
+
+        if (region != REGION_PLACEMENT &&
+            operator_of(placement, region) == NULL)
+            leave_joint(placement, entry);
+    }
+}
+
+/* ---- automatic operators ---- */
+
+static void look_at_region(const struct placement *placement,
+                           const struct table_entry *entry,
+                           struct choose_region *ret)
+{
+    const struct placement_operator *op =
+        operator_of(placement, entry->report.region.id);
+
+    *ret = (struct choose_region){
+        .report = &entry->report,
+        .leader_node = entry->leader_node,
+        .left_alone =
+            op != NULL || entry->left_alone_ns > placement_now_ns(placement),
+        .moving = op != NULL,
+    };
+    if (op != NULL)
+        ret->goal = op->goal;
+}
+
+static size_t count_automatic(const struct placement *placement)
+{
+    const struct placement_operator *op;
+    size_t count = 0;
+
+    TAILQ_FOREACH (op, &placement->operators, link)
+        count += op->goal_id == 0 && op->ended_ns == 0;
+    return count;
+}
+
+static struct choose_region *look_at_all(const struct placement *placement,
+                                         size_t *ret_count)
+{
+    size_t count = region_table_count(placement->table);
+    struct choose_region *regions = mem_zalloc((count + 1) * sizeof *regions);
+    const struct table_entry *entry = region_table_first(placement->table);
+
+    for (size_t i = 0; i < count; i++) {
+        look_at_region(placement, entry, &regions[i]);
+        entry = region_table_next(placement->table, entry);
+    }
+    *ret_count = count;
+    return regions;
+}
+
+static void begin_chosen(struct placement *placement,
+                         struct choose_region *region,
+                         const struct plan_goal *goal)
+{
+    operator_advance(
+        operator_begin(placement, region->report->region.id, goal));
+    region->left_alone = true;
+    region->moving = true;
+    region->goal = *goal;
+}
+
+/* As many as there may be; each one counts when the next is chosen. */
+static void choose_operators(struct placement *placement)
+{
+    struct choose choose = {.nodes = &placement->nodes,
+                            .settings = &placement->settings};
+    struct choose_region *regions =
+        look_at_all(placement, &choose.region_count);
+    size_t count = count_automatic(placement);
+    struct choice choice;
+
+    placement->changed = false;
+    choose.regions = regions;
+    while (count++ < placement->settings.value[SETTING_OPERATORS] &&
+           choose_next(&choose, &choice))
+        begin_chosen(placement, &regions[choice.region], &choice.goal);
+    free(regions);
+}
+
+bool placement_is_settled(struct placement *placement)
+{
+    struct choose choose = {.nodes = &placement->nodes,
+                            .settings = &placement->settings};
+    struct choose_region *regions;
+    struct choice choice;
+    bool settled;
+
+    if (!leads(placement) || !placement->ready)
+        return false;
+    regions = look_at_all(placement, &choose.region_count);
+    for (size_t i = 0; i < choose.region_count; i++)
+        regions[i].left_alone = false;
+    choose.regions = regions;
+    settled = !choose_next(&choose, &choice);
+    for (size_t i = 0; i < choose.region_count; i++)
+        settled = settled && !regions[i].moving;
+    free(regions);
+    return settled;
+}
+
+void placement_each_second(struct placement *placement)
+{
+    if (!leads(placement) || !look_around(placement))
+        return;
+    placement->seconds++;
+    placement->ready = placement->ready || is_ready(placement);
+    read_goals(placement);
+    look_at_regions(placement);
+    if (placement->ready &&
+        (placement->changed || placement->seconds % CHOOSE_SECONDS == 0))
+        choose_operators(placement);
+    operators_forget_old(placement);
+    operators_tell(placement);
+}
+
+/* ---- packets ---- */
+
+void placement_on_report(struct placement *placement, uint64_t from,
+                         struct slice bytes)
+{
+    struct region_report report;
+    struct placement_operator *op = NULL;
+    struct table_entry *entry = NULL;
+
+    if (!leads(placement) || region_report_decode(&report, bytes) != 0)
+        return;
+    entry = region_table_take(placement->table, from, &report,
+                              placement_now_ns(placement));
+    if (entry != NULL) {
+        placement->changed = true;
+        op = operator_of(placement, entry->report.region.id);
+    }
+    if (op != NULL)
+        operator_advance(op);
+    region_report_release(&report);
+}
+
+static void ask_for_all(struct placement *placement, struct noticed *noticed)
+{
+    uint64_t now_ns = placement_now_ns(placement);
+
+    if (noticed->asked_ns != 0 &&
+        now_ns - noticed->asked_ns < ASK_SECONDS * second_ns)
+        return;
+    noticed->asked_ns = now_ns;
+    placement_send_step(placement, noticed->node,
+                        &(struct step){.kind = STEP_REPORT});
+}
+
+void placement_on_reported(struct placement *placement, uint64_t from,
+                           struct slice bytes)
+{
+    struct reported reported;
+    struct noticed *noticed;
+
+    if (!leads(placement) || reported_decode(&reported, bytes) != 0)
+        return;
+    noticed = noticed_of(placement, from);
+    if (noticed == NULL)
+        return;
+    if (reported.first != 0)
+        region_table_keep(placement->table, from, reported.first);
+    if (region_table_agrees(placement->table, from, &reported))
+        noticed->told = true;
+    else
+        ask_for_all(placement, noticed);
+}
+
+void placement_on_operators(struct placement *placement, struct slice bytes)
+{
+    struct operators_view view;
+
+    if (operators_decode(&view, bytes) == 0)
+        placement->told = view;
+}
+
+const struct operators_view *
+placement_operators(const struct placement *placement)
+{
+    return &placement->told;
+}
