@@ -192,7 +192,7 @@ void barrier_wait(struct barrier *barrier, struct barrier_wait *wait)
 
     wait->barrier = barrier;
     if (peer_leads(barrier->peer, env_mono_ns(env))) {
-        peer_note_read(barrier->peer);
+        peer_note_use(barrier->peer);
         wait->stage = APPLYING;
         wait->applied = (struct applied_waiter){.done = applied};
         peer_wait_applied(barrier->peer, &wait->applied,

@@ -90,7 +90,7 @@ struct pb_region {
 };
 
 Grove__Region *region_to_pb(struct pb_region *to, const struct region *from);
-/* Does not set `held`. */
+/* The region has memory of its own, to be released if this is true. */
 bool region_from_pb(struct region *to, const Grove__Region *from);
 
 Grove__Goal *goal_to_pb(Grove__Goal *to, const struct goal *from);

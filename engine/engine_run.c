@@ -12,6 +12,7 @@
 #include "engine/engine_impl.h"
 #include "engine/flow.h"
 #include "engine/keys.h"
+#include "engine/kv_rocks.h"
 #include "engine/members.h"
 
 enum { ADDRESSES_MS = 1000, FIRST_READ_MS = 5000 };
@@ -292,6 +293,22 @@ static void on_addresses(struct env_timer *timer)
 
 /* ---- the node ---- */
 
+static uint64_t memory_of(struct kv *kv)
+{
+    static const char *const properties[] = {
+        "rocksdb.size-all-mem-tables", "rocksdb.block-cache-usage",
+        "rocksdb.estimate-table-readers-mem"};
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
+        uint64_t bytes = 0;
+
+        if (kv_rocks_property(kv, properties[i], &bytes))
+            sum += bytes;
+    }
+    return sum;
+}
+
 static void print_metrics(void *context, FILE *out)
 {
     struct engine *engine = context;
@@ -308,6 +325,11 @@ static void print_metrics(void *context, FILE *out)
                   "# TYPE grovefs_log_bytes_total counter\n"
                   "grovefs_log_bytes_total %" PRIu64 "\n",
                   env.log_syncs, env.log_writes, env.log_bytes);
+    (void)fprintf(out,
+                  "# TYPE grovefs_store_memory_bytes gauge\n"
+                  "grovefs_store_memory_bytes{store=\"log\"} %" PRIu64 "\n"
+                  "grovefs_store_memory_bytes{store=\"state\"} %" PRIu64 "\n",
+                  memory_of(engine->store.log), memory_of(engine->store.state));
     (void)fprintf(out,
                   "# TYPE grovefs_packets_sent_total counter\n"
                   "grovefs_packets_sent_total %" PRIu64 "\n"

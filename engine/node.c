@@ -31,7 +31,6 @@
 #include "engine/txn.h"
 
 enum {
-    TICKS_PER_SECOND = 1000 / TICK_MS,
     RETIRE_MS = 1500, /* for handing leadership over */
     RETIRE_LOOK_MS = 50,
     FOLLOW_MS = 2000, /* after region 0 has changed its leader */
@@ -422,8 +421,8 @@ void node_on_leader_change(struct node *node, struct peer *peer)
     if (region == REGION_PLACEMENT)
         follow_later(node, FOLLOW_MS);
     router_on_leader_change(node->router, region, leader);
-    if (leader != 0 && node_barrier(node, region) != NULL)
-        barrier_on_leader_change(node_barrier(node, region));
+    if (leader != 0)
+        replicas_on_leader_change(node->replicas, region);
 }
 
 void node_on_manual_transfer(struct node *node, uint64_t region)

@@ -20,6 +20,7 @@ struct seen {
 struct orphans {
     struct node *node;
     struct seen seen[ORPHANS_MAX];
+    bool met; /* a transaction at work, in the region looked at */
 };
 
 struct orphans *orphans_new(struct node *node)
@@ -72,6 +73,7 @@ static void meet(struct orphans *orphans, const struct txn_ref *txn)
     uint64_t now_ns = env_mono_ns(node_env(orphans->node));
     struct seen *seen = find(orphans, txn->id);
 
+    orphans->met = true;
     if (seen == NULL) {
         seen = find(orphans, (struct txn_id){0});
         if (seen == NULL)
@@ -201,10 +203,15 @@ static void look_at_region(struct orphans *orphans, const struct peer *peer)
 
 void orphans_tick(struct orphans *orphans)
 {
-    const struct peer *peer = NULL;
+    struct peer *peer = NULL;
 
-    while ((peer = node_next_peer(orphans->node, peer)) != NULL)
-        if (peer_is_serving(peer))
-            look_at_region(orphans, peer);
+    while ((peer = node_next_awake(orphans->node, peer)) != NULL) {
+        if (!peer_is_serving(peer))
+            continue;
+        orphans->met = false;
+        look_at_region(orphans, peer);
+        if (orphans->met)
+            peer_note_use(peer);
+    }
     forget_gone(orphans);
 }

@@ -34,6 +34,7 @@ struct check;
 
 enum {
     TICK_MS = 100,
+    TICKS_PER_SECOND = 1000 / TICK_MS,
     ELECTION_TICKS = 10,
     HEARTBEAT_TICKS = 1,
     LEASE_MS = 700, /* < (ELECTION_TICKS - 1) * TICK_MS, with room for drift */
@@ -130,8 +131,9 @@ bool peer_transfer_away(struct peer *peer);
 void peer_rouse(struct peer *peer);
 /* No tick is to visit it: see peer_sleep.c. */
 bool peer_is_asleep(const struct peer *peer);
-/* It was read under its lease, so it is in use. Any thread. */
-void peer_note_read(struct peer *peer);
+/* It is in use, although nothing came in: it was read under its lease, say. Any
+ * thread. */
+void peer_note_use(struct peer *peer);
 /* See liveness.h. */
 void peer_on_node_lost(struct peer *peer, uint64_t node_id);
 void peer_on_node_found(struct peer *peer, uint64_t node_id);

@@ -39,7 +39,7 @@ struct peer {
 
     bool asleep;          /* as noted last: no tick visits it */
     unsigned idle_ticks;  /* since something was asked of it */
-    atomic_bool was_read; /* here, by any thread, under a lease */
+    atomic_bool was_used; /* see peer_note_use() */
     struct env_timer alarm;
 
     struct env_task process; /* runs peer_process() once for many inputs */

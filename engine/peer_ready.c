@@ -284,6 +284,7 @@ static void batch_applied(struct peer *peer, const struct apply_batch *batch)
 {
     uint64_t last = batch->entries.item[batch->entries.count - 1].index;
 
+    peer->idle_ticks = 0;
     for (size_t i = 0; i < batch->entries.count; i++)
         answer(peer, &batch->entries.item[i], batch->results[i]);
     peer_check_raft(peer, raft_apply_done(peer->raft, last));

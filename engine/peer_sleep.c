@@ -48,10 +48,10 @@ bool peer_agrees_to_sleep(const struct peer *peer, uint64_t leader_node)
 
 /* ---- falling asleep ---- */
 
-void peer_note_read(struct peer *peer)
+void peer_note_use(struct peer *peer)
 {
-    if (!atomic_load_explicit(&peer->was_read, memory_order_relaxed))
-        atomic_store_explicit(&peer->was_read, true, memory_order_relaxed);
+    if (!atomic_load_explicit(&peer->was_used, memory_order_relaxed))
+        atomic_store_explicit(&peer->was_used, true, memory_order_relaxed);
 }
 
 static void list_absent(const struct peer *peer, struct raft_id_set *absent)
@@ -64,15 +64,18 @@ static void list_absent(const struct peer *peer, struct raft_id_set *absent)
             absent->id[absent->count++] = region->peers[i].id;
 }
 
+/* Once a second somebody looks what was left undone (orphans.h), and has to
+ * have looked since. */
 static bool was_idle_for_long(struct peer *peer)
 {
     uint64_t after_ms = node_config(peer->node)->sleep_after_ms;
 
-    if (atomic_exchange_explicit(&peer->was_read, false, memory_order_relaxed))
+    if (atomic_exchange_explicit(&peer->was_used, false, memory_order_relaxed))
         peer->idle_ticks = 0;
     if (peer->idle_ticks < UINT_MAX)
         peer->idle_ticks++;
-    return after_ms != 0 && peer->idle_ticks > after_ms / TICK_MS;
+    return after_ms != 0 && peer->idle_ticks > after_ms / TICK_MS &&
+           peer->idle_ticks > TICKS_PER_SECOND;
 }
 
 void peer_sleep_tick(struct peer *peer)

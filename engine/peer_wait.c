@@ -47,7 +47,7 @@ void peer_read_index(struct peer *peer, struct index_request *request)
         return;
     }
     if (peer_leads(peer, env_mono_ns(peer->env))) {
-        peer_note_read(peer);
+        peer_note_use(peer);
         request->done(request, 0, raft_commit(peer->raft));
         return;
     }

@@ -74,8 +74,8 @@ static int read_now(struct node *node, const struct here *here,
 static void note_reads(const struct here *here)
 {
     for (size_t i = 0; i < here->count; i++)
-        peer_note_read(here->data[i]);
-    peer_note_read(here->placement);
+        peer_note_use(here->data[i]);
+    peer_note_use(here->placement);
 }
 
 static bool try_here(struct node *node, struct here *here,

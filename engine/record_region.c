@@ -5,10 +5,12 @@
 #include "engine/record.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/codec.h"
 #include "engine/keys.h"
+#include "raft/base/mem.h"
 
 /* A bound is a user key. */
 enum { BOUND_SIZE_MAX = KEY_NSID_SIZE + NAME_SIZE_MAX };
@@ -155,6 +157,24 @@ static bool configuration_from_pb(struct region *to, const Grove__Region *from)
                            from->n_learners_next);
 }
 
+static struct slice hold(struct slice bytes, uint8_t *memory)
+{
+    if (bytes.size > 0)
+        memcpy(memory, bytes.data, bytes.size);
+    return (struct slice){memory, bytes.size};
+}
+
+/* Thousands of them are kept for long: with their bounds alone, not with the
+ * whole message. */
+static void hold_bounds(struct region *region)
+{
+    uint8_t *memory = mem_zalloc(region->start.size + region->end.size + 1);
+
+    region->held = memory;
+    region->start = hold(region->start, memory);
+    region->end = hold(region->end, memory + region->start.size);
+}
+
 bool region_from_pb(struct region *to, const Grove__Region *from)
 {
     *to = (struct region){
@@ -165,8 +185,11 @@ bool region_from_pb(struct region *to, const Grove__Region *from)
         .end = codec_slice(from->end),
         .peer_max = from->peer_max,
     };
-    return to->start.size <= BOUND_SIZE_MAX && to->end.size <= BOUND_SIZE_MAX &&
-           peers_from_pb(to, from) && configuration_from_pb(to, from);
+    if (to->start.size > BOUND_SIZE_MAX || to->end.size > BOUND_SIZE_MAX ||
+        !peers_from_pb(to, from) || !configuration_from_pb(to, from))
+        return false;
+    hold_bounds(to);
+    return true;
 }
 
 int region_decode(struct region *ret, struct slice bytes)
@@ -177,13 +200,12 @@ int region_decode(struct region *ret, struct slice bytes)
 
     if (rc != 0)
         return rc;
-    if (!region_from_pb(&region, m.message)) {
-        codec_free(m.held);
-        return ERR_CORRUPT;
-    }
-    region.held = m.held;
-    *ret = region;
-    return 0;
+    if (region_from_pb(&region, m.message))
+        *ret = region;
+    else
+        rc = ERR_CORRUPT;
+    codec_free(m.held);
+    return rc;
 }
 
 struct region region_copy(const struct region *region)
@@ -199,7 +221,7 @@ struct region region_copy(const struct region *region)
 
 void region_release(struct region *region)
 {
-    codec_free(region->held);
+    free(region->held);
     *region = (struct region){0};
 }
 
@@ -255,14 +277,13 @@ int damage_decode(struct damage *ret, struct slice bytes)
         return rc;
     message = m.message;
     damage.since_ns = message->since_ns;
-    if (message->region == NULL ||
-        !region_from_pb(&damage.region, message->region)) {
-        codec_free(m.held);
-        return ERR_CORRUPT;
-    }
-    damage.region.held = m.held;
-    *ret = damage;
-    return 0;
+    if (message->region != NULL &&
+        region_from_pb(&damage.region, message->region))
+        *ret = damage;
+    else
+        rc = ERR_CORRUPT;
+    codec_free(m.held);
+    return rc;
 }
 
 void damage_release(struct damage *damage)

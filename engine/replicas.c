@@ -22,8 +22,9 @@ enum { SILENCE_MS = 5000 }; /* until a peer asks whether it was removed */
 struct replica {
     struct replicas *replicas;
     uint64_t region;
-    struct peer *peer;       /* NULL: none */
-    struct barrier *barrier; /* NULL: it has no state yet */
+    struct peer *peer; /* NULL: none */
+    bool has_state;
+    struct barrier *barrier; /* NULL: nobody has waited yet */
 
     /* A split is bringing it: until then no other peer is made. */
     enum { NO_SPLIT, SPLIT_UNDER_WAY, SPLIT_APPLIED } split;
@@ -165,16 +166,11 @@ static void drop_if_empty(struct replica *replica)
     replica_free(replica);
 }
 
-static bool has_state(const struct replica *replica)
-{
-    return replica->barrier != NULL;
-}
-
 struct peer *replicas_find(const struct replicas *replicas, uint64_t region)
 {
     const struct replica *replica = find(replicas, region);
 
-    return replica != NULL && has_state(replica) ? replica->peer : NULL;
+    return replica != NULL && replica->has_state ? replica->peer : NULL;
 }
 
 struct peer *replicas_find_any(const struct replicas *replicas, uint64_t region)
@@ -197,7 +193,7 @@ struct peer *replicas_next(const struct replicas *replicas,
     size_t at =
         peer == NULL ? 0 : count_below(replicas, peer_region_id(peer) + 1);
 
-    while (at < replicas->count && !has_state(replicas->items[at]))
+    while (at < replicas->count && !replicas->items[at]->has_state)
         at++;
     return at < replicas->count ? replicas->items[at]->peer : NULL;
 }
@@ -205,9 +201,21 @@ struct peer *replicas_next(const struct replicas *replicas,
 struct barrier *replicas_barrier(const struct replicas *replicas,
                                  uint64_t region)
 {
-    const struct replica *replica = find(replicas, region);
+    struct replica *replica = find(replicas, region);
 
-    return replica == NULL ? NULL : replica->barrier;
+    if (replica == NULL || !replica->has_state)
+        return NULL;
+    if (replica->barrier == NULL)
+        replica->barrier = barrier_new(replicas->node, replica->peer);
+    return replica->barrier;
+}
+
+void replicas_on_leader_change(struct replicas *replicas, uint64_t region)
+{
+    struct replica *replica = find(replicas, region);
+
+    if (replica != NULL && replica->barrier != NULL)
+        barrier_on_leader_change(replica->barrier);
 }
 
 struct hosted *replicas_hosted(const struct replicas *replicas)
@@ -217,7 +225,7 @@ struct hosted *replicas_hosted(const struct replicas *replicas)
 
 static void publish(struct replica *replica)
 {
-    replica->barrier = barrier_new(replica->replicas->node, replica->peer);
+    replica->has_state = true;
     hosted_put(replica->replicas->hosted, replica->peer);
 }
 
@@ -283,6 +291,7 @@ static void stop_peer(struct replica *replica,
     replica->peer = NULL;
     replica->stopped = peer;
     reader_on_replica_gone(node_reader(node));
+    replica->has_state = false;
     barrier_free(replica->barrier);
     replica->barrier = NULL;
     peer_stop(peer);
@@ -299,7 +308,7 @@ static void stop_waiting_peer(struct replica *replica)
 {
     if (replica->peer == NULL)
         return;
-    assert(!has_state(replica));
+    assert(!replica->has_state);
     peer_stop(replica->peer);
     replica->stopped = replica->peer;
     replica->peer = NULL;
@@ -310,7 +319,7 @@ static enum split_side side_of(struct replica *replica, uint64_t peer_id_new)
 {
     struct tombstone tombstone = {0};
 
-    if (has_state(replica))
+    if (replica->has_state)
         return SPLIT_LEAVE;
     if (replica->erasing ||
         (replica->peer != NULL && peer_id(replica->peer) > peer_id_new))
@@ -772,7 +781,7 @@ struct peer *replicas_next_awake(const struct replicas *replicas,
         peer == NULL ? TAILQ_FIRST(&replicas->awake)
                      : TAILQ_NEXT(find(replicas, peer_region_id(peer)), link);
 
-    while (replica != NULL && (replica->peer == NULL || !has_state(replica)))
+    while (replica != NULL && (replica->peer == NULL || !replica->has_state))
         replica = TAILQ_NEXT(replica, link);
     return replica == NULL ? NULL : replica->peer;
 }
@@ -810,7 +819,7 @@ void replicas_on_restored(struct replicas *replicas, struct peer *peer)
 {
     struct replica *replica = find(replicas, peer_region_id(peer));
 
-    if (!has_state(replica))
+    if (!replica->has_state)
         publish(replica);
     else
         hosted_put(replicas->hosted, peer);

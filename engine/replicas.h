@@ -44,6 +44,7 @@ struct hosted *replicas_hosted(const struct replicas *replicas);
 /* Of a replica that has state. */
 struct barrier *replicas_barrier(const struct replicas *replicas,
                                  uint64_t region);
+void replicas_on_leader_change(struct replicas *replicas, uint64_t region);
 
 /* Whether another region than this one has, or until it is erased had, a
  * replica here with a range that overlaps the region's. */

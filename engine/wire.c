@@ -377,15 +377,14 @@ int located_decode(struct located *ret, struct slice bytes)
     if (rc != 0)
         return rc;
     message = m.message;
-    if (message->region == NULL ||
-        !region_from_pb(&located.region, message->region)) {
-        codec_free(m.held);
-        return ERR_PROTOCOL;
-    }
     located.leader_node = message->leader_node;
-    located.region.held = m.held;
-    *ret = located;
-    return 0;
+    if (message->region != NULL &&
+        region_from_pb(&located.region, message->region))
+        *ret = located;
+    else
+        rc = ERR_PROTOCOL;
+    codec_free(m.held);
+    return rc;
 }
 
 void located_release(struct located *located)
@@ -571,13 +570,12 @@ int snapshot_begin_decode(struct snapshot_begin *ret, struct slice bytes)
 
     if (rc != 0)
         return rc;
-    if (!snapshot_begin_from_pb(&begin, m.message)) {
-        codec_free(m.held);
-        return ERR_PROTOCOL;
-    }
-    begin.region.held = m.held;
-    *ret = begin;
-    return 0;
+    if (snapshot_begin_from_pb(&begin, m.message))
+        *ret = begin;
+    else
+        rc = ERR_PROTOCOL;
+    codec_free(m.held);
+    return rc;
 }
 
 void snapshot_begin_release(struct snapshot_begin *begin)

@@ -16,7 +16,7 @@
 #include "raft/base/buf.h"
 
 enum {
-    RAFT_PEERS_MAX = 32,        /* voters of both halves and learners */
+    RAFT_PEERS_MAX = 16,        /* voters of both halves and learners */
     RAFT_CONF_CHANGES_MAX = 64, /* operations in one conf change */
 };
 

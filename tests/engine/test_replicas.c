@@ -292,6 +292,46 @@ static void test_a_range_that_a_split_drops_is_free_when_it_is_gone(void **s)
     assert_false(node_overlaps(f->node, &behind));
 }
 
+/* ---- ends ---- */
+
+/* What it has begun to write to the log takes from its memory. */
+static void assert_settles_when_written(struct fixture *f, struct peer *peer)
+{
+    peer_stop(peer);
+    fake_env_run(&f->fake);
+    assert_false(peer_has_settled(peer));
+    settle(f);
+    assert_true(peer_has_settled(peer));
+    peer_close(peer);
+}
+
+static void test_a_peer_that_was_just_made_is_not_freed_too_early(void **state)
+{
+    struct fixture *f = *state;
+    struct peer *peer;
+
+    open_node(f);
+    settle(f);
+    assert_int_equal(peer_create(&peer, f->node, NEW_REGION, 9, NULL), 0);
+    assert_settles_when_written(f, peer);
+}
+
+/* As with one that a split has made, of which the log knows nothing. */
+static void test_a_peer_that_mends_its_log_is_not_freed_too_early(void **state)
+{
+    struct fixture *f = *state;
+    struct marker marker = {.index = FOUNDING_INDEX + 1, .term = 1};
+    struct peer *peer;
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    open_node(f);
+    settle(f);
+    put(f->fake.env.state, key_marker(REGION_FIRST_DATA),
+        (struct slice){bytes, marker_encode(&marker, bytes)});
+    assert_int_equal(peer_open(&peer, f->node, REGION_FIRST_DATA, NULL), 0);
+    assert_settles_when_written(f, peer);
+}
+
 /* ---- what is under way ---- */
 
 /* What comes back from there finds the replica where it was. */
@@ -385,6 +425,8 @@ int main(void)
         TEST(test_a_replica_without_state_keeps_nobody_out),
         ALONE(test_a_range_is_never_free_while_it_is_split_off),
         ALONE(test_a_range_that_a_split_drops_is_free_when_it_is_gone),
+        TEST(test_a_peer_that_was_just_made_is_not_freed_too_early),
+        TEST(test_a_peer_that_mends_its_log_is_not_freed_too_early),
         ALONE(test_a_replica_is_there_until_its_hash_is_made),
         TEST(test_a_replica_is_there_until_its_log_is_written),
         TEST(test_a_state_is_kept_behind_which_its_members_change),

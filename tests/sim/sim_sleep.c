@@ -53,15 +53,14 @@ void sim_sleep_check(struct sim_cluster *cluster, const struct sim_node *node,
 
 bool sim_sleep_is_deep(const struct sim_cluster *cluster)
 {
+    if (!sim_cluster_is_up(cluster))
+        return false;
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         const struct sim_node *node = &cluster->nodes[i];
         const struct peer *peer = NULL;
 
-        if (node->removed)
-            continue;
-        if (node->state != SIM_UP)
-            return false;
-        while ((peer = node_next_peer(node->node, peer)) != NULL)
+        while (node->state == SIM_UP &&
+               (peer = node_next_peer(node->node, peer)) != NULL)
             if (!peer->asleep)
                 return false;
     }
@@ -74,7 +73,7 @@ struct sim_node *sim_sleep_leader(struct sim_cluster *cluster)
         struct sim_node *node = &cluster->nodes[i];
         const struct peer *peer = NULL;
 
-        while (!node->removed &&
+        while (node->state == SIM_UP &&
                (peer = node_next_peer(node->node, peer)) != NULL)
             if (peer_is_leader(peer) && peer->region.voter_count >= 3 &&
                 peer->region_id != REGION_PLACEMENT)
