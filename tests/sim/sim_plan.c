@@ -22,6 +22,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_DISK_ERROR] = "disk-error",
     [SIM_TRANSFER] = "transfer",
     [SIM_MEMBERS] = "members",
+    [SIM_SPLIT] = "split",
     [SIM_DRAIN] = "drain",
 };
 
@@ -60,6 +61,7 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
         if (sim_chance(loop, 350000))
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
+    plan->every_ns[SIM_SPLIT] /= 4;   /* Few fit. */
     plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
     plan->every_ns[SIM_DRAIN] /= 2;
 }

@@ -31,6 +31,7 @@ enum sim_fault {
     SIM_DISK_ERROR, /* a write, flush, sync or ingest fails: the node ends */
     SIM_TRANSFER,   /* a leader is told to hand over */
     SIM_MEMBERS,    /* a leader is told to change its region's members */
+    SIM_SPLIT,      /* a leader is told to split its region */
     SIM_DRAIN,      /* a node is told to drain another one, or to remove it */
     SIM_FAULTS
 };
