@@ -37,6 +37,7 @@ struct check *check_new(struct node *node, struct peer *peer, uint64_t region)
     check->env = node_env(node);
     check->region = region;
     atomic_init(&check->stopped, false);
+    atomic_init(&check->hashings, 0);
     TAILQ_INIT(&check->waits);
     TAILQ_INIT(&check->next);
     check->due_ns = first_due(check);
@@ -46,6 +47,11 @@ struct check *check_new(struct node *node, struct peer *peer, uint64_t region)
 void check_stop(struct check *check)
 {
     atomic_store(&check->stopped, true);
+}
+
+bool check_has_settled(const struct check *check)
+{
+    return atomic_load(&check->hashings) == 0;
 }
 
 void check_free(struct check *check)
@@ -103,6 +109,7 @@ static void hashed(void *context, const struct hashing_result *result)
 {
     struct check *check = context;
 
+    atomic_fetch_sub(&check->hashings, 1);
     if (result->mark != check->restores || atomic_load(&check->stopped))
         return;
     if (result->status != 0) {
@@ -182,6 +189,19 @@ static void post_verdict(struct check *check, const struct command *command)
     env_post(check->env, ENV_WORKER, &t->task);
 }
 
+static void start_hashing(struct check *check, uint64_t index)
+{
+    atomic_fetch_add(&check->hashings, 1);
+    hashing_start(check->env, check->region,
+                  &(struct hashing_order){
+                      .index = index,
+                      .mark = check->restores,
+                      .stopped = &check->stopped,
+                      .done = hashed,
+                      .context = check,
+                  });
+}
+
 void check_on_command(void *context, uint64_t index,
                       const struct command *command)
 {
@@ -190,14 +210,7 @@ void check_on_command(void *context, uint64_t index,
     if (command->op == COMMAND_VERIFY)
         post_verdict(check, command);
     else if (!atomic_load(&check->stopped))
-        hashing_start(check->env, check->region,
-                      &(struct hashing_order){
-                          .index = index,
-                          .mark = check->restores,
-                          .stopped = &check->stopped,
-                          .done = hashed,
-                          .context = check,
-                      });
+        start_hashing(check, index);
 }
 
 /* ---- sleep ---- */

@@ -50,7 +50,9 @@ struct check_wait {
 struct check *check_new(struct node *node, struct peer *peer, uint64_t region);
 /* What is being hashed is given up soon. */
 void check_stop(struct check *check);
-/* What runs on ENV_BULK must have come back. Takes NULL. */
+/* Whether nothing that runs on ENV_BULK is still to come back. */
+bool check_has_settled(const struct check *check);
+/* Settled, or ENV_BULK and ENV_WORKER are over. Takes NULL. */
 void check_free(struct check *check);
 
 /* On the leader: begins a check, or waits for the next one when one runs.

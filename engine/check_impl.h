@@ -35,7 +35,8 @@ struct check {
     struct env *env;
     uint64_t region;
     atomic_bool stopped;
-    uint64_t restores; /* counts; a hash of an earlier one is dropped */
+    atomic_uint hashings; /* that were started and have not come back */
+    uint64_t restores;    /* counts; a hash of an earlier one is dropped */
 
     struct finding findings[FINDINGS]; /* the newest first */
     struct failed failed;

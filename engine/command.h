@@ -58,7 +58,8 @@ enum command_op {
                               * status, why */
     COMMAND_SET = 24,        /* the setting `name` to `size` */
     /* Nodes, in region 0: see exec_node.c. */
-    COMMAND_NODE_JOIN = 28, /* `token`, `address` → first_id, the node's id */
+    COMMAND_NODE_JOIN = 28,  /* `token`, `address`, and as `target_node` the id
+                              * that the store has, or 0 → first_id */
     COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state` */
     /* Data region: `data` at `offset` of what `txn` moves to (dir, name). */
     COMMAND_TXN_COPY = 31,

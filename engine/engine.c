@@ -178,13 +178,6 @@ static int join(struct engine *engine, struct err *e)
     }
     if (rc != 0)
         return err_prefix(e, rc, "join=");
-    if (engine->store.identity.cluster_id != 0 &&
-        (identity.cluster_id != engine->store.identity.cluster_id ||
-         identity.node_id != engine->store.identity.node_id))
-        return err_set(e, ERR_FOREIGN,
-                       "join=: this store is node %" PRIu64
-                       " of another cluster",
-                       engine->store.identity.node_id);
     rc = store_set_identity(&engine->store, &identity, e);
     if (rc == 0)
         log_line(LOG_INFO, "engine",

@@ -110,8 +110,52 @@ static int call_roll(struct exec *x, uint64_t token, struct roll *ret)
     return rc;
 }
 
+static int get_placement(struct exec *x, struct region *ret)
+{
+    return region_state_descriptor(x->state, NULL, REGION_PLACEMENT, ret);
+}
+
+/* Who has no id yet cannot have a replica: a node that goes by its id has got
+ * one, and this store is a copy of that node's. */
+static int check_only_one(struct exec *x, uint64_t node)
+{
+    struct region region = {0};
+    int rc = get_placement(x, &region);
+
+    if (rc == 0 && region_find_node(&region, node) != NULL)
+        rc = ERR_EXISTS;
+    region_release(&region);
+    return rc;
+}
+
 /* A store that has asked before, and has missed the answer, gets the same id
  * again: its token tells it from all others. */
+static int check_known(struct exec *x, const struct node_record *node)
+{
+    const struct command *c = x->command;
+
+    if (node->state == NODE_REMOVED)
+        return ERR_NOT_PERMITTED;
+    if (c->target_node == 0)
+        return check_only_one(x, node->id);
+    return c->target_node == node->id ? 0 : ERR_FOREIGN;
+}
+
+static int add_node(struct exec *x, struct roll *roll)
+{
+    const struct command *c = x->command;
+
+    if (c->target_node != 0) /* It has got its id from another cluster. */
+        return ERR_FOREIGN;
+    if (roll->count >= NODES_MAX || roll->id_max >= NODE_ID_MAX)
+        return ERR_QUOTA;
+    roll->node = (struct node_record){.id = roll->id_max + 1,
+                                      .state = NODE_UP,
+                                      .since_ns = c->now_ns,
+                                      .token = c->token};
+    return 0;
+}
+
 int exec_node_join(struct exec *x)
 {
     const struct command *c = x->command;
@@ -121,19 +165,10 @@ int exec_node_join(struct exec *x)
     if (c->token == 0 || c->address.size == 0)
         return ERR_INVALID;
     rc = call_roll(x, c->token, &roll);
-    if (rc != 0)
-        return rc;
-    if (roll.found && roll.node.state == NODE_REMOVED)
-        return ERR_NOT_PERMITTED;
-    if (!roll.found) {
-        if (roll.count >= NODES_MAX || roll.id_max >= NODE_ID_MAX)
-            return ERR_QUOTA;
-        roll.node = (struct node_record){.id = roll.id_max + 1,
-                                         .state = NODE_UP,
-                                         .since_ns = c->now_ns,
-                                         .token = c->token};
-    }
-    rc = set_address(&roll.node, c->address);
+    if (rc == 0)
+        rc = roll.found ? check_known(x, &roll.node) : add_node(x, &roll);
+    if (rc == 0)
+        rc = set_address(&roll.node, c->address);
     if (rc != 0)
         return rc;
     put_node(x, &roll.node);
@@ -149,7 +184,7 @@ static int check_votes(struct exec *x, uint64_t node)
 {
     struct region region = {0};
     const struct region_peer *peer;
-    int rc = region_state_descriptor(x->state, NULL, REGION_PLACEMENT, &region);
+    int rc = get_placement(x, &region);
 
     if (rc != 0)
         return rc;

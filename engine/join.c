@@ -210,10 +210,14 @@ static int send_frame(const struct talk *talk, struct frame *frame,
     return rc;
 }
 
-static int send_request(const struct talk *talk, uint64_t token,
+static int send_request(const struct talk *talk,
+                        const struct identity *identity,
                         const struct address *advertise, struct err *e)
 {
-    struct join_request request = {.token = token};
+    struct join_request request = {
+        .token = identity->token,
+        .node = identity->cluster_id != 0 ? identity->node_id : 0,
+    };
     struct env_packet packet = {.type = WIRE_JOIN};
     struct frame *frame;
     char text[ADDRESS_TEXT_SIZE];
@@ -352,25 +356,33 @@ static int judge(const struct join_answer *answer, struct err *e)
         return err_set(e, ERR_NOT_PERMITTED,
                        "this store was a node that was removed from the "
                        "cluster: start with an empty one");
+    case ERR_FOREIGN:
+        return err_set(e, ERR_FOREIGN,
+                       "this store is a node of another cluster");
+    case ERR_EXISTS:
+        return err_set(e, ERR_EXISTS,
+                       "this store is a copy of one that is a node already: "
+                       "start with an empty one");
     default:
         return err_set(e, answer->status, "%s", err_text(answer->status));
     }
 }
 
 static int talk_to(struct talk *talk, const struct address *member,
-                   const struct address *advertise, uint64_t token,
-                   struct join_answer *ret, struct err *e)
+                   const struct address *advertise,
+                   const struct identity *identity, struct join_answer *ret,
+                   struct err *e)
 {
     int rc = connect_to(talk, member, e);
 
     if (rc == 0)
         rc = check_advertised(talk, advertise, e);
     if (rc == 0)
-        rc = exchange_greetings(talk, token, e);
+        rc = exchange_greetings(talk, identity->token, e);
     if (rc == 0)
-        rc = send_request(talk, token, advertise, e);
+        rc = send_request(talk, identity, advertise, e);
     if (rc == 0)
-        rc = read_answer(talk, token, ret, e);
+        rc = read_answer(talk, identity->token, ret, e);
     return rc == 0 ? judge(ret, e) : rc;
 }
 
@@ -386,7 +398,7 @@ static int ask_one(const struct address *member,
     if (talk.until_ms > until_ms)
         talk.until_ms = until_ms;
     talk.decoder = frame_decoder_new();
-    rc = talk_to(&talk, member, advertise, identity->token, &answer, e);
+    rc = talk_to(&talk, member, advertise, identity, &answer, e);
     frame_decoder_free(talk.decoder);
     if (talk.fd >= 0)
         (void)close(talk.fd); /* All that counts has been read. */
@@ -403,7 +415,8 @@ static int ask_one(const struct address *member,
 static bool is_final(int rc)
 {
     return rc == 0 || rc == ERR_INVALID || rc == ERR_QUOTA ||
-           rc == ERR_NOT_PERMITTED || rc == ERR_VERSION;
+           rc == ERR_NOT_PERMITTED || rc == ERR_VERSION || rc == ERR_FOREIGN ||
+           rc == ERR_EXISTS;
 }
 
 static int check_address(const struct address *advertise, struct err *e)

@@ -31,9 +31,10 @@ int join_parse(struct join_list *ret, const char *text, struct err *e);
 uint64_t join_guest_id(uint64_t token);
 
 /* Asks until a member has answered, for at most `wait_ms`. `advertise` is where
- * the members will reach this node. On success `identity`, whose token is used,
- * gets cluster and node id. ERR_NO_QUORUM: nobody has; ERR_QUOTA,
- * ERR_NOT_PERMITTED, ERR_INVALID: refused. */
+ * the members will reach this node. On success `identity`, of which the token
+ * is used, and the node id where there is a cluster id, gets both of them.
+ * ERR_NO_QUORUM: nobody has; ERR_QUOTA, ERR_NOT_PERMITTED, ERR_INVALID,
+ * ERR_FOREIGN, ERR_EXISTS: refused. */
 int join_ask(const struct join_list *list, const struct address *advertise,
              uint64_t wait_ms, struct identity *identity, struct err *e);
 

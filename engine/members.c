@@ -155,6 +155,7 @@ void members_on_join(struct members *members, uint64_t from,
     TAILQ_INSERT_TAIL(&members->applicants, applicant, link);
     members->applicant_count++;
     command.token = request.token;
+    command.target_node = request.node;
     command.address = slice_of(request.address);
     applicant->call.kind = CALL_PROPOSE;
     applicant->call.region = REGION_PLACEMENT;

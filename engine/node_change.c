@@ -9,9 +9,11 @@
 #include "engine/command.h"
 #include "engine/members.h"
 #include "engine/node.h"
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/status.h"
 
-enum { WHY_SIZE = 96 };
+enum { WHY_SIZE = 128 };
 
 /* It lives until the peer answers, which may be after the change was
  * cancelled. */
@@ -88,21 +90,43 @@ static void proposed(struct proposal *proposal, int status, bool in_log,
 
 /* ---- what is left on a node ---- */
 
-/* As the node itself says, or the leaders of the regions that are here. */
-static bool holds_data(struct node *node, uint64_t id)
+static const char holds_replicas[] =
+    "still holds replicas: they are moved away first";
+
+static bool says_it_holds_data(struct node *node, uint64_t id)
 {
     const struct status_board *board = node_status_board(node);
     const struct region_status *status = NULL;
-    const struct peer *peer = NULL;
 
     while ((status = status_board_next_region(board, id, status)) != NULL)
         if (status->region != REGION_PLACEMENT)
             return true;
-    while ((peer = node_next_peer(node, peer)) != NULL)
-        if (peer_region_id(peer) != REGION_PLACEMENT &&
-            region_find_node(peer_region(peer), id) != NULL)
-            return true;
     return false;
+}
+
+/* NULL: none. A node that is down may have the only replica of a region that
+ * nobody else has heard of, so all keys are looked at. */
+static const char *what_is_left(struct node *node, uint64_t id)
+{
+    struct routes *routes = router_routes(node_router(node));
+    struct slice at = slice_of("");
+
+    if (says_it_holds_data(node, id))
+        return holds_replicas;
+    do {
+        struct route route;
+
+        if (!routes_find(routes, at, &route)) {
+            routes_ask(routes, at);
+            return "may still hold replicas: it is not known yet where all "
+                   "regions are";
+        }
+        for (size_t i = 0; i < route.node_count; i++)
+            if (route.nodes[i] == id)
+                return holds_replicas;
+        at = route.range.end;
+    } while (at.size > 0);
+    return NULL;
 }
 
 /* ---- start ---- */
@@ -118,13 +142,13 @@ void node_change_start(struct node_change *change, struct node *node,
         .stamp = node_stamp(node),
         .now_ns = (int64_t)env_wall_ns(env),
     };
+    const char *left = state == NODE_REMOVED ? what_is_left(node, id) : NULL;
 
     change->node = node;
     change->id = id;
     change->proposal = NULL;
-    if (state == NODE_REMOVED && holds_data(node, id)) {
-        end(change, ERR_BUSY,
-            "still holds replicas: they are moved away first");
+    if (left != NULL) {
+        end(change, ERR_BUSY, left);
         return;
     }
     change->proposal = mem_zalloc(sizeof *change->proposal);

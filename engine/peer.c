@@ -64,9 +64,18 @@ int peer_load_region(struct peer *peer)
     return 0;
 }
 
-static void nothing_to_do(void *context)
+/* Nothing waits for it, but the log must stay until then. */
+static void log_changed(void *context)
 {
-    (void)context;
+    struct peer *peer = context;
+
+    peer->persist_pending--;
+}
+
+static void change_log(struct peer *peer, struct log_change *change)
+{
+    peer->persist_pending++;
+    log_change_submit(change, log_changed, peer);
 }
 
 /* A snapshot was ingested, and the crash came before the log was reset: the
@@ -96,7 +105,7 @@ static void repair_log(struct peer *peer)
         state.vote = 0;
         log_change_hard_state(change, &state);
     }
-    log_change_submit(change, nothing_to_do, NULL);
+    change_log(peer, change);
 }
 
 /* `fresh`: it has never answered anybody, so no leader relies on it. */
@@ -213,7 +222,7 @@ int peer_create(struct peer **ret, struct node *node, uint64_t region,
     }
     change = log_change_new(peer->log);
     log_change_peer(change, peer_id);
-    log_change_submit(change, nothing_to_do, NULL);
+    change_log(peer, change);
     *ret = peer;
     return 0;
 }
@@ -237,7 +246,8 @@ bool peer_has_settled(const struct peer *peer)
 {
     return peer->closed && peer->persist_pending == 0 &&
            peer->apply_pending == 0 && !peer->compacting &&
-           !peer->process_posted && peer->install == NULL;
+           !peer->process_posted && peer->install == NULL &&
+           check_has_settled(peer->check);
 }
 
 void peer_drop(struct peer *peer)

@@ -115,6 +115,15 @@ static bool is_behind(const struct routes *routes, const struct region *region)
     return false;
 }
 
+/* Whether the region is here and has become smaller since: who leads it would
+ * ask itself, again and again. */
+static bool is_over(const struct routes *routes, const struct heard *heard)
+{
+    const struct peer *peer = node_peer(routes->node, heard->region.id);
+
+    return peer != NULL && peer_region(peer)->version > heard->region.version;
+}
+
 bool routes_find(const struct routes *routes, struct slice user_key,
                  struct route *ret)
 {
@@ -125,9 +134,10 @@ bool routes_find(const struct routes *routes, struct slice user_key,
         *ret = route_to(peer_region(peer), peer_leader_node(peer));
         return true;
     }
-    if (heard != NULL)
-        *ret = route_to(&heard->region, heard->leader_node);
-    return heard != NULL;
+    if (heard == NULL || is_over(routes, heard))
+        return false;
+    *ret = route_to(&heard->region, heard->leader_node);
+    return true;
 }
 
 bool routes_find_region(const struct routes *routes, uint64_t region,

@@ -453,6 +453,7 @@ struct buf *join_request_encode(const struct join_request *request)
     grove__join_request__init(&message);
     message.token = request->token;
     message.address = codec_text(request->address);
+    message.node = request->node;
     return wire_pack(&message.base);
 }
 
@@ -461,7 +462,7 @@ static bool join_request_from_pb(struct join_request *to,
 {
     if (from->token == 0 || strlen(from->address) > CODEC_ADDRESS_SIZE_MAX)
         return false;
-    *to = (struct join_request){.token = from->token};
+    *to = (struct join_request){.token = from->token, .node = from->node};
     memcpy(to->address, from->address, strlen(from->address));
     return true;
 }

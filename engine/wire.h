@@ -209,6 +209,7 @@ int boot_decode(struct boot *ret, struct slice bytes);
 struct join_request {
     uint64_t token;
     char address[128]; /* HOST:PORT */
+    uint64_t node;     /* the id that it has got before; 0: none */
 };
 
 struct join_answer {

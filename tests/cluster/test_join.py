@@ -4,8 +4,11 @@
 it."""
 
 import os
+import random
+import shutil
 import signal
 import subprocess
+import threading
 import time
 
 from harness import (CLUSTER, GROVEFS, detach_below, errno_name, errno_of, get, load, main,
@@ -38,6 +41,14 @@ class Daemon:
 
     def wait_ready(self):
         wait_until(f'{self.mount} is mounted and healthy', 30, self.is_healthy)
+
+    def wait_ready_without(self, node):
+        """Until it is, but for that node, which is down."""
+        def nothing_else():
+            lines = self.info('health').splitlines() if mounted(self.mount) else ['-']
+            return all(line.startswith(f'node {node} ') for line in lines)
+
+        wait_until(f'{self.mount} is well but for node {node}', 60, nothing_else)
 
     def is_healthy(self):
         assert self.process.poll() is None, self.last_line()
@@ -184,6 +195,33 @@ def a_node_that_is_killed_while_it_joins_keeps_its_id(t):
 
 
 @test
+def nodes_join_through_any_member_while_the_leader_dies(t):
+    c = t.cluster()
+    daemons = []
+    for i in range(3):
+        # It follows the leader of the data, which the new nodes do not have.
+        victim = wait_until('a founder leads', 30,
+                            lambda: c.leader(1, 0) if c.leader(1, 0) in c.nodes else None)
+        daemon = Daemon(t, f'x{i}', listen=free_address(),
+                        join='+'.join(address(c, node) for node in c.nodes))
+        daemon.start()
+        time.sleep(0.05 * i)
+        c.kill(victim)
+        daemon.wait_ready_without(victim)
+        assert f'node {4 + i}\n' in daemon.info('version')
+        c.start(victim)
+        c.wait_healthy(victim)
+        put(f'{daemon.mount}/{i}', b'x\n')
+        for node in c.nodes:
+            assert get(c.path(node, f'{i}')) == b'x\n'
+        daemons.append(daemon)
+    assert ids(c) == [1, 2, 3, 4, 5, 6]
+    wait_members(c, 5, 1)
+    for daemon in daemons:
+        daemon.stop()
+
+
+@test
 def a_cluster_that_has_grown_comes_up_again(t):
     c = t.cluster(nodes=1)
     c.add()
@@ -303,6 +341,44 @@ def a_node_that_nobody_finds_can_ask_again_from_another_place(t):
     daemon.wait_ready()
     assert ids(c) == [1, 2, 3, 4]
     wait_members(c, 3, 1)
+    daemon.stop()
+
+
+@test
+def a_node_that_waits_is_not_given_another_id_by_another_cluster(t):
+    c = t.cluster()
+    waiting = join_where_nobody_finds_it(t, c)
+    waiting.stop()
+    other = Daemon(t, 'other', listen=free_address())
+    other.start()
+    other.wait_ready()
+    waiting.start(listen=free_address(), join=table(other.info('nodes'))[0]['address'])
+    assert waiting.wait_end() == 1
+    assert 'this store is a node of another cluster' in waiting.last_line()
+    assert ids_of(other) == [1]
+    waiting.start(listen=free_address())
+    waiting.wait_ready()
+    assert ids(c) == [1, 2, 3, 4]
+    waiting.stop()
+    other.stop()
+
+
+@test
+def a_copied_store_is_no_second_node_of_that_id(t):
+    c = t.cluster()
+    daemon = Daemon(t, 'x', listen=free_address())
+    daemon.start(join=free_address())
+    assert daemon.wait_end() == 1  # Nobody was there; the store is as good as new.
+    copy = Daemon(t, 'y', listen=free_address(), join=address(c, 2))
+    shutil.copytree(f'{daemon.folder}/data', f'{copy.folder}/data')
+    daemon.start(join=address(c, 1))
+    daemon.wait_ready()
+    copy.start()
+    assert copy.wait_end() == 1
+    assert 'is a copy of one that is a node already' in copy.last_line()
+    put(f'{daemon.mount}/f', b'x\n')
+    assert get(c.path(1, 'f')) == b'x\n'
+    assert ids(c) == [1, 2, 3, 4]
     daemon.stop()
 
 
@@ -436,6 +512,33 @@ def what_cannot_be_removed_is_refused_with_the_reason(t):
 
 
 @test
+def a_node_with_the_only_replica_of_the_data_is_not_removed_behind_its_back(t):
+    c = t.cluster(nodes=1)
+    put(c.path(1, 'f'), b'x\n')
+    c.add()
+    c.add()
+    wait_members(c, 3, 0)
+    c.kill(1)
+    wait_until('region 0 has another leader', 20, lambda: c.leader(2, 0) in (2, 3))
+    wait_until('it is drained', 30, lambda: errno_of(write_control, c, 2, 1, 'drain') == 0)
+    wait_until('it has no vote', 30, lambda: 1 not in members(c, 2)[0])
+
+    def refused(words):
+        assert errno_name(errno_of(write_control, c, 2, 1, 'remove')) == 'EBUSY'
+        assert words in c.info(2, 'log').splitlines()[-1], c.info(2, 'log')
+
+    refused('node 1 still holds replicas')
+    # After a restart nobody has ever heard where the data is.
+    c.kill(2, 3)
+    c.run('start', 2, 3, check=False)  # They are not well without node 1.
+    wait_until('region 0 has a leader', 30, lambda: c.leader(2, 0) in (2, 3))
+    refused('node 1 may still hold replicas')
+    c.start(1)
+    write_control(c, 2, 1, 'drain', '0')
+    assert get(c.path(3, 'f')) == b'x\n'
+
+
+@test
 def another_node_votes_in_the_place_of_a_drained_one(t):
     c = join_fourth(t)
     victim = c.leader(region=0)
@@ -451,6 +554,54 @@ def another_node_votes_in_the_place_of_a_drained_one(t):
     for writer in writers:
         writer.end()
         assert writer.errors == [], writer.errors
+
+
+# ---- all at once
+
+
+@test
+def nothing_is_lost_while_nodes_are_killed_and_others_come_and_go(t):
+    c = t.cluster()
+    for _ in range(2):
+        c.add()
+    wait_members(c, 5, 0)
+    writers = load(c)
+    random_of = random.Random(t.name)
+    for turn in range(6):
+        victim = random_of.choice(c.nodes)
+        other = random_of.choice([node for node in (4, 5) if node != victim])
+        seen_from = random_of.choice([node for node in c.nodes if node not in (victim, other)])
+        # Whether it is committed or not, the next turn asks for the opposite.
+        churn = threading.Thread(target=errno_of, args=(
+            write_control, c, seen_from, other, 'drain', str((turn + 1) % 2)))
+        churn.start()
+        time.sleep(random_of.random() * 0.5)
+        c.kill(victim)
+        time.sleep(2)
+        c.start(victim)
+        churn.join()
+        c.wait_healthy(victim)
+    guest = Daemon(t, 'x', listen=free_address(), join='+'.join(address(c, i) for i in c.nodes))
+    guest.start()
+    victim = random_of.choice(c.nodes)
+    c.kill(victim)
+    guest.wait_ready_without(victim)
+    c.start(victim)
+    guest.wait_ready()
+    for writer in writers:
+        writer.end()
+    for node in (4, 5):
+        write_control(c, 1, node, 'drain', '0')
+    wait_until('5 nodes vote', 30, lambda: len(members(c)[0]) == 5)
+    write_control(c, 1, 6, 'drain')
+    wait_until('the guest has no vote', 30, lambda: 6 not in members(c)[0])
+    write_control(c, 2, 6, 'remove')
+    assert guest.wait_end() == 1
+    wait_members(c, 5, 0)
+    t.say(f'{sum(len(writer.acked_at) for writer in writers)} writes')
+    for writer in writers:
+        for mount in c.mounts():
+            writer.check(mount)
 
 
 main()

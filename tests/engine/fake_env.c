@@ -78,11 +78,17 @@ void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
     STAILQ_INIT(&fake->writes);
 }
 
+static bool is_held(const struct fake_env *fake, enum env_owner owner)
+{
+    return (owner == ENV_APPLY && fake->hold_apply) ||
+           (owner == ENV_BULK && fake->hold_bulk);
+}
+
 static bool run_one(struct fake_env *fake, enum env_owner owner)
 {
     struct env_task *task = STAILQ_FIRST(&fake->tasks[owner]);
 
-    if (task == NULL || (owner == ENV_APPLY && fake->hold_apply))
+    if (task == NULL || is_held(fake, owner))
         return false;
     STAILQ_REMOVE_HEAD(&fake->tasks[owner], link);
     task->run(task);

@@ -16,6 +16,7 @@ struct fake_env {
     struct env env; /* public; log and state are the test's */
     unsigned fatal_count;
     bool hold_apply; /* tasks of ENV_APPLY wait */
+    bool hold_bulk;  /* those of ENV_BULK */
     struct fake_tasks tasks[ENV_OWNERS];
     struct fake_writes writes;
     size_t write_count;

@@ -31,6 +31,8 @@ static void on_packet(struct env_receiver *receiver, uint64_t node_id,
     node->types[node->packet_count++] = packet->type;
     node->from = node_id;
     node->channel = channel;
+    buf_unref(node->header);
+    node->header = buf_ref(packet->header);
     if (packet->payload_count > 0) {
         buf_unref(node->payload);
         node->payload = buf_ref(packet->payloads[0]);
@@ -58,7 +60,7 @@ static int accept_other(void *context, const struct transport_hello *hello,
     (void)hello;
     if (node->refuse_text == NULL)
         return 0;
-    return err_set(e, ERR_EXISTS, "%s", node->refuse_text);
+    return err_set(e, ERR_UNAVAILABLE, "%s", node->refuse_text);
 }
 
 static void on_refused(void *context, uint64_t node_id, int code,
@@ -126,6 +128,7 @@ int net_teardown(void **state)
     for (uint64_t id = 1; id <= NET_NODES; id++) {
         if (net_node(net, id)->transport != NULL)
             net_stop(net, id);
+        buf_unref(net_node(net, id)->header);
         buf_unref(net_node(net, id)->payload);
     }
     if (net->raw >= 0)

@@ -27,6 +27,7 @@ struct net_node {
 
     uint16_t types[NET_PACKETS_MAX]; /* of what came in */
     size_t packet_count;
+    struct buf *header;  /* the last one */
     struct buf *payload; /* the last one */
     uint64_t from;
     enum env_channel channel;

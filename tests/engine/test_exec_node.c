@@ -38,22 +38,27 @@ static void put_node(struct exec_fixture *f, uint64_t id)
     put(f, key_node(id), node_encode(&node));
 }
 
-/* Node 1 votes, node 2 learns. */
-static void put_placement(struct exec_fixture *f)
+static void put_placement_of(struct exec_fixture *f, size_t learners)
 {
     struct region region = {
         .conf_ver = 1,
         .version = 1,
         .peers = {{1, 1, PEER_VOTER}, {2, 2, PEER_LEARNER}},
-        .peer_count = 2,
+        .peer_count = 1 + learners,
         .voters = {1},
         .voter_count = 1,
         .learners = {2},
-        .learner_count = 1,
+        .learner_count = learners,
         .peer_max = 2,
     };
 
     put(f, key_region(REGION_PLACEMENT), region_encode(&region));
+}
+
+/* Node 1 votes, node 2 learns. */
+static void put_placement(struct exec_fixture *f)
+{
+    put_placement_of(f, 1);
 }
 
 static int update(struct exec_fixture *f, uint64_t id, const char *address)
@@ -64,12 +69,21 @@ static int update(struct exec_fixture *f, uint64_t id, const char *address)
     return run(f, &c);
 }
 
-static int join(struct exec_fixture *f, uint64_t token, const char *address)
+/* A store that has the id `node` already, or 0. */
+static int join_as(struct exec_fixture *f, uint64_t token, uint64_t node,
+                   const char *address)
 {
-    struct command c = {
-        .op = COMMAND_NODE_JOIN, .token = token, .address = slice_of(address)};
+    struct command c = {.op = COMMAND_NODE_JOIN,
+                        .token = token,
+                        .target_node = node,
+                        .address = slice_of(address)};
 
     return run(f, &c);
+}
+
+static int join(struct exec_fixture *f, uint64_t token, const char *address)
+{
+    return join_as(f, token, 0, address);
 }
 
 static int set_state(struct exec_fixture *f, uint64_t id, enum node_state to)
@@ -132,13 +146,50 @@ static void test_who_asks_again_gets_the_same_id(void **state)
 {
     struct exec_fixture *f = *state;
 
+    put_placement(f);
     put_node(f, 1);
+    put_node(f, 2);
     assert_int_equal(join(f, 100, "b:1"), 0);
     assert_int_equal(join(f, 101, "c:1"), 0);
     assert_int_equal(join(f, 100, "b:2"), 0);
+    assert_int_equal(f->result.first_id, 3);
+    assert_string_equal(node_at(f, 3).address, "b:2");
+    assert_int_equal(node_at(f, 5).id, 0);
+    /* Also when its answer was not lost. */
+    assert_int_equal(join_as(f, 100, 3, "b:3"), 0);
+    assert_int_equal(f->result.first_id, 3);
+    assert_string_equal(node_at(f, 3).address, "b:3");
+}
+
+/* It has an id, and nobody here has given it that. */
+static void test_a_store_of_another_cluster_gets_no_id(void **state)
+{
+    struct exec_fixture *f = *state;
+
+    put_placement(f);
+    put_node(f, 1);
+    assert_int_equal(join_as(f, 100, 2, "b:1"), ERR_FOREIGN);
+    assert_int_equal(node_at(f, 2).id, 0);
+    assert_int_equal(join(f, 100, "b:1"), 0);
+    assert_int_equal(join_as(f, 100, 3, "c:1"), ERR_FOREIGN);
+    assert_string_equal(node_at(f, 2).address, "b:1");
+}
+
+/* Node 2 has a replica, so it knows its id: who does not is another store. */
+static void test_a_copy_of_a_node_s_store_is_refused(void **state)
+{
+    struct exec_fixture *f = *state;
+
+    put_node(f, 1);
+    put_placement_of(f, 0);
+    assert_int_equal(join(f, 100, "b:1"), 0);
     assert_int_equal(f->result.first_id, 2);
+    assert_int_equal(join(f, 100, "b:2"), 0);
+    put_placement(f);
+    assert_int_equal(join(f, 100, "c:1"), ERR_EXISTS);
     assert_string_equal(node_at(f, 2).address, "b:2");
-    assert_int_equal(node_at(f, 4).id, 0);
+    assert_int_equal(join_as(f, 100, 2, "c:1"), 0);
+    assert_string_equal(node_at(f, 2).address, "c:1");
 }
 
 static void test_a_request_to_join_is_whole(void **state)
@@ -243,6 +294,8 @@ int main(void)
         WITH_ROOT(test_an_address_changes_nothing_else),
         WITH_ROOT(test_who_joins_gets_the_next_id),
         WITH_ROOT(test_who_asks_again_gets_the_same_id),
+        WITH_ROOT(test_a_store_of_another_cluster_gets_no_id),
+        WITH_ROOT(test_a_copy_of_a_node_s_store_is_refused),
         WITH_ROOT(test_a_request_to_join_is_whole),
         WITH_ROOT(test_a_cluster_has_so_many_nodes_only),
         WITH_ROOT(test_ids_end_somewhere),

@@ -24,6 +24,7 @@ static const uint64_t token = 12345;
 static int answers[2];
 static size_t answer_count;
 static size_t asked;
+static struct join_request request; /* the last one */
 
 /* One who asks, on a thread of its own. */
 struct asker {
@@ -81,6 +82,11 @@ static void answer(struct net_node *node, uint64_t from)
     asked++;
     assert_int_equal(node->types[node->packet_count - 1], WIRE_JOIN);
     assert_true(from == join_guest_id(token));
+    assert_int_equal(
+        join_request_decode(
+            &request, (struct slice){node->header->data, node->header->size}),
+        0);
+    assert_true(request.token == token);
     if (joined.status == 0) {
         joined.cluster_id = 7;
         joined.node = 4;
@@ -109,7 +115,9 @@ static int setup(void **state)
 
 static void test_a_member_gives_an_id(void **state)
 {
+    asker.identity.node_id = 1; /* What a cluster of its own would give it. */
     ask_both(*state);
+    assert_int_equal(request.node, 0);
     assert_int_equal(asker.rc, 0);
     assert_int_equal(asker.identity.cluster_id, 7);
     assert_int_equal(asker.identity.node_id, 4);
@@ -162,6 +170,29 @@ static void test_a_removed_node_s_store_is_refused(void **state)
     ask_both(*state);
     assert_int_equal(asker.rc, ERR_NOT_PERMITTED);
     assert_non_null(strstr(asker.e.text, "was removed"));
+}
+
+/* It tells the id that it has, so that nobody gives it another one. */
+static void test_a_store_of_another_cluster_is_refused(void **state)
+{
+    asker.identity.cluster_id = 6;
+    asker.identity.node_id = 4;
+    answers[0] = ERR_FOREIGN;
+    ask_both(*state);
+    assert_int_equal(asker.rc, ERR_FOREIGN);
+    assert_non_null(strstr(asker.e.text, "is a node of another cluster"));
+    assert_int_equal(asked, 1);
+    assert_int_equal(request.node, 4);
+}
+
+static void test_a_copied_store_is_refused(void **state)
+{
+    answers[0] = ERR_EXISTS;
+    ask_both(*state);
+    assert_int_equal(asker.rc, ERR_EXISTS);
+    assert_non_null(strstr(asker.e.text, "is a copy"));
+    assert_int_equal(asked, 1);
+    assert_int_equal(request.node, 0);
 }
 
 static void test_when_nobody_answers_it_ends(void **state)
@@ -237,6 +268,8 @@ int main(void)
         WITH_MEMBERS(test_members_without_a_majority_are_asked_again),
         WITH_MEMBERS(test_a_refusal_is_final),
         WITH_MEMBERS(test_a_removed_node_s_store_is_refused),
+        WITH_MEMBERS(test_a_store_of_another_cluster_is_refused),
+        WITH_MEMBERS(test_a_copied_store_is_refused),
         WITH_MEMBERS(test_when_nobody_answers_it_ends),
         WITH_MEMBERS(test_where_nobody_finds_it_is_refused),
         cmocka_unit_test(test_lists_are_parsed),

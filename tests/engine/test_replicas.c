@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What a node makes of the replicas in its store when it starts: those that
- * were removed, and what they keep away until they are erased. */
+ * were removed, what they keep away until they are erased, and what has to end
+ * before. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -215,8 +216,8 @@ enum { NEW_REGION = 7 };
 static const struct region behind = {
     .id = 9, .start = {"\0\0\0\0\0\0\0\6", 8}, .peer_count = 1};
 
-static void on_split(struct proposal *proposal, int status, bool in_log,
-                     struct buf *result)
+static void on_proposed(struct proposal *proposal, int status, bool in_log,
+                        struct buf *result)
 {
     (void)in_log;
     (void)result;
@@ -238,7 +239,7 @@ static void begin_split(struct fixture *f, struct proposal *proposal)
     command.region_version = peer_region(peer)->version;
     command.region_conf_ver = peer_region(peer)->conf_ver;
     *proposal = (struct proposal){.command = command_encode(&command),
-                                  .done = on_split};
+                                  .done = on_proposed};
     assert_int_equal(peer_propose_split(peer, proposal), 0);
     settle(f);
     assert_int_equal(peer_region(peer)->end.size, KEY_NSID_SIZE);
@@ -282,6 +283,30 @@ static void test_a_range_that_a_split_drops_is_free_when_it_is_gone(void **s)
     assert_false(node_overlaps(f->node, &behind));
 }
 
+/* ---- what is under way ---- */
+
+/* What comes back from there finds the replica where it was. */
+static void test_a_replica_is_there_until_its_hash_is_made(void **state)
+{
+    struct fixture *f = *state;
+    struct command command = {.op = COMMAND_CHECK};
+    struct proposal proposal = {.command = command_encode(&command),
+                                .done = on_proposed};
+    struct peer *peer;
+
+    open_node(f);
+    settle(f);
+    peer = node_peer(f->node, REGION_FIRST_DATA);
+    f->fake.hold_bulk = true;
+    peer_propose(peer, &proposal);
+    settle(f);
+    peer_stop(peer);
+    assert_false(peer_has_settled(peer));
+    f->fake.hold_bulk = false;
+    settle(f);
+    assert_true(peer_has_settled(peer));
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, setup_alone, teardown)
 
@@ -295,6 +320,7 @@ int main(void)
         TEST(test_a_replica_without_state_keeps_nobody_out),
         ALONE(test_a_range_is_never_free_while_it_is_split_off),
         ALONE(test_a_range_that_a_split_drops_is_free_when_it_is_gone),
+        ALONE(test_a_replica_is_there_until_its_hash_is_made),
     };
 
     return cmocka_run_group_tests_name("replicas", tests, NULL, NULL);

@@ -48,6 +48,11 @@ struct peer *node_peer_at(const struct node *node, struct slice user_key)
                : NULL;
 }
 
+struct peer *node_peer(const struct node *node, uint64_t region)
+{
+    return node->own.region.id == region ? node->peer : NULL;
+}
+
 const struct region *peer_region(const struct peer *peer)
 {
     return &peer->region;
@@ -368,6 +373,19 @@ test_a_replica_here_that_is_behind_says_nothing_of_the_rest(void **state)
     assert_int_equal(at(node, "c"), 102);
 }
 
+/* It knows of the split itself, and of nobody who has the rest: that has to be
+ * asked as well. Its leader would try itself for ever. */
+static void test_what_was_heard_of_a_replica_here_is_over(void **state)
+{
+    struct node *node = *state;
+
+    assert_true(learn(node, 1, 1, "b", "z"));
+    host(node, 1, 2, "b", "m");
+    assert_int_equal(at(node, "n"), 0);
+    assert_true(learn(node, 2, 2, "m", "z"));
+    assert_int_equal(at(node, "n"), 202);
+}
+
 static void test_newer_neighbours_do_not_touch_a_replica_here(void **state)
 {
     struct node *node = *state;
@@ -485,6 +503,7 @@ int main(void)
         TEST(test_a_replica_here_counts_when_nothing_newer_is_known),
         TEST(test_a_replica_here_that_is_behind_does_not_count),
         TEST(test_a_replica_here_that_is_behind_says_nothing_of_the_rest),
+        TEST(test_what_was_heard_of_a_replica_here_is_over),
         TEST(test_newer_neighbours_do_not_touch_a_replica_here),
         TEST(test_all_others_that_can_be_reached_are_asked),
         TEST(test_who_has_it_answers),

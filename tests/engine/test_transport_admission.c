@@ -90,7 +90,7 @@ static void test_the_owner_can_refuse(void **state)
 
     assert_string_equal(net_node(net, 1)->refused_text,
                         "cluster exists, use join=");
-    assert_int_equal(net_node(net, 1)->refused_code, ERR_EXISTS);
+    assert_int_equal(net_node(net, 1)->refused_code, ERR_UNAVAILABLE);
     assert_true(net_node(net, 1)->downs > 0);
 }
 

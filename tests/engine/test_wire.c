@@ -281,7 +281,7 @@ static int try_joined(struct slice bytes)
 
 static void test_a_request_to_join_comes_back(void **state)
 {
-    struct join_request in = {UINT64_MAX - 1, "[::1]:7420"};
+    struct join_request in = {UINT64_MAX - 1, "[::1]:7420", UINT64_MAX - 4};
     struct buf *b = join_request_encode(&in);
     struct join_request out;
 
@@ -289,13 +289,14 @@ static void test_a_request_to_join_comes_back(void **state)
     assert_int_equal(join_request_decode(&out, buf_slice(b)), 0);
     assert_true(out.token == in.token);
     assert_string_equal(out.address, in.address);
+    assert_true(out.node == in.node);
     buf_unref(b);
 }
 
 static void test_a_request_to_join_over_a_limit_is_refused(void **state)
 {
-    struct join_request in = {1, "a:1"};
-    struct join_request none = {0, "a:1"};
+    struct join_request in = {1, "a:1", 0};
+    struct join_request none = {0, "a:1", 0};
 
     (void)state;
     assert_decodes_to(0, try_join,
@@ -487,7 +488,7 @@ static void test_damaged_packets_are_survived(void **state)
     struct call_return answer = {1, ERR_IO, 3, 4, true};
     struct node_status status = filled_status();
     struct boot boot = filled_boot();
-    struct join_request join = {1, "127.0.0.1:7420"};
+    struct join_request join = {1, "127.0.0.1:7420", 4};
     struct join_answer joined = {0, 1, 2, 3};
     struct snapshot_begin begin = filled_begin();
     struct snapshot_chunk chunk = {1, 2, 3, true};

@@ -7,10 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/keys.h"
 #include "engine/peer_impl.h"
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_leaving.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_split.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
 
@@ -111,6 +113,70 @@ static void on_link(void *context, size_t number, size_t other, bool up)
     sim_env_leave(node->env);
 }
 
+/* ---- regions ---- */
+
+bool sim_cluster_find_region(const struct sim_cluster *cluster,
+                             uint64_t *region)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        const struct node *node = cluster->nodes[i].node;
+        const struct peer *peer = NULL;
+
+        while (node != NULL && (peer = node_next_peer(node, peer)) != NULL)
+            if (peer->region_id >= *region && peer->region_id < least)
+                least = peer->region_id;
+    }
+    if (least == UINT64_MAX)
+        return false;
+    *region = least;
+    return true;
+}
+
+const struct sim_node *sim_cluster_holder(const struct sim_cluster *cluster,
+                                          uint64_t region)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+
+        if (node->node != NULL && node_peer(node->node, region) != NULL)
+            return node;
+    }
+    return NULL;
+}
+
+struct peer *sim_cluster_leader(struct sim_cluster *cluster, uint64_t region,
+                                struct sim_node **ret_node)
+{
+    size_t first = sim_pick(cluster->loop, cluster->plan->nodes);
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        struct sim_node *node =
+            &cluster->nodes[(first + i) % cluster->plan->nodes];
+        struct peer *peer =
+            sim_node_serves(node) ? node_peer(node->node, region) : NULL;
+
+        if (peer == NULL || !peer_is_leader(peer))
+            continue;
+        *ret_node = node;
+        return peer;
+    }
+    return NULL;
+}
+
+uint64_t sim_cluster_pick_region(struct sim_cluster *cluster, uint64_t first)
+{
+    uint64_t picked = first;
+    uint64_t seen = 0;
+    uint64_t region;
+
+    for (region = first; sim_cluster_find_region(cluster, &region); region++)
+        if (sim_pick(cluster->loop, ++seen) == 0)
+            picked = region;
+    return picked;
+}
+
 /* ---- the beginning and the end ---- */
 
 bool sim_node_is_member(const struct sim_node *node)
@@ -136,23 +202,36 @@ static void start_later(struct sim_node *node, uint64_t down_ns)
 
 static bool is_installing(const struct sim_node *node)
 {
-    for (uint64_t region = 0; node->node != NULL && region < SIM_REGIONS_MAX;
-         region++) {
-        const struct peer *peer = node_peer(node->node, region);
+    const struct peer *peer = NULL;
 
-        if (peer != NULL && peer->install != NULL)
+    while ((peer = node_next_peer(node->node, peer)) != NULL)
+        if (peer->install != NULL)
             return true;
-    }
     return false;
 }
 
 static bool is_damaged(const struct sim_node *node)
 {
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
-        const struct peer *peer = node_peer(node->node, region);
+    const struct peer *peer = NULL;
 
-        if (peer != NULL && peer->damaged)
+    while ((peer = node_next_peer(node->node, peer)) != NULL)
+        if (peer->damaged)
             return true;
+    return false;
+}
+
+/* A new region's state is durable only with what its parent has applied. */
+static bool has_loose_region(const struct sim_node *node)
+{
+    const struct peer *peer = NULL;
+
+    while ((peer = node_next_peer(node->node, peer)) != NULL) {
+        struct key key = key_region(peer->region_id);
+        struct kv_value value = {0};
+
+        if (kv_get_durable(node->env->env.state, key_slice(&key), &value) != 0)
+            return true;
+        kv_value_release(&value);
     }
     return false;
 }
@@ -162,14 +241,18 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
     if (node->state == SIM_DOWN)
         return;
     sim_seen(SEEN_CRASH);
-    if (is_installing(node))
+    if (node->node != NULL && is_installing(node))
         sim_seen(SEEN_SNAPSHOT_CRASH);
     if (node->node != NULL && is_damaged(node))
         sim_seen(SEEN_DAMAGE_CRASH);
+    if (node->node != NULL && has_loose_region(node))
+        sim_seen(SEEN_SPLIT_CRASH);
     if (node->state == SIM_FOUNDING)
         sim_seen(SEEN_FOUNDING_CRASH);
     if (node->state == SIM_JOINING)
         sim_seen(SEEN_JOINING_CRASH);
+    if (node->node != NULL && node_peer(node->node, REGION_PLACEMENT) == NULL)
+        sim_seen(SEEN_JOINED_CRASH);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
     sim_env_crash(node->env, &node->log, &node->state_kv);
@@ -335,6 +418,7 @@ void sim_cluster_free(struct sim_cluster *cluster)
         kv_close(cluster->nodes[i].log);
         kv_close(cluster->nodes[i].state_kv);
     }
+    sim_splits_free(cluster->splits);
     sim_watch_free(cluster->watch);
     sim_net_free(cluster->net);
     free(cluster);

@@ -14,9 +14,8 @@
 #include "tests/sim/sim_plan.h"
 
 struct sim_joiner;
+struct sim_splits;
 struct sim_watch;
-
-enum { SIM_REGIONS_MAX = 2 };
 
 enum sim_node_state {
     SIM_DOWN,
@@ -60,8 +59,12 @@ struct sim_cluster {
     /* A node has ended itself, and is to be crashed by sim_node_crash(). */
     void (*on_died)(void *context, struct sim_node *node);
     void *on_died_context;
-    uint64_t peers_made; /* by membership changes */
-    uint64_t wish_ns;    /* when a control file was written to; 0: never */
+    /* A node hands out the entry of a split, or has a new region now. */
+    void (*on_split)(void *context, struct sim_node *node);
+    void *on_split_context;
+    uint64_t peers_made;       /* by membership changes */
+    struct sim_splits *splits; /* NULL: none yet */
+    uint64_t wish_ns; /* when a control file was written to; 0: never */
     bool calm;
     struct sim_node nodes[SIM_NODES_MAX];
 };
@@ -71,6 +74,20 @@ struct sim_cluster *sim_cluster_new(struct sim_loop *loop,
                                     const struct sim_plan *plan);
 /* All nodes are to be down. */
 void sim_cluster_free(struct sim_cluster *cluster);
+
+/* The region with the least id from `*region` on that some running node has,
+ * with state. False: none. */
+bool sim_cluster_find_region(const struct sim_cluster *cluster,
+                             uint64_t *region);
+/* The first node that has it, or NULL. */
+const struct sim_node *sim_cluster_holder(const struct sim_cluster *cluster,
+                                          uint64_t region);
+/* Some serving node that takes itself for the region's leader, with its
+ * replica. NULL: there is none. */
+struct peer *sim_cluster_leader(struct sim_cluster *cluster, uint64_t region,
+                                struct sim_node **ret_node);
+/* Any of them from `first` on; `first` when there is none. */
+uint64_t sim_cluster_pick_region(struct sim_cluster *cluster, uint64_t first);
 
 /* Whether the node has its id: founders always have. */
 bool sim_node_is_member(const struct sim_node *node);

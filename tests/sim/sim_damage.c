@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/flow.h"
+#include "engine/keys.h"
 #include "engine/peer_impl.h"
 #include "engine/salvage.h"
 #include "engine/snapshot.h"
@@ -65,10 +66,11 @@ static bool is_lasting(const struct sim_damage *d, struct slice key)
 
 /* Visits the lasting keys of the region; returns how many, and the one that
  * has `number`. */
-static size_t visit(struct sim_damage *d, const struct region *region,
-                    size_t number, struct key *ret_key, struct kv_value *ret)
+static size_t visit(const struct sim_damage *d, const struct sim_node *node,
+                    const struct region *region, size_t number,
+                    struct key *ret_key, struct kv_value *ret)
 {
-    struct kv *state = d->node->env->env.state;
+    struct kv *state = node->env->env.state;
     struct key_range ranges[SNAPSHOT_RANGES_MAX];
     size_t range_count = snapshot_ranges(region, ranges);
     size_t count = 0;
@@ -124,11 +126,11 @@ static void strike(struct sim_damage *d)
     struct kv_batch *batch = kv_batch_new(state);
     struct kv_value value = {0};
     struct key key = {.size = 0};
-    size_t count = visit(d, peer_region(peer), SIZE_MAX, &key, &value);
+    size_t count = visit(d, d->node, peer_region(peer), SIZE_MAX, &key, &value);
 
     assert(count > 0);
-    (void)visit(d, peer_region(peer), sim_pick(loop_of(d), count), &key,
-                &value);
+    (void)visit(d, d->node, peer_region(peer), sim_pick(loop_of(d), count),
+                &key, &value);
     change(d, batch, &key, &value);
     sim_note(loop_of(d),
              "node %zu: region %" PRIu64 ": a record '%c' of %zu bytes is "
@@ -141,48 +143,63 @@ static void strike(struct sim_damage *d)
     sim_watch_harm(d->cluster->watch, d->node->number, d->region)->done = true;
 }
 
+/* All replicas whose state a crash has left. */
+static void harm_all(struct sim_damage *d, struct kv *state)
+{
+    struct slice begin = slice_of("r");
+    struct kv_iter *iter = kv_iter_new(state, NULL, begin, slice_of("s"));
+    uint64_t region;
+
+    for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter))
+        if (key_parse_region(kv_iter_key(iter), &region))
+            sim_watch_harm(d->cluster->watch, d->node->number, region)->done =
+                true;
+    kv_iter_free(iter);
+}
+
 /* The whole of state/, as salvage.h gives it up at the next start. */
 static void lose_all(struct sim_damage *d)
 {
     struct sim_node *node = d->node;
-    bool has[SIM_REGIONS_MAX];
     struct kv *fresh;
     int rc;
 
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
-        has[region] = node_peer(node->node, region) != NULL;
     sim_node_crash(node, false, 0);
     sim_clients_on_crash(d->clients, node);
     rc = salvage_mark(node->log, node->state_kv, node->number + 1, 1);
     if (rc == ERR_UNAVAILABLE)
-        return; /* The only voter of the other region: kept. */
+        return; /* The only voter of some region: kept. */
     assert(rc == 0);
     fresh = kv_mem_new();
     rc = salvage_tombstones(node->state_kv, fresh);
     assert(rc == 0);
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
-        sim_watch_harm(d->cluster->watch, node->number, region)->done =
-            has[region];
+    harm_all(d, node->state_kv);
     sim_seen(SEEN_STATE_GIVEN_UP);
     kv_close(node->state_kv);
     node->state_kv = fresh;
 }
 
-/* The others are a majority, then. */
-static bool is_one_of_three(const struct sim_node *node, uint64_t region)
+/* The others are a majority, and there is something to damage. */
+static bool can_be_struck(const struct sim_damage *d,
+                          const struct sim_node *node, uint64_t region)
 {
     const struct peer *peer =
         node->removed ? NULL : node_peer(node->node, region);
+    struct kv_value value = {0};
+    struct key key;
 
-    return peer != NULL && peer_region(peer)->voter_count >= 3;
+    return peer != NULL && peer_region(peer)->voter_count >= 3 &&
+           visit(d, node, peer_region(peer), SIZE_MAX, &key, &value) > 0;
 }
 
-static bool can_be_damaged(struct sim_cluster *cluster)
+static bool can_be_damaged(const struct sim_damage *d)
 {
-    for (size_t i = 0; i < cluster->plan->nodes; i++)
-        if (is_one_of_three(&cluster->nodes[i], REGION_PLACEMENT) ||
-            is_one_of_three(&cluster->nodes[i], REGION_FIRST_DATA))
-            return true;
+    uint64_t region;
+
+    for (region = 0; sim_cluster_find_region(d->cluster, &region); region++)
+        for (size_t i = 0; i < d->cluster->plan->nodes; i++)
+            if (can_be_struck(d, &d->cluster->nodes[i], region))
+                return true;
     return false;
 }
 
@@ -190,8 +207,8 @@ static void choose_replica(struct sim_damage *d)
 {
     do {
         d->node = pick_node(d);
-        d->region = sim_pick(loop_of(d), SIM_REGIONS_MAX);
-    } while (!is_one_of_three(d->node, d->region));
+        d->region = sim_cluster_pick_region(d->cluster, REGION_PLACEMENT);
+    } while (!can_be_struck(d, d->node, d->region));
 }
 
 /* ---- asking ---- */
@@ -256,14 +273,7 @@ static bool is_asking(const struct sim_damage *d)
 
 static bool is_mended(const struct sim_damage *d)
 {
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
-        const struct sim_harm *harm =
-            sim_watch_harm(d->cluster->watch, d->node->number, region);
-
-        if (harm->done && !harm->mended)
-            return false;
-    }
-    return true;
+    return sim_watch_is_mended(d->cluster->watch, d->node->number);
 }
 
 static void look(struct sim_event *event)
@@ -278,27 +288,19 @@ static void look(struct sim_event *event)
     sim_post_in(loop_of(d), event, sim_pick(loop_of(d), LOOK_MS * sim_ms));
 }
 
-/* Replicas that were found damaged when they left are gone. */
-static void forget_earlier(struct sim_cluster *cluster)
-{
-    for (size_t i = 0; i < cluster->plan->nodes; i++)
-        for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
-            *sim_watch_harm(cluster->watch, i, region) = (struct sim_harm){0};
-}
-
 struct sim_damage *sim_damage_new(struct sim_cluster *cluster,
                                   struct sim_clients *clients)
 {
     struct sim_damage *d = mem_zalloc(sizeof *d);
 
-    forget_earlier(cluster);
+    sim_watch_forget_harm(cluster->watch);
     d->cluster = cluster;
     d->clients = clients;
     d->event.run = look;
     if (cluster->plan->damage_crashes)
         d->crashes_until_ns =
             cluster->loop->now_ns + CRASH_SECONDS * 1000 * sim_ms;
-    if (!can_be_damaged(cluster)) {
+    if (!can_be_damaged(d)) {
         d->node = &cluster->nodes[0];
         return d;
     }

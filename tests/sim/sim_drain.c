@@ -65,10 +65,15 @@ static void ask(struct sim_node *node, uint64_t id, enum engine_table table,
 
 /* Changes of the data region's members do not look whether a node is about to
  * go, as those that the cluster makes by itself do. */
+static bool is_removal_safe(const struct sim_cluster *cluster)
+{
+    return cluster->plan->every_ns[SIM_MEMBERS] == 0;
+}
+
+/* Enough nodes are to be left for all replicas. */
 static bool may_be_removed(const struct sim_node *node)
 {
-    return node->number >= node->cluster->plan->founders &&
-           node->cluster->plan->every_ns[SIM_MEMBERS] == 0;
+    return node->number >= node->cluster->plan->founders;
 }
 
 void sim_drain_ask(struct sim_cluster *cluster)
@@ -82,7 +87,7 @@ void sim_drain_ask(struct sim_cluster *cluster)
         return;
     if (fate < 2) {
         ask(node, other->number + 1, TABLE_NODE_DRAIN, fate == 0 ? "0" : "1");
-    } else if (may_be_removed(other)) {
+    } else if (is_removal_safe(cluster) && may_be_removed(other)) {
         other->may_go = true;
         ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
     }

@@ -10,12 +10,8 @@
 /* All replicas have applied all that is committed, and nothing is locked. */
 bool sim_end_is_quiet(const struct sim_cluster *cluster);
 
-/* All replicas are the same, byte by byte. */
+/* All replicas of a region are the same, byte by byte, and a node has nothing
+ * but what belongs to its replicas. */
 void sim_end_compare(struct sim_cluster *cluster);
-
-/* The tree hangs together: each reference has its directory in the catalog,
- * which knows the same place, and its namespace, whose count is that of its
- * entries, and the other way round; no chunk without its file. */
-void sim_end_check_tree(struct sim_cluster *cluster);
 
 #endif

@@ -9,13 +9,22 @@
 #include "tests/sim/sim_goals.h"
 #include "tests/sim/sim_members.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_split.h"
 
-enum { LOOK_MS = 20, WAIT_MS = 500 };
+enum { LOOK_MS = 20, WAIT_MS = 500, DOOM_PER_MILLION = 200000 };
+
+/* A crash just when a region splits. */
+struct doom {
+    struct sim_event event; /* first member */
+    struct sim_faults *faults;
+    struct sim_node *node; /* NULL: none is near */
+};
 
 struct sim_faults {
     struct sim_event event; /* first member */
     struct sim_cluster *cluster;
     struct sim_clients *clients;
+    struct doom doom;
     bool stopped;
 };
 
@@ -92,9 +101,12 @@ static void transfer(struct sim_faults *f)
 {
     struct sim_node *node = pick_node(f);
     uint64_t to = pick_node(f)->number + 1;
-    uint64_t region = sim_pick(f->cluster->loop, SIM_REGIONS_MAX);
+    uint64_t region;
 
-    if (!sim_node_serves(node) || node_peer(node->node, region) == NULL)
+    if (!sim_node_serves(node))
+        return;
+    region = sim_cluster_pick_region(f->cluster, REGION_PLACEMENT);
+    if (node_peer(node->node, region) == NULL)
         return;
     sim_env_enter(node->env, ENV_WORKER);
     (void)peer_transfer(node_peer(node->node, region), to);
@@ -138,6 +150,33 @@ static void on_died(void *context, struct sim_node *node)
     struct sim_faults *f = context;
 
     crash(f, node, false);
+}
+
+static void on_doom(struct sim_event *event)
+{
+    struct doom *doom = (struct doom *)event;
+    struct sim_faults *f = doom->faults;
+
+    if (!f->stopped)
+        crash(f, doom->node, sim_pick(f->cluster->loop, 2) == 0);
+    doom->node = NULL;
+}
+
+/* Before it is applied or durable, or soon after that. */
+static void on_split(void *context, struct sim_node *node)
+{
+    struct sim_faults *f = context;
+    const struct sim_plan *plan = f->cluster->plan;
+    struct sim_loop *loop = f->cluster->loop;
+
+    if (f->stopped || f->doom.node != NULL ||
+        (plan->every_ns[SIM_KILL] == 0 && plan->every_ns[SIM_POWER_CUT] == 0) ||
+        !sim_chance(loop, DOOM_PER_MILLION))
+        return;
+    f->doom = (struct doom){{.run = on_doom}, f, node};
+    sim_post_in(loop, &f->doom.event,
+                sim_spread(loop, sim_pick(loop, 2) == 0 ? plan->task_ns
+                                                        : 2 * plan->sync_ns));
 }
 
 static void strike(struct sim_faults *f, enum sim_fault fault)
@@ -199,6 +238,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
     case SIM_GOALS:
         sim_goals_strike(f->cluster);
         break;
+    case SIM_SPLIT:
+        sim_split_one(f->cluster);
+        break;
     case SIM_DRAIN:
         sim_drain_ask(f->cluster);
         break;
@@ -246,6 +288,8 @@ struct sim_faults *sim_faults_new(struct sim_cluster *cluster,
     f->clients = clients;
     cluster->on_died = on_died;
     cluster->on_died_context = f;
+    cluster->on_split = on_split;
+    cluster->on_split_context = f;
     /* The founding is to be disturbed, too. */
     sim_post_in(cluster->loop, &f->event,
                 cluster->plan->empty ? 0 : WAIT_MS * sim_ms);

@@ -86,10 +86,12 @@ static void strike(struct sim_event *event)
 
 void sim_leaving_step(struct sim_node *node)
 {
+    const struct peer *peer = NULL;
+
     if (!node->cluster->plan->damage_leaving)
         return;
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
-        if (leaving_peer(node, region) != NULL &&
+    while ((peer = node_next_peer(node->node, peer)) != NULL)
+        if (leaving_peer(node, peer->region_id) != NULL &&
             sim_chance(loop_of(node), STRIKE_PER_MILLION))
-            post(node, region, strike, 0);
+            post(node, peer->region_id, strike, 0);
 }

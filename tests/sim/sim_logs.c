@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "engine/founding.h"
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
+#include "tests/sim/sim_table.h"
 
 /* An entry that some log has had. */
 struct logged {
@@ -29,6 +31,9 @@ struct region_logs {
     size_t count_max;
     uint64_t committed_index; /* 0: nothing yet */
     uint64_t committed_term;
+    uint64_t parent;       /* the region that it came out of; 0: none */
+    uint64_t parent_index; /* by that entry */
+    uint64_t parent_term;
     uint64_t conf_ver;        /* the newest configuration that was applied */
     struct quorum quorums[2]; /* the second one counts in a joint one */
 };
@@ -44,8 +49,8 @@ struct seen_log {
 
 struct sim_logs {
     struct sim_cluster *cluster;
-    struct region_logs regions[SIM_REGIONS_MAX];
-    struct seen_log seen[SIM_NODES_MAX][SIM_REGIONS_MAX];
+    struct sim_table regions;             /* region_logs */
+    struct sim_table seen[SIM_NODES_MAX]; /* seen_log */
 };
 
 struct sim_logs *sim_logs_new(struct sim_cluster *cluster)
@@ -53,7 +58,15 @@ struct sim_logs *sim_logs_new(struct sim_cluster *cluster)
     struct sim_logs *logs = mem_zalloc(sizeof *logs);
 
     logs->cluster = cluster;
+    logs->regions.item_size = sizeof(struct region_logs);
+    for (size_t i = 0; i < SIM_NODES_MAX; i++)
+        logs->seen[i].item_size = sizeof(struct seen_log);
     return logs;
+}
+
+static struct region_logs *region_of(struct sim_logs *logs, uint64_t region)
+{
+    return sim_table_at(&logs->regions, region);
 }
 
 static void free_entries(struct region_logs *r)
@@ -68,13 +81,20 @@ static void free_entries(struct region_logs *r)
     free(r->entries);
 }
 
+static void free_seen(struct sim_table *seen)
+{
+    for (size_t i = 0; i < seen->count; i++)
+        free(((struct seen_log *)seen->rows[i].item)->terms);
+    sim_table_clear(seen);
+}
+
 void sim_logs_free(struct sim_logs *logs)
 {
-    for (size_t region = 0; region < SIM_REGIONS_MAX; region++) {
-        free_entries(&logs->regions[region]);
-        for (size_t i = 0; i < SIM_NODES_MAX; i++)
-            free(logs->seen[i][region].terms);
-    }
+    for (size_t i = 0; i < logs->regions.count; i++)
+        free_entries(logs->regions.rows[i].item);
+    sim_table_clear(&logs->regions);
+    for (size_t i = 0; i < SIM_NODES_MAX; i++)
+        free_seen(&logs->seen[i]);
     free(logs);
 }
 
@@ -104,6 +124,17 @@ static bool has_applied(struct kv *state, uint64_t region, uint64_t index)
 
     kv_value_release(&value);
     return found;
+}
+
+static bool is_durable_on(const struct sim_node *node, uint64_t region,
+                          uint64_t index, uint64_t term)
+{
+    struct kv *log = node->env != NULL ? node->env->env.log : node->log;
+    struct kv *state =
+        node->env != NULL ? node->env->env.state : node->state_kv;
+
+    return has_logged(log, region, index, term) ||
+           has_applied(state, region, index);
 }
 
 /* ---- log matching ---- */
@@ -146,8 +177,8 @@ static uint64_t hash_of(const struct raft_entry *entry)
 static void compare(struct sim_logs *logs, const struct sim_node *node,
                     const struct peer *peer, const struct raft_entry *entry)
 {
-    struct logged *logged =
-        find_or_add(&logs->regions[peer->region_id], entry->index, entry->term);
+    struct logged *logged = find_or_add(region_of(logs, peer->region_id),
+                                        entry->index, entry->term);
     uint64_t before_term = term_at(peer, entry->index - 1);
     uint64_t hash = hash_of(entry);
 
@@ -193,8 +224,29 @@ static void remember_terms(struct seen_log *seen, const struct peer *peer,
 
 void sim_logs_start(struct sim_logs *logs, const struct sim_node *node)
 {
-    for (size_t region = 0; region < SIM_REGIONS_MAX; region++)
-        logs->seen[node->number][region].peer_id = 0; /* None has that. */
+    const struct sim_table *seen = &logs->seen[node->number];
+
+    for (size_t i = 0; i < seen->count; i++)
+        ((struct seen_log *)seen->rows[i].item)->peer_id = 0; /* None has it. */
+}
+
+void sim_logs_born(struct sim_logs *logs, uint64_t region, uint64_t parent,
+                   uint64_t parent_index, uint64_t parent_term)
+{
+    struct region_logs *r = region_of(logs, region);
+
+    r->parent = parent;
+    r->parent_index = parent_index;
+    r->parent_term = parent_term;
+}
+
+/* Whether what lies before the log's first entry can be had again. */
+static bool has_base(const struct region_logs *r, const struct sim_node *node,
+                     uint64_t region, uint64_t index)
+{
+    return has_applied(node->env->env.state, region, index) ||
+           (index == FOUNDING_INDEX && r->parent != 0 &&
+            is_durable_on(node, r->parent, r->parent_index, r->parent_term));
 }
 
 static void check_first(struct sim_logs *logs, const struct sim_node *node,
@@ -206,7 +258,8 @@ static void check_first(struct sim_logs *logs, const struct sim_node *node,
         return;
     seen->first = first;
     if (first > 1 && !peer->damaged && /* That has given up its state. */
-        !has_applied(node->env->env.state, peer->region_id, first - 1))
+        !has_base(region_of(logs, peer->region_id), node, peer->region_id,
+                  first - 1))
         sim_fail(logs->cluster->loop,
                  "durability: region %" PRIu64 ": node %zu gives up its log "
                  "before entry %" PRIu64 ", which its state needs",
@@ -232,22 +285,11 @@ static void compare_new(struct sim_logs *logs, const struct sim_node *node,
 
 /* ---- what is committed ---- */
 
-static bool is_durable_on(const struct sim_node *node, uint64_t region,
-                          uint64_t index, uint64_t term)
-{
-    struct kv *log = node->env != NULL ? node->env->env.log : node->log;
-    struct kv *state =
-        node->env != NULL ? node->env->env.state : node->state_kv;
-
-    return has_logged(log, region, index, term) ||
-           has_applied(state, region, index);
-}
-
 /* Whether a majority is without the newest committed entry. */
 static bool is_majority_without(const struct sim_logs *logs, uint64_t region,
+                                const struct region_logs *r,
                                 const struct quorum *quorum)
 {
-    const struct region_logs *r = &logs->regions[region];
     size_t count = 0;
 
     for (size_t i = 0; i < quorum->count; i++)
@@ -256,14 +298,13 @@ static bool is_majority_without(const struct sim_logs *logs, uint64_t region,
     return count > quorum->count / 2;
 }
 
-static void check_region(const struct sim_logs *logs, uint64_t region)
+static void check_region(const struct sim_logs *logs, uint64_t region,
+                         const struct region_logs *r)
 {
-    const struct region_logs *r = &logs->regions[region];
-
     if (r->committed_index > 0 &&
-        is_majority_without(logs, region, &r->quorums[0]) &&
+        is_majority_without(logs, region, r, &r->quorums[0]) &&
         (r->quorums[1].count == 0 ||
-         is_majority_without(logs, region, &r->quorums[1])))
+         is_majority_without(logs, region, r, &r->quorums[1])))
         sim_fail(logs->cluster->loop,
                  "durability: region %" PRIu64 ": entry %" PRIu64
                  " is committed, and a majority is without it",
@@ -272,8 +313,9 @@ static void check_region(const struct sim_logs *logs, uint64_t region)
 
 void sim_logs_check_durable(const struct sim_logs *logs)
 {
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++)
-        check_region(logs, region);
+    for (size_t i = 0; i < logs->regions.count; i++)
+        check_region(logs, logs->regions.rows[i].region,
+                     logs->regions.rows[i].item);
 }
 
 static struct quorum quorum_of(const struct peer *peer, const uint64_t *voters,
@@ -301,26 +343,27 @@ static void note_members(struct region_logs *r, const struct peer *peer)
 void sim_logs_committed(struct sim_logs *logs, const struct peer *peer,
                         uint64_t index, uint64_t term)
 {
-    struct region_logs *r = &logs->regions[peer->region_id];
+    struct region_logs *r = region_of(logs, peer->region_id);
 
     if (index <= r->committed_index)
         return;
     r->committed_index = index;
     r->committed_term = term;
-    check_region(logs, peer->region_id);
+    check_region(logs, peer->region_id, r);
 }
 
 void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
                    const struct peer *peer)
 {
-    struct seen_log *seen = &logs->seen[node->number][peer->region_id];
+    struct seen_log *seen =
+        sim_table_at(&logs->seen[node->number], peer->region_id);
 
     if (seen->peer_id != peer->id) {
         seen->peer_id = peer->id;
         seen->first = 0;
         seen->count = 0;
     }
-    note_members(&logs->regions[peer->region_id], peer);
+    note_members(region_of(logs, peer->region_id), peer);
     check_first(logs, node, peer, seen);
     compare_new(logs, node, peer, seen);
 }

@@ -25,6 +25,11 @@ void sim_logs_start(struct sim_logs *logs, const struct sim_node *node);
 void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
                    const struct peer *peer);
 
+/* A region has come out of a committed entry of another one. Its first state
+ * need not be durable where that entry is. */
+void sim_logs_born(struct sim_logs *logs, uint64_t region, uint64_t parent,
+                   uint64_t parent_index, uint64_t parent_term);
+
 /* The replica knows the entry as committed. Checks 2. */
 void sim_logs_committed(struct sim_logs *logs, const struct peer *peer,
                         uint64_t index, uint64_t term);

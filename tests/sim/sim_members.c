@@ -127,22 +127,28 @@ static struct peer *leader_on(const struct sim_node *node, uint64_t region)
     return peer != NULL && peer_is_leader(peer) ? peer : NULL;
 }
 
+static uint64_t newest_region(struct sim_cluster *cluster, uint64_t region)
+{
+    for (uint64_t id = region; sim_cluster_find_region(cluster, &id); id++)
+        region = id;
+    return region;
+}
+
 void sim_members_change(struct sim_cluster *cluster)
 {
-    uint64_t region =
-        sim_pick(cluster->loop, 4) == 0 ? REGION_PLACEMENT : REGION_FIRST_DATA;
-    size_t first = sim_pick(cluster->loop, cluster->plan->nodes);
+    uint64_t region = REGION_PLACEMENT;
+    struct sim_node *node;
+    struct peer *peer;
 
-    for (size_t i = 0; i < cluster->plan->nodes; i++) {
-        struct sim_node *node =
-            &cluster->nodes[(first + i) % cluster->plan->nodes];
-        struct peer *peer = leader_on(node, region);
+    if (sim_pick(cluster->loop, 4) != 0)
+        region = sim_cluster_pick_region(cluster, REGION_FIRST_DATA);
+    /* Often one that a split has just made. */
+    if (region != REGION_PLACEMENT && sim_pick(cluster->loop, 3) == 0)
+        region = newest_region(cluster, region);
 
-        if (peer != NULL) {
-            change_region(node, peer);
-            return;
-        }
-    }
+    peer = sim_cluster_leader(cluster, region, &node);
+    if (peer != NULL)
+        change_region(node, peer);
 }
 
 /* ---- settling ---- */
@@ -214,10 +220,11 @@ static bool voters_follow_nodes(struct sim_cluster *cluster)
 
 bool sim_members_settled(struct sim_cluster *cluster)
 {
+    uint64_t id;
+
     if (!sim_drain_settled(cluster) || !voters_follow_nodes(cluster))
         return false;
-
-    for (uint64_t id = 0; id < SIM_REGIONS_MAX; id++)
+    for (id = 0; sim_cluster_find_region(cluster, &id); id++)
         if (!is_settled(cluster, id))
             return false;
     return true;

@@ -105,7 +105,7 @@ static void look(struct sim_event *event)
     if (o->resting)
         return;
     if (sim_operator_is_idle(o) && sim_node_serves(node)) {
-        o->region = sim_pick(loop_of(o), SIM_REGIONS_MAX);
+        o->region = sim_cluster_pick_region(o->cluster, REGION_PLACEMENT);
         o->target_node = pick_node(o)->number + 1;
         ask(o, node);
     }
@@ -169,7 +169,7 @@ bool sim_operator_hand_over(struct sim_operator *o)
 {
     struct sim_node *node = pick_node(o);
 
-    o->region = sim_pick(loop_of(o), SIM_REGIONS_MAX);
+    o->region = sim_cluster_pick_region(o->cluster, REGION_PLACEMENT);
     if (o->cluster->plan->delay_ns > DELAY_MS_MAX * sim_ms || !choose_target(o))
         return false;
     while (node->removed)

@@ -17,11 +17,14 @@
 #include "tests/sim/sim_operator.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_sleep.h"
+#include "tests/sim/sim_tree.h"
+#include "tests/sim/sim_watch.h"
 
 enum {
     START_SECONDS = 30,  /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20,  /* for a write after the calm has begun */
     WORK_MS = 2000,      /* that clients go on in the calm */
+    SHOWN_MS = 2000,     /* /.cluster is at most so old */
     REST_SECONDS = 30,   /* for requests to end */
     AUDIT_SECONDS = 60,  /* for all to be read, over a slow network */
     QUIET_SECONDS = 240, /* for replicas to be where they belong, and the
@@ -136,8 +139,24 @@ static void render(struct run *run, const struct sim_node *node)
     }
 }
 
+/* A node that was started just now, without a replica of the region, hears of
+ * it within a second. */
+static bool region_is_known(struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++) {
+        const struct sim_node *node = &run->cluster->nodes[i];
+
+        if (!node->removed && (node->node == NULL ||
+                               status_region_leader(node->node, 1, NULL) != 0))
+            return false;
+    }
+    return true;
+}
+
 static void render_all(struct run *run)
 {
+    wait_until(run, region_is_known, QUIET_SECONDS,
+               "a node does not hear of region 1");
     for (size_t i = 0; i < run->plan.nodes; i++)
         if (!run->cluster->nodes[i].removed)
             render(run, &run->cluster->nodes[i]);
@@ -175,8 +194,9 @@ static void become_quiet(struct run *run)
     wait_until(run, is_quiet, QUIET_SECONDS,
                "replicas or transactions do not settle");
     hand_over(run);
-    audit(run);
+    go_on(run, SHOWN_MS * sim_ms);
     render_all(run);
+    audit(run);
 }
 
 static bool is_mended(struct run *run)
@@ -253,8 +273,9 @@ static void doze(struct run *run)
 
 static void check(struct run *run)
 {
+    sim_watch_end(run->cluster->watch);
     sim_end_compare(run->cluster);
-    sim_end_check_tree(run->cluster);
+    sim_tree_check(run->cluster);
     switch (sim_check(sim_clients_history(run->clients), run->cluster->watch)) {
     case SIM_LINEARIZABLE:
         break;

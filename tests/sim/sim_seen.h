@@ -72,6 +72,7 @@
     X(FOUNDING_CRASH, 1, "crashes before that")                                \
     X(JOINED, 1, "nodes that have joined")                                     \
     X(JOINING_CRASH, 1, "crashes before that")                                 \
+    X(JOINED_CRASH, 1, "crashes after that, before the first replica")         \
     X(DRAINED, 1, "nodes drained, or drained no more")                         \
     X(REMOVED, 1, "nodes removed")                                             \
     X(REMOVE_REFUSED, 1, "removals refused")                                   \
@@ -92,6 +93,15 @@
     X(REBUILT, 1, "damaged replicas rebuilt")                                  \
     X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
+    X(SPLIT, 1, "regions split")                                               \
+    X(SPLIT_VOTED, 0, "new regions that voted before their split was applied") \
+    X(SPLIT_REPLAYED, 0, "new regions that found their log after a crash")     \
+    X(SPLIT_BY_SNAPSHOT, 0, "replicas of new regions that came by a snapshot") \
+    X(SPLIT_SKIPPED, 0, "replicas restored behind a split")                    \
+    X(SPLIT_LEFT, 0, "splits applied where the new region was already")        \
+    X(SPLIT_DROPPED, 0, "... where it had been removed")                       \
+    X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
+    X(NAMESPACE_PARTS, 0, "directories whose names lay in several regions")    \
     X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \
     X(UNDECIDED, 0, "histories too hard to check")
 

@@ -57,6 +57,8 @@ bool sim_sleep_is_deep(const struct sim_cluster *cluster)
         const struct sim_node *node = &cluster->nodes[i];
         const struct peer *peer = NULL;
 
+        if (node->removed)
+            continue;
         if (node->state != SIM_UP)
             return false;
         while ((peer = node_next_peer(node->node, peer)) != NULL)
@@ -72,7 +74,8 @@ struct sim_node *sim_sleep_leader(struct sim_cluster *cluster)
         struct sim_node *node = &cluster->nodes[i];
         const struct peer *peer = NULL;
 
-        while ((peer = node_next_peer(node->node, peer)) != NULL)
+        while (!node->removed &&
+               (peer = node_next_peer(node->node, peer)) != NULL)
             if (peer_is_leader(peer) && peer->region.voter_count >= 3 &&
                 peer->region_id != REGION_PLACEMENT)
                 return node;

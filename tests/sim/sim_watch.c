@@ -14,6 +14,7 @@
 #include "tests/sim/sim_rare.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_sleep.h"
+#include "tests/sim/sim_table.h"
 
 enum {
     TERMS_MAX = 4096,
@@ -62,9 +63,9 @@ struct sim_watch {
     struct sim_cluster *cluster;
     struct sim_logs *logs;
     struct sim_ranges *ranges;
-    struct known_region regions[SIM_REGIONS_MAX];
-    struct known_peer peers[SIM_NODES_MAX][SIM_REGIONS_MAX];
-    struct sim_harm harm[SIM_NODES_MAX][SIM_REGIONS_MAX];
+    struct sim_table regions;              /* known_region */
+    struct sim_table peers[SIM_NODES_MAX]; /* known_peer */
+    struct sim_table harm[SIM_NODES_MAX];  /* sim_harm */
     struct sim_tag *tags;
     size_t tag_count;
     size_t tag_count_max;
@@ -79,8 +80,13 @@ struct sim_watch *sim_watch_new(struct sim_cluster *cluster)
     struct sim_watch *watch = mem_zalloc(sizeof *watch);
 
     watch->cluster = cluster;
+    watch->regions.item_size = sizeof(struct known_region);
+    for (size_t i = 0; i < SIM_NODES_MAX; i++) {
+        watch->peers[i].item_size = sizeof(struct known_peer);
+        watch->harm[i].item_size = sizeof(struct sim_harm);
+    }
     watch->logs = sim_logs_new(cluster);
-    watch->ranges = sim_ranges_new(cluster);
+    watch->ranges = sim_ranges_new(cluster, watch->logs);
     watch->command_size = 1 << 16;
     watch->commands = mem_zalloc(watch->command_size * sizeof *watch->commands);
     return watch;
@@ -88,13 +94,24 @@ struct sim_watch *sim_watch_new(struct sim_cluster *cluster)
 
 void sim_watch_free(struct sim_watch *watch)
 {
-    for (size_t i = 0; i < SIM_REGIONS_MAX; i++)
-        free(watch->regions[i].entries);
+    for (size_t i = 0; i < watch->regions.count; i++)
+        free(((struct known_region *)watch->regions.rows[i].item)->entries);
+    sim_table_clear(&watch->regions);
+    for (size_t i = 0; i < SIM_NODES_MAX; i++) {
+        sim_table_clear(&watch->peers[i]);
+        sim_table_clear(&watch->harm[i]);
+    }
     sim_logs_free(watch->logs);
     sim_ranges_free(watch->ranges);
     free(watch->tags);
     free(watch->commands);
     free(watch);
+}
+
+static struct known_region *region_of(struct sim_watch *watch,
+                                      const struct peer *peer)
+{
+    return sim_table_at(&watch->regions, peer->region_id);
 }
 
 /* ---- what the logs say ---- */
@@ -116,7 +133,9 @@ struct sim_tag sim_watch_tag(const struct sim_watch *watch, uint32_t tag)
 
 uint64_t sim_watch_committed(const struct sim_watch *watch, uint64_t region)
 {
-    return watch->regions[region].commit_max;
+    const struct known_region *known = sim_table_find(&watch->regions, region);
+
+    return known == NULL ? 0 : known->commit_max;
 }
 
 static void note_repeat(struct sim_watch *watch, uint64_t region,
@@ -176,6 +195,9 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     }
     if (c.op == COMMAND_VERIFY)
         sim_seen(SEEN_CHECKED);
+    if (c.op == COMMAND_SPLIT)
+        sim_ranges_committed(watch->ranges, region, entry->index, entry->term,
+                             &c);
     if (c.op == COMMAND_TXN_ABORT)
         sim_seen(SEEN_TXN_ABORTED);
     if (c.op == COMMAND_TXN_RESOLVE && c.node != c.txn.id.node)
@@ -207,7 +229,7 @@ static void note_entry(struct sim_watch *watch, const struct sim_node *node,
         0)
         sim_fail(watch->cluster->loop, "node %zu: its log cannot be read",
                  node->number + 1);
-    known = entry_at(&watch->regions[peer->region_id], index);
+    known = entry_at(region_of(watch, peer), index);
     *known = (struct known_entry){
         .term = entries.item[0].term,
         .known_term = raft_term(peer->raft),
@@ -220,8 +242,7 @@ static void note_entry(struct sim_watch *watch, const struct sim_node *node,
 static void compare_entry(struct sim_watch *watch, const struct sim_node *node,
                           const struct peer *peer, uint64_t index)
 {
-    const struct known_entry *known =
-        entry_at(&watch->regions[peer->region_id], index);
+    const struct known_entry *known = entry_at(region_of(watch, peer), index);
 
     if (known->term == 0)
         note_entry(watch, node, peer, index);
@@ -247,6 +268,7 @@ static void compare_committed(struct sim_watch *watch,
 {
     uint64_t first = region_log_first_index(peer->log);
     uint64_t commit = raft_commit(peer->raft);
+    struct known_region *r = region_of(watch, peer);
 
     if (known->compared + 1 < first)
         known->compared = first - 1;
@@ -254,8 +276,8 @@ static void compare_committed(struct sim_watch *watch,
         compare_entry(watch, node, peer, known->compared + 1);
         known->compared++;
     }
-    if (known->compared > watch->regions[peer->region_id].commit_max)
-        watch->regions[peer->region_id].commit_max = known->compared;
+    if (known->compared > r->commit_max)
+        r->commit_max = known->compared;
 }
 
 /* The node has acted upon what it knows as committed: from now on whoever
@@ -263,7 +285,7 @@ static void compare_committed(struct sim_watch *watch,
 static void note_published(struct sim_watch *watch, const struct peer *peer,
                            struct known_peer *known)
 {
-    struct known_region *r = &watch->regions[peer->region_id];
+    struct known_region *r = region_of(watch, peer);
 
     for (; known->published < known->compared; known->published++) {
         struct known_entry *entry;
@@ -288,7 +310,7 @@ static void compare_marker(struct sim_watch *watch, const struct sim_node *node,
                            const struct peer *peer, struct known_peer *known)
 {
     const struct marker *marker = applier_marker(peer->applier);
-    struct known_region *r = &watch->regions[peer->region_id];
+    struct known_region *r = region_of(watch, peer);
     struct known_entry *entry;
 
     if (marker->index == known->marker_index || marker->index >= r->count)
@@ -311,7 +333,7 @@ static void compare_marker(struct sim_watch *watch, const struct sim_node *node,
 static void check_complete(struct sim_watch *watch, const struct sim_node *node,
                            const struct peer *peer)
 {
-    const struct known_region *r = &watch->regions[peer->region_id];
+    const struct known_region *r = region_of(watch, peer);
     uint64_t first = region_log_first_index(peer->log);
 
     for (uint64_t i = first; i < r->count && i <= r->commit_max; i++)
@@ -327,7 +349,7 @@ static void check_complete(struct sim_watch *watch, const struct sim_node *node,
 static void check_leader(struct sim_watch *watch, const struct sim_node *node,
                          const struct peer *peer)
 {
-    struct known_region *r = &watch->regions[peer->region_id];
+    struct known_region *r = region_of(watch, peer);
     uint64_t term = raft_term(peer->raft);
     uint64_t *leader = &r->leaders[term % TERMS_MAX];
 
@@ -416,7 +438,26 @@ static void check_indexes(struct sim_watch *watch, const struct sim_node *node,
 struct sim_harm *sim_watch_harm(struct sim_watch *watch, size_t node,
                                 uint64_t region)
 {
-    return &watch->harm[node][region];
+    return sim_table_at(&watch->harm[node], region);
+}
+
+void sim_watch_forget_harm(struct sim_watch *watch)
+{
+    for (size_t i = 0; i < SIM_NODES_MAX; i++)
+        sim_table_clear(&watch->harm[i]);
+}
+
+bool sim_watch_is_mended(const struct sim_watch *watch, size_t node)
+{
+    const struct sim_table *harm = &watch->harm[node];
+
+    for (size_t i = 0; i < harm->count; i++) {
+        const struct sim_harm *done = harm->rows[i].item;
+
+        if (done->done && !done->mended)
+            return false;
+    }
+    return true;
 }
 
 /* A check may find only what was done, but that it finds. */
@@ -446,7 +487,8 @@ static void note_damage(struct sim_watch *watch, const struct sim_node *node,
 static void step_peer(struct sim_watch *watch, const struct sim_node *node,
                       struct peer *peer)
 {
-    struct known_peer *known = &watch->peers[node->number][peer->region_id];
+    struct known_peer *known =
+        sim_table_at(&watch->peers[node->number], peer->region_id);
 
     if (known->peer_id != peer->id && known->peer_id != 0)
         *known = (struct known_peer){0};
@@ -479,21 +521,24 @@ static void check_held(const struct sim_watch *watch,
                  node->number + 1, span);
 }
 
-void sim_watch_step(struct sim_watch *watch, const struct sim_node *node)
+void sim_watch_step(struct sim_watch *watch, struct sim_node *node)
 {
+    struct peer *peer = NULL;
+
     watch->steps++;
     check_held(watch, node);
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
-        struct peer *peer = node_peer(node->node, region);
-
-        if (peer == NULL)
-            continue;
+    while ((peer = node_next_peer(node->node, peer)) != NULL) {
         step_peer(watch, node, peer);
-        check_leases(watch, region);
+        check_leases(watch, peer->region_id);
     }
     sim_ranges_step(watch->ranges, node);
     if (watch->steps % CHECK_EVERY == 0)
         sim_logs_check_durable(watch->logs);
+}
+
+void sim_watch_end(const struct sim_watch *watch)
+{
+    sim_ranges_check_end(watch->ranges);
 }
 
 void sim_watch_crash(struct sim_watch *watch)
@@ -510,14 +555,16 @@ void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag)
 
 void sim_watch_start(struct sim_watch *watch, const struct sim_node *node)
 {
-    sim_logs_start(watch->logs, node);
-    for (uint64_t region = 0; region < SIM_REGIONS_MAX; region++) {
-        const struct peer *peer = node_peer(node->node, region);
+    const struct peer *peer = NULL;
 
-        watch->peers[node->number][region] = (struct known_peer){0};
-        if (peer == NULL)
-            continue;
-        watch->peers[node->number][region].applied = peer->applied_index;
+    sim_logs_start(watch->logs, node);
+    sim_ranges_start(watch->ranges, node);
+    sim_table_clear(&watch->peers[node->number]);
+    while ((peer = node_next_peer(node->node, peer)) != NULL) {
+        struct known_peer *known =
+            sim_table_at(&watch->peers[node->number], peer->region_id);
+
+        known->applied = peer->applied_index;
         if (peer->applied_index < region_log_last_index(peer->log))
             sim_seen(SEEN_REPLAYED);
     }

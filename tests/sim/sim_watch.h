@@ -42,9 +42,11 @@ struct sim_watch *sim_watch_new(struct sim_cluster *cluster);
 void sim_watch_free(struct sim_watch *watch);
 
 void sim_watch_start(struct sim_watch *watch, const struct sim_node *node);
-void sim_watch_step(struct sim_watch *watch, const struct sim_node *node);
+void sim_watch_step(struct sim_watch *watch, struct sim_node *node);
 /* A node has crashed: its stores are what the disk has kept. */
 void sim_watch_crash(struct sim_watch *watch);
+/* All is quiet, for the last time. */
+void sim_watch_end(const struct sim_watch *watch);
 /* A client has been told that the operation, a write, has succeeded. */
 void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag);
 
@@ -59,5 +61,9 @@ struct sim_harm {
 };
 struct sim_harm *sim_watch_harm(struct sim_watch *watch, size_t node,
                                 uint64_t region);
+/* Replicas that were found damaged when they left are gone. */
+void sim_watch_forget_harm(struct sim_watch *watch);
+/* Whether all that was done to the node's replicas is mended. */
+bool sim_watch_is_mended(const struct sim_watch *watch, size_t node);
 
 #endif
