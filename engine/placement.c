@@ -15,7 +15,8 @@ enum {
     CHOOSE_SECONDS = 5,     /* between looks at regions that did not change */
     READY_SECONDS = 60,     /* then regions without a leader are not waited
                              * for any more */
-    LEFT_ALONE_SECONDS = 60 /* after a goal set by hand */
+    LEFT_ALONE_SECONDS = 60 /* after a goal set by hand, and with a leader who
+                             * may have been set by hand */
 };
 
 static const uint64_t second_ns = 1000000000;
@@ -329,6 +330,8 @@ static void look_at_region(const struct placement *placement,
     *ret = (struct choose_region){
         .report = &entry->report,
         .leader_node = entry->leader_node,
+        .newly_led = placement_now_ns(placement) - entry->led_ns <
+                     LEFT_ALONE_SECONDS * second_ns,
         .left_alone =
             op != NULL || entry->left_alone_ns > placement_now_ns(placement),
         .moving = op != NULL,
@@ -403,7 +406,7 @@ bool placement_is_settled(struct placement *placement)
         return false;
     regions = look_at_all(placement, &choose.region_count);
     for (size_t i = 0; i < choose.region_count; i++)
-        regions[i].left_alone = false;
+        regions[i].left_alone = regions[i].newly_led = false;
     choose.regions = regions;
     settled = !choose_next(&choose, &choice);
     for (size_t i = 0; i < choose.region_count; i++)

@@ -134,7 +134,7 @@ def a_cluster_that_grows_spreads_its_regions_and_leaders(t):
         held = [sum(n in nodes_of(row) for row in rows) for n in c.nodes]
         led = [sum(row['leader'] == str(n) for row in rows) for n in c.nodes]
         return max(held) - min(held) <= 2 and max(led) - min(led) <= 2
-    wait_until('all nodes have their share', 120, spread)
+    wait_until('all nodes have their share', 240, spread)
     time.sleep(12)  # Longer than a region has its rest.
     assert spread()
     for writer in writers:
