@@ -235,11 +235,11 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
     case SIM_MEMBERS:
         sim_members_change(f->cluster);
         break;
-    case SIM_GOALS:
-        sim_goals_strike(f->cluster);
-        break;
     case SIM_SPLIT:
         sim_split_one(f->cluster);
+        break;
+    case SIM_GOALS:
+        sim_goals_strike(f->cluster);
         break;
     case SIM_DRAIN:
         sim_drain_ask(f->cluster);

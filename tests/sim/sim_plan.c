@@ -22,8 +22,8 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_DISK_ERROR] = "disk-error",
     [SIM_TRANSFER] = "transfer",
     [SIM_MEMBERS] = "members",
-    [SIM_GOALS] = "goals",
     [SIM_SPLIT] = "split",
+    [SIM_GOALS] = "goals",
     [SIM_DRAIN] = "drain",
 };
 
