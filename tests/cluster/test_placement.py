@@ -76,6 +76,9 @@ def nothing_is_lost_when_nodes_are_killed_while_regions_move(t):
     for _ in range(8):
         victim = chance.choice(c.nodes)
         node = chance.choice([n for n in c.nodes if n != victim])
+        # One that was started just now may not have heard of all yet.
+        wait_until('it knows all regions', 20,
+                   lambda node=node: set(names) <= set(regions(c, node)))
         for region in names:
             there = nodes_of(seen_from(c, region))
             text = (f'{chance.choice(sorted(there))}'
