@@ -429,8 +429,6 @@ void node_on_manual_transfer(struct node *node, uint64_t region)
 {
     if (region == REGION_PLACEMENT)
         follow_later(node, FOLLOW_AFTER_MANUAL_MS);
-    peer_note_by_hand(node_peer(node, region));
-    reporter_tell_again(node->reporter, region);
 }
 
 /* ---- damage ---- */

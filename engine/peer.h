@@ -173,10 +173,6 @@ uint64_t peer_leader_node(const struct peer *peer);
 /* For how long no leader has been known; 0: one is. */
 uint64_t peer_leaderless_ns(const struct peer *peer);
 uint64_t peer_term(const struct peer *peer);
-/* Somebody has made this node the leader by hand. How long ago that was in this
- * term: UINT64_MAX when it was not. */
-void peer_note_by_hand(struct peer *peer);
-uint64_t peer_by_hand_ns(const struct peer *peer);
 uint64_t peer_applied(const struct peer *peer);
 uint64_t peer_commit(const struct peer *peer);
 uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */

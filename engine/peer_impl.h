@@ -86,8 +86,6 @@ struct peer {
     uint64_t leader_noted;        /* the node last said to lead; 0: none */
     int64_t applied_wall_ns;
     enum raft_role role;
-    uint64_t by_hand_ns; /* when it was made the leader so */
-    uint64_t by_hand_term;
     uint64_t snapshots_sent;
     uint64_t snapshots_restored;
     uint64_t compactions;

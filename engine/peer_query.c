@@ -93,19 +93,6 @@ uint64_t peer_term(const struct peer *peer)
     return raft_term(peer->raft);
 }
 
-void peer_note_by_hand(struct peer *peer)
-{
-    peer->by_hand_ns = env_mono_ns(peer->env);
-    peer->by_hand_term = peer_term(peer);
-}
-
-uint64_t peer_by_hand_ns(const struct peer *peer)
-{
-    if (peer->by_hand_term == 0 || peer->by_hand_term != peer_term(peer))
-        return UINT64_MAX;
-    return env_mono_ns(peer->env) - peer->by_hand_ns;
-}
-
 uint64_t peer_applied(const struct peer *peer)
 {
     return peer->applied_index;

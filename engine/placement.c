@@ -11,15 +11,14 @@
 #include "engine/steps.h"
 
 enum {
-    ASK_SECONDS = 2,     /* between asking a node to tell all */
-    CHOOSE_SECONDS = 5,  /* between looks at regions that did not change */
-    READY_SECONDS = 60,  /* then regions without a leader are not waited
-                          * for any more */
-    NEW_LEADER_MS = 2000 /* it may have been made one by hand, and may be about
-                          * to say so */
+    ASK_SECONDS = 2,        /* between asking a node to tell all */
+    CHOOSE_SECONDS = 5,     /* between looks at regions that did not change */
+    READY_SECONDS = 60,     /* then regions without a leader are not waited
+                             * for any more */
+    LEFT_ALONE_SECONDS = 60 /* after a goal set by hand, and with a leader who
+                             * may have been set by hand */
 };
 
-static const uint64_t ms_ns = 1000000;
 static const uint64_t second_ns = 1000000000;
 
 struct placement *placement_new(struct node *node)
@@ -184,26 +183,16 @@ static bool is_ready(struct placement *placement)
 
 /* ---- goals ---- */
 
-static void leave_alone(struct placement *placement, struct table_entry *entry,
-                        uint64_t for_ns)
-{
-    uint64_t until_ns = placement_now_ns(placement) + for_ns;
-
-    if (until_ns > entry->left_alone_ns)
-        entry->left_alone_ns = until_ns;
-}
-
-static void leave_alone_after(struct placement *placement,
-                              const struct goal *goal)
+static void leave_alone(struct placement *placement, const struct goal *goal)
 {
     struct table_entry *entry =
         region_table_find(placement->table, goal->region);
     int64_t ago_ns =
         (int64_t)env_wall_ns(node_env(placement->node)) - goal->end_ns;
-    int64_t rest_ns = LEFT_ALONE_MS * (int64_t)ms_ns - ago_ns;
+    int64_t rest_ns = LEFT_ALONE_SECONDS * (int64_t)second_ns - ago_ns;
 
     if (entry != NULL && ago_ns >= 0 && rest_ns > 0)
-        leave_alone(placement, entry, (uint64_t)rest_ns);
+        entry->left_alone_ns = placement_now_ns(placement) + (uint64_t)rest_ns;
 }
 
 /* Rule 3: what runs for a region goes on only if it is this goal's. */
@@ -214,7 +203,7 @@ static void pursue(struct placement *placement, const struct goal *goal)
     if (op != NULL && !operator_is_wanted(op))
         op = NULL;
     if (!goal_is_running(goal)) {
-        leave_alone_after(placement, goal);
+        leave_alone(placement, goal);
         return;
     }
     if (op != NULL && op->goal_id == goal->id)
@@ -340,6 +329,8 @@ static void look_at_region(const struct placement *placement,
     *ret = (struct choose_region){
         .report = &entry->report,
         .leader_node = entry->leader_node,
+        .newly_led = placement_now_ns(placement) - entry->led_ns <
+                     LEFT_ALONE_SECONDS * second_ns,
         .left_alone =
             op != NULL || entry->left_alone_ns > placement_now_ns(placement),
         .moving = op != NULL,
@@ -414,7 +405,7 @@ bool placement_is_settled(struct placement *placement)
         return false;
     regions = look_at_all(placement, &choose.region_count);
     for (size_t i = 0; i < choose.region_count; i++)
-        regions[i].left_alone = false;
+        regions[i].left_alone = regions[i].newly_led = false;
     choose.regions = regions;
     settled = !choose_next(&choose, &choice);
     for (size_t i = 0; i < choose.region_count; i++)
@@ -440,27 +431,18 @@ void placement_each_second(struct placement *placement)
 
 /* ---- packets ---- */
 
-/* Somebody has made a node its leader by hand: that is not undone for a while,
- * nor by what has been chosen just before. */
-static void leave_to_hand(struct placement *placement,
-                          struct table_entry *entry)
+/* Leadership has gone elsewhere, perhaps by somebody's wish: what was chosen
+ * just before does not take it back. */
+static void give_way(struct placement *placement,
+                     const struct table_entry *entry)
 {
     struct placement_operator *op =
         operator_of(placement, entry->report.region.id);
 
-    if (entry->report.alone_ms == 0)
-        return;
-    leave_alone(placement, entry, entry->report.alone_ms * ms_ns);
-    if (op != NULL && op->goal_id == 0 && op->goal.leader != 0)
-        operator_end(op, ERR_CANCELED, "an operator by hand comes first");
-}
-
-static uint64_t known_term(const struct placement *placement, uint64_t region)
-{
-    const struct table_entry *entry =
-        region_table_find(placement->table, region);
-
-    return entry == NULL ? 0 : entry->report.term;
+    if (op != NULL && op->goal_id == 0 && op->goal.leader != 0 &&
+        entry->led_ns == placement_now_ns(placement) &&
+        entry->leader_node != op->goal.leader)
+        operator_end(op, ERR_CANCELED, "another node was made the leader");
 }
 
 void placement_on_report(struct placement *placement, uint64_t from,
@@ -469,18 +451,14 @@ void placement_on_report(struct placement *placement, uint64_t from,
     struct region_report report;
     struct placement_operator *op = NULL;
     struct table_entry *entry = NULL;
-    uint64_t term;
 
     if (!leads(placement) || region_report_decode(&report, bytes) != 0)
         return;
-    term = known_term(placement, report.region.id);
     entry = region_table_take(placement->table, from, &report,
                               placement_now_ns(placement));
     if (entry != NULL) {
         placement->changed = true;
-        leave_to_hand(placement, entry);
-        if (entry->report.term != term)
-            leave_alone(placement, entry, NEW_LEADER_MS * ms_ns);
+        give_way(placement, entry);
         op = operator_of(placement, entry->report.region.id);
     }
     if (op != NULL)

@@ -31,8 +31,6 @@
 #include "engine/placement_plan.h"
 #include "engine/wire_placement.h"
 
-enum { LEFT_ALONE_MS = 60000 /* after something was done by hand */ };
-
 struct placement;
 
 struct placement *placement_new(struct node *node);

@@ -242,6 +242,11 @@ bool choose_repair(const struct choose *c, struct choice *ret)
 
 /* ---- schedulers ---- */
 
+static bool may_be_moved(const struct choose_region *region)
+{
+    return may_be_changed(region) && !region->newly_led;
+}
+
 /* What is gained by handing leadership on; 0: nothing. */
 static uint64_t leader_gain(const struct choose *c, const struct loads *loads,
                             const struct choose_region *region, uint64_t node)
@@ -268,7 +273,7 @@ bool choose_leader_move(const struct choose *c, struct choice *ret)
 
     measure(c, &loads);
     for (size_t i = 0; i < c->region_count; i++) {
-        if (!may_be_changed(&c->regions[i]))
+        if (!may_be_moved(&c->regions[i]))
             continue;
         for (size_t n = 0; n < c->nodes->count; n++) {
             uint64_t node = c->nodes->node[n].id;
@@ -334,7 +339,7 @@ bool choose_region_move(const struct choose *c, struct choice *ret)
 
     measure(c, &loads);
     for (size_t i = 0; i < c->region_count; i++)
-        if (may_be_changed(&c->regions[i]) && is_whole(c, &c->regions[i]))
+        if (may_be_moved(&c->regions[i]) && is_whole(c, &c->regions[i]))
             best_move(c, &loads, i, &best, ret);
     return best > 0;
 }

@@ -15,7 +15,8 @@
  *
  * An operator that is running counts as if it had ended, so that two do not
  * mend the same; and a scheduler moves only what leaves its new place below
- * the old one by a tolerance, so that nothing ever wants to go back. */
+ * the old one by a tolerance, so that nothing ever wants to go back. Nor
+ * do they touch what has got another leader a moment ago. */
 
 #ifndef GROVEFS_ENGINE_PLACEMENT_CHOOSE_H
 #define GROVEFS_ENGINE_PLACEMENT_CHOOSE_H
@@ -26,6 +27,7 @@
 struct choose_region {
     const struct region_report *report;
     uint64_t leader_node; /* 0: nobody */
+    bool newly_led;       /* since a moment: perhaps by somebody's wish */
     bool left_alone;      /* has an operator, or had one a moment ago */
     bool moving;          /* has one, towards: */
     struct plan_goal goal;

@@ -243,6 +243,8 @@ struct table_entry *region_table_take(struct region_table *table,
 
     if (entry == NULL)
         return NULL;
+    if (report->term != entry->report.term)
+        entry->led_ns = now_ns;
     if (has_progressed(report, &entry->report))
         entry->progress_ns = now_ns;
     region_report_release(&entry->report);

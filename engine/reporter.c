@@ -113,14 +113,6 @@ static uint64_t digest_of(const struct region_report *report)
     return XXH3_64bits(parts, sizeof parts);
 }
 
-/* The balancer does not undo what was done by hand, not for a while. */
-static uint64_t alone_ms(const struct peer *peer)
-{
-    uint64_t ago_ms = peer_by_hand_ns(peer) / 1000000;
-
-    return ago_ms < LEFT_ALONE_MS ? LEFT_ALONE_MS - ago_ms : 0;
-}
-
 /* Borrows the descriptor. */
 static void look_at(const struct reporter *reporter, const struct peer *peer,
                     struct region_report *ret)
@@ -136,7 +128,6 @@ static void look_at(const struct reporter *reporter, const struct peer *peer,
         .last_index = status.last_index,
         .size_bytes = size.bytes == SIZE_UNKNOWN ? 0 : size.bytes,
         .keys = size.keys == SIZE_UNKNOWN ? 0 : size.keys,
-        .alone_ms = alone_ms(peer),
     };
     for (size_t i = 0; i < ret->region.peer_count; i++) {
         const struct region_peer *replica = &ret->region.peers[i];

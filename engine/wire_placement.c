@@ -44,7 +44,6 @@ struct buf *region_report_encode(const struct region_report *report)
     message.last_index = report->last_index;
     message.size = report->size_bytes;
     message.keys = report->keys;
-    message.alone_ms = report->alone_ms;
     message.digest = report->digest;
     for (size_t i = 0; i < report->region.peer_count; i++) {
         peer[i] = (Grove__PeerReport)GROVE__PEER_REPORT__INIT;
@@ -66,7 +65,6 @@ static bool region_report_from_pb(struct region_report *to,
         .last_index = from->last_index,
         .size_bytes = from->size,
         .keys = from->keys,
-        .alone_ms = from->alone_ms,
         .digest = from->digest,
     };
     if (from->region == NULL || !region_from_pb(&to->region, from->region) ||

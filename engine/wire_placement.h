@@ -35,7 +35,6 @@ struct region_report {
     uint64_t last_index;
     uint64_t size_bytes; /* 0: not known */
     uint64_t keys;
-    uint64_t alone_ms; /* that no operator but one by hand is to touch it */
     uint64_t digest;                            /* of all that counts in it */
     struct peer_report peers[REGION_PEERS_MAX]; /* as in region.peers */
 };

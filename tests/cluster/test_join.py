@@ -514,6 +514,7 @@ def what_cannot_be_removed_is_refused_with_the_reason(t):
 @test
 def a_node_with_the_only_replica_of_the_data_is_not_removed_behind_its_back(t):
     c = t.cluster(nodes=1)
+    put(c.path(1, '.cluster/settings/operators'), b'0\n', flags=os.O_TRUNC)
     put(c.path(1, 'f'), b'x\n')
     c.add()
     c.add()

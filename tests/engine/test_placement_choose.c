@@ -256,6 +256,27 @@ static void test_regions_are_spread(void **state)
     assert_string_equal(next(&t), "-");
 }
 
+/* Perhaps somebody has just wished that it leads. Mending does not wait. */
+static void test_a_region_with_a_new_leader_is_not_balanced(void **state)
+{
+    static const char *const regions[] = {"1v* 2v 3v", "1v* 2v 3v",
+                                          "1v* 2v 3v"};
+    struct table t;
+
+    (void)state;
+    table_init(&t, "1 2 3", regions, 2);
+    t.regions[0].newly_led = true;
+    assert_string_equal(next(&t), "2: leader 2");
+    t.regions[1].newly_led = true;
+    assert_string_equal(next(&t), "-");
+    table_init(&t, "1 2 3 4", regions, 3);
+    t.regions[0].newly_led = true;
+    assert_string_equal(next(&t), "2: 1 4");
+    table_init(&t, "1 2 3g 4", regions, 1);
+    t.regions[0].newly_led = true;
+    assert_string_equal(next(&t), "1: 3 4");
+}
+
 /* ---- no ping-pong ---- */
 
 static uint64_t pick(uint64_t *random, uint64_t bound)
@@ -347,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_what_is_under_way_counts_as_done),
         cmocka_unit_test(test_leaders_are_spread),
         cmocka_unit_test(test_regions_are_spread),
+        cmocka_unit_test(test_a_region_with_a_new_leader_is_not_balanced),
         cmocka_unit_test(test_balancing_comes_to_rest),
     };
 

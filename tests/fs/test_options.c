@@ -222,9 +222,9 @@ static void test_errors_in_the_file_name_the_line(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(parse_with_config(f, "id = 4\njoin = x\n", ""),
+    assert_int_equal(parse_with_config(f, "id = 4\njoined = x\n", ""),
                      ERR_INVALID);
-    assert_non_null(strstr(f->e.text, ":2: unknown option 'join'"));
+    assert_non_null(strstr(f->e.text, ":2: unknown option 'joined'"));
 }
 
 static void test_a_missing_file_is_an_error(void **state)

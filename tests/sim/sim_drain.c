@@ -70,20 +70,10 @@ static bool is_removal_safe(const struct sim_cluster *cluster)
     return cluster->plan->every_ns[SIM_MEMBERS] == 0;
 }
 
-/* Without such changes all data stays on founders: removing one is refused,
- * also while it is down. */
+/* Enough nodes are to be left for all replicas. */
 static bool may_be_removed(const struct sim_node *node)
 {
     return node->number >= node->cluster->plan->founders;
-}
-
-/* Moves by hand may take it elsewhere. */
-static bool has_data(const struct sim_node *node)
-{
-    const struct sim_plan *plan = node->cluster->plan;
-
-    return node->number < plan->founders && node->number < DATA_REPLICAS &&
-           plan->every_ns[SIM_GOALS] == 0;
 }
 
 void sim_drain_ask(struct sim_cluster *cluster)
@@ -97,9 +87,8 @@ void sim_drain_ask(struct sim_cluster *cluster)
         return;
     if (fate < 2) {
         ask(node, other->number + 1, TABLE_NODE_DRAIN, fate == 0 ? "0" : "1");
-    } else if (is_removal_safe(cluster) &&
-               (may_be_removed(other) || has_data(other))) {
-        other->may_go = may_be_removed(other);
+    } else if (is_removal_safe(cluster) && may_be_removed(other)) {
+        other->may_go = true;
         ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
     }
 }

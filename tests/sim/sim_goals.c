@@ -127,7 +127,7 @@ void sim_goals_strike(struct sim_cluster *cluster)
         .table = draw(cluster, bytes),
         .object = sim_pick(cluster->loop, 8) == 0
                       ? sim_pick(cluster->loop, REGIONS_NAMED)
-                      : REGION_FIRST_DATA,
+                      : sim_cluster_pick_region(cluster, REGION_FIRST_DATA),
         .timeout_ms = sim_between(cluster->loop, 10, TIMEOUT_MS_MAX),
         .private = (void *)(uintptr_t)++node->request_last,
         .done = written,
