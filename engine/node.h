@@ -74,7 +74,6 @@ struct node_config {
     uint64_t alarm_ms;          /* see peer_sleep.c; not 0 with it */
     uint64_t ino_next;          /* of the block leased on disk */
     uint64_t results_held_max;  /* that a region remembers for this node */
-    uint64_t down_after_ms;     /* until a node that is missed is replaced */
     /* The cluster has removed this node: its owner is to end it. Once. */
     void (*removed)(void *context);
     /* What only the host knows; may be NULL. */

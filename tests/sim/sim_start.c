@@ -34,8 +34,8 @@ static void put_setting(struct kv_batch *batch, enum setting setting,
     buf_unref(bytes);
 }
 
-/* A setting is there from the start, smaller than anybody could make it, as
- * here all is small. */
+/* Some settings are there from the start, smaller than anybody could make them,
+ * as here all is small and short. */
 static int found(const struct sim_cluster *cluster, struct kv *log,
                  struct kv *state, const struct identity *identity,
                  struct err *e)
@@ -45,6 +45,7 @@ static int found(const struct sim_cluster *cluster, struct kv *log,
     int rc;
 
     put_setting(batch, SETTING_REGION_SIZE, plan->region_size);
+    put_setting(batch, SETTING_DOWN_AFTER, plan->down_after_s);
     rc = kv_write(state, batch, KV_RELAXED, e);
     kv_batch_free(batch);
     if (rc != 0)
@@ -154,7 +155,6 @@ static void open_node(struct sim_node *node)
         .sleep_after_ms = plan->sleep_after_ms,
         .alarm_ms = plan->alarm_ms,
         .results_held_max = plan->results_held_max,
-        .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,
         .removed = sim_drain_removed,
         .space = disk_space,
