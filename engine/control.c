@@ -12,6 +12,7 @@
 #include "engine/keys.h"
 #include "engine/members.h"
 #include "engine/placement.h"
+#include "engine/routes.h"
 #include "engine/status.h"
 
 enum {
@@ -203,11 +204,18 @@ static uint64_t version_here(const struct node *node, uint64_t region)
     return peer == NULL ? 0 : peer_region(peer)->version;
 }
 
+/* Both parts of it, where this node has it. */
 static bool split_is_seen(struct control_op *op)
 {
-    uint64_t version = version_here(op->node, op->object);
+    const struct peer *peer = node_peer(op->node, op->object);
+    struct route route;
 
-    return version == 0 || version > op->version;
+    if (peer == NULL)
+        return true;
+    return peer_region(peer)->version > op->version &&
+           (peer_region(peer)->end.size == 0 ||
+            routes_find(router_routes(node_router(op->node)),
+                        peer_region(peer)->end, &route));
 }
 
 static const struct control controls[TABLES] = {
