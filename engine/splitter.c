@@ -155,9 +155,11 @@ static void on_measured(void *context, const struct measured *measured)
     struct splitter *splitter = context;
     struct led *led = find(splitter, splitter->measuring);
     uint64_t region = splitter->measuring;
+    const struct peer *peer = node_peer(splitter->node, region);
 
     splitter->measuring = 0;
-    if (splitter->stopped || led == NULL || led->version != splitter->version ||
+    if (splitter->stopped || led == NULL || peer == NULL ||
+        peer_region(peer)->version != splitter->version ||
         measured->status != 0)
         return;
     led->measured = true;

@@ -291,6 +291,11 @@ static void test_a_region_that_has_changed_meanwhile_is_left_alone(void **state)
 
     write_more(node, LIMIT + 1);
     node->own.region.version++;
+    found(node, LIMIT + 1, 2);
+    assert_int_equal(node->splits, 0);
+    splitter_each_second(node->splitter);
+    assert_int_equal(node->measures, 2);
+    node->own.region.version++;
     splitter_each_second(node->splitter);
     found(node, LIMIT + 1, 2);
     assert_int_equal(node->splits, 0);
