@@ -58,6 +58,7 @@ def two_neighbours_become_one_and_the_same_mount_shows_it_at_once(t):
         for node in c.nodes:
             check(c, node)
     new = split(c, 1, 1, '/d/m')
+    wait_until('the new region is seen there, too', 10, lambda: new in rows(c, 2))
     write(c, 2, new, 'merge', 1)
     assert list(rows(c, 2)) == [new]
     assert c.info(2, f'region/{new}/state') == 'running\n'
