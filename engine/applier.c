@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "engine/applier.h"
+#include "engine/applier_impl.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -9,23 +9,8 @@
 
 #include "engine/exec.h"
 #include "engine/founding.h"
-#include "engine/keys.h"
 #include "engine/region_state.h"
-#include "engine/results.h"
 #include "engine/snapshot.h"
-
-struct applier {
-    struct env *env;
-    uint64_t region_id;
-    struct region region; /* as of the marker */
-    struct marker marker;
-    struct results *results;
-    struct kv_batch *batch; /* reused */
-    bool corrupt;           /* rule 4 */
-    void (*on_check)(void *context, uint64_t index,
-                     const struct command *command);
-    void *on_check_context;
-};
 
 struct applier *applier_new(struct env *env, uint64_t region)
 {
@@ -104,7 +89,8 @@ const struct marker *applier_marker(const struct applier *applier)
 
 /* ---- one entry ---- */
 
-static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
+int applier_fail(struct applier *applier, const struct raft_entry *entry,
+                 int rc)
 {
     char reason[128];
 
@@ -115,9 +101,8 @@ static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
     return rc;
 }
 
-/* Writes the batch with the marker in it: rule 1. */
-static int finish(struct applier *applier, const struct raft_entry *entry,
-                  uint64_t version)
+int applier_finish(struct applier *applier, const struct raft_entry *entry,
+                   uint64_t version)
 {
     struct key key = key_marker(applier->region_id);
     struct marker marker = {
@@ -131,7 +116,7 @@ static int finish(struct applier *applier, const struct raft_entry *entry,
     rc = kv_write(applier->env->state, applier->batch, KV_RELAXED, NULL);
     kv_batch_clear(applier->batch);
     if (rc != 0)
-        return fail(applier, entry, rc);
+        return applier_fail(applier, entry, rc);
     applier->marker = marker;
     return 0;
 }
@@ -182,7 +167,7 @@ static int execute(struct applier *applier, const struct command *command,
     return rc;
 }
 
-static int answer_only(int status, struct buf **ret_result)
+int applier_answer(int status, struct buf **ret_result)
 {
     struct result result = {.status = status};
 
@@ -191,7 +176,7 @@ static int answer_only(int status, struct buf **ret_result)
 }
 
 /* What a command changes by name must lie here; the version says so already,
- * unless somebody was mistaken. */
+ * unless somebody was mistaken. A frozen region stays as it is. */
 static bool is_for_here(const struct applier *applier,
                         const struct command *command)
 {
@@ -199,6 +184,8 @@ static bool is_for_here(const struct applier *applier,
 
     if (command->region_version != 0 &&
         command->region_version != applier->region.version)
+        return false;
+    if (region_is_frozen(&applier->region))
         return false;
     if (!command_is_on_file(command->op))
         return true;
@@ -215,12 +202,12 @@ static int apply_command(struct applier *applier, const struct command *command,
     if (command->node != 0)
         rc = results_find(applier->results, command, ret_result);
     if (rc == ERR_CANCELED)
-        return answer_only(ERR_CANCELED, ret_result);
+        return applier_answer(ERR_CANCELED, ret_result);
     if (rc != ERR_NOT_FOUND)
         return rc;
     /* Not remembered: another attempt may fit. */
     if (!is_for_here(applier, command))
-        return answer_only(ERR_EPOCH, ret_result);
+        return applier_answer(ERR_EPOCH, ret_result);
     *version = next_version(applier, command);
     return execute(applier, command, version, ret_result);
 }
@@ -238,8 +225,8 @@ static int apply_decoded(struct applier *applier,
         return rc;
     }
     if (rc != 0)
-        return fail(applier, entry, rc);
-    rc = finish(applier, entry, version);
+        return applier_fail(applier, entry, rc);
+    rc = applier_finish(applier, entry, version);
     if (rc != 0) {
         buf_unref(result);
         return rc;
@@ -259,11 +246,11 @@ int applier_apply(struct applier *applier, const struct raft_entry *entry,
     if (applier->corrupt)
         return ERR_CORRUPT;
     if (entry->data == NULL)
-        return finish(applier, entry, applier->marker.version);
+        return applier_finish(applier, entry, applier->marker.version);
     rc = command_decode(&command,
                         (struct slice){entry->data->data, entry->data->size});
     if (rc != 0)
-        return fail(applier, entry, ERR_PROTOCOL);
+        return applier_fail(applier, entry, ERR_PROTOCOL);
     rc = apply_decoded(applier, entry, &command, ret_result);
     command_release(&command);
     return rc;
@@ -275,14 +262,13 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
     assert(applier->corrupt);
 
     applier->corrupt = false;
-    (void)answer_only(ERR_CORRUPT, ret_result);
-    return finish(applier, entry, applier->marker.version);
+    (void)applier_answer(ERR_CORRUPT, ret_result);
+    return applier_finish(applier, entry, applier->marker.version);
 }
 
 /* ---- a split ---- */
 
-static void put_bytes(struct applier *applier, struct key key,
-                      struct buf *bytes)
+void applier_put(struct applier *applier, struct key key, struct buf *bytes)
 {
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){bytes->data, bytes->size});
@@ -301,11 +287,6 @@ static void put_first_marker(struct applier *applier, uint64_t region)
 
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){bytes, marker_encode(&marker, bytes)});
-}
-
-static bool is_damage(int rc)
-{
-    return rc == ERR_CORRUPT || rc == ERR_VERSION;
 }
 
 /* What has closed or opened the left part holds the right one as well. There
@@ -351,12 +332,12 @@ static int cut_namespace(struct applier *applier,
     if (split->name.size == 0)
         return 0;
     rc = make_part(applier, split, &part);
-    if (is_damage(rc) && split->only_replica) {
+    if (applier_is_damage(rc) && split->only_replica) {
         part = buf_copy("", 0); /* As unreadable as the other. */
         rc = 0;
     }
     if (rc == 0)
-        put_bytes(applier, key_user('n', split->dir, split->name), part);
+        applier_put(applier, key_user('n', split->dir, split->name), part);
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
@@ -368,9 +349,9 @@ static int make_right(struct applier *applier, const struct range_split *split)
     if (rc == 0)
         rc = results_copy(applier->env->state, applier->region_id, id,
                           applier->batch);
-    if (rc != 0 && !(is_damage(rc) && split->only_replica))
+    if (rc != 0 && !(applier_is_damage(rc) && split->only_replica))
         return rc;
-    put_bytes(applier, key_region(id), region_encode(&split->right));
+    applier_put(applier, key_region(id), region_encode(&split->right));
     put_first_marker(applier, id);
     return 0;
 }
@@ -394,8 +375,8 @@ static int fill_split(struct applier *applier, const struct range_split *split)
     else if (split->right_here == SPLIT_DROP)
         drop_right(applier, split);
     if (rc == 0)
-        put_bytes(applier, key_region(applier->region_id),
-                  region_encode(&split->left));
+        applier_put(applier, key_region(applier->region_id),
+                    region_encode(&split->left));
     return rc;
 }
 
@@ -411,14 +392,15 @@ int applier_split(struct applier *applier, const struct raft_entry *entry,
         rc = fill_split(applier, split);
         if (rc != 0) {
             kv_batch_clear(applier->batch);
-            applier->corrupt = is_damage(rc);
-            return applier->corrupt ? ERR_CORRUPT : fail(applier, entry, rc);
+            applier->corrupt = applier_is_damage(rc);
+            return applier->corrupt ? ERR_CORRUPT
+                                    : applier_fail(applier, entry, rc);
         }
         region_release(&applier->region);
         applier->region = region_copy(&split->left);
     }
-    (void)answer_only(status, ret_result);
-    return finish(applier, entry, applier->marker.version);
+    (void)applier_answer(status, ret_result);
+    return applier_finish(applier, entry, applier->marker.version);
 }
 
 int applier_apply_region(struct applier *applier,
@@ -432,12 +414,12 @@ int applier_apply_region(struct applier *applier,
     if (applier->corrupt)
         return ERR_CORRUPT;
     if (region == NULL)
-        return finish(applier, entry, applier->marker.version);
+        return applier_finish(applier, entry, applier->marker.version);
     rc = region_decode(&changed, (struct slice){region->data, region->size});
     assert(rc == 0);
     region_release(&applier->region);
     applier->region = changed;
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){region->data, region->size});
-    return finish(applier, entry, applier->marker.version);
+    return applier_finish(applier, entry, applier->marker.version);
 }

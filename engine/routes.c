@@ -160,6 +160,15 @@ bool routes_find(const struct routes *routes, struct slice user_key,
     return true;
 }
 
+/* Whether another region, that is here, has some of its keys since then. */
+static bool was_taken(const struct routes *routes, const struct region *heard)
+{
+    const struct peer *peer = node_peer_at(routes->node, heard->start);
+
+    return peer != NULL && peer_region(peer)->id != heard->id &&
+           peer_region(peer)->version > heard->version;
+}
+
 static struct heard *find_heard(const struct routes *routes, uint64_t region)
 {
     struct heard *heard;
@@ -173,9 +182,10 @@ bool routes_find_region(const struct routes *routes, uint64_t region,
 {
     const struct heard *heard = find_heard(routes, region);
 
-    if (heard != NULL)
-        *ret = route_to(&heard->region, heard->leader_node);
-    return heard != NULL;
+    if (heard == NULL || was_taken(routes, &heard->region))
+        return false;
+    *ret = route_to(&heard->region, heard->leader_node);
+    return true;
 }
 
 /* ---- learning ---- */
