@@ -264,6 +264,7 @@ static const struct control controls[TABLES] = {
     [TABLE_REGION_MOVE]     = {"move",     true,  control_parse_move, control_move_is_seen},
     [TABLE_REGION_OPERATOR] = {"operator", true,  control_parse_operator, control_move_is_seen},
     [TABLE_SETTING_REPLICAS]    = {"settings/replicas",    false, control_parse_setting, control_setting_is_seen},
+    [TABLE_SETTING_REGION_SIZE] = {"settings/region_size", false, control_parse_setting, control_setting_is_seen},
     [TABLE_SETTING_DOWN_AFTER]  = {"settings/down_after",  false, control_parse_setting, control_setting_is_seen},
     [TABLE_SETTING_BALANCE]     = {"settings/balance",     false, control_parse_setting, control_setting_is_seen},
     [TABLE_SETTING_OPERATORS]   = {"settings/operators",   false, control_parse_setting, control_setting_is_seen},

@@ -201,6 +201,7 @@ enum engine_table {
     TABLE_NODE_REMOVE, /* takes texts */
     /* Settings, in the order of settings.h; they take texts. */
     TABLE_SETTING_REPLICAS,
+    TABLE_SETTING_REGION_SIZE,
     TABLE_SETTING_DOWN_AFTER,
     TABLE_SETTING_BALANCE,
     TABLE_SETTING_OPERATORS,

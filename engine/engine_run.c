@@ -366,8 +366,6 @@ static void open_node(struct engine *engine)
         .sleep_after_ms = SLEEP_AFTER_DEFAULT_MS,
         .alarm_ms = ALARM_DEFAULT_MS,
         .results_held_max = RESULTS_HELD_DEFAULT,
-        .region_size = REGION_SIZE_DEFAULT,
-        .down_after_ms = (uint64_t)MEMBERS_DOWN_AFTER_DEFAULT_S * 1000,
         .ino_next = engine->store.ino_next,
         .removed = removed,
         .space = engine_space_of,

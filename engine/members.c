@@ -11,6 +11,7 @@
 #include "engine/keys.h"
 #include "engine/members_plan.h"
 #include "engine/router.h"
+#include "engine/settings.h"
 #include "engine/status.h"
 #include "engine/wire.h"
 
@@ -19,6 +20,8 @@ enum {
     APPLICANTS_MAX = 64,
     CAUGHT_UP_ENTRIES = 256 /* that a new voter may be behind */
 };
+
+static const uint64_t second_ns = 1000000000;
 
 /* A store that waits for its id. */
 struct applicant {
@@ -40,6 +43,7 @@ struct members {
     TAILQ_HEAD(, applicant) applicants;
     size_t applicant_count;
     struct missed missed[MEMBERS_NODES_MAX];
+    struct settings settings; /* when it last looked */
 };
 
 struct members *members_new(struct node *node)
@@ -255,7 +259,7 @@ static bool is_lost(struct members *members, uint64_t id, bool up)
         *missed = (struct missed){id, now_ns};
     }
     return now_ns - missed->since_ns >=
-           node_config(members->node)->down_after_ms * 1000000;
+           members->settings.value[SETTING_DOWN_AFTER] * second_ns;
 }
 
 /* One without a replica tells nothing of itself yet. */
@@ -348,9 +352,12 @@ static bool look(struct members *members, struct peer *placement,
     ret->region = peer_region(placement);
     ret->leader = node_id(members->node);
     ret->node_count = 0;
-    rc = read_nodes(members, placement, ret);
+    rc = settings_read(node_env(members->node)->state, &members->settings);
+    if (rc == 0)
+        rc = read_nodes(members, placement, ret);
     if (rc != 0 && !peer_was_just_mended(placement))
-        (void)peer_found_damage(placement, "a node's record is damaged");
+        (void)peer_found_damage(placement, "a record of a node or of a "
+                                           "setting is damaged");
     return rc == 0 && is_whole(ret);
 }
 

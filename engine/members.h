@@ -17,8 +17,6 @@
 
 #include "engine/node.h"
 
-enum { MEMBERS_DOWN_AFTER_DEFAULT_S = 300 };
-
 struct members;
 
 struct members *members_new(struct node *node);

@@ -43,7 +43,6 @@ enum {
     NODES_MAX = 16,
     LOG_KEEP_DEFAULT = 10000, /* applied entries kept for lagging replicas */
     RESULTS_HELD_DEFAULT = 8192,
-    REGION_SIZE_DEFAULT = 96 * 1024 * 1024,
     SLEEP_AFTER_DEFAULT_MS = 3000,
     ALARM_DEFAULT_MS = 5 * 60 * 1000,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* more than memory has to flush */
@@ -76,8 +75,6 @@ struct node_config {
     uint64_t alarm_ms;          /* see peer_sleep.c; not 0 with it */
     uint64_t ino_next;          /* of the block leased on disk */
     uint64_t results_held_max;  /* that a region remembers for this node */
-    uint64_t region_size;       /* bytes that a region is meant to have */
-    uint64_t down_after_ms;     /* until a node that is missed is replaced */
     /* The cluster has removed this node: its owner is to end it. Once. */
     void (*removed)(void *context);
     /* What only the host knows; may be NULL. */

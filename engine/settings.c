@@ -21,6 +21,8 @@ static const struct {
     /* clang-format off */
     [SETTING_REPLICAS]    = {"replicas", ODD, 3, 1, 5,
                              "it takes 1, 3 or 5"},
+    [SETTING_REGION_SIZE] = {"region_size", NUMBER, 96 << 20, 1 << 20, 1 << 30,
+                             "it takes bytes, from 1048576 to 1073741824"},
     [SETTING_DOWN_AFTER]  = {"down_after", NUMBER, 300, 10, 86400,
                              "it takes seconds, from 10 to 86400"},
     [SETTING_BALANCE]     = {"balance", SWITCH, 1, 0, 1,

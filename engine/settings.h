@@ -13,10 +13,11 @@
 #include "engine/kv.h"
 
 enum setting {
-    SETTING_REPLICAS,   /* of each region: 1, 3 or 5 */
-    SETTING_DOWN_AFTER, /* seconds until a silent node counts as lost */
-    SETTING_BALANCE,    /* whether regions and leaders are spread evenly */
-    SETTING_OPERATORS,  /* automatic ones at the same time */
+    SETTING_REPLICAS,    /* of each region: 1, 3 or 5 */
+    SETTING_REGION_SIZE, /* bytes that a region is meant to have */
+    SETTING_DOWN_AFTER,  /* seconds until a silent node counts as lost */
+    SETTING_BALANCE,     /* whether regions and leaders are spread evenly */
+    SETTING_OPERATORS,   /* automatic ones at the same time */
     SETTINGS
 };
 

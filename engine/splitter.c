@@ -7,6 +7,7 @@
 
 #include "engine/measure.h"
 #include "engine/node.h"
+#include "engine/settings.h"
 #include "engine/split.h"
 
 /* uthash's default function has unmarked fall-throughs. */
@@ -30,14 +31,16 @@ struct led {
     uint64_t bytes; /* when it was measured; else of its files */
     uint64_t keys;
     uint64_t written_bytes; /* by then */
+    uint64_t limit;         /* at that time */
     UT_hash_handle hh;
 };
 
 struct splitter {
     struct node *node;
-    struct led *led;    /* by region */
-    uint64_t measuring; /* the region; 0: none */
-    uint64_t version;   /* that it had */
+    uint64_t wanted_size; /* of a region: the cluster's setting */
+    struct led *led;      /* by region */
+    uint64_t measuring;   /* the region; 0: none */
+    uint64_t version;     /* that it had */
     bool stopped;
     struct split_wait split;
 };
@@ -103,16 +106,23 @@ void splitter_find_size(const struct splitter *splitter, uint64_t region,
 
 /* ---- how large a region may be ---- */
 
-static uint64_t wanted_size(const struct splitter *splitter)
+/* False: it cannot be read. */
+static bool read_setting(struct splitter *splitter)
 {
-    return node_config(splitter->node)->region_size;
+    struct settings settings;
+
+    if (settings_read(node_env(splitter->node)->state, &settings) != 0)
+        return false;
+    splitter->wanted_size = settings.value[SETTING_REGION_SIZE];
+    return true;
 }
 
 static uint64_t limit(const struct splitter *splitter)
 {
-    return wanted_size(splitter) + wanted_size(splitter) / 2;
+    return splitter->wanted_size + splitter->wanted_size / 2;
 }
 
+/* What was small enough when it was measured need not be any more. */
 static bool may_be_too_large(const struct splitter *splitter,
                              const struct led *led, const struct peer *peer)
 {
@@ -121,7 +131,8 @@ static bool may_be_too_large(const struct splitter *splitter,
     if (!led->measured)
         return COMPRESSION * led->bytes + written > limit(splitter);
     return led->bytes + written > limit(splitter) &&
-           written >= wanted_size(splitter) / GROWTH_PARTS;
+           (written >= splitter->wanted_size / GROWTH_PARTS ||
+            limit(splitter) < led->limit);
 }
 
 /* ---- splitting ---- */
@@ -144,9 +155,11 @@ static void on_measured(void *context, const struct measured *measured)
     struct splitter *splitter = context;
     struct led *led = find(splitter, splitter->measuring);
     uint64_t region = splitter->measuring;
+    const struct peer *peer = node_peer(splitter->node, region);
 
     splitter->measuring = 0;
-    if (splitter->stopped || led == NULL || led->version != splitter->version ||
+    if (splitter->stopped || led == NULL || peer == NULL ||
+        peer_region(peer)->version != splitter->version ||
         measured->status != 0)
         return;
     led->measured = true;
@@ -167,6 +180,7 @@ static void measure(struct splitter *splitter, struct led *led,
     splitter->version = led->version;
     splitter->split.done = on_split;
     led->written_bytes = peer_written_bytes(peer);
+    led->limit = limit(splitter);
     measure_start(node_env(splitter->node), peer_region(peer), on_measured,
                   splitter);
 }
@@ -219,6 +233,8 @@ void splitter_each_second(struct splitter *splitter)
     const struct peer *peer = NULL;
 
     forget_others(splitter);
+    if (!read_setting(splitter))
+        return;
     while ((peer = node_next_awake(splitter->node, peer)) != NULL) {
         struct led *led;
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Splits the regions that this node leads once they have grown too large: the
+/* Splits the regions that this node leads once they have grown too large, that
+ * is beyond one and a half times of what the setting `region_size` wants: the
  * split check of design 7.
  *
  * How large a region is shows only when all of it is read. So it is measured,

@@ -66,6 +66,7 @@ static const struct special_file node_files[] = {
 
 static const struct special_file setting_files[] = {
     {"replicas",    TABLE_SETTING_REPLICAS,    CONTROL},
+    {"region_size", TABLE_SETTING_REGION_SIZE, CONTROL},
     {"down_after",  TABLE_SETTING_DOWN_AFTER,  CONTROL},
     {"balance",     TABLE_SETTING_BALANCE,     CONTROL},
     {"operators",   TABLE_SETTING_OPERATORS,   CONTROL},

@@ -208,6 +208,8 @@ def a_lost_node_is_replaced_after_a_while(t):
     writers = load(c, [1, 2])
     c.kill(3)
     wait_until('node 4 has its place', 60, lambda: replicas(c, 1) == ['1', '2', '4'])
+    wait_until('and its vote in region 0', 60,
+               lambda: c.info(1, 'region/0/peers').split() == ['1', '2', '4'])
     rows = table(c.info(1, 'operators'))
     assert [(r['from'], r['to'], r['by']) for r in rows] == [('3', '4', 'auto')], rows
     c.start(3)
@@ -221,7 +223,8 @@ def a_lost_node_is_replaced_after_a_while(t):
 @test
 def settings_are_the_same_everywhere_and_checked(t):
     c = t.cluster()
-    settings = {'replicas': '5', 'down_after': '60', 'balance': 'off', 'operators': '2'}
+    settings = {'replicas': '5', 'region_size': '8388608', 'down_after': '60',
+                'balance': 'off', 'operators': '2'}
     assert sorted(os.listdir(c.path(1, '.cluster/settings'))) == sorted(settings)
     for name, value in settings.items():
         write(c, 1, f'settings/{name}', value)

@@ -155,6 +155,7 @@ static void test_settings_have_defaults_until_they_are_set(void **state)
 
     assert_int_equal(value_of(f, SETTING_REPLICAS), 3);
     assert_int_equal(value_of(f, SETTING_DOWN_AFTER), 300);
+    assert_int_equal(value_of(f, SETTING_REGION_SIZE), 96 << 20);
     assert_int_equal(value_of(f, SETTING_BALANCE), 1);
     assert_int_equal(set(f, "replicas", 5), 0);
     assert_int_equal(set(f, "balance", 0), 0);
@@ -173,6 +174,7 @@ static void test_what_a_setting_does_not_allow_is_refused(void **state)
     assert_int_equal(set(f, "replicas", 2), ERR_INVALID);
     assert_int_equal(set(f, "replicas", 7), ERR_INVALID);
     assert_int_equal(set(f, "down_after", 9), ERR_INVALID);
+    assert_int_equal(set(f, "region_size", 1000), ERR_INVALID);
     assert_int_equal(set(f, "balance", 2), ERR_INVALID);
     assert_int_equal(count_class(f->state, "cs"), 0);
 }

@@ -12,9 +12,12 @@
 #include <cmocka.h>
 
 #include "engine/measure.h"
+#include "engine/keys.h"
 #include "engine/node.h"
+#include "engine/settings.h"
 #include "engine/split.h"
 #include "engine/splitter.h"
+#include "tests/sim/kv_mem.h"
 
 enum { REGION = 4, MIB = 1024 * 1024, WANTED = 96 * MIB, LIMIT = 144 * MIB };
 
@@ -27,7 +30,6 @@ struct peer {
 
 struct node {
     struct env env;
-    struct node_config config;
     struct peer own;
     struct peer *peer; /* that one */
     struct splitter *splitter;
@@ -47,11 +49,6 @@ static uint64_t file_bytes; /* that the region takes */
 struct env *node_env(struct node *node)
 {
     return &node->env;
-}
-
-const struct node_config *node_config(const struct node *node)
-{
-    return &node->config;
 }
 
 struct peer *node_peer(const struct node *node, uint64_t region)
@@ -93,7 +90,7 @@ uint64_t peer_written_bytes(const struct peer *peer)
 
 uint64_t measure_files(struct kv *state, const struct region *region)
 {
-    assert_null(state);
+    assert_non_null(state);
     assert_int_equal(region->id, REGION);
     return file_bytes;
 }
@@ -132,11 +129,29 @@ void split_cancel(struct split_wait *wait)
 
 /* ---- the fixture ---- */
 
+static void put_setting(struct node *node, struct slice bytes)
+{
+    struct key key = key_setting(slice_of(setting_name(SETTING_REGION_SIZE)));
+    struct kv_batch *batch = kv_batch_new(node->env.state);
+
+    kv_batch_put(batch, key_slice(&key), bytes);
+    assert_int_equal(kv_write(node->env.state, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static void want(struct node *node, uint64_t bytes)
+{
+    struct buf *record = setting_encode(bytes);
+
+    put_setting(node, (struct slice){record->data, record->size});
+    buf_unref(record);
+}
+
 static int setup(void **state)
 {
     struct node *node = mem_zalloc(sizeof *node);
 
-    node->config.region_size = WANTED;
+    node->env.state = kv_mem_new();
     node->own.region = (struct region){.id = REGION, .version = 1};
     node->own.serving = true;
     node->peer = &node->own;
@@ -154,6 +169,7 @@ static int teardown(void **state)
     if (node->measured != NULL)
         node->measured(node->measured_context, &(struct measured){0});
     splitter_free(node->splitter);
+    kv_close(node->env.state);
     free(node);
     return 0;
 }
@@ -222,6 +238,37 @@ static void test_files_may_be_compressed(void **state)
     assert_int_equal(node->measures, 1);
 }
 
+static void test_a_region_is_as_large_as_the_setting_wants(void **state)
+{
+    struct node *node = *state;
+
+    want(node, 2 * WANTED);
+    write_more(node, 2 * (uint64_t)LIMIT);
+    assert_int_equal(node->measures, 0);
+    write_more(node, 1);
+    found(node, 2 * (uint64_t)LIMIT, 2);
+    assert_int_equal(node->splits, 0);
+    want(node, WANTED);
+    write_more(node, 0); /* Though nothing was written since. */
+    assert_int_equal(node->measures, 2);
+    found(node, 2 * (uint64_t)LIMIT, 2);
+    assert_int_equal(node->splits, 1);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 2);
+}
+
+static void test_nothing_is_split_by_a_setting_that_is_damaged(void **state)
+{
+    struct node *node = *state;
+
+    put_setting(node, slice_of("?"));
+    write_more(node, 2 * (uint64_t)LIMIT);
+    assert_int_equal(node->measures, 0);
+    want(node, WANTED);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+}
+
 static void test_only_a_leader_measures(void **state)
 {
     struct node *node = *state;
@@ -243,6 +290,11 @@ static void test_a_region_that_has_changed_meanwhile_is_left_alone(void **state)
     struct node *node = *state;
 
     write_more(node, LIMIT + 1);
+    node->own.region.version++;
+    found(node, LIMIT + 1, 2);
+    assert_int_equal(node->splits, 0);
+    splitter_each_second(node->splitter);
+    assert_int_equal(node->measures, 2);
     node->own.region.version++;
     splitter_each_second(node->splitter);
     found(node, LIMIT + 1, 2);
@@ -304,6 +356,8 @@ int main(void)
         TEST(test_a_region_that_is_too_large_is_split_in_its_middle),
         TEST(test_what_replaces_is_not_growth),
         TEST(test_files_may_be_compressed),
+        TEST(test_a_region_is_as_large_as_the_setting_wants),
+        TEST(test_nothing_is_split_by_a_setting_that_is_damaged),
         TEST(test_only_a_leader_measures),
         TEST(test_a_region_that_has_changed_meanwhile_is_left_alone),
         TEST(test_one_name_cannot_be_split),

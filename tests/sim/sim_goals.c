@@ -50,11 +50,17 @@ static enum engine_table draw_setting(struct sim_cluster *cluster,
         enum engine_table table;
         const char *text;
     } settings[] = {
-        {TABLE_SETTING_REPLICAS, "3"},    {TABLE_SETTING_REPLICAS, "1"},
-        {TABLE_SETTING_REPLICAS, "5"},    {TABLE_SETTING_REPLICAS, "2"},
-        {TABLE_SETTING_DOWN_AFTER, "10"}, {TABLE_SETTING_DOWN_AFTER, "300"},
-        {TABLE_SETTING_BALANCE, "off"},   {TABLE_SETTING_BALANCE, "on"},
-        {TABLE_SETTING_OPERATORS, "1"},   {TABLE_SETTING_OPERATORS, "4"},
+        {TABLE_SETTING_REPLICAS, "3"},
+        {TABLE_SETTING_REPLICAS, "1"},
+        {TABLE_SETTING_REPLICAS, "5"},
+        {TABLE_SETTING_REPLICAS, "2"},
+        {TABLE_SETTING_DOWN_AFTER, "10"},
+        {TABLE_SETTING_DOWN_AFTER, "300"},
+        {TABLE_SETTING_BALANCE, "off"},
+        {TABLE_SETTING_BALANCE, "on"},
+        {TABLE_SETTING_OPERATORS, "1"},
+        {TABLE_SETTING_OPERATORS, "4"},
+        {TABLE_SETTING_REGION_SIZE, "1048576"},
     };
     size_t i = sim_pick(cluster->loop, ARRAY_SIZE(settings));
 

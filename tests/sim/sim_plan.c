@@ -140,7 +140,8 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
     plan->results_held_max = CHOOSE(loop, 1, 4, 8192, 8192);
     plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
-    plan->down_after_ms = CHOOSE(loop, 1000, 4000, 300000);
+    plan->region_size = CHOOSE(loop, 500, 4000, 100000000, 100000000);
+    plan->down_after_s = CHOOSE(loop, 1, 4, 300);
     plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
     draw_faults(plan, loop);
     draw_network(plan, loop);
@@ -155,11 +156,12 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
     sim_note(loop,
              "plan: nodes=%zu founders=%zu%s clients=%zu names=%zu+%zu "
              "chaos_ms=%" PRIu64 " log_keep=%" PRIu64
-             " results_held_max=%" PRIu64 " op_timeout_ms=%" PRIu64,
+             " results_held_max=%" PRIu64 " op_timeout_ms=%" PRIu64
+             " region_size=%" PRIu64 " down_after_s=%" PRIu64,
              plan->nodes, plan->founders, plan->empty ? " (empty)" : "",
              plan->clients, plan->names, plan->dir_names,
              plan->chaos_ns / sim_ms, plan->log_keep, plan->results_held_max,
-             plan->op_timeout_ms);
+             plan->op_timeout_ms, plan->region_size, plan->down_after_s);
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
              " overtake=%" PRIu64 " notice_ms=%" PRIu64 " task_us=%" PRIu64

@@ -51,7 +51,8 @@ struct sim_plan {
     uint64_t check_interval_ms;
     uint64_t sleep_after_ms; /* see engine/peer_sleep.c */
     uint64_t alarm_ms;
-    uint64_t down_after_ms;
+    uint64_t region_size; /* settings, from the start */
+    uint64_t down_after_s;
 
     /* In the calm, if nothing else is said: see sim_damage.h. */
     bool damage;

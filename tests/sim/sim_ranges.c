@@ -177,6 +177,8 @@ static void note_split(struct sim_ranges *ranges, const struct region *region,
                  "ranges: region %" PRIu64 " is made a second time",
                  split->new_region);
     sim_seen(SEEN_SPLIT);
+    if (ranges->cluster->plan->every_ns[SIM_SPLIT] == 0)
+        sim_seen(SEEN_SPLIT_BY_SIZE); /* Nobody else splits. */
     behind.start = key_user_part(&split->key);
     add_version(child, region->version, behind);
     child->parent = region->id;

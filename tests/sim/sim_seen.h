@@ -94,6 +94,7 @@
     X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
     X(SPLIT, 1, "regions split")                                               \
+    X(SPLIT_BY_SIZE, 1, "... as they had grown too large")                     \
     X(SPLIT_VOTED, 0, "new regions that voted before their split was applied") \
     X(SPLIT_REPLAYED, 0, "new regions that found their log after a crash")     \
     X(SPLIT_BY_SNAPSHOT, 0, "replicas of new regions that came by a snapshot") \

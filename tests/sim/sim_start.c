@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/keys.h"
+#include "engine/settings.h"
 #include "tests/sim/kv_mem.h"
 #include "tests/sim/sim_history.h"
 #include "tests/sim/sim_drain.h"
@@ -20,6 +21,36 @@ enum { INO_BLOCK = 1 << 24 };
 static uint64_t draw_token(struct sim_loop *loop)
 {
     return founding_token(sim_random(loop), UINT64_C(1700000000) * 1000000000);
+}
+
+static void put_setting(struct kv_batch *batch, enum setting setting,
+                        uint64_t value)
+{
+    struct key key = key_setting(slice_of(setting_name(setting)));
+    struct buf *bytes = setting_encode(value);
+
+    kv_batch_put(batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+/* Some settings are there from the start, smaller than anybody could make them,
+ * as here all is small and short. */
+static int found(const struct sim_cluster *cluster, struct kv *log,
+                 struct kv *state, const struct identity *identity,
+                 struct err *e)
+{
+    const struct sim_plan *plan = cluster->plan;
+    struct kv_batch *batch = kv_batch_new(state);
+    int rc;
+
+    put_setting(batch, SETTING_REGION_SIZE, plan->region_size);
+    put_setting(batch, SETTING_DOWN_AFTER, plan->down_after_s);
+    rc = kv_write(state, batch, KV_RELAXED, e);
+    kv_batch_free(batch);
+    if (rc != 0)
+        return rc;
+    return founding_write(log, state, identity, &cluster->founders, e);
 }
 
 static void found_at_once(struct sim_cluster *cluster)
@@ -37,8 +68,7 @@ static void found_at_once(struct sim_cluster *cluster)
 
         identity.node_id = i + 1;
         identity.token = identity.tokens[i];
-        rc = founding_write(node->log, node->state_kv, &identity,
-                            &cluster->founders, &e);
+        rc = found(cluster, node->log, node->state_kv, &identity, &e);
         assert(rc == 0);
     }
 }
@@ -125,8 +155,6 @@ static void open_node(struct sim_node *node)
         .sleep_after_ms = plan->sleep_after_ms,
         .alarm_ms = plan->alarm_ms,
         .results_held_max = plan->results_held_max,
-        .region_size = REGION_SIZE_DEFAULT,
-        .down_after_ms = plan->down_after_ms,
         .ino_next = node->ino_next,
         .removed = sim_drain_removed,
         .space = disk_space,
@@ -155,8 +183,8 @@ static void founded(void *context, int status, const struct identity *identity,
                  node->number + 1, why);
     node->identity = *identity;
     /* A disk that fails ends the node in here. */
-    (void)founding_write(node->env->env.log, node->env->env.state, identity,
-                         &node->cluster->founders, NULL);
+    (void)found(node->cluster, node->env->env.log, node->env->env.state,
+                identity, NULL);
     sim_seen(SEEN_FOUNDED);
     sim_note(node->machine.loop, "node %zu: founded cluster %016" PRIx64,
              node->number + 1, identity->cluster_id);
