@@ -37,6 +37,15 @@ void *mem_grow(void *array, size_t item_size, size_t *count_max,
     return grown;
 }
 
+void *mem_trim(void *array, size_t *count_max, size_t count)
+{
+    if (count > 0)
+        return array;
+    free(array);
+    *count_max = 0;
+    return NULL;
+}
+
 char *mem_strdup(const char *text)
 {
     size_t size = strlen(text) + 1;
