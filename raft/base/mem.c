@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROW_COUNT_MIN = 8 };
+/* Thousands of groups have queues in which there is hardly ever more. */
+enum { GROW_COUNT_MIN = 2 };
 
 void *mem_zalloc(size_t size)
 {
