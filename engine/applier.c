@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "engine/applier.h"
+#include "engine/applier_impl.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -9,28 +9,8 @@
 
 #include "engine/exec.h"
 #include "engine/founding.h"
-#include "engine/keys.h"
 #include "engine/region_state.h"
-#include "engine/results.h"
 #include "engine/snapshot.h"
-
-struct applier {
-    struct env *env;
-    uint64_t region_id;
-    /* Of the region as of the marker; the rest of it is large, and thousands
-     * of appliers are kept. */
-    uint64_t region_version;
-    struct range range;
-    struct buf *start; /* hold the bounds of the range */
-    struct buf *end;
-    struct marker marker;
-    struct results *results;
-    struct kv_batch *batch; /* reused */
-    bool corrupt;           /* rule 4 */
-    void (*on_check)(void *context, uint64_t index,
-                     const struct command *command);
-    void *on_check_context;
-};
 
 struct applier *applier_new(struct env *env, uint64_t region)
 {
@@ -79,7 +59,7 @@ static struct slice slice_of_buf(const struct buf *b)
     return (struct slice){b->data, b->size};
 }
 
-static void keep_range(struct applier *applier, const struct region *region)
+void applier_follow(struct applier *applier, const struct region *region)
 {
     buf_unref(applier->start);
     buf_unref(applier->end);
@@ -88,6 +68,7 @@ static void keep_range(struct applier *applier, const struct region *region)
     applier->range = (struct range){slice_of_buf(applier->start),
                                     slice_of_buf(applier->end)};
     applier->region_version = region->version;
+    applier->frozen = region_is_frozen(region);
 }
 
 int applier_reload(struct applier *applier)
@@ -101,7 +82,7 @@ int applier_reload(struct applier *applier)
         rc = region_state_descriptor(state, NULL, applier->region_id, &region);
     if (rc != 0)
         return rc;
-    keep_range(applier, &region);
+    applier_follow(applier, &region);
     region_release(&region);
     results_free(applier->results);
     applier->results = NULL;
@@ -126,7 +107,8 @@ const struct marker *applier_marker(const struct applier *applier)
 
 /* ---- one entry ---- */
 
-static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
+int applier_fail(struct applier *applier, const struct raft_entry *entry,
+                 int rc)
 {
     char reason[128];
 
@@ -137,9 +119,8 @@ static int fail(struct applier *applier, const struct raft_entry *entry, int rc)
     return rc;
 }
 
-/* Writes the batch with the marker in it: rule 1. */
-static int finish(struct applier *applier, const struct raft_entry *entry,
-                  uint64_t version)
+int applier_finish(struct applier *applier, const struct raft_entry *entry,
+                   uint64_t version)
 {
     struct key key = key_marker(applier->region_id);
     struct marker marker = {
@@ -153,7 +134,7 @@ static int finish(struct applier *applier, const struct raft_entry *entry,
     rc = kv_write(applier->env->state, applier->batch, KV_RELAXED, NULL);
     kv_batch_clear(applier->batch);
     if (rc != 0)
-        return fail(applier, entry, rc);
+        return applier_fail(applier, entry, rc);
     applier->marker = marker;
     return 0;
 }
@@ -204,7 +185,7 @@ static int execute(struct applier *applier, const struct command *command,
     return rc;
 }
 
-static int answer_only(int status, struct buf **ret_result)
+int applier_answer(int status, struct buf **ret_result)
 {
     struct result result = {.status = status};
 
@@ -213,12 +194,14 @@ static int answer_only(int status, struct buf **ret_result)
 }
 
 /* What a command changes by name must lie here; the version says so already,
- * unless somebody was mistaken. */
+ * unless somebody was mistaken. A frozen region stays as it is. */
 static bool is_for_here(const struct applier *applier,
                         const struct command *command)
 {
     if (command->region_version != 0 &&
         command->region_version != applier->region_version)
+        return false;
+    if (applier->frozen)
         return false;
     if (!command_is_on_file(command->op))
         return true;
@@ -235,12 +218,12 @@ static int apply_command(struct applier *applier, const struct command *command,
     if (command->node != 0)
         rc = results_find(applier->results, command, ret_result);
     if (rc == ERR_CANCELED)
-        return answer_only(ERR_CANCELED, ret_result);
+        return applier_answer(ERR_CANCELED, ret_result);
     if (rc != ERR_NOT_FOUND)
         return rc;
     /* Not remembered: another attempt may fit. */
     if (!is_for_here(applier, command))
-        return answer_only(ERR_EPOCH, ret_result);
+        return applier_answer(ERR_EPOCH, ret_result);
     *version = next_version(applier, command);
     return execute(applier, command, version, ret_result);
 }
@@ -258,8 +241,8 @@ static int apply_decoded(struct applier *applier,
         return rc;
     }
     if (rc != 0)
-        return fail(applier, entry, rc);
-    rc = finish(applier, entry, version);
+        return applier_fail(applier, entry, rc);
+    rc = applier_finish(applier, entry, version);
     if (rc != 0) {
         buf_unref(result);
         return rc;
@@ -279,11 +262,11 @@ int applier_apply(struct applier *applier, const struct raft_entry *entry,
     if (applier->corrupt)
         return ERR_CORRUPT;
     if (entry->data == NULL)
-        return finish(applier, entry, applier->marker.version);
+        return applier_finish(applier, entry, applier->marker.version);
     rc = command_decode(&command,
                         (struct slice){entry->data->data, entry->data->size});
     if (rc != 0)
-        return fail(applier, entry, ERR_PROTOCOL);
+        return applier_fail(applier, entry, ERR_PROTOCOL);
     rc = apply_decoded(applier, entry, &command, ret_result);
     command_release(&command);
     return rc;
@@ -295,14 +278,13 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
     assert(applier->corrupt);
 
     applier->corrupt = false;
-    (void)answer_only(ERR_CORRUPT, ret_result);
-    return finish(applier, entry, applier->marker.version);
+    (void)applier_answer(ERR_CORRUPT, ret_result);
+    return applier_finish(applier, entry, applier->marker.version);
 }
 
 /* ---- a split ---- */
 
-static void put_bytes(struct applier *applier, struct key key,
-                      struct buf *bytes)
+void applier_put(struct applier *applier, struct key key, struct buf *bytes)
 {
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){bytes->data, bytes->size});
@@ -321,11 +303,6 @@ static void put_first_marker(struct applier *applier, uint64_t region)
 
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){bytes, marker_encode(&marker, bytes)});
-}
-
-static bool is_damage(int rc)
-{
-    return rc == ERR_CORRUPT || rc == ERR_VERSION;
 }
 
 /* What has closed or opened the left part holds the right one as well. There
@@ -371,12 +348,12 @@ static int cut_namespace(struct applier *applier,
     if (split->name.size == 0)
         return 0;
     rc = make_part(applier, split, &part);
-    if (is_damage(rc) && split->only_replica) {
+    if (applier_is_damage(rc) && split->only_replica) {
         part = buf_copy("", 0); /* As unreadable as the other. */
         rc = 0;
     }
     if (rc == 0)
-        put_bytes(applier, key_user('n', split->dir, split->name), part);
+        applier_put(applier, key_user('n', split->dir, split->name), part);
     return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
@@ -388,9 +365,9 @@ static int make_right(struct applier *applier, const struct range_split *split)
     if (rc == 0)
         rc = results_copy(applier->env->state, applier->region_id, id,
                           applier->batch);
-    if (rc != 0 && !(is_damage(rc) && split->only_replica))
+    if (rc != 0 && !(applier_is_damage(rc) && split->only_replica))
         return rc;
-    put_bytes(applier, key_region(id), region_encode(&split->right));
+    applier_put(applier, key_region(id), region_encode(&split->right));
     put_first_marker(applier, id);
     return 0;
 }
@@ -414,8 +391,8 @@ static int fill_split(struct applier *applier, const struct range_split *split)
     else if (split->right_here == SPLIT_DROP)
         drop_right(applier, split);
     if (rc == 0)
-        put_bytes(applier, key_region(applier->region_id),
-                  region_encode(&split->left));
+        applier_put(applier, key_region(applier->region_id),
+                    region_encode(&split->left));
     return rc;
 }
 
@@ -431,13 +408,14 @@ int applier_split(struct applier *applier, const struct raft_entry *entry,
         rc = fill_split(applier, split);
         if (rc != 0) {
             kv_batch_clear(applier->batch);
-            applier->corrupt = is_damage(rc);
-            return applier->corrupt ? ERR_CORRUPT : fail(applier, entry, rc);
+            applier->corrupt = applier_is_damage(rc);
+            return applier->corrupt ? ERR_CORRUPT
+                                    : applier_fail(applier, entry, rc);
         }
-        keep_range(applier, &split->left);
+        applier_follow(applier, &split->left);
     }
-    (void)answer_only(status, ret_result);
-    return finish(applier, entry, applier->marker.version);
+    (void)applier_answer(status, ret_result);
+    return applier_finish(applier, entry, applier->marker.version);
 }
 
 int applier_apply_region(struct applier *applier,
@@ -451,12 +429,12 @@ int applier_apply_region(struct applier *applier,
     if (applier->corrupt)
         return ERR_CORRUPT;
     if (region == NULL)
-        return finish(applier, entry, applier->marker.version);
+        return applier_finish(applier, entry, applier->marker.version);
     rc = region_decode(&changed, (struct slice){region->data, region->size});
     assert(rc == 0);
-    keep_range(applier, &changed);
+    applier_follow(applier, &changed);
     region_release(&changed);
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){region->data, region->size});
-    return finish(applier, entry, applier->marker.version);
+    return applier_finish(applier, entry, applier->marker.version);
 }

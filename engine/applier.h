@@ -17,6 +17,7 @@
 
 #include "engine/command.h"
 #include "engine/env.h"
+#include "engine/merge_change.h"
 #include "engine/range_change.h"
 #include "engine/record.h"
 #include "raft/raft.h"
@@ -69,6 +70,15 @@ int applier_apply_region(struct applier *applier,
 int applier_split(struct applier *applier, const struct raft_entry *entry,
                   const struct range_split *split, int status,
                   struct buf **ret_result);
+
+/* Applies an entry of a merge; NULL: one that has no effect, for `status`. A
+ * source that is taken over lies frozen in state/, and leaves a tombstone there
+ * for all its peers. Errors as applier_split(). */
+int applier_merge(struct applier *applier, const struct raft_entry *entry,
+                  const struct range_merge *merge, int status,
+                  struct buf **ret_result);
+/* In its place, where the source is not there: ERR_CORRUPT, see rule 4. */
+int applier_lacks_source(struct applier *applier);
 
 /* Reads everything anew after state/ was replaced by a snapshot. */
 int applier_reload(struct applier *applier);

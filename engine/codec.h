@@ -83,8 +83,12 @@ struct pb_txn {
 Grove__TxnRef *txn_to_pb(struct pb_txn *to, const struct txn_ref *from);
 bool txn_from_pb(struct txn_ref *to, const Grove__TxnRef *from);
 
+Grove__Merge *merge_to_pb(Grove__Merge *to, const struct region_merge *from);
+bool merge_from_pb(struct region_merge *to, const Grove__Merge *from);
+
 struct pb_region {
     Grove__Region region;
+    Grove__Merge merge;
     Grove__Peer peer[REGION_PEERS_MAX];
     Grove__Peer *peers[REGION_PEERS_MAX];
 };

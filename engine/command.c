@@ -143,6 +143,7 @@ struct pb_command {
     struct pb_txn txn;
     struct pb_changes changes;
     Grove__Verdict verdict;
+    Grove__Merge merge;
     Grove__Goal goal;
 };
 
@@ -172,6 +173,7 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->region_version = from->region_version;
     to->region_conf_ver = from->region_conf_ver;
     to->new_region = from->new_region;
+    to->merge_step = from->merge_step;
 }
 
 struct buf *command_encode(const struct command *command)
@@ -196,6 +198,7 @@ struct buf *command_encode(const struct command *command)
                                command->change_count);
     m->n_changes = command->change_count;
     m->verdict = verdict_to_pb(&message.verdict, &command->verdict);
+    m->merge = merge_to_pb(&message.merge, &command->merge);
     m->goal = goal_to_pb(&message.goal, &command->goal);
     return frame_pack(&m->base, command->data);
 }
@@ -206,9 +209,10 @@ static bool op_is_known(uint32_t op)
     return op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
+           (op >= COMMAND_MERGE && op <= COMMAND_UNFREEZE) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
-           op == COMMAND_START_SPLIT;
+           op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
 }
 
 static void numbers_from_message(struct command *to, const Grove__Command *from)
@@ -238,13 +242,15 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
         .region_version = from->region_version,
         .region_conf_ver = from->region_conf_ver,
         .new_region = from->new_region,
+        .merge_step = (enum merge_step)from->merge_step,
     };
 }
 
 static bool command_from_pb(struct command *to, const Grove__Command *from)
 {
     if (!op_is_known(from->op) || from->txn_kind > TXN_RENAME ||
-        from->txn_step > TXN_STEP_ENDS || from->node_state > NODE_REMOVED)
+        from->txn_step > TXN_STEP_ENDS || from->node_state > NODE_REMOVED ||
+        from->merge_step > MERGE_STEP_END)
         return false;
 
     numbers_from_message(to, from);
@@ -260,6 +266,7 @@ static bool command_from_pb(struct command *to, const Grove__Command *from)
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes) &&
            verdict_from_pb(&to->verdict, from->verdict) &&
+           merge_from_pb(&to->merge, from->merge) &&
            goal_from_pb(&to->goal, from->goal);
 }
 

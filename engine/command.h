@@ -74,13 +74,18 @@ enum command_op {
     COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
                             * attr: its count and times; data: where the
                             * region ends */
+    /* Merging two regions: see merge_change.h. They take `merge`. */
+    COMMAND_MERGE = 42,    /* in the target: `merge_step` of it */
+    COMMAND_FREEZE = 43,   /* in the source */
+    COMMAND_UNFREEZE = 44, /* in the source */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
     COMMAND_CHECK_GOAL = 66,  /* region 0: whether `goal` may begin */
     COMMAND_START_SPLIT = 70, /* at (dir, name); dir 0: in the middle */
     /* `target_node` is to get `node_state`: see node_change.h. */
-    COMMAND_CHANGE_NODE = 73
+    COMMAND_CHANGE_NODE = 73,
+    COMMAND_START_MERGE = 76 /* merge.other is to be taken over */
 };
 
 static inline bool command_is_on_file(enum command_op op)
@@ -125,6 +130,13 @@ enum txn_step {
 /* What lies in other regions, as bits. */
 enum txn_left { TXN_LEFT_TARGET = 1, TXN_LEFT_SOURCE = 2, TXN_LEFT_PARTS = 4 };
 
+enum merge_step {
+    MERGE_STEP_BEGIN = 0,   /* for the epochs of both regions */
+    MERGE_STEP_TAKE = 1,    /* takes the source over */
+    MERGE_STEP_GIVE_UP = 2, /* it will never be taken over */
+    MERGE_STEP_END = 3      /* ... and is frozen no more */
+};
+
 /* One change of the catalog that a decision makes. */
 enum catalog_change_kind {
     CATALOG_ADD = 1,  /* nsid, parent, name, attr */
@@ -161,7 +173,7 @@ struct command {
     uint64_t lowest; /* the sender waits for no sequence below */
     /* Of the region's epoch: at another one nothing is done. 0: at any. */
     uint64_t region_version;
-    uint64_t region_conf_ver; /* SPLIT */
+    uint64_t region_conf_ver; /* SPLIT, MERGE */
     uint64_t new_region;
     uint64_t stamp; /* HLC of the accepting node */
     int64_t now_ns; /* its wall clock */
@@ -188,6 +200,8 @@ struct command {
     uint64_t token;             /* of a store that joins */
     enum node_state node_state; /* 0: none */
     uint64_t target_node;
+    struct region_merge merge;
+    enum merge_step merge_step;
     struct goal goal;  /* region 0: none */
     struct slice data; /* raw; borrowed from the bytes that were decoded */
 

@@ -12,6 +12,8 @@
 #include "engine/keys.h"
 #include "engine/members.h"
 #include "engine/placement.h"
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/status.h"
 
 enum {
@@ -187,6 +189,28 @@ static int parse_split(struct node *node, uint64_t object, struct slice text,
     return 0;
 }
 
+/* A neighbour's id. */
+static int parse_merge(struct node *node, uint64_t object, struct slice text,
+                       struct order *order, const char **ret_why)
+{
+    uint64_t *other = &order->command.merge.other;
+
+    order->command.op = COMMAND_START_MERGE;
+    *ret_why = "not a region's id";
+    if (control_parse_number(text, other) != 0)
+        return ERR_INVALID;
+    *ret_why = "they are no neighbours";
+    if (*other == object || *other == REGION_PLACEMENT ||
+        object == REGION_PLACEMENT)
+        return ERR_INVALID;
+    *ret_why = "there is no such region";
+    if (status_region_leader(node, object, NULL) != 0 ||
+        status_region_leader(node, *other, NULL) != 0)
+        return ERR_NOT_FOUND;
+    control_add_region(order, object);
+    return 0;
+}
+
 /* This node's own view may be a little behind the new leader's. */
 static bool transfer_is_seen(struct control_op *op)
 {
@@ -203,11 +227,30 @@ static uint64_t version_here(const struct node *node, uint64_t region)
     return peer == NULL ? 0 : peer_region(peer)->version;
 }
 
+/* Both parts of it, where this node has it. */
 static bool split_is_seen(struct control_op *op)
 {
-    uint64_t version = version_here(op->node, op->object);
+    const struct peer *peer = node_peer(op->node, op->object);
+    struct route route;
 
-    return version == 0 || version > op->version;
+    if (peer == NULL)
+        return true;
+    return peer_region(peer)->version > op->version &&
+           (peer_region(peer)->end.size == 0 ||
+            routes_find(router_routes(node_router(op->node)),
+                        peer_region(peer)->end, &route));
+}
+
+/* One that is no more is not shown any more. Where it is only known from
+ * hearsay, the others are asked who has its keys. */
+static bool merge_is_seen(struct control_op *op)
+{
+    struct routes *routes = router_routes(node_router(op->node));
+    struct route route;
+
+    if (routes_find_region(routes, op->other, &route))
+        routes_ask(routes, route.range.start);
+    return status_region_leader(op->node, op->other, NULL) != 0;
 }
 
 static const struct control controls[TABLES] = {
@@ -217,6 +260,7 @@ static const struct control controls[TABLES] = {
     [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen},
     [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen},
     [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen},
+    [TABLE_REGION_MERGE]    = {"merge",    true,  parse_merge,    merge_is_seen},
     [TABLE_REGION_MOVE]     = {"move",     true,  control_parse_move, control_move_is_seen},
     [TABLE_REGION_OPERATOR] = {"operator", true,  control_parse_operator, control_move_is_seen},
     [TABLE_SETTING_REPLICAS]    = {"settings/replicas",    false, control_parse_setting, control_setting_is_seen},
@@ -388,6 +432,7 @@ void control_start(struct control_op *op, struct node *node,
     op->value = order.command.size;
     op->is_checked = order.command.op != COMMAND_CHECK_GOAL;
     op->node_state = order.command.node_state;
+    op->other = order.command.merge.other;
     op->version = version_here(node, object);
     if (rc != 0) {
         log_refusal(op, control_trim(text), why);
@@ -446,6 +491,13 @@ static void split_done(struct split_wait *split, int status, const char *why)
     wait->done(wait, status, why);
 }
 
+static void merge_done(struct merge_wait *merge, int status, const char *why)
+{
+    struct control_wait *wait = container_of(merge, struct control_wait, merge);
+
+    wait->done(wait, status, why);
+}
+
 static void carry_out_split(struct node *node, const struct peer *peer,
                             const struct command *command,
                             struct control_wait *wait)
@@ -482,6 +534,11 @@ static void carry_out(struct node *node, struct peer *peer,
     case COMMAND_START_SPLIT:
         carry_out_split(node, peer, command, wait);
         return;
+    case COMMAND_START_MERGE:
+        wait->merge.done = merge_done;
+        merge_start(&wait->merge, node, peer_region_id(peer),
+                    command->merge.other);
+        return;
     default:
         wait->done(wait, ERR_INVALID, "");
     }
@@ -504,7 +561,7 @@ bool control_is_waiting(const struct control_wait *wait)
 {
     return wait->check.check != NULL || transfer_is_running(&wait->transfer) ||
            node_change_is_running(&wait->node_change) ||
-           split_is_running(&wait->split);
+           split_is_running(&wait->split) || merge_is_running(&wait->merge);
 }
 
 void control_cancel_wait(struct control_wait *wait)
@@ -513,4 +570,5 @@ void control_cancel_wait(struct control_wait *wait)
     transfer_cancel(&wait->transfer);
     node_change_cancel(&wait->node_change);
     split_cancel(&wait->split);
+    merge_cancel(&wait->merge);
 }

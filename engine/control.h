@@ -17,6 +17,7 @@
 #define GROVEFS_ENGINE_CONTROL_H
 
 #include "engine/check.h"
+#include "engine/merge.h"
 #include "engine/node_change.h"
 #include "engine/split.h"
 #include "engine/transfer.h"
@@ -39,6 +40,7 @@ struct control_op {
     uint64_t target_node;
     enum node_state node_state;
     uint64_t version; /* of the region, before it is split */
+    uint64_t other;   /* the region that is merged into it */
     struct goal goal; /* that is to begin or to end */
     bool is_checked;  /* nothing more is to be asked before it begins */
     uint64_t value;   /* of a setting */
@@ -65,6 +67,7 @@ struct control_wait {
     struct transfer transfer;
     struct node_change node_change;
     struct split_wait split;
+    struct merge_wait merge;
 };
 
 /* `done` may be called before this returns. `bytes` is the command. */

@@ -190,6 +190,7 @@ enum engine_table {
     TABLE_REGION_STATE,
     TABLE_REGION_TRANSFER, /* takes texts */
     TABLE_REGION_SPLIT,    /* likewise */
+    TABLE_REGION_MERGE,    /* likewise */
     TABLE_REGION_MOVE,     /* takes texts */
     TABLE_REGION_OPERATOR, /* takes texts */
     /* Object: a node. */

@@ -17,6 +17,8 @@
 #include "engine/ino_lease.h"
 #include "engine/liveness.h"
 #include "engine/members.h"
+#include "engine/merge.h"
+#include "engine/merge_change.h"
 #include "engine/outbox.h"
 #include "engine/placement.h"
 #include "engine/range.h"
@@ -46,6 +48,7 @@ struct node {
     struct txns *txns;
     struct flows *flows;
     struct members *members;
+    struct merges *merges;
     struct snapshots *snapshots;
     struct splitter *splitter;
     struct liveness *liveness;
@@ -93,6 +96,7 @@ int node_open(struct node **ret, struct env *env,
     node->txns = txns_new(node);
     node->flows = flows_new(node);
     node->members = members_new(node);
+    node->merges = merges_new(node);
     node->snapshots = snapshots_new(node);
     node->splitter = splitter_new(node);
     node->board = status_board_new(node);
@@ -118,6 +122,7 @@ void node_close(struct node *node)
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
     members_free(node->members);
+    merges_free(node->merges);
     flows_free(node->flows);
     txns_free(node->txns);
     reader_free(node->reader);
@@ -144,6 +149,7 @@ void node_stop(struct node *node)
     members_stop(node->members);
     splitter_stop(node->splitter);
     flows_stop(node->flows);
+    merges_stop(node->merges);
     txns_stop(node->txns);
     reader_stop(node->reader);
     router_stop(node->router);
@@ -191,6 +197,7 @@ static void each_second(struct node *node)
     replicas_each_second(node->replicas);
     disks_each_second(node->disks);
     txns_tick(node->txns);
+    merges_tick(node->merges);
     splitter_each_second(node->splitter);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
@@ -308,6 +315,12 @@ void node_on_packet(struct node *node, uint64_t from,
         return;
     case WIRE_RETURN:
         router_on_return(node->router, packet);
+        return;
+    case WIRE_MERGE_QUERY:
+        merges_on_query(node->merges, from, packet);
+        return;
+    case WIRE_MERGE_REPORT:
+        merges_on_report(node->merges, from, packet);
         return;
     case WIRE_LOCATE:
         router_on_locate(node->router, from, packet);
@@ -521,6 +534,28 @@ void node_on_split_applied(struct node *node, uint64_t region, bool kept,
     replicas_on_split_applied(node->replicas, region, kept, campaign);
 }
 
+bool node_on_merge(struct node *node, const struct peer *target,
+                   uint64_t source, uint64_t attempt)
+{
+    return replicas_on_merge(node->replicas, target, source, attempt);
+}
+
+void node_on_merge_applied(struct node *node, struct peer *target,
+                           uint64_t source, bool applied)
+{
+    replicas_on_merge_applied(node->replicas, target, source, applied);
+}
+
+void node_drop_absorbed(struct node *node, const struct region *region)
+{
+    replicas_drop_absorbed(node->replicas, region);
+}
+
+void node_on_freeze(struct node *node)
+{
+    reader_on_freeze(node->reader);
+}
+
 void node_on_peer_restored(struct node *node, struct peer *peer)
 {
     replicas_on_restored(node->replicas, peer);
@@ -551,6 +586,32 @@ struct barrier *node_barrier(const struct node *node, uint64_t region)
     return replicas_barrier(node->replicas, region);
 }
 
+/* Whether the attempt for which the source is frozen is over, so that it may
+ * have changed since without being known here. */
+static bool has_ended(const struct peer *target, const struct region *source)
+{
+    const struct region_merge *merge = &peer_region(target)->merge;
+
+    return peer_applied(target) >= source->merge.attempt &&
+           (merge->state != MERGE_TAKING ||
+            merge->attempt != source->merge.attempt);
+}
+
+struct barrier *node_read_barrier(const struct node *node, uint64_t region)
+{
+    const struct peer *peer = node_peer(node, region);
+    const struct peer *target;
+
+    if (peer == NULL || !region_is_frozen(peer_region(peer)))
+        return node_barrier(node, region);
+    target = node_peer(node, peer_region(peer)->merge.other);
+    if (target == NULL || peer_is_damaged(target))
+        return NULL;
+    return has_ended(target, peer_region(peer))
+               ? node_barrier(node, region)
+               : node_barrier(node, peer_region_id(target));
+}
+
 struct router *node_router(const struct node *node)
 {
     return node->router;
@@ -569,6 +630,11 @@ struct txns *node_txns(const struct node *node)
 struct flows *node_flows(const struct node *node)
 {
     return node->flows;
+}
+
+struct merges *node_merges(const struct node *node)
+{
+    return node->merges;
 }
 
 struct snapshots *node_snapshots(const struct node *node)

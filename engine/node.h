@@ -56,6 +56,7 @@ struct flows;
 struct placement;
 struct hosted;
 struct members;
+struct merges;
 struct reader;
 struct reporter;
 struct router;
@@ -133,15 +134,28 @@ enum split_side node_on_split(struct node *node, struct peer *peer,
                               const struct region *right);
 void node_on_split_applied(struct node *node, uint64_t region, bool kept,
                            bool campaign);
+bool node_on_merge(struct node *node, const struct peer *target,
+                   uint64_t source, uint64_t attempt);
+void node_on_merge_applied(struct node *node, struct peer *target,
+                           uint64_t source, bool applied);
+void node_drop_absorbed(struct node *node, const struct region *region);
+/* Some region's replica on this node is frozen from here on, or no more. */
+void node_on_freeze(struct node *node);
 void node_on_peer_restored(struct node *node, struct peer *peer);
 void node_on_peer_removed(struct node *node, struct peer *peer);
 void node_tell_gone(struct node *node, struct peer *peer,
                     const struct region_peer *removed);
 struct barrier *node_barrier(const struct node *node, uint64_t region);
+/* What a read of a region that is here has to wait for, the same before it and
+ * after it. Of a frozen one that is its target's, until the target has given it
+ * up: that alone knows whether it has taken it over, and what it has not is all
+ * there. NULL: the target is not here. */
+struct barrier *node_read_barrier(const struct node *node, uint64_t region);
 struct router *node_router(const struct node *node);
 struct reader *node_reader(const struct node *node);
 struct txns *node_txns(const struct node *node);
 struct flows *node_flows(const struct node *node);
+struct merges *node_merges(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct reporter *node_reporter(const struct node *node);

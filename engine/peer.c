@@ -9,6 +9,7 @@
 
 #include "engine/check.h"
 #include "engine/keys.h"
+#include "engine/merge_change.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
 #include "engine/region_state.h"
@@ -434,7 +435,8 @@ void peer_publish_lease(struct peer *peer)
     uint64_t until_ns = 0;
 
     if (raft_role(raft) == RAFT_LEADER && clock != 0 && peer->install == NULL &&
-        !peer->damaged && !raft_lease_blocked(raft) &&
+        !peer->damaged && !region_is_frozen(&peer->region) &&
+        !raft_lease_blocked(raft) &&
         raft_term_at(raft, peer->applied_index) == raft_term(raft))
         until_ns = clock + lease_ns;
     atomic_store(&peer->lease_until_ns, until_ns);

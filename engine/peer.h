@@ -118,6 +118,8 @@ int peer_propose_change(struct peer *peer, const struct peer_change *change);
  * Errors, and then `done` is not called: ERR_NOT_LEADER, and what
  * region_split_check() says. */
 int peer_propose_split(struct peer *peer, struct proposal *proposal);
+/* Likewise a COMMAND_MERGE; see region_merge_check(). */
+int peer_propose_merge(struct peer *peer, struct proposal *proposal);
 /* Tries to get a leader for the region now, by leading it. */
 void peer_campaign(struct peer *peer);
 
@@ -174,6 +176,8 @@ uint64_t peer_leader_node(const struct peer *peer);
 uint64_t peer_leaderless_ns(const struct peer *peer);
 uint64_t peer_term(const struct peer *peer);
 uint64_t peer_applied(const struct peer *peer);
+/* How far what it has applied is durable. May read the disk. */
+uint64_t peer_durable(const struct peer *peer);
 uint64_t peer_commit(const struct peer *peer);
 uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
 

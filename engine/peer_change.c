@@ -109,6 +109,8 @@ int peer_change_check(const struct region *region,
 {
     if (change->conf_ver != region->conf_ver)
         return ERR_EPOCH;
+    if (region->merge.state != MERGE_NONE)
+        return ERR_BUSY;
     if (change->count == 0)
         return region_is_joint(region) ? 0 : ERR_INVALID;
     return region_is_joint(region) ? ERR_INVALID : check_steps(region, change);

@@ -37,7 +37,8 @@ struct peer_change {
 
 /* Whether a region at this point of its log does the change. ERR_EPOCH: it was
  * planned for another one; ERR_INVALID: it breaks rule 2 or 3, names a peer
- * that is not there, or there would be too many. */
+ * that is not there, or there would be too many; ERR_BUSY: the region is just
+ * being merged. */
 int peer_change_check(const struct region *region,
                       const struct peer_change *change);
 

@@ -20,7 +20,7 @@ enum {
     LOG_BYTES_MAX = 64 * 1024 * 1024 /* kept for lagging replicas */
 };
 
-static uint64_t durable_index(struct peer *peer)
+uint64_t peer_durable(const struct peer *peer)
 {
     struct key key = key_marker(peer->region_id);
     struct kv_value value = {0};
@@ -76,7 +76,7 @@ void peer_compact(struct peer *peer)
     if (peer->compacting || peer->install != NULL || peer->damaged ||
         !is_due(peer, index))
         return;
-    durable = durable_index(peer);
+    durable = peer_durable(peer);
     if (durable < index) {
         node_flush_state(peer->node);
         index = durable;

@@ -139,6 +139,15 @@ int peer_apply_split(struct peer *peer, const struct peer_split *split,
 void peer_finish_split(struct peer *peer, struct peer_split *split,
                        bool applied);
 
+/* peer_merge.c: likewise for the entries of a merge. */
+struct peer_merge;
+struct peer_merge *peer_start_merge(struct peer *peer,
+                                    const struct raft_entry *entry);
+int peer_apply_merge(struct peer *peer, const struct peer_merge *merge,
+                     const struct raft_entry *entry, struct buf **ret_result);
+void peer_finish_merge(struct peer *peer, struct peer_merge *merge,
+                       bool applied);
+
 /* peer_snapshot.c: Raft accepted the snapshot that is being restored. */
 void peer_start_install(struct peer *peer, struct raft_ready *ready);
 bool peer_install_blocks_apply(const struct peer *peer);

@@ -115,7 +115,7 @@ struct buf *peer_change_members(struct peer *peer,
         rc = change_members(peer, &conf_change);
         buf_unref(conf_change.context);
     }
-    if (rc != 0 && rc != ERR_EPOCH && rc != ERR_INVALID) {
+    if (rc != 0 && rc != ERR_EPOCH && rc != ERR_INVALID && rc != ERR_BUSY) {
         fatal(peer, entry, rc);
         return NULL;
     }

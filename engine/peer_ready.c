@@ -9,6 +9,7 @@
 
 #include "engine/check.h"
 #include "engine/command.h"
+#include "engine/merge_change.h"
 #include "engine/node.h"
 #include "engine/peer_change.h"
 #include "engine/peer_impl.h"
@@ -114,6 +115,24 @@ static void refuse(struct peer *peer, int status)
     }
 }
 
+/* A frozen region takes nothing but what ends that. */
+static bool is_for_frozen(const struct proposal *proposal)
+{
+    enum command_op op = command_peek_op(proposal->command);
+
+    return op == COMMAND_FREEZE || op == COMMAND_UNFREEZE;
+}
+
+static bool would_have_effect(const struct peer *peer,
+                              const struct proposal *proposal)
+{
+    uint64_t version = command_peek_version(proposal->command);
+
+    if (region_is_frozen(&peer->region) && !is_for_frozen(proposal))
+        return false;
+    return version == 0 || version == peer->region.version;
+}
+
 /* What was meant for the region before it split or merged would only be
  * applied without effect. */
 static void refuse_other_versions(struct peer *peer)
@@ -123,10 +142,8 @@ static void refuse_other_versions(struct peer *peer)
 
     for (proposal = TAILQ_FIRST(&peer->queued); proposal != NULL;
          proposal = next) {
-        uint64_t version = command_peek_version(proposal->command);
-
         next = TAILQ_NEXT(proposal, link);
-        if (version == 0 || version == peer->region.version)
+        if (would_have_effect(peer, proposal))
             continue;
         TAILQ_REMOVE(&peer->queued, proposal, link);
         proposal->done(proposal, ERR_EPOCH, false, NULL);
@@ -261,6 +278,7 @@ struct apply_batch {
     uint64_t corrupt_index; /* of the entry that met a damaged record, or 0 */
     struct buf *region;     /* of a membership entry that changes something */
     struct peer_split *split;
+    struct peer_merge *merge;
 };
 
 /* Answers whoever proposed the entry, and whoever lost his place to it. */
@@ -314,6 +332,8 @@ static void apply_done(struct env_task *task)
     peer->apply_pending--;
     if (batch->split != NULL)
         peer_finish_split(peer, batch->split, batch->corrupt_index == 0);
+    if (batch->merge != NULL)
+        peer_finish_merge(peer, batch->merge, batch->corrupt_index == 0);
     if (!peer->closed) {
         if (batch->corrupt_index == 0)
             batch_applied(peer, batch);
@@ -341,6 +361,9 @@ static int apply_entry(struct apply_batch *batch, size_t at)
         return applier_apply_region(applier, entry, batch->region);
     if (batch->split != NULL)
         rc = peer_apply_split(batch->peer, batch->split, entry,
+                              &batch->results[at]);
+    else if (batch->merge != NULL)
+        rc = peer_apply_merge(batch->peer, batch->merge, entry,
                               &batch->results[at]);
     else
         rc = applier_apply(applier, entry, &batch->results[at]);
@@ -375,10 +398,21 @@ static bool is_split(const struct raft_entry *entry)
            command_peek_op(entry->data) == COMMAND_SPLIT;
 }
 
+static bool is_merge(const struct raft_entry *entry)
+{
+    enum command_op op;
+
+    if (entry->type != RAFT_ENTRY_NORMAL || entry->data == NULL)
+        return false;
+    op = command_peek_op(entry->data);
+    return op >= COMMAND_MERGE && op <= COMMAND_UNFREEZE;
+}
+
 /* Does not change the region itself. */
 static bool is_plain(const struct raft_entry *entry)
 {
-    return entry->type == RAFT_ENTRY_NORMAL && !is_split(entry);
+    return entry->type == RAFT_ENTRY_NORMAL && !is_split(entry) &&
+           !is_merge(entry);
 }
 
 static size_t size_of(const struct raft_entries *entries)
@@ -408,6 +442,8 @@ static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
         batch->region = peer_change_members(peer, &batch->entries.item[0]);
     else if (is_split(&batch->entries.item[0]))
         batch->split = peer_start_split(peer, &batch->entries.item[0]);
+    else if (is_merge(&batch->entries.item[0]))
+        batch->merge = peer_start_merge(peer, &batch->entries.item[0]);
     peer->written_bytes += size_of(&batch->entries);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);

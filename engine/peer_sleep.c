@@ -22,6 +22,7 @@
 #include <limits.h>
 
 #include "engine/check.h"
+#include "engine/merge_change.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
 
@@ -37,7 +38,8 @@ static bool has_nothing_to_do(const struct peer *peer)
            peer->apply_pending == 0 && !peer->compacting &&
            TAILQ_EMPTY(&peer->queued) && TAILQ_EMPTY(&peer->pending) &&
            TAILQ_EMPTY(&peer->index_requests) &&
-           TAILQ_EMPTY(&peer->applied_waiters) && check_is_idle(peer->check);
+           TAILQ_EMPTY(&peer->applied_waiters) &&
+           !region_is_merging(&peer->region) && check_is_idle(peer->check);
 }
 
 bool peer_agrees_to_sleep(const struct peer *peer, uint64_t leader_node)

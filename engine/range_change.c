@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "engine/merge_change.h"
 #include "engine/node.h"
 #include "engine/peer_change.h"
 #include "engine/range.h"
@@ -20,7 +21,7 @@ int region_split_check(const struct region *region, const struct command *split)
         !range_has(range, key_user_part(&key)) ||
         slice_equal(range.start, key_user_part(&key)))
         return ERR_INVALID;
-    return region_is_joint(region) ? ERR_BUSY : 0;
+    return region_is_joint(region) || region_is_merging(region) ? ERR_BUSY : 0;
 }
 
 /* The new id of a peer. */
@@ -52,6 +53,7 @@ void region_split(const struct region *region, const struct command *split,
     left.version = right.version = region->version + 1;
     left.end = right.start = key_user_part(&key);
     right.id = split->new_region;
+    right.absorbed = 0;
     right.conf_ver = 1;
     right.peer_max = region->peer_count;
     for (size_t i = 0; i < right.peer_count; i++)

@@ -18,7 +18,8 @@
 
 /* Whether a region at this point of its log does the COMMAND_SPLIT. ERR_EPOCH:
  * it was planned for another one; ERR_INVALID: the key does not lie inside the
- * range; ERR_BUSY: the membership is just being changed (joint). */
+ * range; ERR_BUSY: the membership is just being changed (joint), or it is just
+ * being merged. */
 int region_split_check(const struct region *region,
                        const struct command *split);
 

@@ -22,8 +22,9 @@ struct reader {
 /* One region that a read needs. */
 struct read_piece {
     struct read_op *op;
-    struct read_part part; /* its range is in `start` and `end` */
-    uint64_t version;      /* of a region that is here */
+    struct read_part part;         /* its range is in `start` and `end` */
+    uint64_t version;              /* of a region that is here */
+    const struct barrier *barrier; /* that it has waited for; likewise */
     struct buf *start;
     struct buf *end;
     struct barrier_wait wait;
@@ -133,9 +134,15 @@ void reader_stop(struct reader *reader)
 
 /* ---- which regions ---- */
 
-static struct peer *sound(struct peer *peer)
+static bool is_sound(const struct node *node, const struct peer *peer)
 {
-    return peer != NULL && !peer_is_damaged(peer) ? peer : NULL;
+    return peer != NULL && !peer_is_damaged(peer) &&
+           node_read_barrier(node, peer_region_id(peer)) != NULL;
+}
+
+static struct peer *sound(const struct node *node, struct peer *peer)
+{
+    return is_sound(node, peer) ? peer : NULL;
 }
 
 static struct peer *first_peer(const struct read_op *op)
@@ -173,10 +180,12 @@ static bool pieces_count(const struct read_op *op)
     const struct read_piece *piece;
 
     TAILQ_FOREACH (piece, &op->pieces, link) {
-        struct peer *peer = sound(node_peer(op->node, piece->part.region));
+        struct peer *peer =
+            sound(op->node, node_peer(op->node, piece->part.region));
 
         if (!piece->part.is_elsewhere &&
-            (peer == NULL || peer_region(peer)->version != piece->version))
+            (peer == NULL || peer_region(peer)->version != piece->version ||
+             node_read_barrier(op->node, piece->part.region) != piece->barrier))
             return false;
     }
     return true;
@@ -233,7 +242,8 @@ static void ask_for_part(struct read_op *op, const struct key *key);
 /* The read needs the region of `key` too. */
 static void add_needed(struct read_op *op, const struct key *key)
 {
-    struct peer *peer = sound(node_peer_at(op->node, key_user_part(key)));
+    struct peer *peer =
+        sound(op->node, node_peer_at(op->node, key_user_part(key)));
 
     if (peer != NULL) {
         add_peer(op, peer);
@@ -351,12 +361,14 @@ static void wait_for_pieces(struct read_op *op)
 
     op->pieces_left = 1; /* Ours, so that none runs before the loop is done. */
     for (piece = TAILQ_FIRST(&op->pieces); piece != NULL; piece = next) {
-        struct barrier *barrier = node_barrier(op->node, piece->part.region);
+        struct barrier *barrier =
+            node_read_barrier(op->node, piece->part.region);
 
         next = TAILQ_NEXT(piece, link);
         if (piece->part.is_elsewhere)
             continue;
         op->pieces_left++;
+        piece->barrier = barrier;
         piece->wait.done = barrier_passed;
         barrier_wait(barrier, &piece->wait);
     }
@@ -470,13 +482,19 @@ void reader_on_damage(struct reader *reader)
     begin_all(reader);
 }
 
+void reader_on_freeze(struct reader *reader)
+{
+    begin_all(reader);
+}
+
 /* ---- start ---- */
 
 /* With what this node has and knows now. */
 static void begin(struct read_op *op)
 {
-    struct peer *placement = sound(node_peer(op->node, REGION_PLACEMENT));
-    struct peer *first = sound(first_peer(op));
+    struct peer *placement =
+        sound(op->node, node_peer(op->node, REGION_PLACEMENT));
+    struct peer *first = sound(op->node, first_peer(op));
 
     leave(op);
     if (placement != NULL && first != NULL) {

@@ -67,6 +67,10 @@ void reader_cancel(struct reader *reader, struct read_op *op);
 /* A replica on this node is going away: what waits there is begun anew. */
 void reader_on_replica_gone(struct reader *reader);
 
+/* A replica on this node was frozen for a merge, or is so no more: other
+ * replicas than before say what may be read. */
+void reader_on_freeze(struct reader *reader);
+
 /* What reader_try() remembers. */
 struct read_memo *reader_memo(struct reader *reader);
 

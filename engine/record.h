@@ -129,6 +129,25 @@ struct region_peer {
     enum peer_role role;
 };
 
+/* What a region's part in a merge is: see merge_change.h. */
+enum merge_state {
+    MERGE_NONE = 0,
+    MERGE_TAKING = 1,    /* the target, until it is decided */
+    MERGE_GIVING_UP = 2, /* likewise, decided against */
+    MERGE_FROZEN = 3     /* the source */
+};
+
+struct region_merge {
+    enum merge_state state;
+    uint64_t other;   /* the source's id, or in the source the target's */
+    uint64_t attempt; /* where the target's log begins it */
+    uint64_t index;   /* MERGE_FROZEN: where its own log does */
+    uint64_t version; /* the source's epoch, for which it is planned */
+    uint64_t conf_ver;
+    struct slice start; /* the source's range */
+    struct slice end;
+};
+
 /* A region as its log has made it. `end` empty = up to the end of all keys;
  * bounds are user keys. The Raft configuration is kept beside the peers as
  * Raft handed it out. */
@@ -150,6 +169,8 @@ struct region {
     size_t learner_next_count;
     bool auto_leave;
     uint64_t peer_max; /* the greatest peer id there ever was in it */
+    struct region_merge merge;
+    uint64_t absorbed; /* the last region that it has taken over; 0: none */
 
     void *held; /* private */
 };
@@ -213,11 +234,15 @@ struct damage {
 struct buf *damage_encode(const struct damage *damage);
 int damage_decode(struct damage *ret, struct slice bytes);
 void damage_release(struct damage *damage);
+
+#define TOMBSTONE_OF_ALL UINT64_MAX
+
 /* What is left of a region's last replica on a node, so that it never comes
  * back. It also keeps one position that is known to be committed: the one
  * that removed it, or a later one. */
 struct tombstone {
-    uint64_t peer; /* this Raft id and all smaller ones are gone */
+    uint64_t peer; /* this Raft id and all smaller ones are gone;
+                    * TOMBSTONE_OF_ALL: the region is, by a merge */
     uint64_t index;
     uint64_t term;
 };

@@ -69,6 +69,47 @@ int node_decode(struct node_record *ret, struct slice bytes)
 
 /* ---- Regions ---------------------------------------------------------- */
 
+/* Absent without another region. */
+Grove__Merge *merge_to_pb(Grove__Merge *to, const struct region_merge *from)
+{
+    assert(from->start.size <= BOUND_SIZE_MAX);
+    assert(from->end.size <= BOUND_SIZE_MAX);
+    if (from->other == 0)
+        return NULL;
+
+    *to = (Grove__Merge)GROVE__MERGE__INIT;
+    to->state = from->state;
+    to->other = from->other;
+    to->attempt = from->attempt;
+    to->index = from->index;
+    to->version = from->version;
+    to->conf_ver = from->conf_ver;
+    to->start = codec_bytes(from->start);
+    to->end = codec_bytes(from->end);
+    return to;
+}
+
+bool merge_from_pb(struct region_merge *to, const Grove__Merge *from)
+{
+    *to = (struct region_merge){0};
+    if (from == NULL)
+        return true;
+    if (from->other == 0 || from->state > MERGE_FROZEN ||
+        from->start.len > BOUND_SIZE_MAX || from->end.len > BOUND_SIZE_MAX)
+        return false;
+    *to = (struct region_merge){
+        .state = (enum merge_state)from->state,
+        .other = from->other,
+        .attempt = from->attempt,
+        .index = from->index,
+        .version = from->version,
+        .conf_ver = from->conf_ver,
+        .start = codec_slice(from->start),
+        .end = codec_slice(from->end),
+    };
+    return true;
+}
+
 static void peers_to_pb(struct pb_region *to, const struct region *from)
 {
     for (size_t i = 0; i < from->peer_count; i++) {
@@ -114,6 +155,8 @@ Grove__Region *region_to_pb(struct pb_region *to, const struct region *from)
     m->learners_next = codec_numbers(from->learners_next);
     m->auto_leave = from->auto_leave;
     m->peer_max = from->peer_max;
+    m->merge = merge_to_pb(&to->merge, &from->merge);
+    m->absorbed = from->absorbed;
     return m;
 }
 
@@ -168,11 +211,18 @@ static struct slice hold(struct slice bytes, uint8_t *memory)
  * whole message. */
 static void hold_bounds(struct region *region)
 {
-    uint8_t *memory = mem_zalloc(region->start.size + region->end.size + 1);
+    struct slice *bounds[] = {&region->start, &region->end,
+                              &region->merge.start, &region->merge.end};
+    size_t size = 1;
+    uint8_t *memory;
 
-    region->held = memory;
-    region->start = hold(region->start, memory);
-    region->end = hold(region->end, memory + region->start.size);
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++)
+        size += bounds[i]->size;
+    region->held = memory = mem_zalloc(size);
+    for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
+        *bounds[i] = hold(*bounds[i], memory);
+        memory += bounds[i]->size;
+    }
 }
 
 bool region_from_pb(struct region *to, const Grove__Region *from)
@@ -184,9 +234,11 @@ bool region_from_pb(struct region *to, const Grove__Region *from)
         .start = codec_slice(from->start),
         .end = codec_slice(from->end),
         .peer_max = from->peer_max,
+        .absorbed = from->absorbed,
     };
     if (to->start.size > BOUND_SIZE_MAX || to->end.size > BOUND_SIZE_MAX ||
-        !peers_from_pb(to, from) || !configuration_from_pb(to, from))
+        !peers_from_pb(to, from) || !configuration_from_pb(to, from) ||
+        !merge_from_pb(&to->merge, from->merge))
         return false;
     hold_bounds(to);
     return true;

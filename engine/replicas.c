@@ -9,6 +9,7 @@
 
 #include "engine/erase.h"
 #include "engine/hosted.h"
+#include "engine/merge_change.h"
 #include "engine/reader.h"
 #include "engine/region_log.h"
 #include "engine/region_state.h"
@@ -30,6 +31,7 @@ struct replica {
     enum { NO_SPLIT, SPLIT_UNDER_WAY, SPLIT_APPLIED } split;
     unsigned campaigns; /* to be tried, until it has a leader */
 
+    bool taken;            /* by a target, as soon as that is applied */
     bool erasing;          /* until then no other peer is made */
     struct peer *stopped;  /* waits until it has settled; NULL: none */
     struct region *erased; /* while erasing; large, so not always there */
@@ -237,10 +239,11 @@ static void erased(struct erase *erase)
 
     free_erased(replica);
     replica->erasing = false;
-    node_log_event(replica->replicas->node, LOG_INFO,
-                   "region %" PRIu64
-                   ": its replica on this node was removed and erased",
-                   replica->region);
+    if (erase->tombstone.peer != TOMBSTONE_OF_ALL)
+        node_log_event(replica->replicas->node, LOG_INFO,
+                       "region %" PRIu64
+                       ": its replica on this node was removed and erased",
+                       replica->region);
     drop_if_empty(replica);
 }
 
@@ -398,7 +401,8 @@ static void campaign_again(struct replica *replica)
 
 static void look_whether_settled(struct replica *replica)
 {
-    if (replica->stopped == NULL || !peer_has_settled(replica->stopped))
+    if (replica->stopped == NULL || replica->taken ||
+        !peer_has_settled(replica->stopped))
         return;
     peer_close(replica->stopped);
     replica->stopped = NULL;
@@ -407,6 +411,64 @@ static void look_whether_settled(struct replica *replica)
     else
         open_split(replica);
     note_awake(replica);
+}
+
+/* ---- merging ---- */
+
+/* Not even its id comes back. */
+static struct tombstone tombstone_of_all(const struct peer *peer)
+{
+    struct tombstone tombstone = {.peer = TOMBSTONE_OF_ALL};
+
+    peer_committed_position(peer, &tombstone.index, &tombstone.term);
+    return tombstone;
+}
+
+bool replicas_on_merge(struct replicas *replicas, const struct peer *target,
+                       uint64_t source, uint64_t attempt)
+{
+    struct replica *replica = find(replicas, source);
+    struct tombstone tombstone;
+
+    if (replica == NULL || !replica->has_state || replica->erasing ||
+        peer_is_damaged(replica->peer) || peer_is_restoring(replica->peer) ||
+        !region_is_frozen_for(peer_region(replica->peer),
+                              peer_region_id(target), attempt))
+        return false;
+    tombstone = tombstone_of_all(replica->peer);
+    stop_peer(replica, &tombstone);
+    replica->taken = true;
+    return true;
+}
+
+void replicas_on_merge_applied(struct replicas *replicas, struct peer *target,
+                               uint64_t source, bool applied)
+{
+    struct replica *replica = find(replicas, source);
+
+    assert(replica != NULL && replica->taken);
+
+    replica->taken = false;
+    if (applied) {
+        region_release(replica->erased);
+        replica->erased->id = source; /* Its range is the target's. */
+    }
+    if (applied && target != NULL)
+        hosted_put(replicas->hosted, target);
+}
+
+void replicas_drop_absorbed(struct replicas *replicas,
+                            const struct region *region)
+{
+    struct replica *replica =
+        region->absorbed == 0 ? NULL : find(replicas, region->absorbed);
+    struct tombstone tombstone;
+
+    if (replica == NULL || replica->peer == NULL || replica->erasing ||
+        peer_is_restoring(replica->peer))
+        return;
+    tombstone = tombstone_of_all(replica->peer);
+    stop_peer(replica, &tombstone);
 }
 
 void replicas_on_removed(struct replicas *replicas, struct peer *peer)
@@ -616,25 +678,37 @@ static bool was_removed(const struct peer *peer, uint64_t peer_id)
            region_find_peer(region, peer_id) == NULL;
 }
 
-static void send_note(struct replica *replica, uint64_t to, uint16_t type,
-                      struct peer_note *note)
+static void send_note(const struct replicas *replicas, uint64_t to,
+                      uint16_t type, const struct peer_note *note)
 {
-    struct buf *header;
+    struct buf *header = peer_note_encode(note);
 
-    note->region = replica->region;
-    header = peer_note_encode(note);
-    node_send(replica->replicas->node, to, ENV_CHANNEL_RAFT, type, header,
-              NULL);
+    node_send(replicas->node, to, ENV_CHANNEL_RAFT, type, header, NULL);
     buf_unref(header);
 }
 
 /* Being committed it is true for ever, whatever this node forgets. */
 static void send_gone(struct replica *replica, uint64_t to, uint64_t peer_id)
 {
-    struct peer_note note = {.peer = peer_id};
+    struct peer_note note = {.region = replica->region, .peer = peer_id};
 
     peer_committed_position(replica->peer, &note.index, &note.term);
-    send_note(replica, to, WIRE_PEER_GONE, &note);
+    send_note(replica->replicas, to, WIRE_PEER_GONE, &note);
+}
+
+/* There is no peer: perhaps because there is no such region any more. */
+static void tell_of_merge(struct replicas *replicas, uint64_t from_node,
+                          struct peer_note *note)
+{
+    struct env *env = node_env(replicas->node);
+    struct tombstone tombstone = {0};
+
+    if (tombstone_read(env, note->region, &tombstone) != 0 ||
+        tombstone.peer != TOMBSTONE_OF_ALL)
+        return;
+    note->index = tombstone.index;
+    note->term = tombstone.term;
+    send_note(replicas, from_node, WIRE_PEER_GONE, note);
 }
 
 void replicas_tell_gone(struct replicas *replicas, struct peer *peer,
@@ -653,9 +727,21 @@ void replicas_on_query(struct replicas *replicas, uint64_t from_node,
                                                packet->header->size}) != 0)
         return;
     replica = find(replicas, note.region);
-    if (replica != NULL && replica->peer != NULL &&
-        was_removed(replica->peer, note.peer))
+    if (replica == NULL || replica->peer == NULL)
+        tell_of_merge(replicas, from_node, &note);
+    else if (was_removed(replica->peer, note.peer))
         send_gone(replica, from_node, note.peer);
+}
+
+/* The replica of its target here is about to take it over, from its log or with
+ * a snapshot: until then what is frozen is kept. */
+static bool awaits_target(const struct replicas *replicas,
+                          const struct peer *peer)
+{
+    const struct region *region = peer_region(peer);
+
+    return region_is_frozen(region) &&
+           replicas_find(replicas, region->merge.other) != NULL;
 }
 
 void replicas_on_gone(struct replicas *replicas,
@@ -670,7 +756,9 @@ void replicas_on_gone(struct replicas *replicas,
         return;
     replica = find(replicas, note.region);
     if (replica == NULL || replica->peer == NULL || replica->erasing ||
-        peer_id(replica->peer) != note.peer || peer_is_restoring(replica->peer))
+        peer_id(replica->peer) != note.peer ||
+        peer_is_restoring(replica->peer) ||
+        awaits_target(replicas, replica->peer))
         return;
     tombstone = (struct tombstone){note.peer, note.index, note.term};
     stop_peer(replica, &tombstone);
@@ -681,13 +769,14 @@ void replicas_on_gone(struct replicas *replicas,
 static void ask_whether_removed(struct replica *replica)
 {
     struct node *node = replica->replicas->node;
-    struct peer_note note = {.peer = peer_id(replica->peer)};
+    struct peer_note note = {.region = replica->region,
+                             .peer = peer_id(replica->peer)};
     uint64_t nodes[NODES_MAX];
     size_t count = node_all_nodes(node, nodes);
 
     for (size_t i = 0; i < count; i++)
         if (nodes[i] != node_id(node))
-            send_note(replica, nodes[i], WIRE_PEER_QUERY, &note);
+            send_note(replica->replicas, nodes[i], WIRE_PEER_QUERY, &note);
 }
 
 /* ---- inputs ---- */
@@ -762,13 +851,22 @@ void replicas_tick(struct replicas *replicas)
     }
 }
 
+/* Nobody speaks to it, or it waits for what is not here. */
+static bool is_in_doubt(const struct replica *replica)
+{
+    const struct peer *peer = replica->peer;
+
+    return peer_silence_ns(peer) > (uint64_t)SILENCE_MS * 1000000 ||
+           (region_is_frozen(peer_region(peer)) &&
+            !awaits_target(replica->replicas, peer));
+}
+
 void replicas_each_second(struct replicas *replicas)
 {
     struct replica *replica;
 
     TAILQ_FOREACH (replica, &replicas->awake, link)
-        if (replica->peer != NULL &&
-            peer_silence_ns(replica->peer) > (uint64_t)SILENCE_MS * 1000000)
+        if (replica->peer != NULL && is_in_doubt(replica))
             ask_whether_removed(replica);
 }
 

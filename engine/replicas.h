@@ -11,6 +11,10 @@
  * answer when it is asked for a vote: see learn_commit() in raft/election.c,
  * without which a removed voter could be missed.
  *
+ * A region that was merged into another one goes on each node when its target
+ * there gets that far, and leaves a tombstone for all its peers; one whose
+ * target has left the node meanwhile learns it by asking, too.
+ *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_REPLICAS_H
@@ -83,6 +87,19 @@ enum split_side replicas_on_split(struct replicas *replicas, struct peer *peer,
 void replicas_on_split_applied(struct replicas *replicas, uint64_t region,
                                bool kept, bool campaign);
 
+/* The entry by which `target` takes over this region is about to be applied.
+ * False: no replica of it that is frozen for this attempt, and whole, is here.
+ * Else it is stopped; its state stays. */
+bool replicas_on_merge(struct replicas *replicas, const struct peer *target,
+                       uint64_t source, uint64_t attempt);
+/* It was applied: the whole is the target's now (NULL: that was stopped). Or it
+ * was not: what is left of the source is of no use and goes. */
+void replicas_on_merge_applied(struct replicas *replicas, struct peer *target,
+                               uint64_t source, bool applied);
+/* A snapshot of `region` is to come, whose log has taken over another region.
+ * If that has a replica here still, it goes first. */
+void replicas_drop_absorbed(struct replicas *replicas,
+                            const struct region *region);
 /* `peer` leads its region and is applying the removal of another one: says so
  * to that one's node. */
 void replicas_tell_gone(struct replicas *replicas, struct peer *peer,

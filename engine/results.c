@@ -209,22 +209,24 @@ static void forget_aborts(struct results *results,
     kv_iter_free(iter);
 }
 
+/* What a sender says of itself; an older boot than is known says nothing. */
 static void update_sender(struct results *results, struct known_sender *known,
-                          const struct command *command, struct kv_batch *batch)
+                          const struct sender *sender, struct kv_batch *batch)
 {
     struct key key = key_sender(results->region, known->node);
     uint8_t bytes[MARKER_SIZE_MAX];
     size_t size;
 
-    if (command->boot > known->sender.boot) {
+    if (sender->boot > known->sender.boot) {
         forget(results, known, UINT64_MAX, batch);
         known->sequence_max = 0;
-        known->sender = (struct sender){.boot = command->boot};
-    } else if (command->lowest <= known->sender.lowest) {
+        known->sender = (struct sender){.boot = sender->boot};
+    } else if (sender->boot < known->sender.boot ||
+               sender->lowest <= known->sender.lowest) {
         return;
     }
-    known->sender.lowest = command->lowest;
-    forget(results, known, command->lowest, batch);
+    known->sender.lowest = sender->lowest;
+    forget(results, known, sender->lowest, batch);
     size = sender_encode(&known->sender, bytes);
     kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
     if (results->region == 0)
@@ -235,17 +237,72 @@ void results_add(struct results *results, const struct command *command,
                  const struct buf *result, struct kv_batch *batch)
 {
     struct known_sender *known = find_sender(results, command->node);
+    const struct sender sender = {command->boot, command->lowest};
     struct key key =
         key_result(results->region, command->node, command->sequence);
 
     if (known == NULL)
         known = add_sender(results, command->node);
-    update_sender(results, known, command, batch);
+    update_sender(results, known, &sender, batch);
     if (command->sequence < known->sender.lowest)
         return;
     remember(known, command->sequence);
     kv_batch_put(batch, key_slice(&key),
                  (struct slice){result->data, result->size});
+}
+
+/* ---- two regions become one ---- */
+
+static int copy_result(struct results *results, uint64_t from_region,
+                       uint64_t node, uint64_t sequence, struct kv_batch *batch)
+{
+    struct key from = key_result(from_region, node, sequence);
+    struct key to = key_result(results->region, node, sequence);
+    struct kv_value value = {0};
+    int rc = kv_get(results->state, NULL, key_slice(&from), &value);
+
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+    kv_batch_put(batch, key_slice(&to), (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return 0;
+}
+
+/* What both remember they have from a time when they were one. */
+static int unite_sender(struct results *results, uint64_t from_region,
+                        const struct known_sender *from, struct kv_batch *batch)
+{
+    struct known_sender *known = find_sender(results, from->node);
+
+    if (known == NULL)
+        known = add_sender(results, from->node);
+    update_sender(results, known, &from->sender, batch);
+    if (from->sender.boot < known->sender.boot)
+        return 0;
+    for (size_t i = 0; i < from->sequence_count; i++) {
+        uint64_t sequence = from->sequences[i];
+        int rc;
+
+        if (sequence < known->sender.lowest || is_remembered(known, sequence))
+            continue;
+        rc = copy_result(results, from_region, from->node, sequence, batch);
+        if (rc != 0)
+            return rc;
+        remember(known, sequence);
+    }
+    return 0;
+}
+
+int results_unite(struct results *results, uint64_t from_region,
+                  struct kv_batch *batch)
+{
+    struct results *from = NULL;
+    int rc = results_open(&from, results->state, from_region);
+
+    for (size_t i = 0; rc == 0 && i < from->sender_count; i++)
+        rc = unite_sender(results, from_region, &from->senders[i], batch);
+    results_free(from);
+    return rc;
 }
 
 /* ---- a new region ---- */

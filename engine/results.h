@@ -28,6 +28,12 @@ void results_free(struct results *results); /* Takes NULL. */
 int results_copy(struct kv *state, uint64_t from_region, uint64_t to_region,
                  struct kv_batch *batch);
 
+/* Adds all that another region remembers; of a node that both know, what it
+ * sends in its newer boot, and still waits for. Errors as results_open(): not
+ * all was added. */
+int results_unite(struct results *results, uint64_t from_region,
+                  struct kv_batch *batch);
+
 /* Whether this command was answered already: 0 and a new reference to the
  * encoded result; ERR_NOT_FOUND: it is new; ERR_CANCELED: its sender has
  * stopped waiting for it, so it must not be executed; ERR_IO. */

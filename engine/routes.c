@@ -7,19 +7,25 @@
 
 #include "engine/wire.h"
 
+/* uthash's default function has unmarked fall-throughs. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
 enum { HEARD_MAX = 16 * 1024 /* then it begins anew */ };
 
 /* A region as somebody has told of it. */
 struct heard {
     struct region region;
     uint64_t leader_node;
+    UT_hash_handle hh;
 };
 
 struct routes {
     struct node *node;
-    struct heard *heard; /* by ascending start; they do not overlap */
+    struct heard **heard; /* by ascending start; they do not overlap */
     size_t count;
     size_t count_max;
+    struct heard *by_id; /* the same */
 };
 
 struct routes *routes_new(struct node *node)
@@ -30,11 +36,25 @@ struct routes *routes_new(struct node *node)
     return routes;
 }
 
+/* Those from one place on. */
+static void forget(struct routes *routes, size_t at, size_t count)
+{
+    for (size_t i = at; i < at + count; i++) {
+        struct heard *heard = routes->heard[i];
+
+        HASH_DEL(routes->by_id, heard);
+        region_release(&heard->region);
+        free(heard);
+    }
+    routes->count -= count;
+    if (at < routes->count)
+        memmove(&routes->heard[at], &routes->heard[at + count],
+                (routes->count - at) * sizeof(struct heard *));
+}
+
 static void forget_all(struct routes *routes)
 {
-    for (size_t i = 0; i < routes->count; i++)
-        region_release(&routes->heard[i].region);
-    routes->count = 0;
+    forget(routes, 0, routes->count);
 }
 
 void routes_free(struct routes *routes)
@@ -62,7 +82,7 @@ static size_t count_up_to(const struct routes *routes, struct slice user_key)
     while (low < high) {
         size_t middle = (low + high) / 2;
 
-        if (slice_compare(routes->heard[middle].region.start, user_key) <= 0)
+        if (slice_compare(routes->heard[middle]->region.start, user_key) <= 0)
             low = middle + 1;
         else
             high = middle;
@@ -78,7 +98,7 @@ static const struct heard *heard_of(const struct routes *routes,
 
     if (count == 0)
         return NULL;
-    heard = &routes->heard[count - 1];
+    heard = routes->heard[count - 1];
     return range_has(range_of(&heard->region), user_key) ? heard : NULL;
 }
 
@@ -103,7 +123,7 @@ static bool is_behind(const struct routes *routes, const struct region *region)
     size_t at = count_up_to(routes, region->start);
 
     for (at -= at > 0; at < routes->count; at++) {
-        const struct region *heard = &routes->heard[at].region;
+        const struct region *heard = &routes->heard[at]->region;
 
         if (region->end.size > 0 &&
             slice_compare(heard->start, region->end) >= 0)
@@ -140,16 +160,32 @@ bool routes_find(const struct routes *routes, struct slice user_key,
     return true;
 }
 
+/* Whether another region, that is here, has some of its keys since then. */
+static bool was_taken(const struct routes *routes, const struct region *heard)
+{
+    const struct peer *peer = node_peer_at(routes->node, heard->start);
+
+    return peer != NULL && peer_region(peer)->id != heard->id &&
+           peer_region(peer)->version > heard->version;
+}
+
+static struct heard *find_heard(const struct routes *routes, uint64_t region)
+{
+    struct heard *heard;
+
+    HASH_FIND(hh, routes->by_id, &region, sizeof region, heard);
+    return heard;
+}
+
 bool routes_find_region(const struct routes *routes, uint64_t region,
                         struct route *ret)
 {
-    for (size_t i = 0; i < routes->count; i++)
-        if (routes->heard[i].region.id == region) {
-            *ret = route_to(&routes->heard[i].region,
-                            routes->heard[i].leader_node);
-            return true;
-        }
-    return false;
+    const struct heard *heard = find_heard(routes, region);
+
+    if (heard == NULL || was_taken(routes, &heard->region))
+        return false;
+    *ret = route_to(&heard->region, heard->leader_node);
+    return true;
 }
 
 /* ---- learning ---- */
@@ -167,60 +203,89 @@ static bool is_same(const struct region *a, const struct region *b)
            a->conf_ver == b->conf_ver;
 }
 
-static bool is_about(const struct region *a, const struct region *b)
+/* Those that overlap a range: how many, from where on. */
+static size_t find_overlapping(const struct routes *routes,
+                               const struct region *region, size_t *ret_at)
 {
-    return a->id == b->id || range_overlaps(range_of(a), range_of(b));
+    size_t at = count_up_to(routes, region->start);
+    size_t end;
+
+    if (at > 0 && range_overlaps(range_of(&routes->heard[at - 1]->region),
+                                 range_of(region)))
+        at--;
+    for (end = at; end < routes->count; end++)
+        if (!range_overlaps(range_of(&routes->heard[end]->region),
+                            range_of(region)))
+            break;
+    *ret_at = at;
+    return end - at;
 }
 
 /* Whether something at least as new is known of it, or of some of its range. */
-static bool is_outdated(struct routes *routes, const struct region *region,
-                        uint64_t leader_node)
+static bool is_outdated(const struct routes *routes,
+                        const struct region *region)
 {
-    for (size_t i = 0; i < routes->count; i++) {
-        struct heard *heard = &routes->heard[i];
+    const struct heard *same = find_heard(routes, region->id);
+    size_t at;
+    size_t count = find_overlapping(routes, region, &at);
 
-        if (is_same(&heard->region, region) && leader_node != 0)
-            heard->leader_node = leader_node;
-        if (is_about(&heard->region, region) &&
-            !is_older(&heard->region, region))
+    if (same != NULL && !is_older(&same->region, region))
+        return true;
+    for (size_t i = at; i < at + count; i++)
+        if (!is_older(&routes->heard[i]->region, region))
             return true;
-    }
     return false;
 }
 
-static void drop_overlapping(struct routes *routes, const struct region *region)
+static void note_leader(struct routes *routes, const struct region *region,
+                        uint64_t leader_node)
 {
-    size_t kept = 0;
+    struct heard *heard = find_heard(routes, region->id);
 
-    for (size_t i = 0; i < routes->count; i++) {
-        struct heard *heard = &routes->heard[i];
+    if (heard != NULL && is_same(&heard->region, region) && leader_node != 0)
+        heard->leader_node = leader_node;
+}
 
-        if (is_about(&heard->region, region))
-            region_release(&heard->region);
-        else
-            routes->heard[kept++] = *heard;
-    }
-    routes->count = kept;
+/* What was known of it, or of its range. */
+static void forget_older(struct routes *routes, const struct region *region)
+{
+    const struct heard *same = find_heard(routes, region->id);
+    size_t at;
+    size_t count;
+
+    if (same != NULL)
+        forget(routes, count_up_to(routes, same->region.start) - 1, 1);
+    count = find_overlapping(routes, region, &at);
+    forget(routes, at, count);
+}
+
+static void insert(struct routes *routes, const struct region *region,
+                   uint64_t leader_node)
+{
+    size_t at = count_up_to(routes, region->start);
+    struct heard *heard = mem_zalloc(sizeof *heard);
+
+    heard->region = region_copy(region);
+    heard->leader_node = leader_node;
+    HASH_ADD(hh, routes->by_id, region.id, sizeof heard->region.id, heard);
+    routes->heard = mem_grow(routes->heard, sizeof(struct heard *),
+                             &routes->count_max, routes->count + 1);
+    memmove(&routes->heard[at + 1], &routes->heard[at],
+            (routes->count - at) * sizeof(struct heard *));
+    routes->heard[at] = heard;
+    routes->count++;
 }
 
 bool routes_learn(struct routes *routes, const struct region *region,
                   uint64_t leader_node)
 {
-    size_t at;
-
-    if (region->id == REGION_PLACEMENT ||
-        is_outdated(routes, region, leader_node))
+    note_leader(routes, region, leader_node);
+    if (region->id == REGION_PLACEMENT || is_outdated(routes, region))
         return false;
     if (routes->count == HEARD_MAX)
         forget_all(routes);
-    drop_overlapping(routes, region);
-    at = count_up_to(routes, region->start);
-    routes->heard = mem_grow(routes->heard, sizeof *routes->heard,
-                             &routes->count_max, routes->count + 1);
-    memmove(&routes->heard[at + 1], &routes->heard[at],
-            (routes->count - at) * sizeof *routes->heard);
-    routes->heard[at] = (struct heard){region_copy(region), leader_node};
-    routes->count++;
+    forget_older(routes, region);
+    insert(routes, region, leader_node);
     return true;
 }
 

@@ -87,6 +87,9 @@ struct key_range {
 /* All ranges of state/ that belong to a region, ascending; returns how many. */
 size_t snapshot_ranges(const struct region *region,
                        struct key_range ranges[SNAPSHOT_RANGES_MAX]);
+/* Those of them that are sorted by region. */
+size_t snapshot_own_ranges(const struct region *region,
+                           struct key_range ranges[SNAPSHOT_RANGES_MAX]);
 /* The keys of a class of user keys that are a data region's. */
 struct key_range snapshot_class_range(int class, const struct region *region);
 

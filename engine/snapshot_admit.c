@@ -6,7 +6,8 @@
  * that has besides is cleared by the install. But regions on a node never
  * overlap. Where they would, because another replica here has not heard yet of
  * a split, a merge or its own removal, the stream is refused and comes again
- * later. */
+ * later. Of a merge the stream itself tells: the region that was merged into
+ * this one goes then. */
 
 #include "engine/snapshot_impl.h"
 
@@ -34,6 +35,7 @@ int snapshot_admit(const struct snapshots *snapshots, uint64_t from_node,
     if (begin->index == 0 || begin->term == 0 ||
         begin->raft_term < begin->term || !snapshot_bounds_valid(region))
         return ERR_PROTOCOL;
+    node_drop_absorbed(snapshots->node, region);
     if (node_overlaps(snapshots->node, region) ||
         receivings_overlap(snapshots, region))
         return ERR_EPOCH;

@@ -62,6 +62,16 @@ static struct key_range own_range(int class, uint64_t region)
     return range;
 }
 
+size_t snapshot_own_ranges(const struct region *region,
+                           struct key_range ranges[SNAPSHOT_RANGES_MAX])
+{
+    static const char classes[] = {'m', 'r', 's'};
+
+    for (size_t i = 0; i < sizeof classes; i++)
+        ranges[i] = own_range(classes[i], region->id);
+    return sizeof classes;
+}
+
 size_t snapshot_ranges(const struct region *region,
                        struct key_range ranges[SNAPSHOT_RANGES_MAX])
 {

@@ -4,9 +4,12 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 #include "raft/base/mem.h"
+
+/* uthash's default function has unmarked fall-throughs. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
 
 struct status_row {
     struct region_status status; /* first member; compared as bytes */

@@ -9,6 +9,7 @@
 
 #include "engine/event_log.h"
 #include "engine/key_path.h"
+#include "engine/merge_change.h"
 #include "engine/placement_show.h"
 #include "engine/router.h"
 #include "engine/routes.h"
@@ -278,6 +279,14 @@ static void print_keys(struct node *node, const struct region_view *view,
     print_number(out, size_of(node, view).keys);
 }
 
+static const char *running_name(const struct region *region)
+{
+    if (region_is_frozen(region))
+        return "frozen";
+    return region_is_merging(region) ? "merging"
+                                     : peer_state_name(PEER_RUNNING);
+}
+
 static void print_state(struct node *node, const struct region_view *view,
                         FILE *out)
 {
@@ -289,7 +298,10 @@ static void print_state(struct node *node, const struct region_view *view,
         return;
     }
     peer_status(view->peer, &status);
-    (void)fputs(peer_state_name(status.state), out);
+    if (status.state == PEER_RUNNING)
+        (void)fputs(running_name(peer_region(view->peer)), out);
+    else
+        (void)fputs(peer_state_name(status.state), out);
 }
 
 /* ---- the row ---- */
@@ -368,6 +380,7 @@ static const struct region_file {
     [TABLE_REGION_STATE]    = {print_state,    true},
     [TABLE_REGION_TRANSFER] = {print_leader,   true},
     [TABLE_REGION_SPLIT]    = {print_range,    true},
+    [TABLE_REGION_MERGE]    = {print_range,    true},
     [TABLE_REGION_MOVE]     = {print_move,     true},
     [TABLE_REGION_OPERATOR] = {print_operator, false},
     /* clang-format on */

@@ -304,6 +304,77 @@ int peer_note_decode(struct peer_note *ret, struct slice bytes)
     return 0;
 }
 
+/* ---- Merges ----------------------------------------------------------- */
+
+struct buf *merge_query_encode(const struct merge_query *query)
+{
+    Grove__MergeQuery message = GROVE__MERGE_QUERY__INIT;
+
+    message.target = query->target;
+    message.target_version = query->target_version;
+    message.target_conf_ver = query->target_conf_ver;
+    message.source = query->source;
+    message.source_version = query->source_version;
+    message.source_conf_ver = query->source_conf_ver;
+    message.attempt = query->attempt;
+    return wire_pack(&message.base);
+}
+
+int merge_query_decode(struct merge_query *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__MergeQuery *message;
+    int rc = wire_unpack(&m, &grove__merge_query__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    *ret = (struct merge_query){
+        .target = message->target,
+        .target_version = message->target_version,
+        .target_conf_ver = message->target_conf_ver,
+        .source = message->source,
+        .source_version = message->source_version,
+        .source_conf_ver = message->source_conf_ver,
+        .attempt = message->attempt,
+    };
+    codec_free(m.held);
+    return 0;
+}
+
+struct buf *merge_report_encode(const struct merge_report *report)
+{
+    Grove__MergeReport message = GROVE__MERGE_REPORT__INIT;
+
+    message.target = report->target;
+    message.source = report->source;
+    message.attempt = report->attempt;
+    message.state = report->state;
+    return wire_pack(&message.base);
+}
+
+int merge_report_decode(struct merge_report *ret, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__MergeReport *message;
+    bool valid;
+    int rc = wire_unpack(&m, &grove__merge_report__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    valid = message->state >= MERGE_READY && message->state <= MERGE_UNSAVED;
+    if (valid)
+        *ret = (struct merge_report){
+            .target = message->target,
+            .source = message->source,
+            .attempt = message->attempt,
+            .state = (enum merge_report_state)message->state,
+        };
+    codec_free(m.held);
+    return valid ? 0 : ERR_PROTOCOL;
+}
+
 /* ---- Nodes that are alive --------------------------------------------- */
 
 struct buf *alive_encode(const struct alive *alive)

@@ -40,10 +40,12 @@ enum wire_type {
     WIRE_LOCATE = 14,        /* locate: which region has this key? */
     WIRE_LOCATED = 15,       /* located */
     /* See wire_placement.h. */
-    WIRE_REPORT = 17,   /* region_report */
-    WIRE_REPORTED = 18, /* reported */
-    WIRE_STEP = 19,     /* step */
-    WIRE_OPERATORS = 20 /* operators_view */
+    WIRE_REPORT = 17,      /* region_report */
+    WIRE_REPORTED = 18,    /* reported */
+    WIRE_STEP = 19,        /* step */
+    WIRE_OPERATORS = 20,   /* operators_view */
+    WIRE_MERGE_QUERY = 21, /* merge_query: how far are your replicas? */
+    WIRE_MERGE_REPORT = 22 /* merge_report */
 };
 
 /* Raft messages of any regions to one node. The message's entries share their
@@ -117,6 +119,37 @@ struct alive {
 
 struct buf *alive_encode(const struct alive *alive);
 int alive_decode(struct alive *ret, struct slice bytes);
+
+/* See merge.h. */
+struct merge_query {
+    uint64_t target;
+    uint64_t target_version;
+    uint64_t target_conf_ver;
+    uint64_t source;
+    uint64_t source_version;
+    uint64_t source_conf_ver;
+    uint64_t attempt; /* 0: not begun yet */
+};
+
+enum merge_report_state {
+    MERGE_READY = 1,
+    MERGE_MISSING = 2, /* one of them has no replica there */
+    MERGE_BEHIND = 3,  /* one is not what it is to be; perhaps soon */
+    MERGE_DAMAGED = 4, /* one is, or is just being replaced */
+    MERGE_UNSAVED = 5  /* not all is durable; soon */
+};
+
+struct merge_report {
+    uint64_t target;
+    uint64_t source;
+    uint64_t attempt;
+    enum merge_report_state state;
+};
+
+struct buf *merge_query_encode(const struct merge_query *query);
+int merge_query_decode(struct merge_query *ret, struct slice bytes);
+struct buf *merge_report_encode(const struct merge_report *report);
+int merge_report_decode(struct merge_report *ret, struct slice bytes);
 
 /* See routes.h. The key is borrowed from `held` or by who encodes. */
 struct locate {

@@ -51,6 +51,7 @@ static const struct special_file region_files[] = {
     {"state",    TABLE_REGION_STATE,    READ_ONLY},
     {"transfer", TABLE_REGION_TRANSFER, CONTROL},
     {"split",    TABLE_REGION_SPLIT,    CONTROL},
+    {"merge",    TABLE_REGION_MERGE,    CONTROL},
     {"move",     TABLE_REGION_MOVE,     CONTROL},
     {"operator", TABLE_REGION_OPERATOR, CONTROL},
 };

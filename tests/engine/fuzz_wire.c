@@ -85,6 +85,25 @@ static struct buf *recode_note(struct slice bytes, size_t payload_count)
                                                  : NULL;
 }
 
+static struct buf *recode_merge_query(struct slice bytes, size_t payload_count)
+{
+    struct merge_query packet;
+
+    (void)payload_count;
+    return merge_query_decode(&packet, bytes) == 0 ? merge_query_encode(&packet)
+                                                   : NULL;
+}
+
+static struct buf *recode_merge_report(struct slice bytes, size_t payload_count)
+{
+    struct merge_report packet;
+
+    (void)payload_count;
+    return merge_report_decode(&packet, bytes) == 0
+               ? merge_report_encode(&packet)
+               : NULL;
+}
+
 static struct buf *recode_alive(struct slice bytes, size_t payload_count)
 {
     struct alive packet;
@@ -219,11 +238,11 @@ static struct buf *recode_batch(struct slice bytes, size_t payload_count)
 }
 
 static recoder *const recoders[] = {
-    recode_batch, recode_call,      recode_return,  recode_status,
-    recode_boot,  recode_begin,     recode_chunk,   recode_ack,
-    recode_note,  recode_locate,    recode_located, recode_alive,
-    recode_join,  recode_joined,    recode_report,  recode_reported,
-    recode_step,  recode_operators,
+    recode_batch, recode_call,      recode_return,      recode_status,
+    recode_boot,  recode_begin,     recode_chunk,       recode_ack,
+    recode_note,  recode_locate,    recode_located,     recode_alive,
+    recode_join,  recode_joined,    recode_report,      recode_reported,
+    recode_step,  recode_operators, recode_merge_query, recode_merge_report,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -65,6 +65,14 @@ static struct command filled_command(void)
         .token = UINT64_MAX - 24,
         .node_state = NODE_REMOVED,
         .target_node = UINT64_MAX - 23,
+        .merge = {.state = MERGE_GIVING_UP,
+                  .other = 25,
+                  .attempt = 26,
+                  .version = 27,
+                  .conf_ver = 28,
+                  .start = slice_of("12345678a"),
+                  .end = slice_of("12345678b")},
+        .merge_step = MERGE_STEP_END,
         .data = letters(128),
     };
 }
@@ -145,6 +153,14 @@ static void assert_places_equal(const struct command *a,
     assert_true(a->token == b->token);
     assert_int_equal(a->node_state, b->node_state);
     assert_true(a->target_node == b->target_node);
+    assert_int_equal(a->merge_step, b->merge_step);
+    assert_int_equal(a->merge.state, b->merge.state);
+    assert_int_equal(a->merge.other, b->merge.other);
+    assert_int_equal(a->merge.attempt, b->merge.attempt);
+    assert_int_equal(a->merge.version, b->merge.version);
+    assert_int_equal(a->merge.conf_ver, b->merge.conf_ver);
+    assert_slice_equal(a->merge.start, b->merge.start);
+    assert_slice_equal(a->merge.end, b->merge.end);
 }
 
 static void test_a_commands_origin_comes_back(void **state)
@@ -287,8 +303,9 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
                      op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
+                     (op >= COMMAND_MERGE && op <= COMMAND_UNFREEZE) ||
                      op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
-                     op == COMMAND_START_SPLIT;
+                     op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
 
         assert_decodes_to(known ? 0 : ERR_CORRUPT, try_command,
                           framed(with_number(empty(), 1, op)));

@@ -54,6 +54,15 @@ static struct region filled_region(void)
         .learner_next_count = 1,
         .auto_leave = true,
         .peer_max = UINT64_MAX,
+        .merge = {.state = MERGE_FROZEN,
+                  .other = 13,
+                  .attempt = UINT64_MAX - 14,
+                  .index = 15,
+                  .version = 16,
+                  .conf_ver = 17,
+                  .start = slice_of("12345678b"),
+                  .end = slice_of("12345678c")},
+        .absorbed = 18,
     };
 
     return region;
@@ -92,7 +101,58 @@ static void test_a_region_comes_back(void **state)
     assert_slice_equal(out.end, in.end);
     assert_peers_equal(&out, &in);
     assert_true(out.peer_max == UINT64_MAX);
+    assert_int_equal(out.absorbed, 18);
     region_release(&out);
+}
+
+static void test_a_region_keeps_its_part_in_a_merge(void **state)
+{
+    struct region in = filled_region();
+    struct region out = region_copy(&in);
+
+    (void)state;
+    assert_int_equal(out.merge.state, MERGE_FROZEN);
+    assert_int_equal(out.merge.other, 13);
+    assert_true(out.merge.attempt == UINT64_MAX - 14);
+    assert_int_equal(out.merge.index, 15);
+    assert_int_equal(out.merge.version, 16);
+    assert_int_equal(out.merge.conf_ver, 17);
+    assert_slice_equal(out.merge.start, in.merge.start);
+    assert_slice_equal(out.merge.end, in.merge.end);
+    assert_ptr_not_equal(out.merge.end.data, in.merge.end.data);
+    region_release(&out);
+    in.merge = (struct region_merge){0};
+    out = region_copy(&in);
+    assert_int_equal(out.merge.state, MERGE_NONE);
+    assert_int_equal(out.merge.other, 0);
+    region_release(&out);
+}
+
+/* Numbers of fields are those of record.proto. */
+static void test_a_merge_over_a_limit_is_refused(void **state)
+{
+    struct slice bound = letters(KEY_NSID_SIZE + NAME_SIZE_MAX + 1);
+
+    (void)state;
+    for (unsigned field = 7; field <= 8; field++) {
+        struct buf *merge =
+            with_bytes(with_number(buf_copy("", 0), 2, 5), field, bound);
+
+        assert_decodes_to(ERR_CORRUPT, try_region,
+                          with_bytes(region_bytes(), 60, buf_slice(merge)));
+        buf_unref(merge);
+    }
+    for (unsigned number = 0; number < 8; number++) {
+        struct buf *merge =
+            with_number(with_number(buf_copy("", 0), 2, 5), 1, number);
+
+        assert_decodes_to(number <= MERGE_FROZEN ? 0 : ERR_CORRUPT, try_region,
+                          with_bytes(region_bytes(), 60, buf_slice(merge)));
+        buf_unref(merge);
+    }
+    assert_decodes_to(
+        ERR_CORRUPT, try_region,
+        with_bytes(region_bytes(), 60, slice_of("\x08\x01\x10\x00")));
 }
 
 static void test_a_copy_of_a_region_has_memory_of_its_own(void **state)
@@ -379,6 +439,8 @@ int main(void)
         cmocka_unit_test(test_a_region_comes_back),
         cmocka_unit_test(test_a_copy_of_a_region_has_memory_of_its_own),
         cmocka_unit_test(test_a_region_keeps_its_configuration),
+        cmocka_unit_test(test_a_region_keeps_its_part_in_a_merge),
+        cmocka_unit_test(test_a_merge_over_a_limit_is_refused),
         cmocka_unit_test(test_a_region_over_a_limit_is_refused),
         cmocka_unit_test(test_a_region_has_a_bounded_number_of_peers),
         cmocka_unit_test(test_a_peer_has_a_known_role),

@@ -20,6 +20,7 @@
 #include "engine/region_log.h"
 #include "engine/region_state.h"
 #include "engine/salvage.h"
+#include "engine/wire.h"
 #include "raft/base/buf.h"
 #include "raft/base/mem.h"
 #include "tests/engine/fake_env.h"
@@ -292,6 +293,184 @@ static void test_a_range_that_a_split_drops_is_free_when_it_is_gone(void **s)
     assert_false(node_overlaps(f->node, &behind));
 }
 
+/* ---- merges ---- */
+
+static void propose(struct fixture *f, uint64_t region,
+                    const struct command *command, struct proposal *proposal)
+{
+    *proposal = (struct proposal){.command = command_encode(command),
+                                  .done = on_proposed};
+    peer_propose(node_peer(f->node, region), proposal);
+    settle(f);
+}
+
+/* The region is split, and its left part begins to take over the right one. */
+static void begin_merge(struct fixture *f)
+{
+    const struct region *target;
+    const struct region *source;
+    struct proposal proposal;
+
+    begin_split(f, &proposal);
+    finish_split(f);
+    target = peer_region(node_peer(f->node, REGION_FIRST_DATA));
+    source = peer_region(node_peer(f->node, NEW_REGION));
+    propose(f, REGION_FIRST_DATA,
+            &(struct command){.op = COMMAND_MERGE,
+                              .merge_step = MERGE_STEP_BEGIN,
+                              .merge = {.other = NEW_REGION,
+                                        .version = source->version,
+                                        .conf_ver = source->conf_ver,
+                                        .start = source->start,
+                                        .end = source->end},
+                              .region_version = target->version,
+                              .region_conf_ver = target->conf_ver},
+            &proposal);
+    assert_int_equal(target->merge.state, MERGE_TAKING);
+}
+
+static void freeze(struct fixture *f, uint64_t attempt)
+{
+    const struct region *source = peer_region(node_peer(f->node, NEW_REGION));
+    struct proposal proposal;
+
+    propose(f, NEW_REGION,
+            &(struct command){.op = COMMAND_FREEZE,
+                              .merge = {.other = REGION_FIRST_DATA,
+                                        .attempt = attempt,
+                                        .version = source->version,
+                                        .conf_ver = source->conf_ver}},
+            &proposal);
+    assert_int_equal(source->merge.state, MERGE_FROZEN);
+}
+
+static uint64_t attempt_of(const struct fixture *f)
+{
+    return peer_region(node_peer(f->node, REGION_FIRST_DATA))->merge.attempt;
+}
+
+static void take(struct fixture *f, struct proposal *proposal)
+{
+    const struct region *target =
+        peer_region(node_peer(f->node, REGION_FIRST_DATA));
+
+    propose(f, REGION_FIRST_DATA,
+            &(struct command){.op = COMMAND_MERGE,
+                              .merge_step = MERGE_STEP_TAKE,
+                              .merge = target->merge,
+                              .region_version = target->version,
+                              .region_conf_ver = target->conf_ver},
+            proposal);
+}
+
+static struct peer *peer_behind(const struct fixture *f)
+{
+    return node_peer_at(f->node, behind.start);
+}
+
+static bool has_log(struct fixture *f)
+{
+    struct key key = key_hard_state(NEW_REGION);
+    struct kv_value value = {0};
+    int rc = kv_get(f->fake.env.log, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
+
+/* Between the two it is nobody's: what reads it waits. */
+static void test_what_is_taken_over_is_the_target_once_applied(void **state)
+{
+    struct fixture *f = *state;
+    struct proposal proposal;
+    struct tombstone tombstone;
+
+    begin_merge(f);
+    freeze(f, attempt_of(f));
+    assert_ptr_equal(peer_behind(f), node_peer(f->node, NEW_REGION));
+    f->fake.hold_apply = true;
+    take(f, &proposal);
+    assert_null(node_any_peer(f->node, NEW_REGION));
+    assert_null(peer_behind(f));
+    assert_true(node_overlaps(f->node, &behind));
+    assert_int_equal(tombstone_read(&f->fake.env, NEW_REGION, &tombstone),
+                     ERR_NOT_FOUND);
+    finish_split(f);
+    assert_ptr_equal(peer_behind(f), node_peer(f->node, REGION_FIRST_DATA));
+    assert_int_equal(tombstone_read(&f->fake.env, NEW_REGION, &tombstone), 0);
+    assert_true(tombstone.peer == TOMBSTONE_OF_ALL);
+}
+
+/* The crash came before what log/ has of it was erased. */
+static void test_what_was_taken_over_does_not_come_back(void **state)
+{
+    struct fixture *f = *state;
+    struct raft_message message = {
+        .type = RAFT_MSG_HEARTBEAT, .from = 2, .to = 1000, .term = 70};
+    struct raft_batch *messages = raft_batch_new();
+    struct env_packet packet;
+    struct proposal proposal;
+
+    begin_merge(f);
+    freeze(f, attempt_of(f));
+    take(f, &proposal);
+    assert_true(has_log(f));
+    node_close(f->node);
+    open_node(f);
+    assert_null(node_any_peer(f->node, NEW_REGION));
+    assert_false(has_log(f));
+    assert_int_equal(peer_region(peer_behind(f))->absorbed, NEW_REGION);
+    raft_batch_add(messages, NEW_REGION, &message);
+    raft_batch_pack(messages, &packet);
+    node_on_packet(f->node, 2, &packet);
+    raft_batch_free(messages);
+    assert_null(node_any_peer(f->node, NEW_REGION));
+}
+
+static void test_only_what_is_frozen_for_it_is_taken_over(void **state)
+{
+    struct fixture *f = *state;
+    const struct peer *target;
+
+    begin_merge(f);
+    target = node_peer(f->node, REGION_FIRST_DATA);
+    assert_false(node_on_merge(f->node, target, NEW_REGION, attempt_of(f)));
+    assert_false(node_on_merge(f->node, target, 99, attempt_of(f)));
+    freeze(f, attempt_of(f));
+    assert_false(node_on_merge(f->node, target, NEW_REGION, attempt_of(f) + 1));
+    assert_non_null(node_peer(f->node, NEW_REGION));
+}
+
+/* Its own log has the entry, or a snapshot brings what comes of it. */
+static void test_the_source_stays_while_the_target_is_there(void **state)
+{
+    struct fixture *f = *state;
+    struct peer_note note = {.region = NEW_REGION, .peer = 1, 9, 9};
+    struct env_packet packet = {.type = WIRE_PEER_GONE,
+                                .header = peer_note_encode(&note)};
+
+    begin_merge(f);
+    freeze(f, attempt_of(f));
+    node_on_packet(f->node, 2, &packet);
+    buf_unref(packet.header);
+    assert_non_null(node_peer(f->node, NEW_REGION));
+}
+
+static void test_the_source_makes_room_for_a_snapshot_of_the_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct region whole = {.id = REGION_FIRST_DATA};
+
+    begin_merge(f);
+    node_drop_absorbed(f->node, &whole);
+    assert_non_null(node_peer(f->node, NEW_REGION));
+    whole.absorbed = NEW_REGION;
+    assert_true(node_overlaps(f->node, &whole));
+    node_drop_absorbed(f->node, &whole);
+    assert_null(node_any_peer(f->node, NEW_REGION));
+    assert_true(node_is_erasing(f->node));
+}
+
 /* ---- ends ---- */
 
 /* What it has begun to write to the log takes from its memory. */
@@ -423,6 +602,11 @@ int main(void)
         TEST(test_a_replica_keeps_others_out_of_its_range),
         TEST(test_a_range_is_free_when_it_is_erased),
         TEST(test_a_replica_without_state_keeps_nobody_out),
+        ALONE(test_what_is_taken_over_is_the_target_once_applied),
+        ALONE(test_what_was_taken_over_does_not_come_back),
+        ALONE(test_only_what_is_frozen_for_it_is_taken_over),
+        ALONE(test_the_source_stays_while_the_target_is_there),
+        ALONE(test_the_source_makes_room_for_a_snapshot_of_the_whole),
         ALONE(test_a_range_is_never_free_while_it_is_split_off),
         ALONE(test_a_range_that_a_split_drops_is_free_when_it_is_gone),
         TEST(test_a_peer_that_was_just_made_is_not_freed_too_early),

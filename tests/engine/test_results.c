@@ -288,6 +288,112 @@ static void test_only_one_region_is_copied(void **state)
     expect_one(f, command(1, 5, 5), ERR_NOT_FOUND, NULL);
 }
 
+/* ---- two regions become one ---- */
+
+/* `f` unites what region 8 remembers with what its own does. */
+static int unite(struct fixture *f)
+{
+    struct kv_batch *batch = kv_batch_new(f->state);
+    int rc = results_unite(f->results, 8, batch);
+
+    if (rc == 0)
+        assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    return rc;
+}
+
+static void add_to_8(struct fixture *f, struct command c, const char *text)
+{
+    go_to(f, 8);
+    add(f, c, text);
+    go_to(f, REGION);
+}
+
+static void test_what_both_regions_remember_is_united(void **state)
+{
+    struct fixture *f = *state;
+    struct command other = command(1, 9, 9);
+
+    other.node = 4;
+    add(f, command(1, 5, 5), "five");
+    add_to_8(f, command(1, 6, 5), "six");
+    add_to_8(f, other, "four's");
+    assert_int_equal(unite(f), 0);
+    expect(f, command(1, 5, 5), 0, "five");
+    expect(f, command(1, 6, 5), 0, "six");
+    expect(f, other, 0, "four's");
+    expect(f, command(1, 7, 5), ERR_NOT_FOUND, NULL);
+}
+
+/* They were one when it was applied. */
+static void test_what_both_have_answered_is_remembered_once(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 5, 5), "five");
+    copy_to(f, 8);
+    add(f, command(1, 6, 5), "six");
+    assert_int_equal(unite(f), 0);
+    expect(f, command(1, 5, 5), 0, "five");
+    expect(f, command(1, 6, 5), 0, "six");
+    assert_int_equal(count_class(f->state, "m"), 3 + 2);
+    add(f, command(1, 7, 7), "seven");
+    assert_int_equal(count_class(f->state, "m"), 2 + 2);
+}
+
+static void test_the_sender_of_either_has_stopped_waiting(void **state)
+{
+    struct fixture *f = *state;
+
+    add(f, command(1, 5, 5), "five");
+    add(f, command(1, 8, 5), "eight");
+    add_to_8(f, command(1, 7, 7), "seven");
+    assert_int_equal(unite(f), 0);
+    expect(f, command(1, 5, 5), ERR_CANCELED, NULL);
+    expect(f, command(1, 7, 7), 0, "seven");
+    expect(f, command(1, 8, 7), 0, "eight");
+    add(f, command(1, 9, 9), "nine");
+    add_to_8(f, command(1, 10, 7), "ten");
+    assert_int_equal(unite(f), 0);
+    expect(f, command(1, 7, 7), ERR_CANCELED, NULL);
+    expect(f, command(1, 8, 8), ERR_CANCELED, NULL);
+    expect(f, command(1, 9, 9), 0, "nine");
+    expect(f, command(1, 10, 9), 0, "ten");
+}
+
+static void test_the_newer_boot_counts_when_united(void **state)
+{
+    struct fixture *f = *state;
+    struct command other = command(1, 5, 5);
+
+    other.node = 4;
+    add(f, command(1, 5, 5), "old");
+    add_to_8(f, command(2, 3, 3), "new");
+    add_to_8(f, other, "old");
+    other.boot = 2;
+    other.sequence = other.lowest = 2;
+    add(f, other, "new");
+    assert_int_equal(unite(f), 0);
+    expect(f, command(1, 5, 5), ERR_CANCELED, NULL);
+    expect(f, command(2, 3, 3), 0, "new");
+    expect(f, command(2, 5, 3), ERR_NOT_FOUND, NULL);
+    expect(f, other, 0, "new");
+    other.sequence = 5;
+    expect(f, other, ERR_NOT_FOUND, NULL);
+}
+
+static void test_a_damaged_memory_is_not_united(void **state)
+{
+    struct fixture *f = *state;
+    struct kv_batch *batch = kv_batch_new(f->state);
+    struct key key = key_sender(8, NODE);
+
+    kv_batch_put(batch, key_slice(&key), slice_of("\x01\xff\xff"));
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    assert_int_equal(unite(f), ERR_CORRUPT);
+}
+
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -305,6 +411,11 @@ int main(void)
         TEST(test_a_new_region_remembers_what_the_old_one_did),
         TEST(test_the_old_region_and_the_new_one_forget_apart),
         TEST(test_only_one_region_is_copied),
+        TEST(test_what_both_regions_remember_is_united),
+        TEST(test_what_both_have_answered_is_remembered_once),
+        TEST(test_the_sender_of_either_has_stopped_waiting),
+        TEST(test_the_newer_boot_counts_when_united),
+        TEST(test_a_damaged_memory_is_not_united),
     };
 
     return cmocka_run_group_tests_name("results", tests, NULL, NULL);

@@ -153,6 +153,41 @@ void node_on_split_applied(struct node *node, uint64_t region, bool kept,
     (void)campaign;
 }
 
+bool node_on_merge(struct node *node, const struct peer *target,
+                   uint64_t source, uint64_t attempt)
+{
+    (void)node;
+    (void)target;
+    (void)source;
+    (void)attempt;
+    return false;
+}
+
+void node_on_merge_applied(struct node *node, struct peer *target,
+                           uint64_t source, bool applied)
+{
+    (void)node;
+    (void)target;
+    (void)source;
+    (void)applied;
+}
+
+void node_on_freeze(struct node *node)
+{
+    (void)node;
+}
+
+struct merges *node_merges(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+struct peer *node_next_awake(const struct node *node, const struct peer *peer)
+{
+    return node_next_peer(node, peer);
+}
+
 void node_on_peer_restored(struct node *node, struct peer *peer)
 {
     (void)node;
@@ -235,6 +270,11 @@ struct barrier *node_barrier(const struct node *node, uint64_t region)
     (void)node;
     (void)region;
     return NULL;
+}
+
+struct barrier *node_read_barrier(const struct node *node, uint64_t region)
+{
+    return node_barrier(node, region);
 }
 
 size_t node_region_nodes(const struct node *node, uint64_t region,

@@ -386,6 +386,21 @@ static void test_what_was_heard_of_a_replica_here_is_over(void **state)
     assert_int_equal(at(node, "n"), 202);
 }
 
+static void
+test_a_region_that_one_here_has_taken_over_is_not_known(void **state)
+{
+    struct node *node = *state;
+    struct route route;
+
+    assert_true(learn(node, 2, 3, "m", ""));
+    host(node, 1, 3, "", "m");
+    assert_true(routes_find_region(node->routes, 2, &route));
+    host(node, 1, 5, "", "");
+    assert_false(routes_find_region(node->routes, 2, &route));
+    host(node, 1, 1, "", ""); /* It is behind a split. */
+    assert_true(routes_find_region(node->routes, 2, &route));
+}
+
 static void test_newer_neighbours_do_not_touch_a_replica_here(void **state)
 {
     struct node *node = *state;
@@ -504,6 +519,7 @@ int main(void)
         TEST(test_a_replica_here_that_is_behind_does_not_count),
         TEST(test_a_replica_here_that_is_behind_says_nothing_of_the_rest),
         TEST(test_what_was_heard_of_a_replica_here_is_over),
+        TEST(test_a_region_that_one_here_has_taken_over_is_not_known),
         TEST(test_newer_neighbours_do_not_touch_a_replica_here),
         TEST(test_all_others_that_can_be_reached_are_asked),
         TEST(test_who_has_it_answers),

@@ -347,6 +347,44 @@ static void test_a_note_about_a_peer_comes_back(void **state)
     buf_unref(b);
 }
 
+static void test_a_query_about_a_merge_comes_back(void **state)
+{
+    struct merge_query in = {1, UINT64_MAX, 3, 4, 5, UINT64_MAX - 6, 7};
+    struct buf *b = merge_query_encode(&in);
+    struct merge_query out;
+
+    (void)state;
+    assert_int_equal(merge_query_decode(&out, buf_slice(b)), 0);
+    assert_memory_equal(&out, &in, sizeof in);
+    buf_unref(b);
+}
+
+static int try_merge_report(struct slice bytes)
+{
+    struct merge_report report;
+
+    return merge_report_decode(&report, bytes);
+}
+
+static void test_a_report_about_a_merge_comes_back(void **state)
+{
+    struct merge_report in = {1, 2, UINT64_MAX, MERGE_UNSAVED};
+    struct buf *b = merge_report_encode(&in);
+    struct merge_report out;
+
+    (void)state;
+    assert_int_equal(merge_report_decode(&out, buf_slice(b)), 0);
+    assert_int_equal(out.target, 1);
+    assert_int_equal(out.source, 2);
+    assert_true(out.attempt == UINT64_MAX);
+    assert_int_equal(out.state, MERGE_UNSAVED);
+    buf_unref(b);
+    for (unsigned number = 0; number < 9; number++)
+        assert_decodes_to(
+            number >= MERGE_READY && number <= MERGE_UNSAVED ? 0 : ERR_PROTOCOL,
+            try_merge_report, with_number(buf_copy("", 0), 4, number));
+}
+
 static struct snapshot_begin filled_begin(void)
 {
     return (struct snapshot_begin){
@@ -524,6 +562,8 @@ int main(void)
         cmocka_unit_test(test_an_answer_to_who_joins_comes_back),
         cmocka_unit_test(test_an_answer_to_who_joins_is_whole),
         cmocka_unit_test(test_a_note_about_a_peer_comes_back),
+        cmocka_unit_test(test_a_query_about_a_merge_comes_back),
+        cmocka_unit_test(test_a_report_about_a_merge_comes_back),
         cmocka_unit_test(test_a_snapshot_begin_comes_back),
         cmocka_unit_test(test_a_snapshot_begin_has_a_descriptor),
         cmocka_unit_test(test_a_snapshot_chunk_comes_back),

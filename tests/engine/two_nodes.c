@@ -146,6 +146,36 @@ void node_on_split_applied(struct node *node, uint64_t region, bool kept,
     node->split.campaign = campaign;
 }
 
+bool node_on_merge(struct node *node, const struct peer *target,
+                   uint64_t source, uint64_t attempt)
+{
+    (void)target;
+    node->merge.begun++;
+    node->merge.source = source;
+    node->merge.attempt = attempt;
+    return node->merge.answer;
+}
+
+void node_on_merge_applied(struct node *node, struct peer *target,
+                           uint64_t source, bool applied)
+{
+    assert_int_equal(source, node->merge.source);
+    assert_ptr_equal(target, node->peer);
+    node->merge.finished++;
+    node->merge.applied = applied;
+}
+
+void node_drop_absorbed(struct node *node, const struct region *region)
+{
+    if (node->neighbour != NULL && node->neighbour->id == region->absorbed)
+        node->neighbour = NULL;
+}
+
+void node_on_freeze(struct node *node)
+{
+    node->merge.freezes++;
+}
+
 void node_on_peer_restored(struct node *node, struct peer *peer)
 {
     (void)node;

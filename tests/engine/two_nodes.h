@@ -50,6 +50,16 @@ struct seen_split {
     bool campaign;
 };
 
+struct seen_merge {
+    bool answer; /* in: whether the source is there */
+    unsigned begun;
+    unsigned finished;
+    unsigned freezes;
+    uint64_t source; /* region id */
+    uint64_t attempt;
+    bool applied;
+};
+
 struct node {
     struct env env;
     uint64_t id;
@@ -64,6 +74,7 @@ struct node {
     bool hold_install; /* so does ENV_BULK, once a snapshot is restored */
     int fatal_count;
     struct seen_split split; /* of its replica */
+    struct seen_merge merge; /* likewise */
     unsigned warning_count;  /* events */
     bool has_all_regions;    /* its one peer stands for those of any region */
     /* Of another region's replica, which is nothing but this; NULL: none. */

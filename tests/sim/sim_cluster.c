@@ -12,6 +12,7 @@
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_leaving.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_merge.h"
 #include "tests/sim/sim_split.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
@@ -315,17 +316,18 @@ static void close_now(struct sim_node *node)
 
 void sim_node_pause(struct sim_node *node, uint64_t span_ns)
 {
-    if (node->state == SIM_DOWN)
+    uint64_t now_ns = node->machine.loop->now_ns;
+
+    /* One at a time: what one has put off would come out of order when its end
+     * was put off in turn. */
+    if (node->state == SIM_DOWN || node->machine.paused_until_ns > now_ns)
         return;
     if (span_ns > PAUSE_MS_MAX * sim_ms)
         span_ns = PAUSE_MS_MAX * sim_ms;
     sim_seen(SEEN_PAUSE);
     sim_note(node->machine.loop, "node %zu: paused for %" PRIu64 " ms",
              node->number + 1, span_ns / sim_ms);
-    span_ns += node->machine.loop->now_ns;
-    /* Never back: what was put off to its end stays in order. */
-    if (span_ns > node->machine.paused_until_ns)
-        node->machine.paused_until_ns = span_ns;
+    node->machine.paused_until_ns = now_ns + span_ns;
 }
 
 /* Ids are given in the order of asking, and the network goes by numbers. */
@@ -418,6 +420,7 @@ void sim_cluster_free(struct sim_cluster *cluster)
         kv_close(cluster->nodes[i].log);
         kv_close(cluster->nodes[i].state_kv);
     }
+    sim_merges_free(cluster->merges);
     sim_splits_free(cluster->splits);
     sim_watch_free(cluster->watch);
     sim_net_free(cluster->net);

@@ -14,6 +14,7 @@
 #include "tests/sim/sim_plan.h"
 
 struct sim_joiner;
+struct sim_merges;
 struct sim_splits;
 struct sim_watch;
 
@@ -59,11 +60,13 @@ struct sim_cluster {
     /* A node has ended itself, and is to be crashed by sim_node_crash(). */
     void (*on_died)(void *context, struct sim_node *node);
     void *on_died_context;
-    /* A node hands out the entry of a split, or has a new region now. */
+    /* A node hands out the entry of a split, or of a step of a merge, or has a
+     * new region now. */
     void (*on_split)(void *context, struct sim_node *node);
     void *on_split_context;
     uint64_t peers_made;       /* by membership changes */
     struct sim_splits *splits; /* NULL: none yet */
+    struct sim_merges *merges; /* likewise */
     uint64_t wish_ns; /* when a control file was written to; 0: never */
     bool calm;
     struct sim_node nodes[SIM_NODES_MAX];

@@ -8,6 +8,7 @@
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_goals.h"
 #include "tests/sim/sim_members.h"
+#include "tests/sim/sim_merge.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_split.h"
 
@@ -237,6 +238,9 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
         break;
     case SIM_SPLIT:
         sim_split_one(f->cluster);
+        break;
+    case SIM_MERGE:
+        sim_merge_one(f->cluster);
         break;
     case SIM_GOALS:
         sim_goals_strike(f->cluster);

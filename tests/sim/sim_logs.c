@@ -34,6 +34,7 @@ struct region_logs {
     uint64_t parent;       /* the region that it came out of; 0: none */
     uint64_t parent_index; /* by that entry */
     uint64_t parent_term;
+    bool ended;
     uint64_t conf_ver;        /* the newest configuration that was applied */
     struct quorum quorums[2]; /* the second one counts in a joint one */
 };
@@ -240,6 +241,11 @@ void sim_logs_born(struct sim_logs *logs, uint64_t region, uint64_t parent,
     r->parent_term = parent_term;
 }
 
+void sim_logs_ended(struct sim_logs *logs, uint64_t region)
+{
+    region_of(logs, region)->ended = true;
+}
+
 /* Whether what lies before the log's first entry can be had again. */
 static bool has_base(const struct region_logs *r, const struct sim_node *node,
                      uint64_t region, uint64_t index)
@@ -301,7 +307,7 @@ static bool is_majority_without(const struct sim_logs *logs, uint64_t region,
 static void check_region(const struct sim_logs *logs, uint64_t region,
                          const struct region_logs *r)
 {
-    if (r->committed_index > 0 &&
+    if (r->committed_index > 0 && !r->ended &&
         is_majority_without(logs, region, r, &r->quorums[0]) &&
         (r->quorums[1].count == 0 ||
          is_majority_without(logs, region, r, &r->quorums[1])))

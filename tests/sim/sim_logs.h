@@ -30,6 +30,9 @@ void sim_logs_step(struct sim_logs *logs, const struct sim_node *node,
 void sim_logs_born(struct sim_logs *logs, uint64_t region, uint64_t parent,
                    uint64_t parent_index, uint64_t parent_term);
 
+/* A region is no more; what it had is another one's. */
+void sim_logs_ended(struct sim_logs *logs, uint64_t region);
+
 /* The replica knows the entry as committed. Checks 2. */
 void sim_logs_committed(struct sim_logs *logs, const struct peer *peer,
                         uint64_t index, uint64_t term);

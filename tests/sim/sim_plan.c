@@ -23,6 +23,7 @@ static const char *const fault_names[SIM_FAULTS] = {
     [SIM_TRANSFER] = "transfer",
     [SIM_MEMBERS] = "members",
     [SIM_SPLIT] = "split",
+    [SIM_MERGE] = "merge",
     [SIM_GOALS] = "goals",
     [SIM_DRAIN] = "drain",
 };
@@ -62,7 +63,10 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
         if (sim_chance(loop, 350000))
             plan->every_ns[i] =
                 draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
+    if (plan->every_ns[SIM_MERGE] != 0 && plan->every_ns[SIM_SPLIT] == 0)
+        plan->every_ns[SIM_SPLIT] = draw_interval(loop);
     plan->every_ns[SIM_SPLIT] /= 4;   /* Few fit. */
+    plan->every_ns[SIM_MERGE] /= 4;   /* Likewise. */
     plan->every_ns[SIM_MEMBERS] /= 4; /* One move takes several changes. */
     plan->every_ns[SIM_GOALS] /= 4;   /* Much of that is refused. */
     plan->every_ns[SIM_DRAIN] /= 2;

@@ -32,6 +32,7 @@ enum sim_fault {
     SIM_TRANSFER,   /* a leader is told to hand over */
     SIM_MEMBERS,    /* a leader is told to change its region's members */
     SIM_SPLIT,      /* a leader is told to split its region */
+    SIM_MERGE,      /* ... or to merge another one into it */
     SIM_GOALS,      /* control files of region 0 are written: sim_goals.h */
     SIM_DRAIN,      /* a node is told to drain another one, or to remove it */
     SIM_FAULTS

@@ -36,7 +36,9 @@ struct known_region {
     struct known_split *splits; /* in the order of the log */
     size_t split_count;
     size_t split_count_max;
-    uint64_t parent; /* 0: it was there from the start */
+    uint64_t touched; /* entries that freeze it, or end that */
+    uint64_t target;  /* that has taken it over; 0: none */
+    uint64_t parent;  /* 0: it was there from the start */
     uint64_t parent_index;
 };
 
@@ -140,16 +142,19 @@ void sim_ranges_committed(struct sim_ranges *ranges, uint64_t region,
 }
 
 /* The entry that has given the region this range: of those for the membership
- * that it had, the first one. */
+ * that it had, the first one. What is applied already was refused, because the
+ * region was just being merged. */
 static const struct known_split *find_split(const struct known_region *r,
-                                            const struct region *region)
+                                            const struct peer *peer)
 {
+    const struct region *region = peer_region(peer);
     const struct known_split *found = NULL;
 
     for (size_t i = 0; i < r->split_count; i++) {
         const struct known_split *split = &r->splits[i];
 
         if (split->version + 1 == region->version &&
+            split->index > peer->applied_index &&
             split->conf_ver <= region->conf_ver &&
             slice_equal(key_user_part(&split->key), region->end) &&
             (found == NULL || found->conf_ver < split->conf_ver))
@@ -181,16 +186,94 @@ static void note_split(struct sim_ranges *ranges, const struct region *region,
                   split->term);
 }
 
+/* ---- merges ---- */
+
+void sim_ranges_touched(struct sim_ranges *ranges, uint64_t region)
+{
+    struct known_region *r = sim_table_at(&ranges->regions, region);
+
+    r->touched++;
+}
+
+static bool is_range_of(const struct known_version *known,
+                        const struct region *region)
+{
+    return slice_equal(range_of(known).start, region->start) &&
+           slice_equal(range_of(known).end, region->end);
+}
+
+/* Frozen, or no more: each of these entries counts the version up, at most. */
+static bool learn_touched(struct known_region *r, const struct region *region)
+{
+    uint64_t version = newest_of(r)->version;
+
+    if (!is_range_of(newest_of(r), region) || region->version <= version ||
+        region->version - version > r->touched)
+        return false;
+    sim_seen(SEEN_MERGE_FROZEN);
+    while (version < region->version)
+        add_version(r, ++version, (struct range){region->start, region->end});
+    return true;
+}
+
+/* It has the keys of two, of which one is no more. */
+static bool learn_taken(struct sim_ranges *ranges, struct known_region *r,
+                        const struct region *region)
+{
+    struct known_region *source =
+        sim_table_at(&ranges->regions, region->absorbed);
+    struct range had = range_of(newest_of(r));
+    struct range more;
+
+    if (region->absorbed == 0 || source->version_count == 0 ||
+        source->target != 0 || region->version <= newest_of(r)->version ||
+        region->version <= newest_of(source)->version)
+        return false;
+    more = range_of(newest_of(source));
+    if (!(slice_equal(had.end, more.start) &&
+          slice_equal(region->start, had.start) &&
+          slice_equal(region->end, more.end)) &&
+        !(slice_equal(more.end, had.start) &&
+          slice_equal(region->start, more.start) &&
+          slice_equal(region->end, had.end)))
+        return false;
+    sim_seen(SEEN_MERGE);
+    source->target = region->id;
+    sim_logs_ended(ranges->logs, region->absorbed);
+    add_version(r, region->version, (struct range){region->start, region->end});
+    return true;
+}
+
+/* A region that is no more is led nowhere, and one that is frozen has no reads
+ * of its own: somebody else may have its keys. */
+static void check_lease(struct sim_ranges *ranges, const struct sim_node *node,
+                        const struct peer *peer)
+{
+    const struct known_region *r =
+        sim_table_find(&ranges->regions, peer->region_id);
+
+    if (r != NULL && r->target != 0 &&
+        peer_leads(peer, env_mono_ns(&node->env->env)))
+        sim_fail(ranges->cluster->loop,
+                 "ranges: node %zu holds a lease of region %" PRIu64
+                 ", which region %" PRIu64 " has taken over",
+                 node->number + 1, peer->region_id, r->target);
+}
+
 static void learn(struct sim_ranges *ranges, const struct sim_node *node,
                   const struct region *region, struct known_region *r)
 {
-    const struct known_split *split = find_split(r, region);
+    const struct known_split *split =
+        find_split(r, node_peer(node->node, region->id));
 
     if (r->version_count == 0 && region->id == REGION_FIRST_DATA) {
         add_version(r, region->version,
                     (struct range){region->start, region->end});
         return;
     }
+    if (r->version_count > 0 &&
+        (learn_touched(r, region) || learn_taken(ranges, r, region)))
+        return;
     if (r->version_count == 0 || split == NULL ||
         newest_of(r)->version + 1 != region->version ||
         !slice_equal(range_of(newest_of(r)).start, region->start))
@@ -330,9 +413,10 @@ static bool look_at_all(struct sim_ranges *ranges, const struct sim_node *node,
     bool changed = false;
 
     while ((peer = node_next_peer(node->node, peer)) != NULL)
-        if (peer_region_id(peer) != REGION_PLACEMENT &&
-            look_at(ranges, node, peer, at_start))
-            changed = true;
+        if (peer_region_id(peer) != REGION_PLACEMENT) {
+            changed |= look_at(ranges, node, peer, at_start);
+            check_lease(ranges, node, peer);
+        }
     return changed;
 }
 
@@ -350,6 +434,16 @@ void sim_ranges_start(struct sim_ranges *ranges, const struct sim_node *node)
 
 /* ---- the end ---- */
 
+static void check_gone(const struct sim_ranges *ranges, uint64_t region,
+                       const struct sim_node *holder)
+{
+    if (holder != NULL)
+        sim_fail(ranges->cluster->loop,
+                 "ranges: node %zu has a replica of region %" PRIu64
+                 ", which was merged into another one",
+                 holder->number + 1, region);
+}
+
 void sim_ranges_check_end(const struct sim_ranges *ranges)
 {
     for (size_t i = 0; i < ranges->regions.count; i++) {
@@ -359,6 +453,10 @@ void sim_ranges_check_end(const struct sim_ranges *ranges)
 
         if (r->version_count == 0)
             continue; /* Region 0, or nothing came of it. */
+        if (r->target != 0) {
+            check_gone(ranges, id, holder);
+            continue;
+        }
         if (holder == NULL)
             sim_fail(ranges->cluster->loop,
                      "ranges: nobody has region %" PRIu64, id);

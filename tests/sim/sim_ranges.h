@@ -31,6 +31,9 @@ void sim_ranges_committed(struct sim_ranges *ranges, uint64_t region,
                           uint64_t index, uint64_t term,
                           const struct command *split);
 
+/* A COMMAND_FREEZE or COMMAND_UNFREEZE is. */
+void sim_ranges_touched(struct sim_ranges *ranges, uint64_t region);
+
 /* After each step of a node. */
 void sim_ranges_step(struct sim_ranges *ranges, struct sim_node *node);
 /* The node has started. */

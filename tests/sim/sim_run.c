@@ -124,13 +124,27 @@ static void calm(struct run *run)
     go_on(run, WORK_MS * sim_ms);
 }
 
-/* Every page of /.cluster can be had, of region 1 and node 1 where it has an
+/* The first one may have been merged into another one. */
+static uint64_t first_region(const struct run *run)
+{
+    uint64_t region = REGION_FIRST_DATA;
+
+    (void)sim_cluster_find_region(run->cluster, &region);
+    return region;
+}
+
+/* Every page of /.cluster can be had, of a region and of node 1 where it has an
  * object. */
 static void render(struct run *run, const struct sim_node *node)
 {
+    uint64_t region = first_region(run);
+
     for (int table = 0; table < TABLES; table++) {
+        bool is_of_region =
+            table >= TABLE_REGION_RANGE && table < TABLE_NODE_ADDRESS;
         struct buf *text = NULL;
-        int rc = status_render(node->node, (enum engine_table)table, 1, &text);
+        int rc = status_render(node->node, (enum engine_table)table,
+                               is_of_region ? region : 1, &text);
 
         if (rc != 0)
             sim_fail(run->loop, "table %d cannot be rendered: %s", table,
@@ -146,8 +160,9 @@ static bool region_is_known(struct run *run)
     for (size_t i = 0; i < run->plan.nodes; i++) {
         const struct sim_node *node = &run->cluster->nodes[i];
 
-        if (!node->removed && (node->node == NULL ||
-                               status_region_leader(node->node, 1, NULL) != 0))
+        if (!node->removed &&
+            (node->node == NULL ||
+             status_region_leader(node->node, first_region(run), NULL) != 0))
             return false;
     }
     return true;
@@ -156,7 +171,7 @@ static bool region_is_known(struct run *run)
 static void render_all(struct run *run)
 {
     wait_until(run, region_is_known, QUIET_SECONDS,
-               "a node does not hear of region 1");
+               "a node does not hear of a region");
     for (size_t i = 0; i < run->plan.nodes; i++)
         if (!run->cluster->nodes[i].removed)
             render(run, &run->cluster->nodes[i]);

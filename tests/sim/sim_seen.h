@@ -100,6 +100,10 @@
     X(SPLIT_SKIPPED, 0, "replicas restored behind a split")                    \
     X(SPLIT_LEFT, 0, "splits applied where the new region was already")        \
     X(SPLIT_DROPPED, 0, "... where it had been removed")                       \
+    X(MERGE, 1, "regions merged")                                              \
+    X(MERGE_FROZEN, 1, "regions frozen for that, or frozen no more")           \
+    X(MERGE_REFUSED, 1, "merges refused or given up")                          \
+    X(MERGE_LACKING, 0, "targets rebuilt as the source was not whole")         \
     X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
     X(NAMESPACE_PARTS, 0, "directories whose names lay in several regions")    \
     X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \

@@ -198,6 +198,8 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     if (c.op == COMMAND_SPLIT)
         sim_ranges_committed(watch->ranges, region, entry->index, entry->term,
                              &c);
+    if (c.op == COMMAND_FREEZE || c.op == COMMAND_UNFREEZE)
+        sim_ranges_touched(watch->ranges, region);
     if (c.op == COMMAND_TXN_ABORT)
         sim_seen(SEEN_TXN_ABORTED);
     if (c.op == COMMAND_TXN_RESOLVE && c.node != c.txn.id.node)
@@ -461,12 +463,28 @@ bool sim_watch_is_mended(const struct sim_watch *watch, size_t node)
 }
 
 /* A check may find only what was done, but that it finds. */
+/* It was to take over a region whose replica here has come to harm. */
+static bool lacks_source(struct sim_watch *watch, const struct sim_node *node,
+                         const struct peer *peer)
+{
+    const struct region_merge *merge = &peer->region.merge;
+    const struct peer *source = node_peer(node->node, merge->other);
+
+    return merge->state == MERGE_TAKING &&
+           (source == NULL || peer_is_restoring(source) ||
+            sim_watch_harm(watch, node->number, merge->other)->done);
+}
+
 static void note_damage(struct sim_watch *watch, const struct sim_node *node,
                         const struct peer *peer, struct known_peer *known)
 {
     struct sim_harm *harm =
         sim_watch_harm(watch, node->number, peer->region_id);
 
+    if (peer->damaged && !harm->done && lacks_source(watch, node, peer)) {
+        sim_seen(SEEN_MERGE_LACKING);
+        harm->done = true;
+    }
     if (peer->damaged && !harm->done)
         sim_fail(watch->cluster->loop,
                  "region %" PRIu64 ": node %zu was found damaged and is not",

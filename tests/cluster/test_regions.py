@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""One region becomes many while others go on, and nobody notices."""
+
+import errno
+import os
+import random
+import subprocess
+import threading
+
+from harness import get, main, put, table, test, together, wait_until
+from trees import odd_files, real_files, same
+
+FILES = int(os.environ.get('REGION_FILES', '20000'))
+TOPS = '/usr/include', '/usr/lib/python3', '/usr/share'
+PARTS = 4
+PAUSE_S = 1.0
+REGIONS_MAX = 40
+
+
+def regions(c, node):
+    return {int(row['id']): row for row in table(c.info(node, 'regions'))}
+
+
+def split(c, node, region, at='auto'):
+    put(c.path(node, f'.cluster/region/{region}/split'), f'{at}\n'.encode(), flags=os.O_TRUNC)
+
+
+class Operator:
+    """Somebody who splits regions and has other nodes lead them until it is
+    told to stop."""
+
+    def __init__(self, c):
+        self.c = c
+        self.source = random.Random(1)
+        self.done = {'split': 0, 'transfer': 0}
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.failure = None
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stopping.set()
+        self.thread.join()
+        if self.failure is not None:
+            raise self.failure
+
+    def write(self, name, text):
+        """What is refused has its reason in the log: it is too small, or its
+        nodes are busy."""
+        node = self.source.choice(self.c.nodes)
+        known = [region for region in regions(self.c, node) if region > 0]
+        region = self.source.choice(known)
+        if name == 'split' and len(known) >= REGIONS_MAX:
+            return
+        try:
+            put(self.c.path(node, f'.cluster/region/{region}/{name}'), f'{text}\n'.encode(),
+                flags=os.O_TRUNC)
+            self.done[name] += 1
+        except OSError as e:
+            if e.errno not in (errno.ENOENT, errno.EPERM, errno.EBUSY, errno.EINVAL):
+                raise
+
+    def run(self):
+        try:
+            while not self.stopping.wait(PAUSE_S):
+                self.write('split', 'auto')
+                self.write('transfer', self.source.choice(self.c.nodes))
+        except BaseException as e:
+            self.failure = e
+
+
+def copy_in_parts(c, tree):
+    """Each part through a mount of its own."""
+    names = sorted(os.listdir(tree))
+
+    def copy(part):
+        target = c.path(part + 1, 'tree')
+        for name in names[part::PARTS]:
+            subprocess.run(['cp', '-a', f'{tree}/{name}', target], check=True)
+
+    os.mkdir(c.path(1, 'tree'))
+    together(*(lambda part=part: copy(part) for part in range(PARTS)))
+
+
+@test
+def a_tree_copied_in_while_regions_split_is_the_same_on_all_mounts(t):
+    c = t.cluster(nodes=5)
+    tree = f'{t.scratch("source")}/tree'
+    for part in range(PARTS):
+        real_files(f'{tree}/{part}', FILES // PARTS, TOPS[part % len(TOPS):])
+    odd_files(f'{tree}/odd')
+    with Operator(c) as operator:
+        copy_in_parts(c, tree)
+    t.say(f'{operator.done["split"]} splits, {operator.done["transfer"]} transfers')
+    assert min(operator.done.values()) > 0, operator.done
+    together(*(lambda n=n: same(tree, c.path(n, 'tree')) for n in c.nodes))
+
+
+@test
+def a_folder_that_lies_in_many_regions_is_one_folder(t):
+    c = t.cluster()
+    names = [f'{i:04}' for i in range(1000)]
+    os.mkdir(c.path(1, 'a'))
+    for name in names:
+        put(c.path(1, f'a/{name}'), name.encode())
+    for at in '0250', '0500', '0750':
+        split(c, 2, max(regions(c, 2)), f'/a/{at}')
+    for node in c.nodes:
+        wait_until('all regions are known', 20, lambda n=node: len(regions(c, n)) == 5)
+        assert sorted(os.listdir(c.path(node, 'a'))) == names
+    os.rename(c.path(1, 'a/0100'), c.path(1, 'a/0900'))
+    os.mkdir(c.path(2, 'a/0600x'))
+    os.rename(c.path(3, 'a/0600x'), c.path(3, 'a/0200x'))
+    os.rename(c.path(2, 'a'), c.path(2, 'b'))
+    assert get(c.path(1, 'b/0900')) == b'0100'
+    left = sorted(set(names) - {'0100'} | {'0200x'})
+    assert sorted(os.listdir(c.path(1, 'b'))) == left
+    os.rmdir(c.path(1, 'b/0200x'))
+    for name in left:
+        if name != '0200x':
+            os.unlink(c.path(2, f'b/{name}'))
+    os.rmdir(c.path(3, 'b'))
+    assert os.listdir(c.mount(1)) == []
+
+
+main()
