@@ -41,7 +41,8 @@ void applier_free(struct applier *applier)
     if (applier == NULL)
         return;
     results_free(applier->results);
-    region_release(&applier->region);
+    buf_unref(applier->start);
+    buf_unref(applier->end);
     kv_batch_free(applier->batch);
     free(applier);
 }
@@ -51,6 +52,23 @@ void applier_rest(struct applier *applier)
 {
     kv_batch_free(applier->batch);
     applier->batch = kv_batch_new(applier->env->state);
+}
+
+static struct slice slice_of_buf(const struct buf *b)
+{
+    return (struct slice){b->data, b->size};
+}
+
+void applier_follow(struct applier *applier, const struct region *region)
+{
+    buf_unref(applier->start);
+    buf_unref(applier->end);
+    applier->start = buf_copy(region->start.data, region->start.size);
+    applier->end = buf_copy(region->end.data, region->end.size);
+    applier->range = (struct range){slice_of_buf(applier->start),
+                                    slice_of_buf(applier->end)};
+    applier->region_version = region->version;
+    applier->frozen = region_is_frozen(region);
 }
 
 int applier_reload(struct applier *applier)
@@ -64,8 +82,8 @@ int applier_reload(struct applier *applier)
         rc = region_state_descriptor(state, NULL, applier->region_id, &region);
     if (rc != 0)
         return rc;
-    region_release(&applier->region);
-    applier->region = region;
+    applier_follow(applier, &region);
+    region_release(&region);
     results_free(applier->results);
     applier->results = NULL;
     rc = results_open(&applier->results, state, applier->region_id);
@@ -141,7 +159,7 @@ static int execute(struct applier *applier, const struct command *command,
     struct result result = {0};
     struct exec x = {
         .state = applier->env->state,
-        .range = {applier->region.start, applier->region.end},
+        .range = applier->range,
         .command = command,
         .batch = applier->batch,
         .result = &result,
@@ -180,18 +198,16 @@ int applier_answer(int status, struct buf **ret_result)
 static bool is_for_here(const struct applier *applier,
                         const struct command *command)
 {
-    struct range range = {applier->region.start, applier->region.end};
-
     if (command->region_version != 0 &&
-        command->region_version != applier->region.version)
+        command->region_version != applier->region_version)
         return false;
-    if (region_is_frozen(&applier->region))
+    if (applier->frozen)
         return false;
     if (!command_is_on_file(command->op))
         return true;
-    return range_has_place(range, command->dir, command->name) &&
+    return range_has_place(applier->range, command->dir, command->name) &&
            (command->op != COMMAND_RENAME ||
-            range_has_place(range, command->to_dir, command->to_name));
+            range_has_place(applier->range, command->to_dir, command->to_name));
 }
 
 static int apply_command(struct applier *applier, const struct command *command,
@@ -304,7 +320,7 @@ static void mark_part(struct applier *applier, const struct range_split *split,
 static int make_part(struct applier *applier, const struct range_split *split,
                      struct buf **ret)
 {
-    struct key key = key_namespace(split->dir, applier->region.start);
+    struct key key = key_namespace(split->dir, applier->range.start);
     struct namespace_record record = {0};
     struct kv_value value = {0};
     int rc = kv_get(applier->env->state, NULL, key_slice(&key), &value);
@@ -396,8 +412,7 @@ int applier_split(struct applier *applier, const struct raft_entry *entry,
             return applier->corrupt ? ERR_CORRUPT
                                     : applier_fail(applier, entry, rc);
         }
-        region_release(&applier->region);
-        applier->region = region_copy(&split->left);
+        applier_follow(applier, &split->left);
     }
     (void)applier_answer(status, ret_result);
     return applier_finish(applier, entry, applier->marker.version);
@@ -417,8 +432,8 @@ int applier_apply_region(struct applier *applier,
         return applier_finish(applier, entry, applier->marker.version);
     rc = region_decode(&changed, (struct slice){region->data, region->size});
     assert(rc == 0);
-    region_release(&applier->region);
-    applier->region = changed;
+    applier_follow(applier, &changed);
+    region_release(&changed);
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){region->data, region->size});
     return applier_finish(applier, entry, applier->marker.version);

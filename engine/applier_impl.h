@@ -6,13 +6,19 @@
 #define GROVEFS_ENGINE_APPLIER_IMPL_H
 
 #include "engine/applier.h"
-#include "engine/keys.h"
+#include "engine/range.h"
 #include "engine/results.h"
 
 struct applier {
     struct env *env;
     uint64_t region_id;
-    struct region region; /* as of the marker */
+    /* Of the region as of the marker; the rest of it is large, and thousands
+     * of appliers are kept. */
+    uint64_t region_version;
+    struct range range;
+    struct buf *start; /* hold the bounds of the range */
+    struct buf *end;
+    bool frozen; /* see merge_change.h */
     struct marker marker;
     struct results *results;
     struct kv_batch *batch; /* reused */
@@ -29,6 +35,8 @@ int applier_fail(struct applier *applier, const struct raft_entry *entry,
 int applier_finish(struct applier *applier, const struct raft_entry *entry,
                    uint64_t version);
 int applier_answer(int status, struct buf **ret_result);
+/* The region's descriptor is this from here on. */
+void applier_follow(struct applier *applier, const struct region *region);
 /* Takes `bytes`. */
 void applier_put(struct applier *applier, struct key key, struct buf *bytes);
 

@@ -126,7 +126,7 @@ static int take_source(struct applier *applier, const struct range_merge *merge,
                        uint64_t *version)
 {
     struct slice boundary =
-        merge->source_is_left ? applier->region.start : applier->region.end;
+        merge->source_is_left ? applier->range.start : applier->range.end;
     struct marker marker = {0};
     int rc = forgive(merge, region_state_marker(applier->env->state, NULL,
                                                 merge->source, &marker));
@@ -167,8 +167,7 @@ int applier_merge(struct applier *applier, const struct raft_entry *entry,
     if (merge != NULL) {
         applier_put(applier, key_region(applier->region_id),
                     region_encode(&merge->region));
-        region_release(&applier->region);
-        applier->region = region_copy(&merge->region);
+        applier_follow(applier, &merge->region);
     }
     (void)applier_answer(status, ret_result);
     return applier_finish(applier, entry, version);

@@ -26,7 +26,6 @@ struct told {
     uint64_t term;
     uint64_t digest;
     bool settled; /* nobody waits for something to change in it */
-    bool seen;    /* in this round */
     UT_hash_handle hh;
 };
 
@@ -38,7 +37,8 @@ struct reporter {
     uint64_t term;  /* its term */
     uint64_t first; /* all was told from here on; 0: not in this round */
     unsigned seconds;
-    bool changed; /* since the last sum */
+    bool changed;    /* since the last sum */
+    bool sleep_told; /* those that sleep need no look before the next second */
 };
 
 struct reporter *reporter_new(struct node *node)
@@ -50,15 +50,20 @@ struct reporter *reporter_new(struct node *node)
     return reporter;
 }
 
+static void forget(struct reporter *reporter, struct told *told)
+{
+    HASH_DEL(reporter->told, told);
+    free(told);
+    reporter->changed = true;
+}
+
 static void forget_all(struct reporter *reporter)
 {
     struct told *told;
     struct told *next;
 
-    HASH_ITER (hh, reporter->told, told, next) {
-        HASH_DEL(reporter->told, told);
-        free(told);
-    }
+    HASH_ITER (hh, reporter->told, told, next)
+        forget(reporter, told);
 }
 
 void reporter_free(struct reporter *reporter)
@@ -194,8 +199,7 @@ static void send_sum(struct reporter *reporter)
     reporter->seconds = 0;
 }
 
-static struct told *note(struct reporter *reporter,
-                         const struct region_report *report)
+static void note(struct reporter *reporter, const struct region_report *report)
 {
     struct told *told = find(reporter, report->region.id);
 
@@ -209,11 +213,10 @@ static struct told *note(struct reporter *reporter,
     told->term = report->term;
     told->digest = report->digest;
     told->settled = is_settled(report);
-    return told;
 }
 
 /* `closely`: also what is known of each replica, and how far learners have
- * come. */
+ * come, which they do not while all sleep. */
 static void look_and_tell(struct reporter *reporter, const struct peer *peer,
                           bool closely)
 {
@@ -223,34 +226,48 @@ static void look_and_tell(struct reporter *reporter, const struct peer *peer,
 
     if (told != NULL && told->settled && !closely &&
         told->conf_ver == region->conf_ver &&
-        told->version == region->version && told->term == peer_term(peer)) {
-        told->seen = true;
+        told->version == region->version && told->term == peer_term(peer))
         return;
-    }
     look_at(reporter, peer, &report);
     if (told == NULL || told->digest != report.digest ||
-        (closely && !told->settled)) {
+        (closely && !told->settled && !peer_is_asleep(peer))) {
         reporter->changed = true;
-        told = note(reporter, &report);
+        note(reporter, &report);
         send_one(reporter, &report);
     }
-    told->seen = true;
 }
 
 /* What this node leads no more is not told of any more; the new leader does. */
-static void forget_unseen(struct reporter *reporter)
+static void forget_if_told(struct reporter *reporter, uint64_t region)
+{
+    struct told *told = find(reporter, region);
+
+    if (told != NULL)
+        forget(reporter, told);
+}
+
+static void look_at_awake(struct reporter *reporter)
+{
+    const struct peer *peer = NULL;
+
+    while ((peer = node_next_awake(reporter->node, peer)) != NULL)
+        if (peer_is_serving(peer))
+            look_and_tell(reporter, peer, false);
+        else
+            forget_if_told(reporter, peer_region_id(peer));
+}
+
+/* Whose replica was removed while it led is met by no look at peers. */
+static void forget_others(struct reporter *reporter)
 {
     struct told *told;
     struct told *next;
 
     HASH_ITER (hh, reporter->told, told, next) {
-        if (!told->seen) {
-            HASH_DEL(reporter->told, told);
-            free(told);
-            reporter->changed = true;
-            continue;
-        }
-        told->seen = false;
+        const struct peer *peer = node_peer(reporter->node, told->region);
+
+        if (peer == NULL || !peer_is_serving(peer))
+            forget(reporter, told);
     }
 }
 
@@ -258,10 +275,15 @@ static void look_at_all(struct reporter *reporter, bool closely)
 {
     const struct peer *peer = NULL;
 
+    forget_others(reporter);
     while ((peer = node_next_peer(reporter->node, peer)) != NULL)
         if (peer_is_serving(peer))
             look_and_tell(reporter, peer, closely);
-    forget_unseen(reporter);
+    reporter->sleep_told = true;
+}
+
+static void sum_up(struct reporter *reporter)
+{
     if (reporter->changed || reporter->seconds >= SUM_SECONDS)
         send_sum(reporter);
 }
@@ -271,16 +293,18 @@ void reporter_tell_all(struct reporter *reporter)
     forget_all(reporter);
     reporter->first = reporter->sequence + 1;
     reporter->changed = true;
+    reporter->sleep_told = false;
 }
 
 void reporter_tell_again(struct reporter *reporter, uint64_t region)
 {
     struct told *told = find(reporter, region);
 
-    if (told != NULL)
-        told->digest = 0;
-    if (told != NULL)
-        told->settled = false;
+    if (told == NULL)
+        return;
+    told->digest = 0;
+    told->settled = false;
+    reporter->sleep_told = false;
 }
 
 /* False: nobody leads region 0, as far as this node knows. */
@@ -303,15 +327,23 @@ static bool find_reader(struct reporter *reporter)
     return true;
 }
 
+/* In those that sleep nothing changes but what others think of them. */
 void reporter_tick(struct reporter *reporter)
 {
-    if (find_reader(reporter))
+    if (!find_reader(reporter))
+        return;
+    if (reporter->sleep_told)
+        look_at_awake(reporter);
+    else
         look_at_all(reporter, false);
+    sum_up(reporter);
 }
 
 void reporter_each_second(struct reporter *reporter)
 {
     reporter->seconds++;
-    if (find_reader(reporter))
-        look_at_all(reporter, true);
+    if (!find_reader(reporter))
+        return;
+    look_at_all(reporter, true);
+    sum_up(reporter);
 }

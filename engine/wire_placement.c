@@ -56,6 +56,20 @@ struct buf *region_report_encode(const struct region_report *report)
     return wire_pack(&message.base);
 }
 
+static bool peer_reports_from_pb(struct region_report *to,
+                                 const Grove__RegionReport *from)
+{
+    if (from->n_peers != to->region.peer_count)
+        return false;
+    for (size_t i = 0; i < from->n_peers; i++) {
+        if (from->peers[i]->flags > PEER_FLAGS)
+            return false;
+        to->peers[i].flags = from->peers[i]->flags;
+        to->peers[i].match = from->peers[i]->match;
+    }
+    return true;
+}
+
 static bool region_report_from_pb(struct region_report *to,
                                   const Grove__RegionReport *from)
 {
@@ -67,16 +81,12 @@ static bool region_report_from_pb(struct region_report *to,
         .keys = from->keys,
         .digest = from->digest,
     };
-    if (from->region == NULL || !region_from_pb(&to->region, from->region) ||
-        from->n_peers != to->region.peer_count)
+    if (from->region == NULL || !region_from_pb(&to->region, from->region))
         return false;
-    for (size_t i = 0; i < from->n_peers; i++) {
-        if (from->peers[i]->flags > PEER_FLAGS)
-            return false;
-        to->peers[i].flags = from->peers[i]->flags;
-        to->peers[i].match = from->peers[i]->match;
-    }
-    return true;
+    if (peer_reports_from_pb(to, from))
+        return true;
+    region_report_release(to);
+    return false;
 }
 
 int region_report_decode(struct region_report *ret, struct slice bytes)
@@ -87,13 +97,12 @@ int region_report_decode(struct region_report *ret, struct slice bytes)
 
     if (rc != 0)
         return rc;
-    if (!region_report_from_pb(&report, m.message)) {
-        codec_free(m.held);
-        return ERR_PROTOCOL;
-    }
-    report.region.held = m.held;
-    *ret = report;
-    return 0;
+    if (region_report_from_pb(&report, m.message))
+        *ret = report;
+    else
+        rc = ERR_PROTOCOL;
+    codec_free(m.held);
+    return rc;
 }
 
 void region_report_release(struct region_report *report)

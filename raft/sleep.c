@@ -8,6 +8,7 @@
  * and back to AWAKE by anything else that comes in, in any state. What is not
  * "anything else" is said in one place, is_sleep_talk(). */
 
+#include "raft/base/mem.h"
 #include "raft/core.h"
 
 /* ---- May it? ---------------------------------------------------------- */
@@ -75,6 +76,27 @@ bool raft_is_asleep(const struct raft *r)
 
 /* ---- Falling asleep --------------------------------------------------- */
 
+/* Windows and queues that nothing is in cost no memory. */
+static void drop_unused(struct raft *r)
+{
+    struct outbox *o = &r->outbox;
+    struct raft_entries *entries = &r->log.unstable.entries;
+
+    for (size_t i = 0; i < r->peers.count; i++)
+        if (r->peers.item[i].inflights.count == 0)
+            inflights_close(&r->peers.item[i].inflights);
+    o->read_states =
+        mem_trim(o->read_states, &o->read_state_count_max, o->read_state_count);
+    o->self_acks =
+        mem_trim(o->self_acks, &o->self_ack_count_max, o->self_ack_count);
+    r->reads.item =
+        mem_trim(r->reads.item, &r->reads.count_max, r->reads.count);
+    r->log.batches =
+        mem_trim(r->log.batches, &r->log.batch_count_max, r->log.batch_count);
+    entries->item =
+        mem_trim(entries->item, &entries->count_max, entries->count);
+}
+
 static enum quorum_ballot agreement_of(const void *context, uint64_t id)
 {
     const struct raft *r = context;
@@ -83,13 +105,10 @@ static enum quorum_ballot agreement_of(const void *context, uint64_t id)
                                                             : QUORUM_NO;
 }
 
-/* Windows that nothing is in cost no memory. */
 static void fall_asleep(struct raft *r)
 {
     r->sleep = SLEEP_ASLEEP;
-    for (size_t i = 0; i < r->peers.count; i++)
-        if (r->peers.item[i].inflights.count == 0)
-            inflights_close(&r->peers.item[i].inflights);
+    drop_unused(r);
 }
 
 /* All that can be reached, and these are a quorum: a leader that was cut off
@@ -154,7 +173,9 @@ bool sleep_agrees(struct raft *r, const struct raft_message *m)
     bool agrees = m->sleep && m->commit == raft_log_last_index(&r->log) &&
                   raft_can_sleep(r) == NULL;
 
-    r->sleep = agrees ? SLEEP_ASLEEP : SLEEP_AWAKE;
+    r->sleep = SLEEP_AWAKE;
+    if (agrees)
+        fall_asleep(r);
     return agrees;
 }
 

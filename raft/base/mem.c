@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GROW_COUNT_MIN = 8 };
+/* Thousands of groups have queues in which there is hardly ever more. */
+enum { GROW_COUNT_MIN = 2 };
 
 void *mem_zalloc(size_t size)
 {
@@ -35,6 +36,15 @@ void *mem_grow(void *array, size_t item_size, size_t *count_max,
     assert(grown != NULL && "out of memory");
     *count_max = count;
     return grown;
+}
+
+void *mem_trim(void *array, size_t *count_max, size_t count)
+{
+    if (count > 0)
+        return array;
+    free(array);
+    *count_max = 0;
+    return NULL;
 }
 
 char *mem_strdup(const char *text)

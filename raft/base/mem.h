@@ -23,6 +23,10 @@ void *mem_zalloc(size_t size);
 void *mem_grow(void *array, size_t item_size, size_t *count_max,
                size_t count_min);
 
+/* Frees an array of mem_grow() that nothing is in, and returns NULL; returns
+ * any other as it is. */
+void *mem_trim(void *array, size_t *count_max, size_t count);
+
 /* A copy of the string, released with free(). Aborts when memory is out. */
 char *mem_strdup(const char *text);
 

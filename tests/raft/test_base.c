@@ -93,6 +93,23 @@ static void test_array_grows(void **state)
     free(array);
 }
 
+static void test_trim_frees_only_what_is_empty(void **state)
+{
+    size_t count_max = 0;
+    int *array = mem_grow(NULL, sizeof *array, &count_max, 1);
+    int *same;
+
+    (void)state;
+    array[0] = 42;
+    same = mem_trim(array, &count_max, 1);
+    assert_ptr_equal(same, array);
+    assert_int_equal(same[0], 42);
+    assert_int_not_equal(count_max, 0);
+    assert_null(mem_trim(same, &count_max, 0));
+    assert_int_equal(count_max, 0);
+    assert_null(mem_trim(NULL, &count_max, 0));
+}
+
 static char last_line[LOG_LINE_SIZE];
 
 static void sink(enum log_level level, const char *component, const char *line)
@@ -136,6 +153,7 @@ int main(void)
         cmocka_unit_test(test_long_error_is_cut),
         cmocka_unit_test(test_every_code_is_in_the_table),
         cmocka_unit_test(test_array_grows),
+        cmocka_unit_test(test_trim_frees_only_what_is_empty),
         cmocka_unit_test(test_log_lines_reach_the_sink),
         cmocka_unit_test(test_errnos_round_trip),
     };
