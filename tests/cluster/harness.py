@@ -37,6 +37,14 @@ def test(function):
     return function
 
 
+def slow(seconds):
+    """A test that may take so long. Above `@test`."""
+    def mark(function):
+        function.seconds = seconds
+        return function
+    return mark
+
+
 def sentence(function):
     return function.__name__.replace('_', ' ')
 
@@ -456,13 +464,13 @@ class TookTooLong(Exception):
 
 
 def on_alarm(_signal, _frame):
-    raise TookTooLong(f'not done after {TEST_SECONDS} s')
+    raise TookTooLong('not done in time')
 
 
 def run_one(function):
     t = Test(function.__name__)
     failure = None
-    signal.alarm(TEST_SECONDS)
+    signal.alarm(getattr(function, 'seconds', TEST_SECONDS))
     try:
         function(t)
     except (Exception, KeyboardInterrupt, SystemExit) as e:

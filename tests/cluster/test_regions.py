@@ -8,7 +8,7 @@ import random
 import subprocess
 import threading
 
-from harness import get, main, put, table, test, together, wait_until
+from harness import (get, main, put, slow, table, test, together, wait_until)
 from trees import odd_files, real_files, same
 
 FILES = int(os.environ.get('REGION_FILES', '20000'))
@@ -86,6 +86,7 @@ def copy_in_parts(c, tree):
     together(*(lambda part=part: copy(part) for part in range(PARTS)))
 
 
+@slow(900)
 @test
 def a_tree_copied_in_while_regions_split_is_the_same_on_all_mounts(t):
     c = t.cluster(nodes=5)
