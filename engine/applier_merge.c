@@ -30,8 +30,16 @@ static int64_t later(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* What a transaction has done to one part only it has still to do to the other,
- * or to undo: as long as it holds one, it holds both. */
+static bool is_held(const struct namespace_record *part)
+{
+    return part->closing.id.node != 0 || part->opening.id.node != 0;
+}
+
+/* A transaction comes to the parts of a namespace from left to right, when it
+ * prepares them and when it resolves them. If it holds only the right one, it
+ * has resolved the left one and does not come back there: the whole is held no
+ * more. If it has closed only the left one, it comes to the rest of the whole
+ * next. A right one that is open shows that the directory is there to stay. */
 static void add_part(struct namespace_record *left,
                      const struct namespace_record *right)
 {
@@ -40,27 +48,70 @@ static void add_part(struct namespace_record *left,
     left->ctime_ns = later(left->ctime_ns, right->ctime_ns);
     if (left->version < right->version)
         left->version = right->version;
-    if (left->closing.id.node == 0)
-        left->closing = right->closing;
-    if (left->opening.id.node == 0)
-        left->opening = right->opening;
+    if (right->opening.id.node == 0)
+        left->opening = (struct txn_ref){0};
 }
 
+/* What both are together, into `left`. False: nothing, since what has deleted
+ * the left one was to delete the right one, too. */
+static bool unite(struct namespace_record *left, bool has_left,
+                  const struct namespace_record *right)
+{
+    if (has_left)
+        add_part(left, right);
+    else if (!is_held(right))
+        *left = *right;
+    else
+        return false;
+    return true;
+}
+
+/* What nobody holds has no mark. */
+static int unmark(struct applier *applier, uint64_t nsid,
+                  const struct region *whole)
+{
+    struct key lower = key_namespace(nsid, whole->start);
+    struct key upper;
+    struct kv_iter *iter;
+    int rc;
+
+    lower.data[0] = 'x';
+    if (key_next_part(nsid, whole->end, &upper))
+        upper.data[0] = 'x';
+    else
+        upper = key_behind_namespace('x', nsid);
+    iter = kv_iter_new(applier->env->state, NULL, key_slice(&lower),
+                       key_slice(&upper));
+    for (kv_iter_seek(iter, key_slice(&lower)); kv_iter_valid(iter);
+         kv_iter_next(iter))
+        if (key_parse_namespace_mark(kv_iter_key(iter), &nsid))
+            kv_batch_delete(applier->batch, kv_iter_key(iter));
+    rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* `*ret` stays NULL when there is nothing to be left. */
 static int unite_parts(struct applier *applier, struct key left_key,
-                       struct key right_key, struct buf **ret)
+                       struct key right_key, const struct region *whole,
+                       struct buf **ret)
 {
     struct namespace_record left = {0};
     struct namespace_record right = {0};
+    struct namespace_record united;
     int rc = get_part(applier, right_key, &right);
 
     if (rc != 0)
         return rc;
     rc = get_part(applier, left_key, &left);
-    if (rc == 0)
-        add_part(&left, &right);
     if (rc == 0 || rc == ERR_NOT_FOUND) {
-        *ret = namespace_encode(rc == 0 ? &left : &right);
-        rc = 0;
+        bool stays;
+
+        united = left;
+        stays = unite(&united, rc == 0, &right);
+        rc = stays && is_held(&united) ? 0 : unmark(applier, right.nsid, whole);
+        if (rc == 0 && stays)
+            *ret = namespace_encode(&united);
     }
     namespace_release(&left);
     namespace_release(&right);
@@ -68,27 +119,28 @@ static int unite_parts(struct applier *applier, struct key left_key,
 }
 
 /* The boundary between them may cut a namespace in two: key_namespace(). */
-static int join_namespace(struct applier *applier, struct slice left_start,
-                          struct slice boundary, bool only_replica)
+static int join_namespace(struct applier *applier, struct slice boundary,
+                          const struct region *whole, bool only_replica)
 {
     const uint8_t *bytes = boundary.data;
     struct slice name = {bytes + KEY_NSID_SIZE, boundary.size - KEY_NSID_SIZE};
     uint64_t nsid = be64_get(bytes);
-    struct key left = key_namespace(nsid, left_start);
+    struct key left = key_namespace(nsid, whole->start);
     struct key right = key_user('n', nsid, name);
     struct buf *part = NULL;
     int rc;
 
     if (name.size == 0)
         return 0;
-    rc = unite_parts(applier, left, right, &part);
+    rc = unite_parts(applier, left, right, whole, &part);
     if (applier_is_damage(rc) && only_replica) {
         part = buf_copy("", 0); /* As unreadable as it was. */
         rc = 0;
     }
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? 0 : rc;
-    applier_put(applier, left, part);
+    if (part != NULL)
+        applier_put(applier, left, part);
     kv_batch_delete(applier->batch, key_slice(&right));
     return 0;
 }
@@ -132,7 +184,7 @@ static int take_source(struct applier *applier, const struct range_merge *merge,
                                                 merge->source, &marker));
 
     if (rc == 0)
-        rc = join_namespace(applier, merge->region.start, boundary,
+        rc = join_namespace(applier, boundary, &merge->region,
                             merge->only_replica);
     if (rc == 0)
         rc = forgive(merge, results_unite(applier->results, merge->source,

@@ -93,7 +93,29 @@ void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
     namespace_release(&part);
 }
 
-/* One part out of two. */
+static void unmark(struct exec_fixture *f, struct key right)
+{
+    struct range range = range_at(f, key_user_part(&right));
+    uint64_t nsid = be64_get(right.data + 1);
+    struct key lower = key_namespace(nsid, range.start);
+    struct key upper = key_behind_namespace('x', nsid);
+    struct kv_batch *batch = kv_batch_new(f->state);
+    struct kv_iter *iter;
+
+    lower.data[0] = 'x';
+    if (key_next_part(nsid, range.end, &upper))
+        upper.data[0] = 'x';
+    iter = kv_iter_new(f->state, NULL, key_slice(&lower), key_slice(&upper));
+    for (kv_iter_seek(iter, key_slice(&lower)); kv_iter_valid(iter);
+         kv_iter_next(iter))
+        if (key_parse_namespace_mark(kv_iter_key(iter), &nsid))
+            kv_batch_delete(batch, kv_iter_key(iter));
+    kv_iter_free(iter);
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+/* One part out of two, as applier_merge() has it. */
 static void join_parts(struct exec_fixture *f, struct key left_key,
                        struct key right_key)
 {
@@ -101,20 +123,19 @@ static void join_parts(struct exec_fixture *f, struct key left_key,
     struct namespace_record right = {0};
     bool has_left = get_part(f, left_key, &left);
 
-    if (!get_part(f, right_key, &right)) {
-        namespace_release(&left);
-        return;
+    if (get_part(f, right_key, &right)) {
+        if (right.opening.id.node == 0)
+            left.opening = (struct txn_ref){0};
+        left.entry_count += right.entry_count;
+        if (has_left)
+            put_part(f, left_key, &left);
+        else
+            assert_true(right.opening.id.node != 0 ||
+                        right.closing.id.node != 0);
+        put_part(f, right_key, NULL);
+        if (left.closing.id.node == 0 && left.opening.id.node == 0)
+            unmark(f, right_key);
     }
-    if (!has_left)
-        left.nsid = right.nsid;
-    left.entry_count += right.entry_count;
-    if (right.closing.id.node != 0)
-        left.closing = right.closing;
-    if (right.opening.id.node != 0)
-        left.opening = right.opening;
-    put_part(f, left_key, &left);
-    put_part(f, right_key, NULL);
-    left.closing = left.opening = (struct txn_ref){0};
     namespace_release(&left);
     namespace_release(&right);
 }

@@ -408,14 +408,35 @@ static void test_the_source_may_be_the_left_one(void **state)
     assert_int_equal(f->region.start.size, 0);
 }
 
-/* It goes on with the part until that is resolved, which is then all of it. */
-static void test_what_a_transaction_holds_of_one_part_it_holds(void **state)
+static struct txn_ref holder(void)
+{
+    return (struct txn_ref){.id = {1, 2, 3}};
+}
+
+static void put_right(struct fixture *f, const struct namespace_record *part)
+{
+    put_part(f, "d", part);
+    put(f, key_namespace_mark(f->dir, f->region.end), slice_of(""));
+}
+
+static void delete_left(struct fixture *f)
+{
+    struct kv_batch *batch = kv_batch_new(f->exec->state);
+    struct key key = key_user('n', f->dir, slice_of(""));
+
+    kv_batch_delete(batch, key_slice(&key));
+    assert_int_equal(kv_write(f->exec->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+/* rmdir goes on with what is right of the part that it has closed. */
+static void test_what_closes_the_left_part_closes_both(void **state)
 {
     struct fixture *f = *state;
-    struct namespace_record right = part_at(f, f->dir, "d");
+    struct namespace_record left = part_at(f, f->dir, "");
 
-    right.closing = (struct txn_ref){.id = {1, 2, 3}, .closes_nsid = f->dir};
-    put_part(f, "d", &right);
+    left.closing = holder();
+    put_part(f, "", &left);
     put(f, key_namespace_mark(f->dir, f->region.end), slice_of(""));
     take(f, RIGHT);
     assert_int_equal(part_at(f, f->dir, "").closing.id.sequence, 3);
@@ -423,19 +444,71 @@ static void test_what_a_transaction_holds_of_one_part_it_holds(void **state)
     assert_int_equal(count_class(f->exec->state, "x"), 1);
 }
 
-/* mkdir has not come to one of them yet, or rmdir has deleted it already. */
-static void test_one_part_may_be_missing(void **state)
+/* Its RESOLVE has been at the left one, and does not come back. */
+static void test_what_holds_only_the_right_part_holds_none(void **state)
+{
+    struct fixture *f = *state;
+    struct namespace_record right = part_at(f, f->dir, "d");
+
+    right.closing = right.opening = holder();
+    put_right(f, &right);
+    take(f, RIGHT);
+    assert_int_equal(part_at(f, f->dir, "").closing.id.node, 0);
+    assert_int_equal(part_at(f, f->dir, "").opening.id.node, 0);
+    assert_int_equal(part_at(f, f->dir, "").entry_count, 4);
+    assert_int_equal(count_class(f->exec->state, "x"), 0);
+}
+
+static void test_what_opens_both_parts_opens_the_whole(void **state)
 {
     struct fixture *f = *state;
     struct namespace_record left = part_at(f, f->dir, "");
-    struct kv_batch *batch = kv_batch_new(f->exec->state);
-    struct key key = key_user('n', f->dir, slice_of(""));
+    struct namespace_record right = part_at(f, f->dir, "d");
+
+    left.opening = right.opening = holder();
+    put_part(f, "", &left);
+    put_right(f, &right);
+    take(f, RIGHT);
+    assert_int_equal(part_at(f, f->dir, "").opening.id.sequence, 3);
+    assert_int_equal(count_class(f->exec->state, "x"), 1);
+}
+
+static void test_an_open_part_opens_the_left_one(void **state)
+{
+    struct fixture *f = *state;
+    struct namespace_record left = part_at(f, f->dir, "");
+
+    left.opening = holder();
+    put_part(f, "", &left);
+    put(f, key_namespace_mark(f->dir, f->region.end), slice_of(""));
+    take(f, RIGHT);
+    assert_int_equal(part_at(f, f->dir, "").opening.id.node, 0);
+    assert_int_equal(count_class(f->exec->state, "x"), 0);
+}
+
+/* A transaction has deleted the left one, and was to delete the other. */
+static void test_a_held_part_goes_the_way_of_the_left_one(void **state)
+{
+    struct fixture *f = *state;
+    struct namespace_record right = part_at(f, f->dir, "d");
+
+    right.closing = holder();
+    put_right(f, &right);
+    delete_left(f);
+    take(f, RIGHT);
+    assert_false(has_record(f, key_user('n', f->dir, slice_of(""))));
+    assert_false(has_record(f, key_user('n', f->dir, slice_of("d"))));
+    assert_int_equal(count_class(f->exec->state, "x"), 0);
+}
+
+static void test_a_left_part_may_be_missing(void **state)
+{
+    struct fixture *f = *state;
+    struct namespace_record left = part_at(f, f->dir, "");
 
     left.entry_count = 2;
     put_part(f, "d", &left);
-    kv_batch_delete(batch, key_slice(&key));
-    assert_int_equal(kv_write(f->exec->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
+    delete_left(f);
     take(f, RIGHT);
     assert_int_equal(part_at(f, f->dir, "").entry_count, 2);
     assert_false(has_record(f, key_user('n', f->dir, slice_of("d"))));
@@ -579,8 +652,12 @@ int main(void)
         TEST(test_an_own_greater_version_stays),
         TEST(test_the_parts_of_a_namespace_become_one),
         TEST(test_the_source_may_be_the_left_one),
-        TEST(test_what_a_transaction_holds_of_one_part_it_holds),
-        TEST(test_one_part_may_be_missing),
+        TEST(test_what_closes_the_left_part_closes_both),
+        TEST(test_what_holds_only_the_right_part_holds_none),
+        TEST(test_what_opens_both_parts_opens_the_whole),
+        TEST(test_an_open_part_opens_the_left_one),
+        TEST(test_a_held_part_goes_the_way_of_the_left_one),
+        TEST(test_a_left_part_may_be_missing),
         TEST_WHOLE(test_no_part_may_be_there),
         TEST_WHOLE(test_a_boundary_between_namespaces_cuts_none),
         TEST(test_a_damaged_part_is_not_joined),

@@ -393,6 +393,41 @@ static void test_what_is_over_is_not_undone(void **state)
     }
 }
 
+/* The left part is resolved when the right one is joined with it and cut off
+ * again, further to the right or to the left. */
+static void test_a_part_is_not_held_again(void **state)
+{
+    (void)state;
+    for (unsigned what = 0; what < 8; what++) {
+        struct exec_fixture *f;
+        struct test_txn txn;
+        struct test_prepare p;
+        struct test_resolve r;
+        bool commit = what % 2 == 0;
+
+        (void)setup_tree((void **)&f);
+        txn = (what & 2) != 0 ? txn_rmdir(f, ROOT, "e") : txn_mkdir(f, E, "n");
+        p = prepare_begin(&txn);
+        cut_region(f, (what & 2) != 0 ? E : txn.nsid, "c");
+        assert_int_equal(prepare_all(f, &p), 0);
+        assert_int_equal(commit ? decide_prepared(f, &p) : abort_txn(f, &p.txn),
+                         0);
+        r = resolve_begin(&p.ref, commit);
+        resolve_step(f, &r);
+        resolve_step(f, &r);
+        assert_int_equal(r.at, AT_PARTS);
+        join_everything(f);
+        cut_region(f, (what & 2) != 0 ? E : txn.nsid,
+                   (what & 4) != 0 ? "d" : "b");
+        check_state(f);
+        while (!r.done)
+            resolve_step(f, &r);
+        check_settled(f);
+        prepare_end(&p);
+        (void)teardown_exec((void **)&f);
+    }
+}
+
 /* ---- removing a directory ---- */
 
 /* E lies in three regions; `name` is in the last one. */
@@ -593,9 +628,12 @@ static void begin(struct exec_fixture *f, struct pending *p)
     static const unsigned flags[] = {0, 0, REQUEST_NOREPLACE, REQUEST_EXCHANGE};
     uint64_t dir = model_pick_dir(f);
     const char *name = model_pick_name(f);
+    unsigned kind = (unsigned)pick(f, 4);
+    uint64_t to_dir = model_pick_dir(f);
+    const char *to_name = model_pick_name(f);
     struct test_txn txn;
 
-    switch (pick(f, 4)) {
+    switch (kind) {
     case 0:
         txn = txn_mkdir(f, dir, name);
         break;
@@ -603,7 +641,7 @@ static void begin(struct exec_fixture *f, struct pending *p)
         txn = txn_rmdir(f, dir, name);
         break;
     default:
-        txn = txn_rename(f, dir, name, model_pick_dir(f), model_pick_name(f),
+        txn = txn_rename(f, dir, name, to_dir, to_name,
                          flags[pick(f, ARRAY_SIZE(flags))]);
     }
     p->p = prepare_begin(&txn);
@@ -757,6 +795,7 @@ int main(void)
         cmocka_unit_test(test_regions_may_change_before_resolve),
         cmocka_unit_test(test_one_region_takes_one_command_each),
         cmocka_unit_test(test_what_is_over_is_not_undone),
+        cmocka_unit_test(test_a_part_is_not_held_again),
         ON_TREE(test_a_directory_is_empty_when_all_its_parts_are),
         ON_TREE(test_a_closed_part_takes_no_name_and_an_open_one_does),
         ON_TREE(test_a_count_of_one_part_decides_nothing),
