@@ -83,6 +83,11 @@ void replicas_free(struct replicas *replicas)
 {
     if (replicas == NULL)
         return;
+    /* All of them are stopped first: who is told that his proposal has failed
+     * looks whether another one is here. */
+    for (size_t i = 0; i < replicas->count; i++)
+        if (replicas->items[i]->peer != NULL)
+            peer_stop(replicas->items[i]->peer);
     for (size_t i = 0; i < replicas->count; i++)
         replica_free(replicas->items[i]);
     hosted_free(replicas->hosted);

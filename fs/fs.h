@@ -58,6 +58,9 @@
 struct fs {
     struct engine *engine;
     struct inode_table inodes;
+    /* Open files of /.cluster, which have no inode; guarded by inodes.lock.
+     * Those that are open when the mount ends get no RELEASE any more. */
+    TAILQ_HEAD(, handle) special;
     size_t kept_size;     /* bytes of kept contents; guarded by inodes.lock */
     atomic_uint op_count; /* requests of the kernel that are under way */
 };

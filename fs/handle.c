@@ -34,12 +34,13 @@ struct handle *handle_new(struct fs *fs, struct inode *inode, int flags,
     handle->pid = pid;
     handle->kill_priv = uid != 0;
     handle->ref_count = 1;
-    if (inode == NULL)
-        return handle;
-
-    handle->inode = inode_ref(&fs->inodes, inode);
+    if (inode != NULL)
+        handle->inode = inode_ref(&fs->inodes, inode);
     lock(fs);
-    TAILQ_INSERT_TAIL(&inode->handles, handle, link);
+    if (inode != NULL)
+        TAILQ_INSERT_TAIL(&inode->handles, handle, link);
+    else
+        TAILQ_INSERT_TAIL(&fs->special, handle, link);
     unlock(fs);
     return handle;
 }
@@ -88,7 +89,9 @@ void handle_unref(struct fs *fs, struct handle *handle)
     inode = handle->inode;
     if (last) {
         drop_kept(fs, handle);
-        if (inode != NULL) {
+        if (inode == NULL) {
+            TAILQ_REMOVE(&fs->special, handle, link);
+        } else {
             TAILQ_REMOVE(&inode->handles, handle, link);
             if (TAILQ_EMPTY(&inode->handles))
                 drop_last_content(fs, inode);

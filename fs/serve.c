@@ -200,6 +200,7 @@ int serve(struct options *options)
 
     start_begin(options->foreground);
     inode_table_init(&daemon.fs.inodes);
+    TAILQ_INIT(&daemon.fs.special);
     signal_fd = open_signals(options->foreground);
     if (bring_up(&daemon, options, &e) == 0) {
         status = run(&daemon, signal_fd);
