@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What check.c, the side of each replica, and check_round.c, the leader's,
- * share; for them only. */
+ * share; for them, and for the simulation, which puts checks off. */
 
 #ifndef GROVEFS_ENGINE_CHECK_IMPL_H
 #define GROVEFS_ENGINE_CHECK_IMPL_H

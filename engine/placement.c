@@ -393,12 +393,22 @@ static void choose_operators(struct placement *placement)
     free(regions);
 }
 
-bool placement_is_settled(struct placement *placement)
+static bool is_done(const struct choose *c, bool leaders)
+{
+    struct choice choice;
+
+    if (leaders)
+        return !choose_next(c, &choice);
+    return !choose_repair(c, &choice) &&
+           (c->settings->value[SETTING_BALANCE] == 0 ||
+            !choose_region_move(c, &choice));
+}
+
+bool placement_is_settled(struct placement *placement, bool leaders)
 {
     struct choose choose = {.nodes = &placement->nodes,
                             .settings = &placement->settings};
     struct choose_region *regions;
-    struct choice choice;
     bool settled;
 
     if (!leads(placement) || !placement->ready)
@@ -407,9 +417,10 @@ bool placement_is_settled(struct placement *placement)
     for (size_t i = 0; i < choose.region_count; i++)
         regions[i].left_alone = regions[i].newly_led = false;
     choose.regions = regions;
-    settled = !choose_next(&choose, &choice);
+    settled = is_done(&choose, leaders);
     for (size_t i = 0; i < choose.region_count; i++)
-        settled = settled && !regions[i].moving;
+        settled = settled && (!regions[i].moving ||
+                              (!leaders && regions[i].goal.leader != 0));
     free(regions);
     return settled;
 }

@@ -54,8 +54,9 @@ int placement_check_goal(struct placement *placement, const struct goal *goal,
                          char why[GOAL_WHY_SIZE]);
 
 /* On region 0's leader: all regions were reported, no operator is running, and
- * none will begin by itself. For tests. */
-bool placement_is_settled(struct placement *placement);
+ * none will begin by itself. `leaders`: nor any that only makes another node
+ * lead. For tests. */
+bool placement_is_settled(struct placement *placement, bool leaders);
 
 /* What region 0's leader has last told of its operators; also on itself. */
 const struct operators_view *

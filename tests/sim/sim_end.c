@@ -2,6 +2,7 @@
 
 #include "tests/sim/sim_end.h"
 
+#include "engine/check_impl.h"
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
 #include "engine/snapshot.h"
@@ -53,6 +54,23 @@ bool sim_end_is_quiet(const struct sim_cluster *cluster)
                 return false;
     }
     return true;
+}
+
+void sim_end_hold_checks(const struct sim_cluster *cluster)
+{
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        const struct sim_node *node = &cluster->nodes[i];
+        const struct peer *peer = NULL;
+
+        while (node->state == SIM_UP &&
+               (peer = node_next_peer(node->node, peer)) != NULL) {
+            struct check *check = peer_check(peer);
+
+            if (check->due_ns != 0)
+                check->due_ns =
+                    env_mono_ns(check->env) + check_interval_ns(check);
+        }
+    }
 }
 
 /* ---- replicas ---- */

@@ -10,6 +10,7 @@
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/placement.h"
+#include "tests/sim/sim_net.h"
 #include "tests/sim/sim_seen.h"
 
 enum { TEXT_SIZE = 32, REGIONS_NAMED = 3, TIMEOUT_MS_MAX = 5000 };
@@ -158,7 +159,8 @@ bool sim_goals_settled(struct sim_cluster *cluster)
         if (!sim_node_serves(node))
             continue;
         sim_env_enter(node->env, ENV_WORKER);
-        settled = placement_is_settled(node_placement(node->node));
+        settled = placement_is_settled(node_placement(node->node),
+                                       sim_net_keeps_leaders(cluster->net));
         sim_env_leave(node->env);
         if (settled)
             return true;

@@ -12,7 +12,9 @@
 void sim_goals_strike(struct sim_cluster *cluster);
 
 /* Whether region 0's leader knows of all regions, and wants nothing of them:
- * every goal has come to its end, and no operator is due. */
+ * every goal has come to its end, and no operator is due. Which nodes lead does
+ * not matter where leaders change by themselves: with many regions there is
+ * always one to be balanced again. */
 bool sim_goals_settled(struct sim_cluster *cluster);
 
 #endif

@@ -7,7 +7,7 @@
 #include "engine/wire.h"
 #include "tests/sim/sim_seen.h"
 
-enum { LOOK_MS = 10, RECONNECT_MS = 50, SLOW_TIMES = 30 };
+enum { LOOK_MS = 10, RECONNECT_MS = 50, SLOW_TIMES = 30, STEADY_MS_MAX = 10 };
 
 struct packet {
     STAILQ_ENTRY(packet) link;
@@ -439,6 +439,11 @@ void sim_net_heal(struct sim_net *net)
     for (size_t a = 0; a < SIM_NODES_MAX; a++)
         for (size_t b = 0; b < SIM_NODES_MAX; b++)
             net->cut_until_ns[a][b] = net->slow_until_ns[a][b] = 0;
+}
+
+bool sim_net_keeps_leaders(const struct sim_net *net)
+{
+    return net->plan->delay_ns <= STEADY_MS_MAX * sim_ms;
 }
 
 void sim_net_calm(struct sim_net *net)

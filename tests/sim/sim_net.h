@@ -50,6 +50,9 @@ void sim_net_slow(struct sim_net *net, size_t from, size_t to,
 void sim_net_heal(struct sim_net *net);
 /* From now on only what a calm network does: no loss, nothing twice. */
 void sim_net_calm(struct sim_net *net);
+/* False: packets take as long as elections, so that leaders change by
+ * themselves, in the calm too. */
+bool sim_net_keeps_leaders(const struct sim_net *net);
 
 /* The connection breaks, and comes again. */
 void sim_net_break(struct sim_net *net, size_t a, size_t b);

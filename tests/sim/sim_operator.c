@@ -10,9 +10,10 @@
 #include "engine/keys.h"
 #include "engine/peer.h"
 #include "engine/status.h"
+#include "tests/sim/sim_net.h"
 #include "tests/sim/sim_seen.h"
 
-enum { PAUSE_MS = 2000, DELAY_MS_MAX = 10 };
+enum { PAUSE_MS = 2000 };
 
 struct sim_operator {
     struct sim_event event; /* first member */
@@ -170,7 +171,7 @@ bool sim_operator_hand_over(struct sim_operator *o)
     struct sim_node *node = pick_node(o);
 
     o->region = sim_cluster_pick_region(o->cluster, REGION_PLACEMENT);
-    if (o->cluster->plan->delay_ns > DELAY_MS_MAX * sim_ms || !choose_target(o))
+    if (!sim_net_keeps_leaders(o->cluster->net) || !choose_target(o))
         return false;
     while (node->removed)
         node = pick_node(o);

@@ -90,8 +90,10 @@ static bool clients_idle(struct run *run)
 
 static bool is_quiet(struct run *run)
 {
-    return sim_goals_settled(run->cluster) &&
-           sim_members_settled(run->cluster) && sim_end_is_quiet(run->cluster);
+    if (!sim_goals_settled(run->cluster) || !sim_members_settled(run->cluster))
+        return false;
+    sim_end_hold_checks(run->cluster);
+    return sim_end_is_quiet(run->cluster);
 }
 
 static bool all_down(struct run *run)
