@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/wire.h"
+
 /* One malloc serves a usual message: its structs fit in BLOCK_EXTRA and its
  * bytes into as much as was received. Others take more blocks, up to the
  * limit, which is far above what a message of ours needs. */
@@ -52,6 +54,14 @@ struct buf *codec_pack_record(const ProtobufCMessage *message)
 
     assert(b != NULL && "out of memory");
     b->data[0] = RECORD_FORMAT;
+    return b;
+}
+
+struct buf *codec_pack_header(const ProtobufCMessage *message)
+{
+    struct buf *b = codec_pack(message, 0, (struct slice){NULL, 0});
+
+    assert(b != NULL && "out of memory");
     return b;
 }
 
@@ -157,6 +167,18 @@ int codec_unpack(struct codec_message *ret,
     ret->message = message;
     ret->held = arena.first;
     return 0;
+}
+
+int codec_unpack_header(struct codec_message *ret,
+                        const ProtobufCMessageDescriptor *descriptor,
+                        struct slice bytes)
+{
+    int rc;
+
+    if (bytes.size > WIRE_HEADER_SIZE_MAX)
+        return ERR_PROTOCOL;
+    rc = codec_unpack(ret, descriptor, bytes);
+    return rc == ERR_CORRUPT ? ERR_PROTOCOL : rc;
 }
 
 int codec_unpack_record(struct codec_message *ret,

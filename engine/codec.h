@@ -40,6 +40,9 @@ struct buf *codec_pack_record(const ProtobufCMessage *message);
 /* The same into memory that is large enough; returns the size. */
 size_t codec_put_record(const ProtobufCMessage *message, uint8_t *to);
 
+/* A packet's header. Aborts without memory. */
+struct buf *codec_pack_header(const ProtobufCMessage *message);
+
 /* Borrowed bytes as protobuf-c wants them; it only reads them. */
 ProtobufCBinaryData codec_bytes(struct slice slice);
 char *codec_text(const char *text);
@@ -56,6 +59,12 @@ struct codec_message {
 int codec_unpack(struct codec_message *ret,
                  const ProtobufCMessageDescriptor *descriptor,
                  struct slice bytes);
+
+/* The same for a packet's header. ERR_PROTOCOL: no such message, or a larger
+ * one than there is. ERR_NO_MEMORY. */
+int codec_unpack_header(struct codec_message *ret,
+                        const ProtobufCMessageDescriptor *descriptor,
+                        struct slice bytes);
 
 /* The same for a record; also ERR_VERSION. */
 int codec_unpack_record(struct codec_message *ret,

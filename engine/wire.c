@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* All packets but batches of Raft messages, which are in wire_raft.c. */
+/* All packets but batches of Raft messages, which are in wire_raft.c, what
+ * nodes say of themselves, which is in wire_status.c, and what the placement
+ * group and leaders say to each other, which is in wire_placement.c. */
 
 #include "engine/wire.h"
 
@@ -11,26 +13,6 @@
 #include "engine/codec.h"
 #include "proto/wire.pb-c.h"
 #include "raft/base/mem.h"
-
-static struct buf *wire_pack(const ProtobufCMessage *message)
-{
-    struct buf *b = codec_pack(message, 0, (struct slice){NULL, 0});
-
-    assert(b != NULL && "out of memory");
-    return b;
-}
-
-static int wire_unpack(struct codec_message *ret,
-                       const ProtobufCMessageDescriptor *descriptor,
-                       struct slice bytes)
-{
-    int rc;
-
-    if (bytes.size > WIRE_HEADER_SIZE_MAX)
-        return ERR_PROTOCOL;
-    rc = codec_unpack(ret, descriptor, bytes);
-    return rc == ERR_CORRUPT ? ERR_PROTOCOL : rc;
-}
 
 /* ---- Calls ------------------------------------------------------------ */
 
@@ -43,7 +25,7 @@ struct buf *call_encode(const struct call *call)
     message.ticket = call->ticket;
     message.region = call->region;
     message.kind = call->kind;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool call_from_pb(struct call *to, const Grove__Call *from)
@@ -61,7 +43,7 @@ int call_decode(struct call *ret, struct slice bytes)
 {
     struct codec_message m;
     bool valid;
-    int rc = wire_unpack(&m, &grove__call__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__call__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -81,7 +63,7 @@ struct buf *call_return_encode(const struct call_return *answer)
     message.leader_node = answer->leader_node;
     message.index = answer->index;
     message.proposed = answer->proposed;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool call_return_from_pb(struct call_return *to,
@@ -102,174 +84,13 @@ int call_return_decode(struct call_return *ret, struct slice bytes)
 {
     struct codec_message m;
     bool valid;
-    int rc = wire_unpack(&m, &grove__return__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__return__descriptor, bytes);
 
     if (rc != 0)
         return rc;
     valid = call_return_from_pb(ret, m.message);
     codec_free(m.held);
     return valid ? 0 : ERR_PROTOCOL;
-}
-
-/* ---- Status of a node ------------------------------------------------- */
-
-static void region_status_to_pb(Grove__RegionStatus *to,
-                                const struct region_status *from)
-{
-    *to = (Grove__RegionStatus)GROVE__REGION_STATUS__INIT;
-    to->region = from->region;
-    to->term = from->term;
-    to->leader_node = from->leader_node;
-    to->role = from->role;
-    to->applied = from->applied;
-    to->commit = from->commit;
-    to->last_index = from->last_index;
-    to->state = from->state;
-    to->applied_wall_ns = from->applied_wall_ns;
-    to->damaged_ns = from->damaged_ns;
-    to->check_index = from->check_index;
-    to->check_hash = from->check_hash;
-    to->size_bytes = from->size_bytes + 1;
-    to->size_keys = from->size_keys + 1;
-}
-
-static struct buf *node_status_pack(const struct node_status *status,
-                                    Grove__RegionStatus **regions)
-{
-    Grove__NodeStatus message;
-    Grove__StatusChanges changes = GROVE__STATUS_CHANGES__INIT;
-
-    grove__node_status__init(&message);
-    changes.list = status->changes.list;
-    changes.behind = status->changes.base;
-    changes.change = status->changes.change;
-    changes.known_list = status->known_list;
-    changes.known_change = status->known_change;
-    message.node = status->node;
-    message.wall_ns = status->wall_ns;
-    message.since_ns = status->since_ns;
-    message.disk_used = status->disk_used;
-    message.disk_free = status->disk_free;
-    message.version = codec_text(status->version);
-    message.n_regions = status->changes.region_count;
-    message.regions = regions;
-    message.changes = &changes;
-    return wire_pack(&message.base);
-}
-
-struct buf *node_status_encode(const struct node_status *status)
-{
-    const struct status_changes *changes = &status->changes;
-    Grove__RegionStatus *region;
-    Grove__RegionStatus **regions;
-    struct buf *b;
-
-    assert(changes->region_count <= STATUS_REGIONS_MAX);
-    assert(memchr(status->version, '\0', VERSION_TEXT_SIZE) != NULL);
-
-    region = mem_zalloc((changes->region_count + 1) * sizeof *region);
-    regions = mem_zalloc((changes->region_count + 1) * sizeof(void *));
-    for (size_t i = 0; i < changes->region_count; i++) {
-        region_status_to_pb(&region[i], &changes->regions[i]);
-        regions[i] = &region[i];
-    }
-    b = node_status_pack(status, regions);
-    free(regions);
-    free(region);
-    return b;
-}
-
-static void region_status_from_pb(struct region_status *to,
-                                  const Grove__RegionStatus *from)
-{
-    *to = (struct region_status){
-        .region = from->region,
-        .term = from->term,
-        .leader_node = from->leader_node,
-        .applied = from->applied,
-        .commit = from->commit,
-        .last_index = from->last_index,
-        .applied_wall_ns = from->applied_wall_ns,
-        .damaged_ns = from->damaged_ns,
-        .check_index = from->check_index,
-        .check_hash = from->check_hash,
-        .size_bytes = from->size_bytes - 1,
-        .size_keys = from->size_keys - 1,
-        .role = from->role,
-        .state = from->state,
-    };
-}
-
-/* NULL: one of them cannot be. */
-static struct region_status *regions_from_pb(Grove__RegionStatus *const *from,
-                                             size_t count)
-{
-    struct region_status *regions = mem_zalloc((count + 1) * sizeof *regions);
-
-    for (size_t i = 0; i < count; i++) {
-        if (from[i]->role > PEER_LEARNER) {
-            free(regions);
-            return NULL;
-        }
-        region_status_from_pb(&regions[i], from[i]);
-    }
-    return regions;
-}
-
-static bool node_status_from_pb(struct node_status *to,
-                                const Grove__NodeStatus *from)
-{
-    size_t version_size = strlen(from->version);
-    const Grove__StatusChanges none = GROVE__STATUS_CHANGES__INIT;
-    const Grove__StatusChanges *changes =
-        from->changes != NULL ? from->changes : &none;
-
-    if (version_size >= VERSION_TEXT_SIZE ||
-        from->n_regions > STATUS_REGIONS_MAX)
-        return false;
-
-    *to = (struct node_status){
-        .node = from->node,
-        .wall_ns = from->wall_ns,
-        .since_ns = from->since_ns,
-        .disk_used = from->disk_used,
-        .disk_free = from->disk_free,
-        .changes = {.list = changes->list,
-                    .base = changes->behind,
-                    .change = changes->change,
-                    .region_count = from->n_regions},
-        .known_list = changes->known_list,
-        .known_change = changes->known_change,
-        .held = regions_from_pb(from->regions, from->n_regions),
-    };
-    to->changes.regions = to->held;
-    memcpy(to->version, from->version, version_size);
-    return to->held != NULL;
-}
-
-int node_status_decode(struct node_status *ret, struct slice bytes)
-{
-    struct codec_message m;
-    struct node_status status;
-    bool valid;
-    int rc = wire_unpack(&m, &grove__node_status__descriptor, bytes);
-
-    if (rc != 0)
-        return rc;
-    valid = node_status_from_pb(&status, m.message);
-    codec_free(m.held);
-    if (!valid)
-        return ERR_PROTOCOL;
-    *ret = status;
-    return 0;
-}
-
-void node_status_release(struct node_status *status)
-{
-    free(status->held);
-    status->held = NULL;
-    status->changes.regions = NULL;
-    status->changes.region_count = 0;
 }
 
 /* ---- Peers that may be gone ------------------------------------------- */
@@ -282,14 +103,14 @@ struct buf *peer_note_encode(const struct peer_note *note)
     message.peer = note->peer;
     message.index = note->index;
     message.term = note->term;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int peer_note_decode(struct peer_note *ret, struct slice bytes)
 {
     struct codec_message m;
     const Grove__PeerNote *message;
-    int rc = wire_unpack(&m, &grove__peer_note__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__peer_note__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -317,14 +138,14 @@ struct buf *merge_query_encode(const struct merge_query *query)
     message.source_version = query->source_version;
     message.source_conf_ver = query->source_conf_ver;
     message.attempt = query->attempt;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int merge_query_decode(struct merge_query *ret, struct slice bytes)
 {
     struct codec_message m;
     const Grove__MergeQuery *message;
-    int rc = wire_unpack(&m, &grove__merge_query__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__merge_query__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -350,7 +171,7 @@ struct buf *merge_report_encode(const struct merge_report *report)
     message.source = report->source;
     message.attempt = report->attempt;
     message.state = report->state;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int merge_report_decode(struct merge_report *ret, struct slice bytes)
@@ -358,7 +179,7 @@ int merge_report_decode(struct merge_report *ret, struct slice bytes)
     struct codec_message m;
     const Grove__MergeReport *message;
     bool valid;
-    int rc = wire_unpack(&m, &grove__merge_report__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__merge_report__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -382,14 +203,14 @@ struct buf *alive_encode(const struct alive *alive)
     Grove__Alive message = GROVE__ALIVE__INIT;
 
     message.boot = alive->boot;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int alive_decode(struct alive *ret, struct slice bytes)
 {
     struct codec_message m;
     const Grove__Alive *message;
-    int rc = wire_unpack(&m, &grove__alive__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__alive__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -406,14 +227,14 @@ struct buf *locate_encode(const struct locate *locate)
     Grove__Locate message = GROVE__LOCATE__INIT;
 
     message.user_key = codec_bytes(locate->user_key);
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int locate_decode(struct locate *ret, struct slice bytes)
 {
     struct codec_message m;
     const Grove__Locate *message;
-    int rc = wire_unpack(&m, &grove__locate__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__locate__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -435,7 +256,7 @@ struct buf *located_encode(const struct located *located)
 
     message.region = region_to_pb(&region, &located->region);
     message.leader_node = located->leader_node;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int located_decode(struct located *ret, struct slice bytes)
@@ -443,7 +264,7 @@ int located_decode(struct located *ret, struct slice bytes)
     struct codec_message m;
     const Grove__Located *message;
     struct located located = {.leader_node = 0};
-    int rc = wire_unpack(&m, &grove__located__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__located__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -480,7 +301,7 @@ struct buf *boot_encode(const struct boot *boot)
     message.token = boot->token;
     message.n_tokens = boot->token_count;
     message.tokens = codec_numbers(boot->tokens);
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool boot_from_pb(struct boot *to, const Grove__Boot *from)
@@ -502,7 +323,7 @@ int boot_decode(struct boot *ret, struct slice bytes)
     struct codec_message m;
     struct boot boot;
     bool valid;
-    int rc = wire_unpack(&m, &grove__boot__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__boot__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -524,7 +345,7 @@ struct buf *join_request_encode(const struct join_request *request)
     message.token = request->token;
     message.address = codec_text(request->address);
     message.node = request->node;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool join_request_from_pb(struct join_request *to,
@@ -542,7 +363,7 @@ int join_request_decode(struct join_request *ret, struct slice bytes)
     struct codec_message m;
     struct join_request request;
     bool valid;
-    int rc = wire_unpack(&m, &grove__join_request__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__join_request__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -562,7 +383,7 @@ struct buf *join_answer_encode(const struct join_answer *answer)
     message.token = answer->token;
     message.cluster_id = answer->cluster_id;
     message.node = answer->node;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 /* Only one that says yes names a cluster and a node, and then both. */
@@ -588,7 +409,7 @@ int join_answer_decode(struct join_answer *ret, struct slice bytes)
     struct codec_message m;
     struct join_answer answer;
     bool valid;
-    int rc = wire_unpack(&m, &grove__join_answer__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__join_answer__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -615,7 +436,7 @@ struct buf *snapshot_begin_encode(const struct snapshot_begin *begin)
     message.term = begin->term;
     message.raft_term = begin->raft_term;
     message.descriptor = region_to_pb(&region, &begin->region);
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool snapshot_begin_from_pb(struct snapshot_begin *to,
@@ -637,7 +458,7 @@ int snapshot_begin_decode(struct snapshot_begin *ret, struct slice bytes)
 {
     struct codec_message m;
     struct snapshot_begin begin;
-    int rc = wire_unpack(&m, &grove__snapshot_begin__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__snapshot_begin__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -663,14 +484,14 @@ struct buf *snapshot_chunk_encode(const struct snapshot_chunk *chunk)
     message.number = chunk->number;
     message.checksum = chunk->checksum;
     message.last = chunk->last;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int snapshot_chunk_decode(struct snapshot_chunk *ret, struct slice bytes)
 {
     struct codec_message m;
     const Grove__SnapshotChunk *message;
-    int rc = wire_unpack(&m, &grove__snapshot_chunk__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__snapshot_chunk__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -693,7 +514,7 @@ struct buf *snapshot_ack_encode(const struct snapshot_ack *ack)
     message.number = ack->number;
     message.status = ack->status;
     message.accepted = ack->accepted;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int snapshot_ack_decode(struct snapshot_ack *ret, struct slice bytes)
@@ -701,7 +522,7 @@ int snapshot_ack_decode(struct snapshot_ack *ret, struct slice bytes)
     struct codec_message m;
     const Grove__SnapshotAck *message;
     bool valid;
-    int rc = wire_unpack(&m, &grove__snapshot_ack__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__snapshot_ack__descriptor, bytes);
 
     if (rc != 0)
         return rc;

@@ -9,26 +9,6 @@
 #include "engine/wire.h"
 #include "proto/wire.pb-c.h"
 
-static struct buf *wire_pack(const ProtobufCMessage *message)
-{
-    struct buf *b = codec_pack(message, 0, (struct slice){NULL, 0});
-
-    assert(b != NULL && "out of memory");
-    return b;
-}
-
-static int wire_unpack(struct codec_message *ret,
-                       const ProtobufCMessageDescriptor *descriptor,
-                       struct slice bytes)
-{
-    int rc;
-
-    if (bytes.size > WIRE_HEADER_SIZE_MAX)
-        return ERR_PROTOCOL;
-    rc = codec_unpack(ret, descriptor, bytes);
-    return rc == ERR_CORRUPT ? ERR_PROTOCOL : rc;
-}
-
 /* ---- Reports ---------------------------------------------------------- */
 
 struct buf *region_report_encode(const struct region_report *report)
@@ -53,7 +33,7 @@ struct buf *region_report_encode(const struct region_report *report)
     }
     message.peers = peers;
     message.n_peers = report->region.peer_count;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool peer_reports_from_pb(struct region_report *to,
@@ -93,7 +73,7 @@ int region_report_decode(struct region_report *ret, struct slice bytes)
 {
     struct codec_message m;
     struct region_report report;
-    int rc = wire_unpack(&m, &grove__region_report__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__region_report__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -119,14 +99,14 @@ struct buf *reported_encode(const struct reported *reported)
     message.first = reported->first;
     message.led_count = reported->led_count;
     message.led_digest = reported->led_digest;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 int reported_decode(struct reported *ret, struct slice bytes)
 {
     struct codec_message m;
     const Grove__Reported *message;
-    int rc = wire_unpack(&m, &grove__reported__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__reported__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -164,7 +144,7 @@ struct buf *step_encode(const struct step *step)
     }
     message.changes = changes;
     message.n_changes = step->change_count;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool step_from_pb(struct step *to, const Grove__Step *from)
@@ -195,7 +175,7 @@ int step_decode(struct step *ret, struct slice bytes)
     struct codec_message m;
     struct step step;
     bool valid;
-    int rc = wire_unpack(&m, &grove__step__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__step__descriptor, bytes);
 
     if (rc != 0)
         return rc;
@@ -243,7 +223,7 @@ struct buf *operators_encode(const struct operators_view *view)
     }
     message.operators = items;
     message.n_operators = view->count;
-    return wire_pack(&message.base);
+    return codec_pack_header(&message.base);
 }
 
 static bool operator_from_pb(struct operator_view *to,
@@ -284,7 +264,7 @@ int operators_decode(struct operators_view *ret, struct slice bytes)
 {
     struct codec_message m;
     bool valid;
-    int rc = wire_unpack(&m, &grove__operators__descriptor, bytes);
+    int rc = codec_unpack_header(&m, &grove__operators__descriptor, bytes);
 
     if (rc != 0)
         return rc;
