@@ -251,7 +251,11 @@ void node_flush_state(struct node *node)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
-    (void)format;
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(node->event, sizeof node->event, format, args);
+    va_end(args);
     node->warning_count += level >= LOG_WARN;
 }
 
@@ -674,13 +678,13 @@ void begin_without_state(struct node *node, uint64_t peer_id)
 
 void make_learner(struct two_nodes *all)
 {
-    struct region region = region_both;
-
-    region.peers[1].role = PEER_LEARNER;
-    region.voter_count = 1;
-    region.learners[0] = FOLLOWER_PEER;
-    region.learner_count = 1;
     for (size_t i = 0; i < 2; i++) {
+        struct region region = *peer_region(all->node[i].peer); /* borrows */
+
+        region.peers[1].role = PEER_LEARNER;
+        region.voter_count = 1;
+        region.learners[0] = FOLLOWER_PEER;
+        region.learner_count = 1;
         put_region(&all->node[i], &region);
         restart(&all->node[i]);
     }
