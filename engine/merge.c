@@ -190,7 +190,8 @@ static const char *why_not(int status)
     case ERR_BUSY:
         return "one of them is just being changed";
     default:
-        return "their replicas are not on the same nodes";
+        return "their replicas, or their only voters, are not on the same "
+               "nodes";
     }
 }
 
