@@ -25,7 +25,7 @@ static const char *why_not(int status)
     case ERR_INVALID:
         return "the key does not lie inside the region";
     case ERR_BUSY:
-        return "its membership is just being changed";
+        return "it is just being changed";
     case ERR_NOT_FOUND:
         return "it has too few entries for a middle";
     default:
