@@ -35,6 +35,7 @@
 struct merge;
 struct merges;
 struct node;
+struct peer;
 
 /* Who waits for it; embedded. */
 struct merge_wait {
@@ -68,5 +69,10 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
                      const struct env_packet *packet);
 void merges_on_report(struct merges *merges, uint64_t from_node,
                       const struct env_packet *packet);
+
+/* merge_report.c: whether the attempt for which the source is frozen is over,
+ * as the target's replica here knows: it does not need the source's any more,
+ * and the source may have changed since without being known here. */
+bool merge_has_ended(const struct peer *target, const struct region *source);
 
 #endif

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/merge.h"
 #include "engine/merge_change.h"
 #include "engine/reader.h"
 #include "engine/replicas_impl.h"
@@ -206,9 +207,11 @@ static bool awaits_target(const struct replicas *replicas,
                           const struct peer *peer)
 {
     const struct region *region = peer_region(peer);
+    const struct peer *target =
+        region_is_frozen(region) ? replicas_find(replicas, region->merge.other)
+                                 : NULL;
 
-    return region_is_frozen(region) &&
-           replicas_find(replicas, region->merge.other) != NULL;
+    return target != NULL && !merge_has_ended(target, region);
 }
 
 void replicas_on_gone(struct replicas *replicas,

@@ -349,18 +349,24 @@ static uint64_t attempt_of(const struct fixture *f)
     return peer_region(node_peer(f->node, REGION_FIRST_DATA))->merge.attempt;
 }
 
-static void take(struct fixture *f, struct proposal *proposal)
+static void in_target(struct fixture *f, enum merge_step step,
+                      struct proposal *proposal)
 {
     const struct region *target =
         peer_region(node_peer(f->node, REGION_FIRST_DATA));
 
     propose(f, REGION_FIRST_DATA,
             &(struct command){.op = COMMAND_MERGE,
-                              .merge_step = MERGE_STEP_TAKE,
+                              .merge_step = step,
                               .merge = target->merge,
                               .region_version = target->version,
                               .region_conf_ver = target->conf_ver},
             proposal);
+}
+
+static void take(struct fixture *f, struct proposal *proposal)
+{
+    in_target(f, MERGE_STEP_TAKE, proposal);
 }
 
 static struct peer *peer_behind(const struct fixture *f)
@@ -441,18 +447,61 @@ static void test_only_what_is_frozen_for_it_is_taken_over(void **state)
     assert_non_null(node_peer(f->node, NEW_REGION));
 }
 
-/* Its own log has the entry, or a snapshot brings what comes of it. */
-static void test_the_source_stays_while_the_target_is_there(void **state)
+/* The source's peer here is in its region no more. */
+static void tell_gone(struct fixture *f)
 {
-    struct fixture *f = *state;
     struct peer_note note = {.region = NEW_REGION, .peer = 1, 9, 9};
     struct env_packet packet = {.type = WIRE_PEER_GONE,
                                 .header = peer_note_encode(&note)};
 
-    begin_merge(f);
-    freeze(f, attempt_of(f));
     node_on_packet(f->node, 2, &packet);
     buf_unref(packet.header);
+}
+
+/* Its own log has the entry, or a snapshot brings what comes of it. */
+static void test_the_source_stays_while_the_target_is_there(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_merge(f);
+    freeze(f, attempt_of(f));
+    tell_gone(f);
+    assert_non_null(node_peer(f->node, NEW_REGION));
+}
+
+/* The target has no use for it any more. */
+static void test_the_source_of_an_attempt_that_is_over_may_go(void **state)
+{
+    struct fixture *f = *state;
+    struct proposal proposal;
+
+    begin_merge(f);
+    freeze(f, attempt_of(f));
+    in_target(f, MERGE_STEP_GIVE_UP, &proposal);
+    tell_gone(f);
+    assert_null(node_peer(f->node, NEW_REGION));
+    assert_true(node_is_erasing(f->node));
+}
+
+/* It missed that it was let go, and the target has begun anew. */
+static void test_the_source_of_an_earlier_attempt_may_go(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_merge(f);
+    freeze(f, attempt_of(f) - 1);
+    tell_gone(f);
+    assert_null(node_peer(f->node, NEW_REGION));
+}
+
+/* What comes with the attempt is still to be seen. */
+static void test_the_source_of_an_attempt_to_come_stays(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_merge(f);
+    freeze(f, attempt_of(f) + 100);
+    tell_gone(f);
     assert_non_null(node_peer(f->node, NEW_REGION));
 }
 
@@ -606,6 +655,9 @@ int main(void)
         ALONE(test_what_was_taken_over_does_not_come_back),
         ALONE(test_only_what_is_frozen_for_it_is_taken_over),
         ALONE(test_the_source_stays_while_the_target_is_there),
+        ALONE(test_the_source_of_an_attempt_that_is_over_may_go),
+        ALONE(test_the_source_of_an_earlier_attempt_may_go),
+        ALONE(test_the_source_of_an_attempt_to_come_stays),
         ALONE(test_the_source_makes_room_for_a_snapshot_of_the_whole),
         ALONE(test_a_range_is_never_free_while_it_is_split_off),
         ALONE(test_a_range_that_a_split_drops_is_free_when_it_is_gone),
