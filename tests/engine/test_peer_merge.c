@@ -198,8 +198,8 @@ static void test_a_replica_without_the_source_says_so(void **state)
     begin(all);
     follower->merge.answer = false;
     all->filter = no_snapshots;
-    assert_int_equal(apply(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)),
-                     0);
+    assert_int_equal(
+        ask_both(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)), 0);
     assert_non_null(strstr(follower->event, "(entry 103 takes over a region "
                                             "that is not whole here)"));
 }
@@ -219,7 +219,7 @@ static void test_the_only_voter_does_not_go_on_without_the_source(void **state)
     leader->merge.answer = false;
     applied = peer_applied(leader->peer);
     take = in_target(leader, MERGE_STEP_TAKE);
-    assert_int_equal(propose(leader, &asked, &take), 0);
+    assert_int_equal(ask(leader, &asked, &take), 0);
     run(all);
     assert_int_equal(leader->fatal_count, 1);
     leader->fatal_count = 0;
