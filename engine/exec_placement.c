@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Commands of the placement group (region 0) that steer it: goals, settings.
+/* Commands of the placement group (region 0) that steer it: goals, settings,
+ * and what it is told of regions that are no more.
  *
  * Whether a goal can be reached is not asked here, but by its leader before
  * (placement.h): where the regions' replicas are is known in its memory
@@ -9,6 +10,7 @@
 #include <assert.h>
 
 #include "engine/exec.h"
+#include "engine/node.h"
 #include "engine/settings.h"
 
 static int get_goal(struct exec *x, uint64_t region, struct goal *ret)
@@ -110,5 +112,16 @@ int exec_set(struct exec *x)
     kv_batch_put(x->batch, key_slice(&key),
                  (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
+    return 0;
+}
+
+/* For ever: a region id is never used again. */
+int exec_region_gone(struct exec *x)
+{
+    struct key key = key_gone_region(x->command->merge.other);
+
+    if (x->command->merge.other == REGION_PLACEMENT)
+        return ERR_INVALID;
+    kv_batch_put(x->batch, key_slice(&key), (struct slice){"", 0});
     return 0;
 }

@@ -34,3 +34,13 @@ int region_state_descriptor(struct kv *state,
     }
     return rc;
 }
+
+bool region_state_is_gone(struct kv *state, uint64_t region)
+{
+    struct key key = key_gone_region(region);
+    struct kv_value value = {0};
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
