@@ -25,6 +25,9 @@
  * 3. What a user writes to the source waits meanwhile, until a few seconds
  *    after BEGIN at most: that is how long the target is patient.
  *
+ * 4. Which regions are no more is written down in region 0 before anything
+ *    could hide it: merge_record.c.
+ *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_MERGE_H

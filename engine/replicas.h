@@ -14,7 +14,7 @@
  * A region that was merged into another one goes on each node when its target
  * there gets that far, and leaves a tombstone for all its peers; one whose
  * target has left the node meanwhile, or has given it up, learns it by asking,
- * too.
+ * too, or from region 0, which knows all regions that are no more.
  *
  * Belongs to ENV_WORKER. */
 

@@ -59,6 +59,9 @@ int teardown(void **state)
     struct replicas_fixture *f = *state;
 
     settle(f);
+    if (f->node != NULL)
+        node_stop(f->node);
+    settle(f);
     assert_int_equal(f->fake.fatal_count, 0);
     node_close(f->node);
     kv_close(f->fake.env.log);
