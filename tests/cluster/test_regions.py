@@ -152,6 +152,10 @@ def all_nodes_know_of_all_regions(t):
         wait_until(f'node {node} names the same leaders', 20, lambda n=node: (
             [row['leader_node'] for row in table(c.info(n, 'leaders'))] ==
             [row['leader'] for row in told(c, 1)]))
+        put(c.path(node, '.cluster/check'), b'all\n', flags=os.O_TRUNC)
+    for node in 1, 2, 3:
+        checked = {row['region']: row['state'] for row in table(c.info(node, 'check'))}
+        assert checked == dict.fromkeys('0123', 'ok'), checked
 
 
 main()
