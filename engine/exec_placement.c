@@ -118,10 +118,16 @@ int exec_set(struct exec *x)
 /* For ever: a region id is never used again. */
 int exec_region_gone(struct exec *x)
 {
+    uint64_t target = x->command->new_region;
     struct key key = key_gone_region(x->command->merge.other);
+    struct buf *bytes;
 
-    if (x->command->merge.other == REGION_PLACEMENT)
+    if (x->command->merge.other == REGION_PLACEMENT ||
+        target == REGION_PLACEMENT)
         return ERR_INVALID;
-    kv_batch_put(x->batch, key_slice(&key), (struct slice){"", 0});
+    bytes = gone_region_encode(target);
+    kv_batch_put(x->batch, key_slice(&key),
+                 (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
     return 0;
 }

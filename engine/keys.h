@@ -9,7 +9,7 @@
  *   'c' 'd' nsid                 a directory of the catalog
  *   'c' 'g' region               the last goal that was set for a region
  *   'c' 'i'                      the next namespace id
- *   'c' 'm' region               a region that was merged into another one
+ *   'c' 'm' region               which region has taken it over: it is gone
  *   'c' 'n' node                 a node
  *   'c' 'r'                      the next region id
  *   'c' 's' name                 a setting of the cluster

@@ -57,6 +57,7 @@ static void record_next(struct merges *merges, uint64_t behind)
     if (peer == NULL)
         return;
     merges->recorded = peer_region_id(peer);
+    command.new_region = merges->recorded;
     command.merge.other = peer_region(peer)->absorbed;
     merges->record.kind = CALL_PROPOSE;
     router_to_region(&merges->record, REGION_PLACEMENT);

@@ -216,6 +216,7 @@ static void test_texts_of_settings_are_read_and_printed(void **state)
 static int tell_gone(struct exec_fixture *f, uint64_t region)
 {
     return run(f, &(struct command){.op = COMMAND_REGION_GONE,
+                                    .new_region = REGION + 1,
                                     .merge = {.other = region}});
 }
 

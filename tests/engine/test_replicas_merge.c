@@ -252,7 +252,11 @@ static bool is_gone(struct replicas_fixture *f, uint64_t region)
 /* Region 0 knows it, from whomever. */
 static void write_down(struct replicas_fixture *f, uint64_t region)
 {
-    put_record(f->fake.env.state, key_gone_region(region), slice_of(""));
+    struct buf *bytes = gone_region_encode(ELSEWHERE);
+
+    put_record(f->fake.env.state, key_gone_region(region),
+               (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
 }
 
 static void test_what_was_taken_over_is_written_down_in_region_0(void **state)
