@@ -69,9 +69,8 @@ static void proposed(struct proposal *proposal, int status, bool in_log,
 
     (void)in_log;
     if (change != NULL) {
-        int rc = status == 0
-                     ? result_status((struct slice){result->data, result->size})
-                     : ERR_NOT_LEADER;
+        int rc =
+            status == 0 ? result_status(buf_slice(result)) : ERR_NOT_LEADER;
 
         end(change, rc, words_of(change, rc));
     }

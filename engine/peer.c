@@ -355,8 +355,7 @@ int peer_propose_checked(struct peer *peer, struct proposal *proposal,
                          peer_command_check *check)
 {
     struct command command = {0};
-    int rc = command_decode(&command, (struct slice){proposal->command->data,
-                                                     proposal->command->size});
+    int rc = command_decode(&command, buf_slice(proposal->command));
 
     if (rc == 0 && !peer_is_serving(peer))
         rc = ERR_NOT_LEADER;

@@ -72,9 +72,7 @@ static void on_proposed(struct proposal *proposal, int status, bool in_log,
     struct split *split = container_of(proposal, struct split, proposal);
 
     (void)in_log;
-    end(split, status == 0
-                   ? result_status((struct slice){result->data, result->size})
-                   : status);
+    end(split, status == 0 ? result_status(buf_slice(result)) : status);
 }
 
 /* The command for the epoch that the region has now. */
