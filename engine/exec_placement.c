@@ -124,8 +124,7 @@ int exec_region_gone(struct exec *x)
         target == REGION_PLACEMENT)
         return ERR_INVALID;
     bytes = gone_region_encode(target);
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
     return 0;
 }

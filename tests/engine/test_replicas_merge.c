@@ -254,8 +254,7 @@ static void write_down(struct replicas_fixture *f, uint64_t region)
 {
     struct buf *bytes = gone_region_encode(ELSEWHERE);
 
-    put_record(f->fake.env.state, key_gone_region(region),
-               (struct slice){bytes->data, bytes->size});
+    put_record(f->fake.env.state, key_gone_region(region), buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -315,8 +314,7 @@ static void put_frozen(struct replicas_fixture *f)
                                          .other = REGION_FIRST_DATA,
                                          .attempt = marker.index + 1};
     bytes = region_encode(&region);
-    put_record(state, key_region(NEW_REGION),
-               (struct slice){bytes->data, bytes->size});
+    put_record(state, key_region(NEW_REGION), buf_slice(bytes));
     put_record(state, key_marker(NEW_REGION),
                (struct slice){small, marker_encode(&marker, small)});
     buf_unref(bytes);
