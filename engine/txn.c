@@ -191,15 +191,11 @@ static void resolved(struct txn_resolve *resolve, int status)
 
 static void resolve(struct txn *txn, bool commit, enum next next)
 {
-    struct node *node = txn->txns->node;
-
     txn->next = txn->op == NULL ? NEXT_END : next;
-    if (txn->next == NEXT_END)
-        txn->deadline_ns = env_mono_ns(node_env(node)) +
-                           node_config(node)->op_timeout_ms * 1000000;
-    txn->resolve.deadline_ns = txn->deadline_ns;
+    txn->resolve.deadline_ns = txn->next == NEXT_END ? 0 : txn->deadline_ns;
     txn->resolve.done = resolved;
-    txn_resolve_start(&txn->resolve, node, &txn->prepare.txn, commit);
+    txn_resolve_start(&txn->resolve, txn->txns->node, &txn->prepare.txn,
+                      commit);
 }
 
 /* Only this coordinator could have it committed, so what is prepared can be
