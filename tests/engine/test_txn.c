@@ -303,6 +303,112 @@ static void resolve_slowly(struct fixture *f)
     succeed(f, COMMAND_TXN_RESOLVE);
 }
 
+/* ---- outcomes ---- */
+
+/* Somebody may have it in its log. */
+static void lose(struct fixture *f, enum command_op op)
+{
+    answer(f, op, ERR_UNKNOWN_OUTCOME, NULL);
+}
+
+static void assert_failed(const struct fixture *f, int status)
+{
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->status, status);
+}
+
+/* Whatever becomes of it: without a decision nothing has changed. */
+static void test_a_lost_prepare_has_surely_not_happened(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, TXN_RMDIR);
+    lose(f, COMMAND_TXN_PREPARE);
+    assert_failed(f, ERR_NO_QUORUM);
+}
+
+/* Of two files in one region it was all there is to do. */
+static void test_a_lost_rename_may_have_happened(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, TXN_RENAME);
+    lose(f, COMMAND_TXN_PREPARE);
+    assert_failed(f, ERR_UNKNOWN_OUTCOME);
+}
+
+static void test_a_rename_that_goes_on_elsewhere_was_not_all(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, TXN_RENAME);
+    answer(f, COMMAND_TXN_PREPARE, 0,
+           &(struct result){.left = TXN_LEFT_TARGET});
+    lose(f, COMMAND_TXN_PREPARE);
+    assert_failed(f, ERR_NO_QUORUM);
+}
+
+static void test_a_lost_decision_may_have_been_made(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, TXN_RMDIR);
+    answer(f, COMMAND_TXN_PREPARE, 0, &(struct result){.change_count = 1});
+    lose(f, COMMAND_TXN_DECIDE);
+    assert_failed(f, ERR_UNKNOWN_OUTCOME);
+}
+
+static void test_a_lost_resolve_of_an_abort_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_rmdir(f);
+    answer(f, COMMAND_TXN_PREPARE, ERR_ABORTED,
+           &(struct result){.status = ERR_ABORTED});
+    lose(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, ERR_NO_QUORUM);
+}
+
+static void tell_decision(struct fixture *f, struct result *result)
+{
+    struct read_op *op = f->reader.op;
+
+    assert_non_null(op);
+    f->reader.op = NULL;
+    op->active = false;
+    op->done(op, 0, result);
+}
+
+static const struct txn_ref other = {
+    .id = {1, 1, 1}, .dir = DIR_NSID, .name = {"a", 1}};
+
+static void test_what_is_held_up_has_not_happened(void **state)
+{
+    struct fixture *f = *state;
+
+    start(f, TXN_RENAME);
+    answer(f, COMMAND_TXN_PREPARE, ERR_LOCKED,
+           &(struct result){.status = ERR_LOCKED, .holder = other});
+    tell_decision(f, &(struct result){.decided = true});
+    lose(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, ERR_NO_QUORUM);
+}
+
+static void test_what_is_held_up_halfway_has_not_happened(void **state)
+{
+    struct fixture *f = *state;
+    struct result holder = {.status = ERR_LOCKED,
+                            .holder = {.id = {OWN_NODE, 9, 9},
+                                       .dir = DIR_NSID,
+                                       .name = slice_of("a")}};
+
+    prepare_rmdir(f);
+    answer(f, COMMAND_TXN_PREPARE, ERR_LOCKED, &holder);
+    tell_decision(f, &(struct result){.decided = true});
+    lose(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, ERR_NO_QUORUM);
+}
+
 /* ---- time ---- */
 
 /* However many regions the namespace lies in. */
@@ -342,19 +448,6 @@ static void on_settled(struct settle *settle, int status)
     f->status = status;
 }
 
-static const struct txn_ref abandoned = {
-    .id = {1, 1, 1}, .dir = DIR_NSID, .name = {"a", 1}};
-
-static void tell_decision(struct fixture *f, struct result *result)
-{
-    struct read_op *op = f->reader.op;
-
-    assert_non_null(op);
-    f->reader.op = NULL;
-    op->active = false;
-    op->done(op, 0, result);
-}
-
 /* It would begin at the first region again, and never come to the last. */
 static void test_each_step_of_what_was_abandoned_has_its_own_time(void **state)
 {
@@ -362,7 +455,7 @@ static void test_each_step_of_what_was_abandoned_has_its_own_time(void **state)
 
     f->settle.deadline_ns = f->node.now_ns + timeout_ns;
     f->settle.done = on_settled;
-    settle_force(&f->settle, &f->node, &abandoned);
+    settle_force(&f->settle, &f->node, &other);
     tell_decision(f, &(struct result){.decided = false});
     succeed(f, COMMAND_TXN_ABORT);
     resolve_slowly(f);
@@ -376,7 +469,7 @@ static void test_who_is_held_up_settles_in_his_own_time(void **state)
 
     f->settle.deadline_ns = f->node.now_ns + 17;
     f->settle.done = on_settled;
-    settle_start(&f->settle, &f->node, &abandoned);
+    settle_start(&f->settle, &f->node, &other);
     tell_decision(f, &(struct result){.decided = true, .committed = true});
     assert_int_equal(f->router.command.op, COMMAND_TXN_RESOLVE);
     assert_int_equal(f->router.call->deadline_ns, f->node.now_ns + 17);
@@ -387,6 +480,13 @@ static void test_who_is_held_up_settles_in_his_own_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_a_lost_prepare_has_surely_not_happened),
+        TEST(test_a_lost_rename_may_have_happened),
+        TEST(test_a_rename_that_goes_on_elsewhere_was_not_all),
+        TEST(test_a_lost_decision_may_have_been_made),
+        TEST(test_a_lost_resolve_of_an_abort_changes_nothing),
+        TEST(test_what_is_held_up_has_not_happened),
+        TEST(test_what_is_held_up_halfway_has_not_happened),
         TEST(test_each_step_of_what_is_done_has_its_own_time),
         TEST(test_while_a_user_waits_all_steps_have_his_time),
         TEST(test_each_step_of_what_was_abandoned_has_its_own_time),
