@@ -239,8 +239,10 @@ static uint64_t choose_target(struct router_call *call)
 
     if (leader != 0)
         return leader;
-    if (node_peer(call->node, call->region) != NULL)
-        return 0; /* It will know when there is one. */
+    if (node_peer(call->node, call->region) != NULL) {
+        call->turn++; /* It will know when there is one; or others do. */
+        return 0;
+    }
     count = find_nodes(call, nodes);
     return count == 0 ? 0 : nodes[call->turn++ % count];
 }
@@ -348,8 +350,12 @@ static void attempt(struct router_call *call)
     call->hint = 0;
     if (peer != NULL)
         peer_rouse(peer);
-    if (target == node_id(call->node) && (!has_effect(call) || peer == NULL))
+    if (target == node_id(call->node) && peer == NULL)
         target = 0;
+    if (target == node_id(call->node) && !has_effect(call)) {
+        end_call(call, ERR_EPOCH, NULL, 0);
+        return;
+    }
     if (target == 0 ||
         (target != node_id(call->node) && !node_link_up(call->node, target))) {
         arm(call, RETRY_MS);

@@ -13,7 +13,8 @@
  *
  * What a call ends with: the command's own status; or ERR_NO_QUORUM: surely
  * not applied; ERR_UNKNOWN_OUTCOME: some leader may have it in its log;
- * ERR_CANCELED: the node stops.
+ * ERR_CANCELED: the node stops. One that reads ends with ERR_EPOCH when this
+ * node itself has come to lead the region: it need not ask others.
  *
  * Belongs to ENV_WORKER. */
 
