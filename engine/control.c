@@ -18,7 +18,8 @@
 
 enum {
     SHOWN_MAX = 128, /* of a text that is refused */
-    SEEN_MS = 5
+    SEEN_MS = 5,
+    SEEN_LOOKS_TO_ASK = 20 /* of which one asks others, too */
 };
 
 /* One region's part. */
@@ -248,7 +249,8 @@ static bool merge_is_seen(struct control_op *op)
     struct routes *routes = router_routes(node_router(op->node));
     struct route route;
 
-    if (routes_find_region(routes, op->other, &route))
+    if (op->looks++ % SEEN_LOOKS_TO_ASK == 0 &&
+        routes_find_region(routes, op->other, &route))
         routes_ask(routes, route.range.start);
     return status_region_leader(op->node, op->other, NULL) != 0;
 }
@@ -426,6 +428,7 @@ void control_start(struct control_op *op, struct node *node,
     op->status = 0;
     op->part_count = 0;
     op->timer = (struct env_timer){0};
+    op->looks = 0;
     if (text.size <= CONTROL_SIZE_MAX)
         rc = op->control->parse(node, object, control_trim(text), &order, &why);
     op->target_node = order.command.target_node;
