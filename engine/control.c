@@ -171,6 +171,7 @@ static int parse_split(struct node *node, uint64_t object, struct slice text,
     int rc;
 
     order->command.op = COMMAND_START_SPLIT;
+    order->command.region_version = status_region_version(node, object);
     *ret_why = "there is no such region";
     if (object == REGION_PLACEMENT ||
         status_region_leader(node, object, NULL) != 0)
@@ -511,7 +512,8 @@ static void carry_out_split(struct node *node, const struct peer *peer,
     if (command->dir != 0)
         at = key_user('d', command->dir, command->name);
     wait->split.done = split_done;
-    split_start(&wait->split, node, peer_region_id(peer), &at);
+    split_start(&wait->split, node, peer_region_id(peer),
+                command->region_version, &at);
 }
 
 static void carry_out(struct node *node, struct peer *peer,
