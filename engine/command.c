@@ -514,7 +514,10 @@ bool command_grows(const struct command *command)
     case COMMAND_WRITE:
         return command->data.size > 0;
     case COMMAND_TXN_PREPARE:
-        return command->txn_kind == TXN_MKDIR;
+        /* Steps between two ends bring inline content. */
+        return command->txn_kind == TXN_MKDIR ||
+               command->txn_step == TXN_STEP_TARGET ||
+               command->txn_step == TXN_STEP_SOURCE;
     default:
         return false;
     }
