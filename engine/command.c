@@ -209,7 +209,7 @@ static bool op_is_known(uint32_t op)
     return op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           (op >= COMMAND_MERGE && op <= COMMAND_UNFREEZE) ||
+           (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
            op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
@@ -483,6 +483,17 @@ int result_decode(struct result *ret, struct slice bytes)
     result.held = m.held;
     *ret = result;
     return 0;
+}
+
+int result_status(struct slice bytes)
+{
+    struct result result = {0};
+    int rc = result_decode(&result, bytes);
+
+    if (rc == 0)
+        rc = result.status;
+    result_release(&result);
+    return rc;
 }
 
 void result_release(struct result *result)
