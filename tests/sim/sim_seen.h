@@ -57,6 +57,8 @@
     X(LEFTOVER_ERASED, 0, "logs left by a crash in that, erased at the start") \
     X(LOG_REPAIRED, 0, "logs reset at the start, behind the marker")           \
     X(REPLAYED, 1, "restarts that applied entries again")                      \
+    X(TXN_DECIDED, 1, "transactions decided")                                  \
+    X(TXN_COPIED, 0, "large values copied by one")                             \
     X(TXN_ABORTED, 1, "transactions aborted by somebody else")                 \
     X(TXN_SETTLED, 1, "transactions resolved by somebody else")                \
     X(TXN_ORPHAN, 1, "transactions finished by the leader")                    \
@@ -103,6 +105,7 @@
     X(SPLIT_DROPPED, 0, "... where it had been removed")                       \
     X(MERGE, 1, "regions merged")                                              \
     X(MERGE_FROZEN, 1, "regions frozen for that, or frozen no more")           \
+    X(MERGE_GIVEN_UP, 0, "... and given up when a region was frozen")          \
     X(MERGE_REFUSED, 1, "merges refused or given up")                          \
     X(MERGE_LACKING, 0, "targets rebuilt as the source was not whole")         \
     X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
