@@ -243,11 +243,11 @@ static void ask_nothing(struct sim_stage *stage)
 
 /* ---- snapshots ---- */
 
-static void lose(struct sim_stage *stage)
+static void lose(struct sim_stage *stage, uint64_t id)
 {
-    struct sim_node *node = find_idle_node(stage);
+    struct sim_node *node = &stage->cluster->nodes[id - 1];
 
-    stage->node = node->number + 1;
+    stage->node = id;
     sim_node_crash(node, true, UINT64_MAX);
     sim_clients_on_crash(stage->clients, node);
 }
@@ -271,7 +271,7 @@ static bool is_compacted(struct sim_stage *stage)
 static void begin_behind(struct sim_stage *stage)
 {
     begin(stage);
-    lose(stage);
+    lose(stage, find_idle_node(stage)->number + 1);
     sim_stage_wait(stage, is_compacted, "logs are not compacted");
 }
 
@@ -283,7 +283,7 @@ static bool two_regions(struct sim_stage *stage)
 static void begin_behind_split(struct sim_stage *stage)
 {
     begin(stage);
-    lose(stage);
+    lose(stage, find_idle_node(stage)->number + 1);
     sim_stage_get_done(stage, ask_split, two_regions);
     sim_stage_wait(stage, is_compacted, "logs are not compacted");
 }
@@ -294,6 +294,35 @@ static void ask_return(struct sim_stage *stage)
 
     if (node->state == SIM_DOWN && node->start_at_ns == UINT64_MAX)
         node->start_at_ns = 0;
+}
+
+/* The placement group gives up a node that has data. */
+static void begin_without_one(struct sim_stage *stage)
+{
+    begin(stage);
+    lose(stage, leader_node(stage, REGION_FIRST_DATA) == 2 ? 3 : 2);
+}
+
+static bool is_given_up(struct sim_stage *stage)
+{
+    struct sim_node *node;
+    const struct peer *peer =
+        sim_cluster_leader(stage->cluster, REGION_FIRST_DATA, &node);
+
+    return peer != NULL &&
+           region_find_node(peer_region(peer), stage->node) == NULL;
+}
+
+static void ask_return_when_replaced(struct sim_stage *stage)
+{
+    if (is_given_up(stage))
+        ask_return(stage);
+}
+
+static bool is_replaced(struct sim_stage *stage)
+{
+    return has_region(stage, 4) && !has_region(stage, stage->node) &&
+           sim_stage_is_settled(stage);
 }
 
 /* ---- files and directories ---- */
@@ -365,12 +394,15 @@ static const struct sim_act directory_acts[] = {
     END,
 };
 
-/* One of two must not succeed: the directory's removal, or a file in it. */
+/* Only one can succeed: the directory's removal, or a file in it. */
 static const struct sim_act rmdir_acts[] = {
     MKDIR(SIM_IN_ROOT, D),
     END,
     RMDIR(SIM_IN_ROOT, D),
+    BESIDE_CREATE(D, A),
     BESIDE_CREATE(D, E),
+    UNLINK(D, A),
+    UNLINK(D, E),
     MKDIR(SIM_IN_ROOT, D),
     RMDIR(SIM_IN_ROOT, D),
     END,
@@ -379,9 +411,10 @@ static const struct sim_act rmdir_acts[] = {
 
 /* ---- all ---- */
 
-#define BUSY(nodes, founders, keep) nodes, founders, false, true, keep
-#define STILL(nodes, founders) nodes, founders, false, false, 0
-#define FOUNDING(nodes) nodes, nodes, true, false, 0
+#define BUSY(nodes, keep, down_after)                                          \
+    nodes, nodes, false, true, keep, down_after
+#define STILL(nodes, founders) nodes, founders, false, false, 0, 0
+#define FOUNDING(nodes) nodes, nodes, true, false, 0, 0
 
 const struct sim_scene sim_scenes[] = {
     /* clang-format off */
@@ -389,19 +422,21 @@ const struct sim_scene sim_scenes[] = {
      begin_nothing, ask_nothing, sim_stage_is_settled},
     {"join", STILL(4, 3), SEEN_JOINED, NULL,
      begin_without_4, ask_join, sim_stage_is_settled},
-    {"remove", BUSY(4, 4, 0), SEEN_REPLICA_ERASED, NULL,
+    {"remove", BUSY(4, 0, 0), SEEN_REPLICA_ERASED, NULL,
      begin_removal, ask_removal, is_removed},
-    {"move", BUSY(4, 4, 0), SEEN_JOINT, NULL,
+    {"move", BUSY(4, 0, 0), SEEN_JOINT, NULL,
      begin_move, ask_move, is_moved},
-    {"split", BUSY(3, 3, 0), SEEN_SPLIT, NULL,
+    {"replace", BUSY(4, 0, 1), SEEN_REPLICA_ERASED, NULL,
+     begin_without_one, ask_return_when_replaced, is_replaced},
+    {"split", BUSY(3, 0, 0), SEEN_SPLIT, NULL,
      begin, ask_split, is_split},
-    {"merge", BUSY(3, 3, 0), SEEN_MERGE, NULL,
+    {"merge", BUSY(3, 0, 0), SEEN_MERGE, NULL,
      begin_split, ask_merge, is_merged},
-    {"merge given up", BUSY(3, 3, 0), SEEN_MERGE_GIVEN_UP, NULL,
+    {"merge given up", BUSY(3, 0, 0), SEEN_MERGE_GIVEN_UP, NULL,
      begin_split_in_danger, ask_merge, is_merged},
-    {"snapshot", BUSY(3, 3, 20), SEEN_SNAPSHOT_RESTORED, NULL,
+    {"snapshot", BUSY(3, 20, 0), SEEN_SNAPSHOT_RESTORED, NULL,
      begin_behind, ask_return, sim_stage_is_settled},
-    {"split by snapshot", BUSY(3, 3, 20), SEEN_SPLIT_BY_SNAPSHOT, NULL,
+    {"split by snapshot", BUSY(3, 20, 0), SEEN_SPLIT_BY_SNAPSHOT, NULL,
      begin_behind_split, ask_return, sim_stage_is_settled},
     {"rename", STILL(3, 3), SEEN_TXN_DECIDED, rename_acts,
      begin_acts, sim_stage_act, acts_are_settled},

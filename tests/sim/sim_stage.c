@@ -191,10 +191,13 @@ void sim_stage_act(struct sim_stage *stage)
 {
     const struct sim_act *act = &stage->scene->acts[stage->act];
 
-    if (act->kind == REQUEST_KINDS ||
-        (!act->beside && !sim_clients_are_idle(stage->clients)))
+    if (act->kind == REQUEST_KINDS || !sim_clients_are_idle(stage->clients))
         return;
-    stage->act += do_act(stage, act);
+    while (do_act(stage, act++)) {
+        stage->act++;
+        if (!act->beside)
+            return;
+    }
 }
 
 bool sim_stage_acts_are_over(struct sim_stage *stage)
@@ -253,7 +256,9 @@ void sim_stage_init(struct sim_stage *stage, const struct sim_scene *scene)
                         .op_timeout_ms = 3000,
                         .alarm_ms = 300000,
                         .region_size = 100000000,
-                        .down_after_s = 300,
+                        .down_after_s = scene->down_after_s != 0
+                                            ? scene->down_after_s
+                                            : 300,
                         .lasting_ns = 100 * sim_ms,
                         .delay_ns = 200 * sim_us,
                         .notice_ns = 100 * sim_ms,

@@ -31,7 +31,7 @@ struct sim_act {
     uint8_t to_name;
     unsigned flags;
     uint32_t piece_size;
-    bool beside; /* does not wait for those before */
+    bool beside; /* at the same time as the one before */
 };
 
 struct sim_stage;
@@ -40,10 +40,11 @@ struct sim_scene {
     const char *name;
     size_t nodes;
     size_t founders;
-    bool empty;          /* stores, to be founded */
-    bool busy;           /* clients work all the time */
-    uint64_t log_keep;   /* 0: more than there is */
-    enum sim_seen shows; /* what it is for, and cannot do without */
+    bool empty;            /* stores, to be founded */
+    bool busy;             /* clients work all the time */
+    uint64_t log_keep;     /* 0: more than there is */
+    uint64_t down_after_s; /* 0: longer than it lasts */
+    enum sim_seen shows;   /* what it is for, and cannot do without */
     const struct sim_act *acts;
     void (*prepare)(struct sim_stage *stage);
     void (*ask)(struct sim_stage *stage);
@@ -83,7 +84,8 @@ bool sim_stage_is_settled(struct sim_stage *stage);
 /* Writes into a control file of any node that serves. */
 void sim_stage_write(struct sim_stage *stage, enum engine_table table,
                      uint64_t object, const char *text);
-/* The next act, by any client; nothing, while none can or none is left. */
+/* The next act, and those beside it, by any clients; nothing, while the last
+ * one is not over, no client can, or none is left. */
 void sim_stage_act(struct sim_stage *stage);
 bool sim_stage_acts_are_over(struct sim_stage *stage);
 
