@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* sim_points [--seed N] [--every N] [--twice] [--failures N] [--jobs J] [SCENE]
- * sim_points [--seed N] --run NODE.STEP[+][.AGAIN] SCENE
+/* sim_points [--seed N] [--every N] [--all] [--twice] [--failures N] [--jobs J]
+ *            [SCENE]
+ * sim_points [--seed N] [--all] --run NODE.STEP[+][.AGAIN] SCENE
  *
  * Crashes each node of each scene (sim_stage.h), or of one, before and after
  * each of its persisted steps: one run for each point, in a process of its own.
  * With --every N only each Nth point is tried, and which ones depends on the
- * seed. With --twice the node crashes once more in what it does after that.
+ * seed. With --all the power fails everywhere at that moment; with --twice the
+ * node crashes once more in what it does after that.
  *
  * A point that fails is run again with notes, whose last ones are printed, and
  * named as --run takes it: NODE.STEP before the step, NODE.STEP+ after it;
@@ -36,6 +38,7 @@ struct sweep {
     uint64_t seed;
     uint64_t every;
     uint64_t failures;
+    bool all;
     bool twice;
     size_t jobs;
     const char *scene; /* NULL: all */
@@ -91,9 +94,9 @@ static void explain(const struct sweep *s, const struct job *job)
     (void)fprintf(stderr, "---- %s: %s failed; once more:\n", job->scene->name,
                   name);
     (void)waitpid(start_child(s, job, true, false), NULL, 0);
-    (void)fprintf(stderr,
-                  "---- replay: sim_points --seed %" PRIu64 " --run %s '%s'\n",
-                  s->seed, name, job->scene->name);
+    (void)fprintf(
+        stderr, "---- replay: sim_points --seed %" PRIu64 "%s --run %s '%s'\n",
+        s->seed, s->all ? " --all" : "", name, job->scene->name);
 }
 
 static void collect(struct sweep *s, struct job *job, int status)
@@ -143,6 +146,7 @@ static void try_point(struct sweep *s, const struct sim_scene *scene,
 
     if (s->index++ % s->every != s->seed % s->every || s->failed >= s->failures)
         return;
+    point.all = s->all;
     if (s->twice)
         point.again = 1 + s->index % AGAIN_MAX;
     job = free_job(s);
@@ -210,6 +214,7 @@ static bool run_one(struct sweep *s)
             job->scene = &sim_scenes[i];
     if (job->scene == NULL || !read_point(&job->point, s->run))
         return false;
+    job->point.all = s->all;
     job->pid = start_child(s, job, true, true);
     collect_all(s);
     return true;
@@ -220,7 +225,9 @@ static bool read_options(struct sweep *s, int argc, char **argv)
     *s = (struct sweep){
         .seed = 1, .every = 1, .failures = FAILURES_MAX, .jobs = 1};
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--twice") == 0)
+        if (strcmp(argv[i], "--all") == 0)
+            s->all = true;
+        else if (strcmp(argv[i], "--twice") == 0)
             s->twice = true;
         else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
             s->seed = strtoull(argv[++i], NULL, 10);
@@ -242,9 +249,9 @@ static bool read_options(struct sweep *s, int argc, char **argv)
 
 static int usage(void)
 {
-    (void)fprintf(stderr, "usage: sim_points [--seed N] [--every N] [--twice] "
-                          "[--failures N] [--jobs J] [SCENE]\n"
-                          "       sim_points [--seed N] --run "
+    (void)fprintf(stderr, "usage: sim_points [--seed N] [--every N] [--all] "
+                          "[--twice] [--failures N] [--jobs J] [SCENE]\n"
+                          "       sim_points [--seed N] [--all] --run "
                           "NODE.STEP[+][.AGAIN] SCENE\n");
     return 2;
 }

@@ -12,16 +12,25 @@ static uint64_t draw_down_ns(struct sim_loop *loop)
     return (sim_pick(loop, 2) == 0 ? SHORT_MS : LONG_MS) * sim_ms;
 }
 
-static void strike(struct sim_point *point, struct sim_node *node, bool done)
+static void cut_power(struct sim_point *point, struct sim_node *node)
 {
-    struct sim_loop *loop = node->machine.loop;
-
-    sim_note(loop, "node %zu: crashes %s its step %" PRIu64, node->number + 1,
-             done ? "after" : "before",
-             point->struck ? point->since : point->step);
-    sim_node_cut_power(node, done ? SIM_TAIL_KEPT : SIM_TAIL_LOST,
-                       draw_down_ns(loop));
+    if (node->state == SIM_DOWN)
+        return;
+    sim_node_cut_power(node, point->after ? SIM_TAIL_KEPT : SIM_TAIL_LOST,
+                       draw_down_ns(node->machine.loop));
     sim_clients_on_crash(point->clients, node);
+}
+
+static void strike(struct sim_point *point, struct sim_node *node)
+{
+    struct sim_cluster *cluster = node->cluster;
+
+    sim_note(cluster->loop, "node %zu: crashes %s its step %" PRIu64,
+             node->number + 1, point->after ? "after" : "before",
+             point->struck ? point->since : point->step);
+    cut_power(point, node);
+    for (size_t i = 0; point->all && i < cluster->plan->nodes; i++)
+        cut_power(point, &cluster->nodes[i]);
 }
 
 void sim_point_pass(struct sim_point *point, struct sim_node *node, bool done)
@@ -35,7 +44,7 @@ void sim_point_pass(struct sim_point *point, struct sim_node *node, bool done)
     *count += !done;
     if (node->number != point->node || *count != last || done != point->after)
         return;
-    strike(point, node, done);
+    strike(point, node);
     point->open = !point->struck && point->again != 0;
     point->struck = true;
     sim_abandon(node->machine.loop);

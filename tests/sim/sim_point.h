@@ -20,6 +20,7 @@ struct sim_point {
     size_t node;    /* public: set before the run */
     uint64_t step;  /* from 1; 0: none, they are only counted */
     bool after;     /* else before it */
+    bool all;       /* the other nodes lose power at the same time */
     uint64_t again; /* so many steps after its start the node crashes once
                      * more; 0: never */
     struct sim_clients *clients;
