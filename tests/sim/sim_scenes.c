@@ -313,16 +313,12 @@ static bool is_given_up(struct sim_stage *stage)
            region_find_node(peer_region(peer), stage->node) == NULL;
 }
 
+/* It has to give back what others have now; but who crashes may be given up in
+ * its turn, and it gets something again. */
 static void ask_return_when_replaced(struct sim_stage *stage)
 {
     if (is_given_up(stage))
         ask_return(stage);
-}
-
-static bool is_replaced(struct sim_stage *stage)
-{
-    return has_region(stage, 4) && !has_region(stage, stage->node) &&
-           sim_stage_is_settled(stage);
 }
 
 /* ---- files and directories ---- */
@@ -427,7 +423,7 @@ const struct sim_scene sim_scenes[] = {
     {"move", BUSY(4, 0, 0), SEEN_JOINT, NULL,
      begin_move, ask_move, is_moved},
     {"replace", BUSY(4, 0, 1), SEEN_REPLICA_ERASED, NULL,
-     begin_without_one, ask_return_when_replaced, is_replaced},
+     begin_without_one, ask_return_when_replaced, sim_stage_is_settled},
     {"split", BUSY(3, 0, 0), SEEN_SPLIT, NULL,
      begin, ask_split, is_split},
     {"merge", BUSY(3, 0, 0), SEEN_MERGE, NULL,
