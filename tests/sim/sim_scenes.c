@@ -5,6 +5,7 @@
 
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
+#include "engine/placement.h"
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_stage.h"
@@ -149,6 +150,7 @@ static void begin_move(struct sim_stage *stage)
 {
     begin(stage);
     stage->node = leader_node(stage, REGION_FIRST_DATA);
+    stage->seen = sim_seen_counts[SEEN_OPERATOR_BEGUN];
 }
 
 static void ask_move(struct sim_stage *stage)
@@ -166,10 +168,49 @@ static bool has_region(struct sim_stage *stage, uint64_t node)
     return n->node != NULL && node_any_peer(n->node, REGION_FIRST_DATA) != NULL;
 }
 
+/* However often a goal is read, one operator pursues it. */
+static void check_operators(const struct sim_stage *stage)
+{
+    uint64_t begun = sim_seen_counts[SEEN_OPERATOR_BEGUN];
+
+    if (stage->point.step == 0 && begun != stage->seen + 1)
+        sim_fail(stage->cluster->loop, "%" PRIu64 " operators for one move",
+                 begun - stage->seen);
+}
+
+/* Nothing keeps a move from coming to its end, whoever has to begin again. */
+static bool has_ended(struct sim_stage *stage, const struct sim_node *node)
+{
+    struct goal goal;
+
+    if (node->env == NULL ||
+        placement_read_goal(node->env->env.state, REGION_FIRST_DATA, &goal) !=
+            0 ||
+        goal_is_running(&goal))
+        return false;
+    if (goal.status != 0)
+        sim_fail(stage->cluster->loop, "the move has ended: %s (%s)",
+                 err_text(goal.status), goal.why);
+    return true;
+}
+
+/* For everybody to see. */
+static bool goal_has_ended(struct sim_stage *stage)
+{
+    for (size_t i = 0; i < stage->cluster->plan->nodes; i++)
+        if (!has_ended(stage, &stage->cluster->nodes[i]))
+            return false;
+    return true;
+}
+
 static bool is_moved(struct sim_stage *stage)
 {
-    return has_region(stage, 4) && !has_region(stage, stage->node) &&
-           sim_stage_is_settled(stage);
+    bool moved = has_region(stage, 4) && !has_region(stage, stage->node) &&
+                 goal_has_ended(stage) && sim_stage_is_settled(stage);
+
+    if (moved)
+        check_operators(stage);
+    return moved;
 }
 
 /* ---- nodes ---- */
