@@ -67,12 +67,12 @@ static void died(struct sim_machine *machine)
     node->cluster->on_died(node->cluster->on_died_context, node);
 }
 
-static void on_persist(struct sim_machine *machine, bool done)
+static void on_persist(struct sim_machine *machine, bool in_log, bool done)
 {
     struct sim_node *node = node_of(machine);
 
     if (node->cluster->point != NULL)
-        sim_point_pass(node->cluster->point, node, done);
+        sim_point_pass(node->cluster->point, node, in_log, done);
 }
 
 static bool is_up(void *context, size_t number)

@@ -387,20 +387,26 @@ static const struct env_ops ops = {
 
 /* ---- life ---- */
 
-static void on_step(void *context, bool done)
+static void on_log_step(void *context, bool done)
 {
     struct sim_env *e = context;
 
     if (!e->dead)
-        e->machine->on_persist(e->machine, done);
+        e->machine->on_persist(e->machine, true, done);
 }
 
-static void watch(struct sim_env *e, void (*run)(void *context, bool done))
+static void on_state_step(void *context, bool done)
 {
-    const struct kv_mem_watcher watcher = {run, e};
+    struct sim_env *e = context;
 
-    kv_mem_watch(e->env.log, &watcher);
-    kv_mem_watch(e->env.state, &watcher);
+    if (!e->dead)
+        e->machine->on_persist(e->machine, false, done);
+}
+
+static void watch(struct sim_env *e)
+{
+    kv_mem_watch(e->env.log, &(struct kv_mem_watcher){on_log_step, e});
+    kv_mem_watch(e->env.state, &(struct kv_mem_watcher){on_state_step, e});
 }
 
 struct sim_env *sim_env_new(struct sim_machine *machine, struct kv *log,
@@ -418,7 +424,7 @@ struct sim_env *sim_env_new(struct sim_machine *machine, struct kv *log,
     timers_init(&e->timers);
     STAILQ_INIT(&e->log_queue);
     STAILQ_INIT(&e->log_group);
-    watch(e, on_step);
+    watch(e);
     return e;
 }
 
@@ -494,7 +500,8 @@ void sim_env_end(struct sim_env *e, struct kv **ret_log, struct kv **ret_state)
     assert(sim_env_is_idle(e));
     e->dead = true;
     (void)kv_flush(e->env.state, true, NULL);
-    watch(e, NULL);
+    kv_mem_watch(e->env.log, &(struct kv_mem_watcher){NULL, NULL});
+    kv_mem_watch(e->env.state, &(struct kv_mem_watcher){NULL, NULL});
     *ret_log = e->env.log;
     *ret_state = e->env.state;
 }

@@ -67,7 +67,7 @@ struct sim_machine {
     /* The node has ended itself; to crash it. */
     void (*died)(struct sim_machine *machine);
     /* Before each write, flush and ingest of a store, and after it. */
-    void (*on_persist)(struct sim_machine *machine, bool done);
+    void (*on_persist)(struct sim_machine *machine, bool in_log, bool done);
 };
 
 struct sim_env {

@@ -4,9 +4,10 @@
  * a run may be told which one is a node's last, so that in many runs each step
  * is the last one once.
  *
- *     before it   what was not durable is lost: the log has more than state/
- *     after it    all that was written is there, as if it had been flushed just
- *                 then
+ *     before it, and after one of log/   what was not durable is lost, so that
+ *                                        log/ has more than state/
+ *     after one of state/                all that was written is there, as if
+ *                                        it had been flushed just then
  *
  * A run is a function of its seed up to the crash, so steps that were counted
  * in a run without one are found again in the next. */
@@ -32,6 +33,7 @@ struct sim_point {
 
 /* A node is about to do a step, or has done it. Does not return when it is the
  * last one. */
-void sim_point_pass(struct sim_point *point, struct sim_node *node, bool done);
+void sim_point_pass(struct sim_point *point, struct sim_node *node, bool in_log,
+                    bool done);
 
 #endif
