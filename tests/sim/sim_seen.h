@@ -47,7 +47,7 @@
     X(GOAL_BEGUN, 1, "goals set by hand")                                      \
     X(GOAL_BUSY, 1, "... refused while another was running")                   \
     X(GOAL_REFUSED, 1, "... refused as not possible")                          \
-    X(OPERATOR_BEGUN, 1, "operators begun")                                    \
+    X(OPERATOR_GONE, 0, "operators that gave way to one by hand")              \
     X(JOINT, 1, "... that made it joint")                                      \
     X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \
     X(LEADER_JOINT, 1, "leaders elected in a joint configuration")             \

@@ -61,7 +61,6 @@ struct sim_stage {
     size_t act;                  /* the next one */
     uint64_t node;               /* the scene's own */
     uint64_t region;             /* likewise */
-    uint64_t seen;               /* likewise */
 };
 
 /* The plan of its run. The caller sets what is public in `point`. */
