@@ -61,6 +61,10 @@ struct kv_mem_watcher {
 
 void kv_mem_watch(struct kv *kv, const struct kv_mem_watcher *watcher);
 
+/* From here on iterators that go forward end with ERR_CORRUPT where a key of
+ * this class is, as in a bad block; '\0': nowhere. */
+void kv_mem_spoil(struct kv *kv, char class);
+
 /* Asserts the invariants above. */
 void kv_mem_check(const struct kv *kv);
 

@@ -27,6 +27,7 @@ struct kv_mem {
     TAILQ_HEAD(, moment) moments;
     struct kv_mem_failure failure;
     struct kv_mem_watcher watcher;
+    char spoilt; /* class of keys; '\0': none */
 };
 
 struct mem_snapshot {
