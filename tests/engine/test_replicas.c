@@ -75,7 +75,7 @@ static void test_a_replica_that_was_removed_is_erased_at_the_start(void **state)
  * its votes. */
 static void test_its_log_goes_when_the_tombstone_is_durable(void **state)
 {
-    struct fixture *f = *state;
+    struct replicas_fixture *f = *state;
     struct key key = key_tombstone(REGION_FIRST_DATA);
     struct kv_value value = {0};
 
