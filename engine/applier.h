@@ -10,7 +10,8 @@
  * 4. Behind an entry that met a damaged record nothing is applied until the
  *    state is replaced.
  *
- * Belongs to ENV_APPLY, apart from applier_open() before it is first used. */
+ * Belongs to the region's owner from ENV_APPLY on (env_apply_owner()), apart
+ * from applier_open() before it is first used. */
 
 #ifndef GROVEFS_ENGINE_APPLIER_H
 #define GROVEFS_ENGINE_APPLIER_H

@@ -244,7 +244,7 @@ static void begin_split(struct fixture *f, struct proposal *proposal)
 
     open_node(f);
     settle(f);
-    f->fake.hold_apply = true;
+    f->fake.held = ENV_APPLY;
     peer = node_peer(f->node, REGION_FIRST_DATA);
     command.region_version = peer_region(peer)->version;
     command.region_conf_ver = peer_region(peer)->conf_ver;
@@ -258,7 +258,7 @@ static void begin_split(struct fixture *f, struct proposal *proposal)
 
 static void finish_split(struct fixture *f)
 {
-    f->fake.hold_apply = false;
+    f->fake.held = ENV_WORKER;
     settle(f);
 }
 
@@ -388,7 +388,7 @@ static void test_what_is_taken_over_is_the_target_once_applied(void **state)
     begin_merge(f);
     freeze(f, attempt_of(f));
     assert_ptr_equal(peer_behind(f), node_peer(f->node, NEW_REGION));
-    f->fake.hold_apply = true;
+    f->fake.held = ENV_APPLY;
     take(f, &proposal);
     assert_null(node_any_peer(f->node, NEW_REGION));
     assert_null(peer_behind(f));
@@ -525,12 +525,12 @@ static void test_a_replica_is_there_until_its_hash_is_made(void **state)
     open_node(f);
     settle(f);
     peer = node_peer(f->node, REGION_FIRST_DATA);
-    f->fake.hold_bulk = true;
+    f->fake.held = ENV_BULK;
     peer_propose(peer, &proposal);
     settle(f);
     peer_stop(peer);
     assert_false(peer_has_settled(peer));
-    f->fake.hold_bulk = false;
+    f->fake.held = ENV_WORKER;
     settle(f);
     assert_true(peer_has_settled(peer));
 }
