@@ -89,7 +89,7 @@ def copy_in_parts(c, tree):
 @slow(900)
 @test
 def a_tree_copied_in_while_regions_split_is_the_same_on_all_mounts(t):
-    c = t.cluster(nodes=5)
+    c = t.cluster(nodes=5, options='workers=3')
     tree = f'{t.scratch("source")}/tree'
     for part in range(PARTS):
         real_files(f'{tree}/{part}', FILES // PARTS, TOPS[part % len(TOPS):])
