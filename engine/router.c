@@ -152,7 +152,7 @@ static void end_with_bytes(struct router_call *call, uint64_t attempt,
                            const struct buf *bytes)
 {
     struct result result = {0};
-    int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
+    int rc = result_decode(&result, buf_slice(bytes));
 
     if (rc != 0)
         end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
@@ -564,7 +564,7 @@ static void on_refusal(struct router_call *call,
 
 void router_on_return(struct router *router, const struct env_packet *packet)
 {
-    struct slice header = {packet->header->data, packet->header->size};
+    struct slice header = buf_slice(packet->header);
     struct call_return answer = {0};
     struct router_call *call;
 

@@ -290,7 +290,7 @@ uint64_t node_stamp(struct node *node)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    struct slice bytes = {header->data, header->size};
+    struct slice bytes = buf_slice(header);
 
     (void)channel;
     if (type == WIRE_RETURN) {
@@ -342,6 +342,13 @@ void node_on_manual_transfer(struct node *node, uint64_t region)
 void node_on_removed(struct node *node)
 {
     (void)node;
+}
+
+uint64_t *status_region_ids(struct node *node, size_t *ret_count)
+{
+    (void)node;
+    *ret_count = 0;
+    return NULL;
 }
 
 int status_region_leader(struct node *node, uint64_t region,

@@ -140,7 +140,7 @@ static void want(struct node *node, uint64_t bytes)
 {
     struct buf *record = setting_encode(bytes);
 
-    put_setting(node, (struct slice){record->data, record->size});
+    put_setting(node, buf_slice(record));
     buf_unref(record);
 }
 
