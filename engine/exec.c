@@ -42,6 +42,7 @@ static exec_function *const functions[] = {
     [COMMAND_SET] = exec_set,
     [COMMAND_NODE_JOIN] = exec_node_join,
     [COMMAND_NODE_STATE] = exec_node_state,
+    [COMMAND_REGION_GONE] = exec_region_gone,
 };
 
 int exec_command(struct exec *x)

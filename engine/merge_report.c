@@ -93,3 +93,12 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
               header, NULL);
     buf_unref(header);
 }
+
+bool merge_has_ended(const struct peer *target, const struct region *source)
+{
+    const struct region_merge *merge = &peer_region(target)->merge;
+
+    return peer_applied(target) >= source->merge.attempt &&
+           (merge->state != MERGE_TAKING ||
+            merge->attempt != source->merge.attempt);
+}

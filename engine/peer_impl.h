@@ -152,10 +152,13 @@ int peer_apply_split(struct peer *peer, const struct peer_split *split,
 void peer_finish_split(struct peer *peer, struct peer_split *split,
                        bool applied);
 
-/* peer_merge.c: likewise for the entries of a merge. */
+/* peer_merge.c: likewise for the entries of a merge. `*ret_lacks_source`: it
+ * takes over what is not here as a whole, and cannot be applied; not by the
+ * only voter either, because its learners may do it. */
 struct peer_merge;
 struct peer_merge *peer_start_merge(struct peer *peer,
-                                    const struct raft_entry *entry);
+                                    const struct raft_entry *entry,
+                                    bool *ret_lacks_source);
 /* The region that is taken over, if it is here; 0: none. */
 uint64_t peer_merge_source(const struct peer_merge *merge);
 int peer_apply_merge(struct peer *peer, const struct peer_merge *merge,

@@ -23,7 +23,9 @@
  * The source was frozen here, durably, before TAKE was proposed (merge.h); so
  * it is there after a crash, too. It may have been damaged since, or have gone
  * with a snapshot that did not come to its end: then this replica cannot apply
- * the entry, and is rebuilt from a snapshot, which has it all. */
+ * the entry, and is rebuilt from a snapshot, which has it all. The only voter
+ * could not be; but nobody can supply its source either, so that this is never
+ * given up as damaged (regions_can_merge()). */
 
 #include <assert.h>
 #include <inttypes.h>
@@ -58,7 +60,8 @@ static void start_taking(struct peer *peer, struct peer_merge *merge)
 }
 
 struct peer_merge *peer_start_merge(struct peer *peer,
-                                    const struct raft_entry *entry)
+                                    const struct raft_entry *entry,
+                                    bool *ret_lacks_source)
 {
     struct peer_merge *merge = mem_zalloc(sizeof *merge);
     const struct command *command = &merge->command;
@@ -71,6 +74,7 @@ struct peer_merge *peer_start_merge(struct peer *peer,
         return merge;
     if (takes_over(command))
         start_taking(peer, merge);
+    *ret_lacks_source = merge->lacks_source;
     if (merge->lacks_source)
         return merge;
     merge->merge.only_replica = !peer_has_other_voter(peer);
