@@ -134,7 +134,7 @@ void check_on_restored(struct check *check)
 
 /* ---- what is behind the entries ---- */
 
-/* A verdict from ENV_APPLY to ENV_WORKER. */
+/* A verdict on its way to ENV_WORKER. */
 struct verdict_task {
     struct env_task task;
     struct check *check;

@@ -73,7 +73,8 @@ void check_on_deposed(struct check *check);
 /* A snapshot has replaced the state: hashes of the old one mean nothing. */
 void check_on_restored(struct check *check);
 
-/* Behind the entry of a CHECK or VERIFY; `context` is the check. ENV_APPLY. */
+/* Behind the entry of a CHECK or VERIFY; `context` is the check. On the
+ * region's owner. */
 void check_on_command(void *context, uint64_t index,
                       const struct command *command);
 

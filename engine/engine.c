@@ -105,6 +105,9 @@ static int set_options(struct engine *engine,
                                 : config->check_interval_ms != 0
                                     ? config->check_interval_ms
                                     : (uint64_t)CHECK_INTERVAL_DEFAULT_S * 1000;
+    if (config->workers > ENV_APPLY_MAX)
+        return err_set(e, ERR_INVALID, "workers=: %d at most", ENV_APPLY_MAX);
+    engine->workers = (unsigned)config->workers;
     engine->on_fatal = config->on_fatal;
     engine->on_fatal_context = config->on_fatal_context;
     if (config->join != NULL)
@@ -263,6 +266,7 @@ static int open_env(struct engine *engine, struct err *e)
     struct env_uv_config config = {
         .log = engine->store.log,
         .state = engine->store.state,
+        .workers = engine->workers,
         .on_started = engine_on_started,
         .on_stopping = engine_on_stopping,
         .on_fatal = on_fatal,

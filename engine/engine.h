@@ -271,6 +271,7 @@ struct engine_config {
     uint64_t log_keep; /* applied log entries kept for lagging replicas */
     uint64_t check_interval_ms; /* between consistency checks of a region;
                                  * ENGINE_NEVER: only when asked for */
+    uint64_t workers; /* threads that apply; 1: none but the engine's loop */
     /* The store cannot be trusted any more, or the cluster has removed this
      * node; called once, on any thread, with a reason in words. The process is
      * to end without serving anything. */

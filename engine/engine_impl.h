@@ -37,6 +37,7 @@ struct engine {
     uint64_t value_size_max;
     uint64_t log_keep;
     uint64_t check_interval_ms; /* 0: never */
+    unsigned workers;           /* 0: what is best on this machine */
     int listen_fd;              /* the transport's after the start; -1: none */
     void (*on_fatal)(void *context, const char *reason);
     void *on_fatal_context;

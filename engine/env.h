@@ -10,10 +10,25 @@
  * hosted.h), so that a run is a function of its seed.
  *
  * Owners: each piece of engine state belongs to one owner, and only code that
- * runs on that owner touches it. ENV_WORKER owns regions, requests and
- * connections; ENV_APPLY owns what applying commands needs; ENV_BULK reads
- * and writes snapshots, may block on the disk and owns nothing else.
- * Production runs each owner on one thread; two may share one. */
+ * runs on that owner touches it. Production runs each owner on one thread, on
+ * which others may run, too.
+ *
+ * ENV_WORKER  Raft, descriptors as they are handed out, requests, connections:
+ *             all that is not named below
+ * ENV_APPLY   several owners, each of some regions for good: env_apply_owner().
+ *             A region's owner has its applier, writes what is the region's in
+ *             state/, and does the reads that had to wait
+ * ENV_BULK    reads and writes snapshots, erases and flushes; may block on the
+ *             disk and owns nothing else
+ *
+ * Nothing passes from one owner to another but by tasks. Where one region's
+ * owner writes what is another one's, ENV_WORKER sees to it that nobody else
+ * does so at the time: the records of a new region are its left neighbour's
+ * until ENV_WORKER opens it, behind the split (peer_split.c); what a merge
+ * takes over is the target's once the source's owner is done with it
+ * (peer_merge.c). Snapshots and what is erased keep off where that is under way
+ * (replicas_overlap()). Reads look at any region's state, on any thread: they
+ * write nothing, and a batch of state/ is seen as a whole or not at all. */
 
 #ifndef GROVEFS_ENGINE_ENV_H
 #define GROVEFS_ENGINE_ENV_H
@@ -27,7 +42,14 @@
 #include "raft/base/buf.h"
 #include "raft/base/err.h"
 
-enum env_owner { ENV_WORKER, ENV_APPLY, ENV_BULK, ENV_OWNERS };
+enum { ENV_APPLY_MAX = 8 };
+
+enum env_owner {
+    ENV_WORKER,
+    ENV_BULK,
+    ENV_APPLY, /* the first of those that apply */
+    ENV_OWNERS = ENV_APPLY + ENV_APPLY_MAX
+};
 
 /* Work to run on an owner; embedded in whatever it is about. Once run (or
  * before it is posted) the memory is the poster's again. Tasks of one poster
@@ -101,9 +123,17 @@ struct env_ops {
 
 struct env {
     const struct env_ops *ops;
-    struct kv *log;   /* log/; written only through env_log_write() */
-    struct kv *state; /* state/ */
+    struct kv *log;        /* log/; written only through env_log_write() */
+    struct kv *state;      /* state/ */
+    unsigned apply_owners; /* 1 .. ENV_APPLY_MAX */
 };
+
+/* Who applies a region's commands. Any owner. */
+static inline enum env_owner env_apply_owner(const struct env *env,
+                                             uint64_t region)
+{
+    return (enum env_owner)(ENV_APPLY + region % env->apply_owners);
+}
 
 /* Monotonic time, for leases and deadlines. Any owner. */
 static inline uint64_t env_mono_ns(struct env *env)

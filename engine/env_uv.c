@@ -28,31 +28,12 @@ enum { WORKER_ROUNDS_MAX = 8 };
 
 #define NS_PER_MS UINT64_C(1000000)
 
-/* A thread of its own for ENV_APPLY, or the worker's. Two handoffs cost more
- * (45 us of a put of 700) than applying a small entry, which is mostly in
- * memory; with many regions it is worth measuring again. */
-enum { APPLY_THREAD = ENV_UV_WORKER };
-
-const struct env_uv_owners env_uv_owners_default = {
-    .thread =
-        {
-            [ENV_WORKER] = ENV_UV_WORKER,
-            [ENV_APPLY] = (enum env_uv_thread)APPLY_THREAD,
-            [ENV_BULK] = ENV_UV_BULK,
-        },
-};
-
-static const char *const thread_names[ENV_UV_THREADS] = {
-    [ENV_UV_WORKER] = "grove-worker",
-    [ENV_UV_APPLY] = "grove-apply",
-    [ENV_UV_BULK] = "grove-bulk",
-    [ENV_UV_LOG] = "grove-log",
-};
+/* More threads than this would rather wait for RocksDB than apply. */
+enum { WORKERS_USUAL_MAX = 4 };
 
 struct env_uv {
     struct env env;
     struct env_uv_config config;
-    struct env_uv_owners owners;
     bool started;
 
     /* Any thread. */
@@ -63,8 +44,9 @@ struct env_uv {
     pthread_mutex_t stop_lock;
     pthread_cond_t all_done;
     atomic_ullong worker_wakeup_count;
-    struct task_queue queue;                    /* the worker's */
-    struct task_thread threads[ENV_UV_THREADS]; /* all but the worker */
+    struct task_queue queue; /* the worker's */
+    /* All but the worker; those that apply up to thread_end(). */
+    struct task_thread threads[ENV_UV_THREADS];
     struct log_writer log_writer;
 
     /* The worker's. */
@@ -89,6 +71,49 @@ static _Thread_local const struct env_uv *worker_of;
 static struct env_uv *uv_of(struct env *env)
 {
     return container_of(env, struct env_uv, env);
+}
+
+/* ---- threads ---- */
+
+/* Two handoffs cost more (45 us of a put of 700) than applying a small entry,
+ * which is mostly in memory. They are worth it only where several threads apply
+ * at the same time, and cores are left for all that a node does besides. */
+unsigned env_uv_workers_for(unsigned cores)
+{
+    if (cores / 2 > WORKERS_USUAL_MAX)
+        return WORKERS_USUAL_MAX;
+    return cores < 2 ? 1 : cores / 2;
+}
+
+static enum env_uv_thread thread_of(const struct env_uv *uv,
+                                    enum env_owner owner)
+{
+    if (owner == ENV_BULK)
+        return ENV_UV_BULK;
+    if (owner == ENV_WORKER || uv->env.apply_owners == 1)
+        return ENV_UV_WORKER;
+    assert(owner < ENV_APPLY + uv->env.apply_owners);
+    return (enum env_uv_thread)(ENV_UV_APPLY + (owner - ENV_APPLY));
+}
+
+/* Behind the last one that is needed. */
+static int thread_end(const struct env_uv *uv)
+{
+    unsigned workers = uv->env.apply_owners;
+
+    return ENV_UV_APPLY + (workers == 1 ? 0 : (int)workers);
+}
+
+static const char *thread_name(int thread)
+{
+    static const char *const names[] = {
+        [ENV_UV_WORKER] = "grove-worker",
+        [ENV_UV_BULK] = "grove-bulk",
+        [ENV_UV_LOG] = "grove-log",
+        [ENV_UV_APPLY] = "grove-apply",
+    };
+
+    return names[thread < ENV_UV_APPLY ? thread : ENV_UV_APPLY];
 }
 
 /* ---- tasks ---- */
@@ -131,7 +156,7 @@ static void wake_worker(struct env_uv *uv)
 static void post(struct env *env, enum env_owner owner, struct env_task *task)
 {
     struct env_uv *uv = uv_of(env);
-    enum env_uv_thread thread = uv->owners.thread[owner];
+    enum env_uv_thread thread = thread_of(uv, owner);
 
     atomic_fetch_add(&uv->pending_count, 1);
     if (thread != ENV_UV_WORKER)
@@ -375,7 +400,8 @@ static void init_threads(struct env_uv *uv)
     (void)pthread_mutex_init(&uv->stop_lock, NULL); /* Cannot fail in glibc. */
     (void)pthread_cond_init(&uv->all_done, NULL);
     task_queue_init(&uv->queue);
-    task_thread_init(&uv->threads[ENV_UV_APPLY], run_tasks, uv);
+    for (int i = ENV_UV_APPLY; i < thread_end(uv); i++)
+        task_thread_init(&uv->threads[i], run_tasks, uv);
     task_thread_init(&uv->threads[ENV_UV_BULK], run_tasks, uv);
     task_thread_init(&uv->threads[ENV_UV_LOG], log_writer_consume,
                      &uv->log_writer);
@@ -396,11 +422,12 @@ int env_uv_new(struct env_uv **ret, const struct env_uv_config *config,
         free(uv);
         return rc;
     }
-    uv->env = (struct env){&uv_ops, config->log, config->state};
+    uv->env = (struct env){
+        &uv_ops, config->log, config->state,
+        config->workers != 0 ? config->workers
+                             : env_uv_workers_for(uv_available_parallelism())};
+    assert(uv->env.apply_owners <= ENV_APPLY_MAX);
     uv->config = *config;
-    uv->owners =
-        config->owners != NULL ? *config->owners : env_uv_owners_default;
-    assert(uv->owners.thread[ENV_WORKER] == ENV_UV_WORKER);
     timers_init(&uv->timers);
     random_source_init(&uv->random);
     init_threads(uv);
@@ -433,9 +460,9 @@ void env_uv_start(struct env_uv *uv)
     assert(!uv->started);
 
     uv->started = true;
-    thread_start(&uv->worker, thread_names[ENV_UV_WORKER], worker_run, uv);
-    for (int i = ENV_UV_WORKER + 1; i < ENV_UV_THREADS; i++)
-        task_thread_start(&uv->threads[i], thread_names[i]);
+    thread_start(&uv->worker, thread_name(ENV_UV_WORKER), worker_run, uv);
+    for (int i = ENV_UV_WORKER + 1; i < thread_end(uv); i++)
+        task_thread_start(&uv->threads[i], thread_name(i));
 }
 
 static void wait_until_all_done(struct env_uv *uv)
@@ -459,7 +486,7 @@ void env_uv_stop(struct env_uv *uv)
     post(&uv->env, ENV_WORKER, &uv->close);
     rc = pthread_join(uv->worker, NULL);
     assert(rc == 0);
-    for (int i = ENV_UV_WORKER + 1; i < ENV_UV_THREADS; i++)
+    for (int i = ENV_UV_WORKER + 1; i < thread_end(uv); i++)
         task_thread_stop(&uv->threads[i]);
     assert(atomic_load(&uv->pending_count) == 0);
 }
@@ -476,7 +503,7 @@ void env_uv_free(struct env_uv *uv)
     }
     rc = uv_loop_close(&uv->loop);
     assert(rc == 0);
-    for (int i = ENV_UV_WORKER + 1; i < ENV_UV_THREADS; i++)
+    for (int i = ENV_UV_WORKER + 1; i < thread_end(uv); i++)
         task_thread_close(&uv->threads[i]);
     task_queue_close(&uv->queue);
     log_writer_close(&uv->log_writer);
@@ -496,6 +523,6 @@ void env_uv_stats(struct env_uv *uv, struct env_uv_stats *ret_stats)
         .log_bytes = atomic_load(&w->byte_count),
     };
     ret_stats->wakeups[ENV_UV_WORKER] = atomic_load(&uv->worker_wakeup_count);
-    for (int i = ENV_UV_WORKER + 1; i < ENV_UV_THREADS; i++)
+    for (int i = ENV_UV_WORKER + 1; i < thread_end(uv); i++)
         ret_stats->wakeups[i] = atomic_load(&uv->threads[i].wakeup_count);
 }

@@ -3,8 +3,8 @@
 /* The env of production: threads, a libuv loop, RocksDB.
  *
  *   grove-worker  the loop: tasks of ENV_WORKER, timers, and what the
- *                 transport attaches to it
- *   grove-apply   tasks of ENV_APPLY, unless they go to the worker
+ *                 transport attaches to it; with one worker those of ENV_APPLY
+ *   grove-apply   several: tasks of one of the owners from ENV_APPLY on
  *   grove-bulk    tasks of ENV_BULK
  *   grove-log     group commit (log_writer.h)
  *
@@ -27,24 +27,21 @@ struct env_uv;
 
 enum env_uv_thread {
     ENV_UV_WORKER,
-    ENV_UV_APPLY,
     ENV_UV_BULK,
-    ENV_UV_LOG, /* no owner's */
-    ENV_UV_THREADS
+    ENV_UV_LOG,   /* no owner's */
+    ENV_UV_APPLY, /* the first of those that apply */
+    ENV_UV_THREADS = ENV_UV_APPLY + ENV_APPLY_MAX
 };
 
-/* Which thread an owner's tasks run on; ENV_WORKER's is ENV_UV_WORKER. */
-struct env_uv_owners {
-    enum env_uv_thread thread[ENV_OWNERS];
-};
-
-/* What production runs with. */
-extern const struct env_uv_owners env_uv_owners_default;
+/* How many workers are best on a machine with so many cores. */
+unsigned env_uv_workers_for(unsigned cores);
 
 struct env_uv_config {
     struct kv *log; /* both stay the caller's, who closes them after the end */
     struct kv *state;
-    const struct env_uv_owners *owners; /* NULL: the default */
+    /* Threads that apply, at most ENV_APPLY_MAX. 1: the loop's does it. 0: what
+     * is best on this machine. */
+    unsigned workers;
     /* Runs on the worker before anything else; may attach handles to the
      * loop. May be NULL. */
     void (*on_started)(struct env_uv *uv, void *context);

@@ -81,19 +81,37 @@ static void erase_state(struct env_task *task)
     env_post(erase->env, ENV_WORKER, &erase->back);
 }
 
-/* Reads that were on their way are over when this runs on ENV_APPLY. */
+static void pass_next_owner(struct env_task *task);
+
+/* The reads that were on their way to one of those who apply are over when this
+ * runs there: any of them may have read the replica. What is posted from here
+ * to the next one would not come behind its reads. */
 static void behind_reads(struct env_task *task)
 {
     struct erase *erase = container_of(task, struct erase, task);
 
-    task->run = erase_state;
-    env_post(erase->env, ENV_BULK, task);
+    if (++erase->owners_passed < erase->env->apply_owners) {
+        task->run = pass_next_owner;
+        env_post(erase->env, ENV_WORKER, task);
+    } else {
+        task->run = erase_state;
+        env_post(erase->env, ENV_BULK, task);
+    }
+}
+
+static void pass_next_owner(struct env_task *task)
+{
+    struct erase *erase = container_of(task, struct erase, task);
+
+    task->run = behind_reads;
+    env_post(erase->env, (enum env_owner)(ENV_APPLY + erase->owners_passed),
+             task);
 }
 
 void erase_start(struct erase *erase)
 {
-    erase->task.run = behind_reads;
-    env_post(erase->env, ENV_APPLY, &erase->task);
+    erase->owners_passed = 0;
+    pass_next_owner(&erase->task);
 }
 
 /* ---- what a crash has left ---- */

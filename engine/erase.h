@@ -21,14 +21,15 @@ struct erase {
                                   * replica never had state */
     struct tombstone tombstone;
     void (*done)(struct erase *erase);
-    struct env_task task; /* private from here on */
+    unsigned owners_passed; /* private from here on */
+    struct env_task task;
     struct env_task back;
     struct env_log_write write;
 };
 
-/* Nobody may use the replica's state or log any more, but for tasks on
- * ENV_APPLY that were posted before. On ENV_WORKER, as is `done`. A failing
- * store ends the node. */
+/* Nobody may use the replica's state or log any more, but for tasks that were
+ * posted before to those who apply, and read. On ENV_WORKER, as is `done`. A
+ * failing store ends the node. */
 void erase_start(struct erase *erase);
 
 /* At the start of a node, before the worker runs; may block. Erases what is

@@ -164,6 +164,7 @@ static struct peer *peer_new(struct node *node, uint64_t region)
     TAILQ_INIT(&peer->pending);
     TAILQ_INIT(&peer->index_requests);
     TAILQ_INIT(&peer->applied_waiters);
+    STAILQ_INIT(&peer->apply_held);
     atomic_init(&peer->lease_until_ns, 0);
     atomic_init(&peer->read_until_ns, 0);
     atomic_init(&peer->moment, 0);

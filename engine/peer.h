@@ -161,6 +161,8 @@ uint64_t peer_region_id(const struct peer *peer);
 bool peer_is_initialised(const struct peer *peer);
 /* How long no leader was heard of; 0 on a leader. */
 uint64_t peer_silence_ns(const struct peer *peer);
+/* Whether it holds entries back until the source of a merge is applied. */
+bool peer_awaits_source(const struct peer *peer);
 /* Whether a snapshot is replacing its state, so that it cannot be stopped. */
 bool peer_is_restoring(const struct peer *peer);
 /* The last position that is known here to be committed. */

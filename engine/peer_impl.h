@@ -14,6 +14,7 @@
 TAILQ_HEAD(proposals, proposal);
 TAILQ_HEAD(index_requests, index_request);
 TAILQ_HEAD(applied_waiters, applied_waiter);
+STAILQ_HEAD(apply_batches, apply_batch);
 
 /* A peer that is not in the descriptor, or not yet: known from a message. */
 struct stranger {
@@ -35,7 +36,7 @@ struct peer {
     uint64_t leader_heard_ns;
     struct raft *raft;
     struct region_log *log;
-    struct applier *applier; /* ENV_APPLY's while apply_pending > 0 */
+    struct applier *applier; /* its owner's while apply_pending > 0 */
 
     bool asleep;          /* as noted last: no tick visits it */
     unsigned idle_ticks;  /* since something was asked of it */
@@ -51,8 +52,9 @@ struct peer {
     uint64_t index_request_last;
     struct applied_waiters applied_waiters;
 
-    size_t persist_pending;       /* log changes under way */
-    size_t apply_pending;         /* batches at the applier */
+    size_t persist_pending; /* log changes under way */
+    size_t apply_pending;   /* batches at the applier, or held */
+    struct apply_batches apply_held;
     struct env_timer commit_news; /* until the others are told */
     bool commit_news_armed;
     uint64_t commit_noted; /* by it */
@@ -122,6 +124,10 @@ void peer_fail_proposals(struct peer *peer, int status);
 void peer_fail_index_requests(struct peer *peer);
 void peer_on_applied(struct peer *peer, uint64_t index);
 
+/* peer_apply.c: hands over what is committed; a damaged peer gives nothing.
+ * Takes the entries out of the ready, or copies them. */
+void peer_apply(struct peer *peer, struct raft_ready *ready);
+
 /* peer_member.c: remembers who has sent a message. */
 void peer_note_sender(struct peer *peer, uint64_t from_node,
                       const struct raft_message *message);
@@ -138,7 +144,7 @@ void peer_look_whether_removed(struct peer *peer);
 struct peer_split;
 struct peer_split *peer_start_split(struct peer *peer,
                                     const struct raft_entry *entry);
-/* On ENV_APPLY; errors as applier_apply(). */
+/* On the region's owner; errors as applier_apply(). */
 int peer_apply_split(struct peer *peer, const struct peer_split *split,
                      const struct raft_entry *entry, struct buf **ret_result);
 /* It was applied, or met a damaged record. Frees `split`; the peer may be
@@ -153,6 +159,8 @@ struct peer_merge;
 struct peer_merge *peer_start_merge(struct peer *peer,
                                     const struct raft_entry *entry,
                                     bool *ret_lacks_source);
+/* The region that is taken over, if it is here; 0: none. */
+uint64_t peer_merge_source(const struct peer_merge *merge);
 int peer_apply_merge(struct peer *peer, const struct peer_merge *merge,
                      const struct raft_entry *entry, struct buf **ret_result);
 void peer_finish_merge(struct peer *peer, struct peer_merge *merge,

@@ -8,9 +8,11 @@
  *
  *     peer_start_merge     TAKE is handed out: from here on this node has no
  *          |               replica of the source, and not yet one of the whole
- *     applier_merge        ENV_APPLY, behind all that the source has applied:
- *          |               descriptor, marker and memory of the whole, and the
- *          |               source's tombstone, in one batch
+ *     (the source is applied to its end: see peer_apply.c)
+ *          |
+ *     applier_merge        on the target's owner: descriptor, marker and memory
+ *          |               of the whole, and the source's tombstone, in one
+ *          |               batch
  *     peer_finish_merge    the whole can be read; what log/ has of the source
  *                          is erased, as soon as that batch is durable
  *
@@ -82,6 +84,11 @@ struct peer_merge *peer_start_merge(struct peer *peer,
     if (command->op != COMMAND_MERGE)
         node_on_freeze(peer->node);
     return merge;
+}
+
+uint64_t peer_merge_source(const struct peer_merge *merge)
+{
+    return merge->lacks_source ? 0 : merge->merge.source;
 }
 
 int peer_apply_merge(struct peer *peer, const struct peer_merge *merge,

@@ -15,7 +15,8 @@
  *          |                    state of the ready
  *     (durable)
  *          |
- *     reload_applier            ENV_APPLY: marker and results are read anew
+ *     reload_applier            on the region's owner: marker and results are
+ *          |                    read anew
  *          |
  *     finish_install            the descriptor too; Raft is told, the messages
  *                               that waited leave, and readies flow again
@@ -101,7 +102,8 @@ static void log_reset_done(void *context)
         return;
     peer->install_task.run = reload_applier;
     peer->install_done_task.run = finish_install;
-    env_post(peer->env, ENV_APPLY, &peer->install_task);
+    env_post(peer->env, env_apply_owner(peer->env, peer->region_id),
+             &peer->install_task);
 }
 
 static void reset_log(struct env_task *task)

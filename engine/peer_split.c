@@ -5,11 +5,12 @@
  *     peer_start_split     the entry is handed out: from here on the region is
  *          |               the left part for all that this node does, so reads
  *          |               and proposals of the right part wait
- *     applier_split        ENV_APPLY: descriptors, markers and memory of both
- *          |               in one batch
- *     peer_finish_split    the new region's replica is opened; where the old
- *                          region is led it campaigns at once, with the votes
- *                          of those that have not come that far, too
+ *     applier_split        on the owner of the left part: descriptors, markers
+ *          |               and memory of both in one batch
+ *     peer_finish_split    the new region's replica is opened, and belongs to
+ *                          its own owner from here on; where the old region is
+ *                          led it campaigns at once, with the votes of those
+ *                          that have not come that far, too
  *
  * No read of the right part can be stale meanwhile. A new region is led only
  * after a majority knows that the split is committed, thus after its leader

@@ -34,7 +34,8 @@ struct read_piece {
     TAILQ_ENTRY(read_piece) link;
 };
 
-/* One execution on ENV_APPLY. It outlives its op when that is cancelled. */
+/* One execution, by one of those who apply. It outlives its op when that is
+ * cancelled. */
 struct read_run {
     struct env_task task;
     struct env_task done_task;
@@ -337,6 +338,14 @@ static struct read_run *run_new(struct read_op *op)
     return run;
 }
 
+/* Any of those who apply could do it: this spreads the work. */
+static enum env_owner reading_owner(const struct read_run *run)
+{
+    return env_apply_owner(run->env, run->view.count == 0
+                                         ? REGION_PLACEMENT
+                                         : run->view.parts[0].region);
+}
+
 /* ---- waiting ---- */
 
 static void piece_ready(struct read_op *op)
@@ -344,7 +353,7 @@ static void piece_ready(struct read_op *op)
     if (--op->pieces_left > 0)
         return;
     op->run = run_new(op);
-    env_post(node_env(op->node), ENV_APPLY, &op->run->task);
+    env_post(node_env(op->node), reading_owner(op->run), &op->run->task);
 }
 
 static void barrier_passed(struct barrier_wait *wait)

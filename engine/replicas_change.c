@@ -119,6 +119,7 @@ bool replicas_on_merge(struct replicas *replicas, const struct peer *target,
         !region_is_frozen_for(peer_region(replica->peer),
                               peer_region_id(target), attempt))
         return false;
+    assert(!peer_awaits_source(replica->peer)); /* See peer_apply.c. */
     replica_remove(replica, TOMBSTONE_OF_ALL);
     replica->taken = true;
     return true;

@@ -132,17 +132,33 @@ static bool has_missed(const struct router_call *call, int status)
            !call->names_more;
 }
 
-static void end_with_bytes(struct router_call *call, const struct buf *bytes)
+/* That of an earlier attempt: the one under way may still take effect. */
+static bool is_outdated(const struct router_call *call, int status,
+                        uint64_t attempt)
+{
+    return status == ERR_EPOCH && call->kind == CALL_PROPOSE &&
+           attempt % ATTEMPTS != call->attempt % ATTEMPTS;
+}
+
+static void end_with_result(struct router_call *call,
+                            const struct result *result)
+{
+    if (has_missed(call, result->status))
+        retry(call, false, 0);
+    else
+        end_call(call, result->status, result, 0);
+}
+
+static void end_with_bytes(struct router_call *call, uint64_t attempt,
+                           const struct buf *bytes)
 {
     struct result result = {0};
     int rc = result_decode(&result, buf_slice(bytes));
 
     if (rc != 0)
         end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
-    else if (has_missed(call, result.status))
-        retry(call, false, 0);
-    else
-        end_call(call, result.status, &result, 0);
+    else if (!is_outdated(call, result.status, attempt))
+        end_with_result(call, &result);
     result_release(&result);
 }
 
@@ -254,6 +270,7 @@ struct local_attempt {
     struct proposal proposal;
     struct router *router;
     uint64_t ticket;
+    uint64_t attempt;
 };
 
 static void on_proposed(struct proposal *proposal, int status, bool in_log,
@@ -265,6 +282,7 @@ static void propose_here(struct router_call *call)
 
     local->router = node_router(call->node);
     local->ticket = call->ticket;
+    local->attempt = ++call->attempt;
     local->proposal.command = buf_ref(call->command);
     local->proposal.done = on_proposed;
     peer_propose(node_peer(call->node, call->region), &local->proposal);
@@ -418,7 +436,7 @@ static void on_proposed(struct proposal *proposal, int status, bool in_log,
     struct router_call *call = find_call(local->router, local->ticket);
 
     if (call != NULL && status == 0)
-        end_with_bytes(call, result);
+        end_with_bytes(call, local->attempt, result);
     else if (call != NULL)
         retry(call, in_log, 0);
     buf_unref(proposal->command);
@@ -586,7 +604,7 @@ void router_on_return(struct router *router, const struct env_packet *packet)
     else if (call->kind == CALL_READ_INDEX)
         end_call(call, 0, NULL, answer.index);
     else if (packet->payload_count == 1)
-        end_with_bytes(call, packet->payloads[0]);
+        end_with_bytes(call, answer.ticket, packet->payloads[0]);
 }
 
 /* The calls whose attempts have become pointless try again at once. */

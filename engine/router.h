@@ -58,7 +58,7 @@ struct router_call {
     struct router_hold hold;
     struct control_wait control;
     uint64_t ticket;   /* its low bits are left to `attempt` */
-    uint64_t attempt;  /* counts those at other nodes */
+    uint64_t attempt;  /* counts them */
     uint64_t target;   /* node asked now; 0: none */
     uint64_t hint;     /* node that is said to lead */
     size_t turn;       /* for trying all nodes */

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum kind { TEXT, PATH, NUMBER, SECONDS, INTERVAL, SIZE, LEVEL };
+enum kind { TEXT, PATH, NUMBER, COUNT, SECONDS, INTERVAL, SIZE, LEVEL };
 
 struct row {
     const char *name;
@@ -39,6 +39,7 @@ static const struct row rows[] = {
     {"value_max",  SIZE,    MEMBER(value_size_max), "BYTES",     "greatest file, with K, M or G (64M)"},
     {"log_keep",   NUMBER,  MEMBER(log_keep),       "ENTRIES",   "applied log entries kept for lagging nodes (10000)"},
     {"check_interval", INTERVAL, MEMBER(check_interval_ms), "SECONDS", "between consistency checks, 0 for none (3600)"},
+    {"workers",    COUNT,   MEMBER(workers),        "NUMBER",    "threads that apply, 1 to 8; 0: half of the cores, at most 4 (0)"},
     {"log_level",  LEVEL,   MEMBER(log_level),      "LEVEL",     "debug, info, warn or error (info)"},
     /* clang-format on */
 };
@@ -165,6 +166,8 @@ static bool set_value(struct options *options, const struct row *row,
     case NUMBER:
         return parse_number(value, member, &rest) && rest[0] == '\0' &&
                *(uint64_t *)member > 0;
+    case COUNT:
+        return parse_number(value, member, &rest) && rest[0] == '\0';
     case SECONDS:
         return parse_seconds(value, member);
     case INTERVAL:

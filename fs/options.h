@@ -30,6 +30,7 @@ struct options {
     uint64_t value_size_max;
     uint64_t log_keep;
     uint64_t check_interval_ms; /* ENGINE_NEVER: none */
+    uint64_t workers;
     enum log_level log_level;
 
     enum options_action action;

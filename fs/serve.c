@@ -64,6 +64,7 @@ static int open_engine(struct daemon *daemon, const struct options *options,
         .value_size_max = options->value_size_max,
         .log_keep = options->log_keep,
         .check_interval_ms = options->check_interval_ms,
+        .workers = options->workers,
         .on_fatal = on_fatal,
         .on_fatal_context = daemon,
     };

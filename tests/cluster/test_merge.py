@@ -130,7 +130,7 @@ def no_write_fails_while_regions_are_split_and_merged(t):
 @test
 def nodes_are_killed_while_regions_are_merged(t):
     """Merged or not, nothing is lost, and it can be merged afterwards."""
-    c = t.cluster()
+    c = t.cluster(options='workers=3')
     fill(c, 1)
     chance = random.Random(11)
     for _ in range(8):

@@ -76,7 +76,8 @@ static const struct env_ops ops = {.mono_ns = now,
 
 void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
 {
-    *fake = (struct fake_env){.env = {.ops = &ops, .log = log, .state = state}};
+    *fake = (struct fake_env){
+        .env = {.ops = &ops, .log = log, .state = state, .apply_owners = 1}};
     for (size_t i = 0; i < ENV_OWNERS; i++)
         STAILQ_INIT(&fake->tasks[i]);
     STAILQ_INIT(&fake->writes);
@@ -84,17 +85,11 @@ void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
     fake->now_ns = 1;
 }
 
-static bool is_held(const struct fake_env *fake, enum env_owner owner)
-{
-    return (owner == ENV_APPLY && fake->hold_apply) ||
-           (owner == ENV_BULK && fake->hold_bulk);
-}
-
 static bool run_one(struct fake_env *fake, enum env_owner owner)
 {
     struct env_task *task = STAILQ_FIRST(&fake->tasks[owner]);
 
-    if (task == NULL || is_held(fake, owner))
+    if (task == NULL || (owner != ENV_WORKER && owner == fake->held))
         return false;
     STAILQ_REMOVE_HEAD(&fake->tasks[owner], link);
     task->run(task);
@@ -103,9 +98,13 @@ static bool run_one(struct fake_env *fake, enum env_owner owner)
 
 void fake_env_run(struct fake_env *fake)
 {
-    while (run_one(fake, ENV_WORKER) || run_one(fake, ENV_APPLY) ||
-           run_one(fake, ENV_BULK))
-        continue;
+    bool any = true;
+
+    while (any) {
+        any = false;
+        for (enum env_owner owner = ENV_WORKER; owner < ENV_OWNERS; owner++)
+            any = run_one(fake, owner) || any;
+    }
 }
 
 void fake_env_sync(struct fake_env *fake, size_t count)

@@ -16,8 +16,7 @@ STAILQ_HEAD(fake_writes, env_log_write);
 struct fake_env {
     struct env env; /* public; log and state are the test's */
     unsigned fatal_count;
-    bool hold_apply; /* tasks of ENV_APPLY wait */
-    bool hold_bulk;  /* those of ENV_BULK */
+    enum env_owner held; /* its tasks wait; ENV_WORKER: nobody's */
     struct fake_tasks tasks[ENV_OWNERS];
     struct fake_writes writes;
     size_t write_count;

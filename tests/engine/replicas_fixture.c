@@ -102,7 +102,7 @@ void begin_split(struct replicas_fixture *f, struct proposal *proposal)
 
     open_node(f);
     settle(f);
-    f->fake.hold_apply = true;
+    f->fake.held = ENV_APPLY;
     peer = node_peer(f->node, REGION_FIRST_DATA);
     command.region_version = peer_region(peer)->version;
     command.region_conf_ver = peer_region(peer)->conf_ver;
@@ -116,7 +116,7 @@ void begin_split(struct replicas_fixture *f, struct proposal *proposal)
 
 void finish_split(struct replicas_fixture *f)
 {
-    f->fake.hold_apply = false;
+    f->fake.held = ENV_WORKER;
     settle(f);
 }
 

@@ -15,7 +15,7 @@
 #include "tests/engine/env_uv_fixture.h"
 #include "tests/engine/kv_helpers.h"
 
-enum { POSTS = 1000, POSTERS = 4, HOPS = 300 };
+enum { POSTS = 1000, POSTERS = 4, HOPS = 300, WORKERS = 3, REGIONS = 7 };
 
 /* ---- tasks ---- */
 
@@ -35,25 +35,80 @@ static void test_tasks_run_in_order_on_the_worker(void **state)
     expect_order_on(*state, ENV_WORKER, "grove-worker");
 }
 
-static void test_tasks_of_apply_run_in_order_on_the_worker(void **state)
-{
-    expect_order_on(*state, ENV_APPLY, "grove-worker");
-}
-
 static void test_tasks_run_in_order_on_bulk(void **state)
 {
     expect_order_on(*state, ENV_BULK, "grove-bulk");
 }
 
-static void test_apply_can_have_a_thread_of_its_own(void **state)
+static void start_workers(struct fixture *f, unsigned workers)
+{
+    fixture_new_env(f, &(struct env_uv_config){.workers = workers});
+    env_uv_start(f->uv);
+}
+
+static void test_one_worker_applies_on_the_thread_of_the_loop(void **state)
 {
     struct fixture *f = *state;
-    const struct env_uv_owners owners = {
-        .thread = {ENV_UV_WORKER, ENV_UV_APPLY, ENV_UV_BULK}};
 
-    fixture_new_env(f, &(struct env_uv_config){.owners = &owners});
-    env_uv_start(f->uv);
-    expect_order_on(f, ENV_APPLY, "grove-apply");
+    start_workers(f, 1);
+    expect_order_on(f, env_apply_owner(f->env, 5), "grove-worker");
+}
+
+/* What one of those who apply has run; touched by its thread alone. */
+struct applied {
+    size_t number[POSTS];
+    size_t count;
+    pthread_t thread;
+};
+
+static struct applied all_applied[WORKERS];
+
+static uint64_t region_of(size_t number)
+{
+    return number % REGIONS;
+}
+
+static void run_apply(struct env_task *task)
+{
+    struct step *step = step_of(task);
+    struct applied *applied = &all_applied[region_of(step->number) % WORKERS];
+
+    applied->number[applied->count++] = step->number;
+    applied->thread = pthread_self();
+    (void)pthread_getname_np(applied->thread, step->thread, NAME_SIZE);
+}
+
+static void expect_applied_in_order(const struct applied *applied)
+{
+    assert_true(applied->count >= POSTS / REGIONS);
+    for (size_t i = 1; i < applied->count; i++)
+        assert_true(applied->number[i - 1] < applied->number[i]);
+}
+
+static void test_each_region_is_applied_by_one_of_several_threads(void **state)
+{
+    struct fixture *f = *state;
+
+    start_workers(f, WORKERS);
+    for (size_t i = 0; i < POSTS; i++)
+        post_step(f, env_apply_owner(f->env, region_of(i)), i, run_apply);
+    fixture_stop(f);
+    for (size_t i = 0; i < WORKERS; i++) {
+        expect_applied_in_order(&all_applied[i]);
+        assert_string_equal(f->steps[i].thread, "grove-apply");
+        assert_false(pthread_equal(all_applied[i].thread,
+                                   all_applied[(i + 1) % WORKERS].thread));
+    }
+}
+
+static void test_few_cores_have_one_worker_and_many_at_most_four(void **state)
+{
+    static const unsigned cores[] = {0, 1, 2, 3, 4, 7, 8, 9, 128};
+    static const unsigned workers[] = {1, 1, 1, 1, 2, 3, 4, 4, 4};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cores); i++)
+        assert_int_equal(env_uv_workers_for(cores[i]), workers[i]);
 }
 
 static void *post_many(void *context)
@@ -357,9 +412,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_tasks_run_in_order_on_the_worker),
-        T(test_tasks_of_apply_run_in_order_on_the_worker),
         T(test_tasks_run_in_order_on_bulk),
-        NOT_STARTED(test_apply_can_have_a_thread_of_its_own),
+        NOT_STARTED(test_one_worker_applies_on_the_thread_of_the_loop),
+        NOT_STARTED(test_each_region_is_applied_by_one_of_several_threads),
+        T(test_few_cores_have_one_worker_and_many_at_most_four),
         T(test_tasks_of_each_of_many_posters_run_in_order),
         T(test_a_task_never_runs_inside_the_post),
         T(test_stop_lets_a_chain_of_tasks_and_writes_end),

@@ -377,6 +377,35 @@ static void test_leftovers_are_those_of_one_region(void **state)
     kv_close(log);
 }
 
+/* Reads may be under way at each of those who apply. */
+static void test_nothing_is_erased_before_all_reads_are_over(void **state)
+{
+    struct fixture *f = *state;
+    struct kv *log = kv_mem_new();
+    struct bounds bounds;
+    struct region region = region_of((struct span){4, 8}, &bounds);
+    struct erase erase = {.region = &region, .done = on_erased};
+    struct key keys[KEYS_MAX];
+    struct fake_env fake;
+
+    fake_env_init(&fake, log, f->kv);
+    fake.env.apply_owners = 3;
+    erase.env = &fake.env;
+    for (unsigned i = 0; i < fake.env.apply_owners; i++) {
+        put_all(f->kv);
+        fake.held = (enum env_owner)(ENV_APPLY + i);
+        erase_start(&erase);
+        fake_env_run(&fake);
+        place_keys(5, keys);
+        assert_values(f->kv, keys, KEYS_MAX, "old");
+        fake.held = ENV_WORKER;
+        fake_env_run(&fake);
+        assert_values(f->kv, keys, KEYS_MAX, NULL);
+        fake_env_sync(&fake, SIZE_MAX);
+    }
+    kv_close(log);
+}
+
 /* A replica that never had state has no range: not the whole one. */
 static void test_a_replica_without_state_has_nothing_to_erase(void **state)
 {
@@ -413,6 +442,7 @@ int main(void)
         T(test_a_snapshot_replaces_the_old_range_and_the_new_one),
         T(test_a_replica_that_is_erased_takes_nothing_else_along),
         T(test_leftovers_are_those_of_one_region),
+        T(test_nothing_is_erased_before_all_reads_are_over),
         T(test_a_replica_without_state_has_nothing_to_erase),
     };
 

@@ -269,6 +269,40 @@ static void test_the_target_is_not_read_while_it_takes(void **state)
     assert_true(peer_lease_holds(leader->peer, all->now_ns));
 }
 
+/* Which another owner than the target's applies: so does all that comes behind
+ * the entry in the target's log. */
+static void test_the_target_waits_for_what_the_source_has_to_apply(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *leader = &all->node[LEADER];
+    struct command command;
+    struct asked take;
+    struct asked behind;
+    uint64_t applied;
+
+    begin(all);
+    leader->env.apply_owners = 4;
+    leader->held = env_apply_owner(&leader->env, OTHER);
+    assert_true(env_apply_owner(&leader->env, REGION_FIRST_DATA) !=
+                leader->held);
+    applied = peer_applied(leader->peer);
+    command = in_target(leader, MERGE_STEP_TAKE);
+    assert_int_equal(ask(leader, &take, &command), 0);
+    command = write_for(0);
+    assert_int_equal(ask(leader, &behind, &command), 0);
+    run(all);
+    assert_int_equal(leader->merge.begun, 1);
+    assert_true(peer_awaits_source(leader->peer));
+    assert_int_equal(peer_applied(leader->peer), applied);
+    leader->held = ENV_WORKER;
+    run(all);
+    assert_false(peer_awaits_source(leader->peer));
+    assert_true(leader->merge.applied);
+    assert_int_equal(peer_applied(leader->peer), applied + 2);
+    assert_int_equal(take.result, 0);
+    assert_int_equal(behind.done, 1);
+}
+
 /* ---- the source ---- */
 
 static void test_a_frozen_region_takes_no_commands(void **state)
@@ -347,6 +381,7 @@ int main(void)
         T(test_the_only_voter_does_not_go_on_without_the_source),
         T(test_a_replica_that_cannot_join_a_part_is_rebuilt),
         T(test_the_target_is_not_read_while_it_takes),
+        T(test_the_target_waits_for_what_the_source_has_to_apply),
         T(test_a_frozen_region_takes_no_commands),
         T(test_a_frozen_region_has_no_lease),
         T(test_a_frozen_region_is_frozen_after_a_restart),

@@ -242,12 +242,12 @@ static void test_a_replica_is_there_until_its_hash_is_made(void **state)
     open_node(f);
     settle(f);
     peer = node_peer(f->node, REGION_FIRST_DATA);
-    f->fake.hold_bulk = true;
+    f->fake.held = ENV_BULK;
     peer_propose(peer, &proposal);
     settle(f);
     peer_stop(peer);
     assert_false(peer_has_settled(peer));
-    f->fake.hold_bulk = false;
+    f->fake.held = ENV_WORKER;
     settle(f);
     assert_true(peer_has_settled(peer));
 }

@@ -114,7 +114,7 @@ static void test_what_is_taken_over_is_the_target_once_applied(void **state)
     begin_merge(f);
     freeze(f, attempt_of(f));
     assert_ptr_equal(peer_behind(f), node_peer(f->node, NEW_REGION));
-    f->fake.hold_apply = true;
+    f->fake.held = ENV_APPLY;
     take(f, &proposal);
     assert_null(node_any_peer(f->node, NEW_REGION));
     assert_null(peer_behind(f));

@@ -388,6 +388,29 @@ static void test_what_names_two_regions_ends(void **state)
     buf_unref(bytes);
 }
 
+/* The newer copy may be in the log behind the one that had no effect. */
+static void test_what_an_earlier_copy_missed_a_newer_may_do(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+    struct buf *bytes = result_encode(&(struct result){.status = ERR_EPOCH});
+    uint64_t first;
+
+    tell(f, &seven, 2);
+    start_at_place(f, "b");
+    f->call.names_more = true;
+    f->call.deadline_ns = 0;
+    first = f->node.sent.ticket;
+    lone_node_pass(&f->node, 1000);
+    assert_int_equal(f->node.sent_count, 2);
+    answer(f, &(struct call_return){.ticket = first}, bytes);
+    assert_int_equal(f->done_count, 0);
+    succeed(f, f->node.sent.ticket);
+    assert_int_equal(f->done_count, 1);
+    assert_int_equal(f->status, 0);
+    buf_unref(bytes);
+}
+
 static void test_no_answer_of_an_earlier_boot_fits(void **state)
 {
     struct fixture *f = *state;
@@ -426,6 +449,7 @@ int main(void)
         TEST(test_a_refusal_that_teaches_nothing_is_waited_out),
         TEST(test_a_copy_that_missed_its_region_is_sent_anew),
         TEST(test_what_names_two_regions_ends),
+        TEST(test_what_an_earlier_copy_missed_a_newer_may_do),
         TEST(test_no_answer_of_an_earlier_boot_fits),
     };
 

@@ -102,7 +102,8 @@ static bool run_tasks(struct node *node)
     for (size_t owner = 0; owner < ENV_OWNERS; owner++) {
         struct env_task *task = STAILQ_FIRST(&node->tasks[owner]);
 
-        if (task == NULL || (owner == ENV_APPLY && node->hold_apply) ||
+        if (task == NULL || (owner >= ENV_APPLY && node->hold_apply) ||
+            (owner != ENV_WORKER && owner == node->held) ||
             (owner == ENV_BULK && node->hold_install &&
              peer_is_restoring(node->peer)))
             continue;
@@ -453,7 +454,7 @@ struct two_nodes *two_nodes_new(void)
     for (size_t i = 0; i < 2; i++) {
         struct node *node = &all->node[i];
 
-        node->env = (struct env){&fake_ops, kv_mem_new(), kv_mem_new()};
+        node->env = (struct env){&fake_ops, kv_mem_new(), kv_mem_new(), 1};
         node->id = i + 1;
         node->all = all;
         node->log_keep = LOG_KEEP_DEFAULT;
@@ -468,6 +469,7 @@ struct two_nodes *two_nodes_new(void)
 static void finish(struct node *node)
 {
     node->hold_apply = node->hold_install = node->hold_log = false;
+    node->held = ENV_WORKER;
     while (run_tasks(node) || run_log(node))
         ;
 }

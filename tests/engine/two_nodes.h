@@ -69,9 +69,10 @@ struct node {
     struct env_tasks tasks[ENV_OWNERS];
     struct log_writes log_writes;
     uint64_t log_keep;
-    bool hold_log;     /* log writes wait */
-    bool hold_apply;   /* so does ENV_APPLY */
-    bool hold_install; /* so does ENV_BULK, once a snapshot is restored */
+    bool hold_log;       /* log writes wait */
+    bool hold_apply;     /* so do those who apply */
+    enum env_owner held; /* so does this one; ENV_WORKER: none */
+    bool hold_install;   /* so does ENV_BULK, once a snapshot is restored */
     int fatal_count;
     struct seen_split split; /* of its replica */
     struct seen_merge merge; /* likewise */

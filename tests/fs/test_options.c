@@ -151,6 +151,17 @@ static void test_no_checks_are_not_the_default(void **state)
     assert_int_equal(f->options.check_interval_ms, 0);
 }
 
+static void test_workers_may_be_left_to_the_machine(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(parse(f, "-oworkers=3", "/mnt", NULL), 0);
+    assert_int_equal(f->options.workers, 3);
+    assert_int_equal(parse(f, "-oworkers=0", "/mnt", NULL), 0);
+    assert_int_equal(f->options.workers, 0);
+    assert_int_equal(parse(f, "-oworkers=many", "/mnt", NULL), ERR_INVALID);
+}
+
 static void test_paths_become_absolute(void **state)
 {
     struct fixture *f = *state;
@@ -244,6 +255,7 @@ int main(void)
         TEST(test_what_mount_passes_is_taken),
         TEST(test_every_kind_of_value),
         TEST(test_no_checks_are_not_the_default),
+        TEST(test_workers_may_be_left_to_the_machine),
         TEST(test_paths_become_absolute),
         TEST(test_wrong_values_are_refused_by_name),
         TEST(test_unknown_switches_and_too_many_arguments),

@@ -106,7 +106,7 @@ static uint64_t task_delay(struct sim_env *e, enum env_owner owner)
     const struct sim_plan *plan = e->machine->plan;
     uint64_t delay_ns = sim_spread(loop_of(e), plan->task_ns);
 
-    if (owner == ENV_APPLY &&
+    if (owner >= ENV_APPLY &&
         e->machine->slow_apply_until_ns > loop_of(e)->now_ns)
         delay_ns += sim_spread(loop_of(e), 50 * sim_ms);
     if (owner == ENV_BULK)
@@ -414,7 +414,10 @@ struct sim_env *sim_env_new(struct sim_machine *machine, struct kv *log,
 {
     struct sim_env *e = mem_zalloc(sizeof *e);
 
-    e->env = (struct env){.ops = &ops, .log = log, .state = state};
+    e->env = (struct env){.ops = &ops,
+                          .log = log,
+                          .state = state,
+                          .apply_owners = machine->plan->apply_owners};
     e->machine = machine;
     e->start_ns = machine->loop->now_ns;
     /* Each boot has a monotonic clock of its own. */

@@ -175,6 +175,8 @@ bool sim_operator_hand_over(struct sim_operator *o)
         return false;
     while (node->removed)
         node = pick_node(o);
+    if (status_region_leader(node->node, o->region, NULL) != 0)
+        return false; /* It has just started, and was told of few regions. */
     ask(o, node);
     return true;
 }

@@ -4,6 +4,8 @@
 
 #include <inttypes.h>
 
+#include "engine/env.h"
+
 static const char *const fault_names[SIM_FAULTS] = {
     [SIM_KILL] = "kill",
     [SIM_POWER_CUT] = "power-cut",
@@ -88,6 +90,7 @@ static void draw_machine(struct sim_plan *plan, struct sim_loop *loop)
     plan->task_ns = CHOOSE(loop, 2, 10, 100, 1000) * sim_us;
     plan->sync_ns = CHOOSE(loop, 50, 500, 3000, 15000) * sim_us;
     plan->flush_every_ns = CHOOSE(loop, 0, 300, 3000) * sim_ms;
+    plan->apply_owners = (unsigned)CHOOSE(loop, 1, 2, 3, ENV_APPLY_MAX);
     plan->drift_ppm = CHOOSE(loop, 0, 100, 20000);
     plan->step_ns = CHOOSE(loop, 50, 5000, 3600000) * sim_ms;
 }
@@ -165,12 +168,13 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
              " overtake=%" PRIu64 " notice_ms=%" PRIu64 " task_us=%" PRIu64
-             " sync_us=%" PRIu64 " flush_ms=%" PRIu64 " drift_ppm=%" PRIu64,
+             " sync_us=%" PRIu64 " flush_ms=%" PRIu64 " drift_ppm=%" PRIu64
+             " workers=%u",
              plan->delay_ns / sim_us, plan->loss_per_million,
              plan->repeat_per_million, plan->overtake_per_million,
              plan->notice_ns / sim_ms, plan->task_ns / sim_us,
              plan->sync_ns / sim_us, plan->flush_every_ns / sim_ms,
-             plan->drift_ppm);
+             plan->drift_ppm, plan->apply_owners);
     sim_note(loop, "plan: check_ms=%" PRIu64 " damage=%d crashes=%d leaving=%d",
              plan->check_interval_ms, plan->damage, plan->damage_crashes,
              plan->damage_leaving);

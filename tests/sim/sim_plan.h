@@ -76,6 +76,7 @@ struct sim_plan {
     uint64_t task_ns;        /* mean delay of a task */
     uint64_t sync_ns;        /* mean */
     uint64_t flush_every_ns; /* state/ in the background; 0: only if asked */
+    unsigned apply_owners;
 
     /* Clocks. */
     uint64_t drift_ppm;
