@@ -42,7 +42,7 @@ static void on_log_line(enum log_level level, const char *component,
         {"was removed and erased",                 SEEN_REPLICA_ERASED},
         {"was merged into another one; what",      SEEN_MERGE_RETURNED},
         {"log of a removed replica is erased",     SEEN_LEFTOVER_ERASED},
-        {"an unfinished directory operation was",  SEEN_TXN_ORPHAN},
+        {"an unfinished operation was",             SEEN_TXN_ORPHAN},
         {"there is room on the disk again",        SEEN_OP_ROOM_AGAIN},
     };
     /* clang-format on */
