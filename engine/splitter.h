@@ -25,7 +25,8 @@ struct splitter;
 
 struct region_size {
     uint64_t bytes; /* about, of entries and chunks, with their keys */
-    uint64_t keys;  /* entries, when it was last measured */
+    uint64_t keys;  /* entries, when it was last measured; SIZE_UNKNOWN: it
+                     * was not */
 };
 
 struct splitter *splitter_new(struct node *node);
