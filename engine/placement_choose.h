@@ -16,7 +16,11 @@
  * An operator that is running counts as if it had ended, so that two do not
  * mend the same; and a scheduler moves only what leaves its new place below
  * the old one by a tolerance, so that nothing ever wants to go back. Nor
- * do they touch what has got another leader a moment ago. */
+ * do they touch what has got another leader a moment ago.
+ *
+ * Region 0's leader follows that of the root's region, and a new one begins
+ * from nothing. So schedulers make that one go only where nothing else would
+ * do, even if that has to rest first. */
 
 #ifndef GROVEFS_ENGINE_PLACEMENT_CHOOSE_H
 #define GROVEFS_ENGINE_PLACEMENT_CHOOSE_H
@@ -44,6 +48,9 @@ struct choice {
     size_t region; /* its place in `regions` */
     struct plan_goal goal;
 };
+
+/* Whether the root's names begin in it. */
+bool choose_is_root(const struct region *region);
 
 /* False: nothing is to be done. */
 bool choose_repair(const struct choose *c, struct choice *ret);
