@@ -7,6 +7,7 @@
 
 #include "engine/keys.h"
 #include "engine/placement_choose.h"
+#include "engine/placement_merge.h"
 #include "engine/status.h"
 #include "engine/steps.h"
 
@@ -198,7 +199,7 @@ static void leave_alone(struct placement *placement, const struct goal *goal)
 /* Rule 3: what runs for a region goes on only if it is this goal's. */
 static void pursue(struct placement *placement, const struct goal *goal)
 {
-    struct placement_operator *op = operator_of(placement, goal->region);
+    struct placement_operator *op = operator_holding(placement, goal->region);
 
     if (op != NULL && !operator_is_wanted(op))
         op = NULL;
@@ -323,19 +324,23 @@ static void look_at_region(const struct placement *placement,
                            const struct table_entry *entry,
                            struct choose_region *ret)
 {
-    const struct placement_operator *op =
-        operator_of(placement, entry->report.region.id);
+    uint64_t region = entry->report.region.id;
+    const struct placement_operator *op = operator_holding(placement, region);
+    uint64_t merge_after_ns =
+        node_config(placement->node)->merge_after_ms * 1000000;
 
     *ret = (struct choose_region){
         .report = &entry->report,
         .leader_node = entry->leader_node,
         .newly_led = placement_now_ns(placement) - entry->led_ns <
                      LEFT_ALONE_SECONDS * second_ns,
+        .fresh =
+            placement_now_ns(placement) - entry->ranged_ns < merge_after_ns,
         .left_alone =
             op != NULL || entry->left_alone_ns > placement_now_ns(placement),
         .moving = op != NULL,
     };
-    if (op != NULL)
+    if (op != NULL && op->view.region == region)
         ret->goal = op->goal;
 }
 
@@ -375,6 +380,14 @@ static void begin_chosen(struct placement *placement,
     region->goal = *goal;
 }
 
+static void hold_target(const struct choose *c, struct choose_region *regions,
+                        uint64_t target)
+{
+    for (size_t i = 0; i < c->region_count && target != 0; i++)
+        if (regions[i].report->region.id == target)
+            regions[i].left_alone = true;
+}
+
 /* As many as there may be; each one counts when the next is chosen. */
 static void choose_operators(struct placement *placement)
 {
@@ -388,8 +401,10 @@ static void choose_operators(struct placement *placement)
     placement->changed = false;
     choose.regions = regions;
     while (count++ < placement->settings.value[SETTING_OPERATORS] &&
-           choose_next(&choose, &choice))
+           choose_next(&choose, &choice)) {
         begin_chosen(placement, &regions[choice.region], &choice.goal);
+        hold_target(&choose, regions, choice.goal.into);
+    }
     free(regions);
 }
 
@@ -399,7 +414,7 @@ static bool is_done(const struct choose *c, bool leaders)
 
     if (leaders)
         return !choose_next(c, &choice);
-    return !choose_repair(c, &choice) &&
+    return !choose_repair(c, &choice) && !choose_merge(c, &choice) &&
            (c->settings->value[SETTING_BALANCE] == 0 ||
             !choose_region_move(c, &choice));
 }
@@ -415,7 +430,7 @@ bool placement_is_settled(struct placement *placement, bool leaders)
         return false;
     regions = look_at_all(placement, &choose.region_count);
     for (size_t i = 0; i < choose.region_count; i++)
-        regions[i].left_alone = regions[i].newly_led = false;
+        regions[i].left_alone = regions[i].newly_led = regions[i].fresh = false;
     choose.regions = regions;
     settled = is_done(&choose, leaders);
     for (size_t i = 0; i < choose.region_count; i++)
@@ -470,7 +485,7 @@ void placement_on_report(struct placement *placement, uint64_t from,
     if (entry != NULL) {
         placement->changed = true;
         give_way(placement, entry);
-        op = operator_of(placement, entry->report.region.id);
+        op = operator_holding(placement, entry->report.region.id);
     }
     if (op != NULL)
         operator_advance(op);

@@ -2,6 +2,7 @@
 
 #include "engine/placement_choose.h"
 
+#include "engine/placement_merge.h"
 #include "engine/range.h"
 
 enum {
@@ -393,7 +394,7 @@ bool choose_region_move(const struct choose *c, struct choice *ret)
 
 bool choose_next(const struct choose *c, struct choice *ret)
 {
-    if (choose_repair(c, ret))
+    if (choose_repair(c, ret) || choose_merge(c, ret))
         return true;
     return c->settings->value[SETTING_BALANCE] != 0 &&
            (choose_region_move(c, ret) || choose_leader_move(c, ret));

@@ -10,8 +10,9 @@
  *     too few replicas: one more
  *     too many: one less, learners first, never the leader's
  *     voters and learners are not as placement_plan.h has them
- * Schedulers make nodes alike, when nothing has to be mended: how many regions
- * they lead, and how much they hold.
+ * When nothing has to be mended, small neighbours are merged if that is set
+ * (placement_merge.h). Schedulers make nodes alike: how many regions they lead,
+ * and how much they hold.
  *
  * An operator that is running counts as if it had ended, so that two do not
  * mend the same; and a scheduler moves only what leaves its new place below
@@ -32,6 +33,7 @@ struct choose_region {
     const struct region_report *report;
     uint64_t leader_node; /* 0: nobody */
     bool newly_led;       /* since a moment: perhaps by somebody's wish */
+    bool fresh;           /* its range has changed a moment ago */
     bool left_alone;      /* has an operator, or had one a moment ago */
     bool moving;          /* has one, towards: */
     struct plan_goal goal;
