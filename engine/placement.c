@@ -86,17 +86,24 @@ static bool leads(struct placement *placement)
     return true;
 }
 
+/* NULL: more nodes than there can be. The place of one that was removed is
+ * free. */
 static struct noticed *noticed_of(struct placement *placement, uint64_t node)
 {
-    size_t i = 0;
+    struct noticed *unused = NULL;
 
-    while (i < NODES_MAX && placement->noticed[i].node != node &&
-           placement->noticed[i].node != 0)
-        i++;
-    if (i == NODES_MAX)
-        return NULL;
-    placement->noticed[i].node = node;
-    return &placement->noticed[i];
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        struct noticed *noticed = &placement->noticed[i];
+
+        if (noticed->node == node)
+            return noticed;
+        if (noticed->node == 0 ||
+            plan_find_node(&placement->nodes, noticed->node) == NULL)
+            unused = noticed;
+    }
+    if (unused != NULL)
+        *unused = (struct noticed){.node = node};
+    return unused;
 }
 
 /* ---- what there is ---- */
@@ -118,13 +125,14 @@ static void note_silence(struct placement *placement, struct plan_node *node)
                      placement->settings.value[SETTING_DOWN_AFTER] * second_ns;
 }
 
+/* Records of removed nodes are kept for ever, and there may be many. */
 static void add_node(struct placement *placement,
                      const struct node_record *record)
 {
     struct plan_nodes *nodes = &placement->nodes;
     struct plan_node *node = &nodes->node[nodes->count];
 
-    if (nodes->count == NODES_MAX)
+    if (nodes->count == NODES_MAX || record->state == NODE_REMOVED)
         return;
     *node = (struct plan_node){
         .id = record->id,
@@ -273,6 +281,37 @@ int placement_check_goal(struct placement *placement, const struct goal *goal,
     }
     return plan_check(&entry->report, entry->leader_node, &placement->nodes,
                       &wanted, why);
+}
+
+static bool is_on_its_way(const struct placement *placement, uint64_t node)
+{
+    const struct placement_operator *op;
+
+    TAILQ_FOREACH (op, &placement->operators, link)
+        if (op->goal.to == node && op->ended_ns == 0)
+            return true;
+    return false;
+}
+
+/* All steps of this term are this leader's, and name the epoch that it knew:
+ * what the table has cannot be so old that a replica is missing. */
+enum placement_answer placement_has_replicas(struct placement *placement,
+                                             uint64_t node)
+{
+    struct table_entry *entry;
+
+    if (!leads(placement))
+        return PLACEMENT_UNKNOWN;
+    if (is_on_its_way(placement, node))
+        return PLACEMENT_YES;
+    entry = region_table_first(placement->table);
+    for (; entry != NULL; entry = region_table_next(placement->table, entry))
+        if (entry->report.region.id != REGION_PLACEMENT &&
+            plan_find_peer(&entry->report, node) != NULL)
+            return PLACEMENT_YES;
+    return placement->ready && region_table_is_whole(placement->table)
+               ? PLACEMENT_NO
+               : PLACEMENT_UNKNOWN;
 }
 
 /* ---- steps ---- */

@@ -95,7 +95,7 @@ unsigned reporter_peer_flags(const struct node *node, const struct peer *peer,
     struct raft_peer_status progress = {0};
     unsigned flags = 0;
 
-    if (replica->node != node_id(node) && !node_link_up(node, replica->node))
+    if (replica->node != node_id(node) && !node_is_alive(node, replica->node))
         flags |= PEER_FLAG_SILENT;
     if (status_board_state(board, replica->node, peer_region_id(peer)) ==
         PEER_DAMAGED)
