@@ -299,19 +299,22 @@ enum placement_answer placement_has_replicas(struct placement *placement,
                                              uint64_t node)
 {
     struct table_entry *entry;
+    bool known = true;
 
     if (!leads(placement))
         return PLACEMENT_UNKNOWN;
     if (is_on_its_way(placement, node))
         return PLACEMENT_YES;
     entry = region_table_first(placement->table);
-    for (; entry != NULL; entry = region_table_next(placement->table, entry))
-        if (entry->report.region.id != REGION_PLACEMENT &&
-            plan_find_peer(&entry->report, node) != NULL)
+    for (; entry != NULL; entry = region_table_next(placement->table, entry)) {
+        if (entry->report.region.id == REGION_PLACEMENT)
+            continue;
+        if (plan_find_peer(&entry->report, node) != NULL)
             return PLACEMENT_YES;
-    return placement->ready && region_table_is_whole(placement->table)
-               ? PLACEMENT_NO
-               : PLACEMENT_UNKNOWN;
+        known = known && entry->leader_node != 0;
+    }
+    return known && region_table_is_whole(placement->table) ? PLACEMENT_NO
+                                                            : PLACEMENT_UNKNOWN;
 }
 
 /* ---- steps ---- */

@@ -409,19 +409,32 @@ static void test_who_has_replicas_is_known_when_all_regions_are(void **state)
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_UNKNOWN);
     tell(node, report_of(2, "m", "", 2));
-    sum_up(node, OWN, 2, 1 ^ 2);
-    sum_up(node, OTHER, 0, 0);
-    pass(node, 1);
-    assert_int_equal(placement_has_replicas(node->placement, THIRD),
-                     PLACEMENT_UNKNOWN);
-    sum_up(node, THIRD, 0, 0);
-    pass(node, 1);
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_NO);
     set(node, SETTING_OPERATORS, 1);
+    for (uint64_t id = OWN; id <= THIRD; id++)
+        sum_up(node, id, id == OWN ? 2 : 0, id == OWN ? 1 ^ 2 : 0);
     pass(node, 5);
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_YES); /* It is to get one. */
+}
+
+/* Its next leader may know of other replicas. */
+static void test_a_region_that_nobody_leads_may_be_anywhere(void **state)
+{
+    struct node *node = *state;
+    struct reported nothing = {.sequence = 1000, .first = 999};
+    struct buf *bytes = reported_encode(&nothing);
+
+    pass(node, 1);
+    tell(node, report_of(1, "", "", 2));
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_NO);
+    placement_on_reported(node->placement, OWN,
+                          (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_UNKNOWN);
 }
 
 /* That of region 0 goes with its node. */
@@ -610,6 +623,7 @@ int main(void)
         TEST(test_a_new_leadership_begins_from_nothing),
         TEST(test_who_does_not_lead_does_and_answers_nothing),
         TEST(test_who_has_replicas_is_known_when_all_regions_are),
+        TEST(test_a_region_that_nobody_leads_may_be_anywhere),
         TEST(test_region_0_is_not_counted),
         TEST(test_nodes_may_come_after_many_have_gone),
         TEST(test_a_place_of_a_removed_node_is_free),
