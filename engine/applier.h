@@ -10,7 +10,8 @@
  * 4. Behind an entry that met a damaged record nothing is applied until the
  *    state is replaced.
  *
- * Belongs to ENV_APPLY, apart from applier_open() before it is first used. */
+ * Belongs to ENV_APPLY, apart from applier_open() before it is first used, and
+ * applier_rest(). */
 
 #ifndef GROVEFS_ENGINE_APPLIER_H
 #define GROVEFS_ENGINE_APPLIER_H
@@ -31,7 +32,8 @@ int applier_open(struct applier **ret, struct env *env, uint64_t region);
  * until it is reloaded. */
 struct applier *applier_new(struct env *env, uint64_t region);
 void applier_free(struct applier *applier); /* Takes NULL. */
-/* Nothing is to be applied soon: gives up memory that is kept for it. */
+/* Nothing is to be applied soon: gives up memory that is kept for it. On
+ * ENV_WORKER, while nothing of the region is on ENV_APPLY. */
 void applier_rest(struct applier *applier);
 
 /* Has `on_check` called right behind each entry with a command of the

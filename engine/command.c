@@ -209,7 +209,7 @@ static bool op_is_known(uint32_t op)
     return op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
-           (op >= COMMAND_MERGE && op <= COMMAND_UNFREEZE) ||
+           (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
            op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
@@ -485,6 +485,17 @@ int result_decode(struct result *ret, struct slice bytes)
     return 0;
 }
 
+int result_status(struct slice bytes)
+{
+    struct result result = {0};
+    int rc = result_decode(&result, bytes);
+
+    if (rc == 0)
+        rc = result.status;
+    result_release(&result);
+    return rc;
+}
+
 void result_release(struct result *result)
 {
     buf_unref(result->data_buf);
@@ -503,7 +514,10 @@ bool command_grows(const struct command *command)
     case COMMAND_WRITE:
         return command->data.size > 0;
     case COMMAND_TXN_PREPARE:
-        return command->txn_kind == TXN_MKDIR;
+        /* Steps between two ends bring inline content. */
+        return command->txn_kind == TXN_MKDIR ||
+               command->txn_step == TXN_STEP_TARGET ||
+               command->txn_step == TXN_STEP_SOURCE;
     default:
         return false;
     }

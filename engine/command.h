@@ -78,6 +78,8 @@ enum command_op {
     COMMAND_MERGE = 42,    /* in the target: `merge_step` of it */
     COMMAND_FREEZE = 43,   /* in the source */
     COMMAND_UNFREEZE = 44, /* in the source */
+    /* Region 0: `new_region` has taken merge.other over, which is no more. */
+    COMMAND_REGION_GONE = 45,
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
@@ -255,6 +257,8 @@ struct result {
 
 struct buf *result_encode(const struct result *result); /* NULL: no memory */
 int result_decode(struct result *ret, struct slice bytes);
+/* Its status alone, or why the bytes are none. */
+int result_status(struct slice bytes);
 /* Drops data_buf too. */
 void result_release(struct result *result);
 

@@ -18,7 +18,8 @@
 
 enum {
     SHOWN_MAX = 128, /* of a text that is refused */
-    SEEN_MS = 5
+    SEEN_MS = 5,
+    SEEN_LOOKS_TO_ASK = 20 /* of which one asks others, too */
 };
 
 /* One region's part. */
@@ -178,6 +179,7 @@ static int parse_split(struct node *node, uint64_t object, struct slice text,
     int rc;
 
     order->command.op = COMMAND_START_SPLIT;
+    order->command.region_version = status_region_version(node, object);
     *ret_why = "there is no such region";
     if (object == REGION_PLACEMENT ||
         status_region_leader(node, object, NULL) != 0)
@@ -256,7 +258,8 @@ static bool merge_is_seen(struct control_op *op)
     struct routes *routes = router_routes(node_router(op->node));
     struct route route;
 
-    if (routes_find_region(routes, op->other, &route))
+    if (op->looks++ % SEEN_LOOKS_TO_ASK == 0 &&
+        routes_find_region(routes, op->other, &route))
         routes_ask(routes, route.range.start);
     return status_region_leader(op->node, op->other, NULL) != 0;
 }
@@ -435,6 +438,7 @@ void control_start(struct control_op *op, struct node *node,
     op->status = 0;
     op->part_count = 0;
     op->timer = (struct env_timer){0};
+    op->looks = 0;
     if (text.size <= CONTROL_SIZE_MAX)
         rc = op->control->parse(node, object, control_trim(text), &order, &why);
     op->target_node = order.command.target_node;
@@ -517,7 +521,8 @@ static void carry_out_split(struct node *node, const struct peer *peer,
     if (command->dir != 0)
         at = key_user('d', command->dir, command->name);
     wait->split.done = split_done;
-    split_start(&wait->split, node, peer_region_id(peer), &at);
+    split_start(&wait->split, node, peer_region_id(peer),
+                command->region_version, &at);
 }
 
 static void carry_out(struct node *node, struct peer *peer,
@@ -558,7 +563,7 @@ void control_carry_out(struct node *node, struct peer *peer,
                        const struct buf *bytes, struct control_wait *wait)
 {
     struct command command = {0};
-    int rc = command_decode(&command, (struct slice){bytes->data, bytes->size});
+    int rc = command_decode(&command, buf_slice(bytes));
 
     if (rc == 0)
         carry_out(node, peer, &command, wait);

@@ -49,6 +49,7 @@ struct control_op {
     size_t left;
     int status;
     struct env_timer timer; /* until it is seen here */
+    unsigned looks;         /* for that */
 };
 
 /* `done` may be called before this returns. `text` is not kept. */

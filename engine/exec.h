@@ -59,6 +59,7 @@ int exec_node_update(struct exec *x);
 int exec_begin_goal(struct exec *x);
 int exec_end_goal(struct exec *x);
 int exec_set(struct exec *x);
+int exec_region_gone(struct exec *x);
 int exec_node_join(struct exec *x);
 int exec_node_state(struct exec *x);
 

@@ -83,15 +83,17 @@ static int refuse_occupied(struct exec *x, const struct txn_ref *txn,
 {
     struct kv_iter *iter = iter_part(x, 'x', nsid);
     struct slice name;
-    int rc = ERR_NOT_EMPTY;
+    int rc;
 
     while (kv_iter_valid(iter) &&
            !key_parse_user(kv_iter_key(iter), 'x', &nsid, &name))
         kv_iter_next(iter);
     if (kv_iter_valid(iter))
         rc = refuse_name(x, txn, nsid, name);
+    else
+        rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
-    return rc;
+    return rc == 0 ? ERR_NOT_EMPTY : rc;
 }
 
 /* Counts of parts mean nothing by themselves, so it is looked for entries. A

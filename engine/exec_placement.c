@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Commands of the placement group (region 0) that steer it: goals, settings.
+/* Commands of the placement group (region 0) that steer it: goals, settings,
+ * and what it is told of regions that are no more.
  *
  * Whether a goal can be reached is not asked here, but by its leader before
  * (placement.h): where the regions' replicas are is known in its memory
@@ -9,6 +10,7 @@
 #include <assert.h>
 
 #include "engine/exec.h"
+#include "engine/node.h"
 #include "engine/settings.h"
 
 static int get_goal(struct exec *x, uint64_t region, struct goal *ret)
@@ -29,8 +31,7 @@ static void put_goal(struct exec *x, const struct goal *goal)
     struct key key = key_goal(goal->region);
     struct buf *bytes = goal_encode(goal);
 
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -107,8 +108,23 @@ int exec_set(struct exec *x)
     if (!setting_allows(setting, x->command->size))
         return ERR_INVALID;
     bytes = setting_encode(x->command->size);
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
+    buf_unref(bytes);
+    return 0;
+}
+
+/* For ever: a region id is never used again. */
+int exec_region_gone(struct exec *x)
+{
+    uint64_t target = x->command->new_region;
+    struct key key = key_gone_region(x->command->merge.other);
+    struct buf *bytes;
+
+    if (x->command->merge.other == REGION_PLACEMENT ||
+        target == REGION_PLACEMENT)
+        return ERR_INVALID;
+    bytes = gone_region_encode(target);
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
     return 0;
 }

@@ -153,6 +153,11 @@ struct key key_goal(uint64_t region)
     return numbered("cg", &region, 1);
 }
 
+struct key key_gone_region(uint64_t region)
+{
+    return numbered("cm", &region, 1);
+}
+
 struct key key_id_allocator(void)
 {
     return numbered("ci", NULL, 0);

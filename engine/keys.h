@@ -9,6 +9,7 @@
  *   'c' 'd' nsid                 a directory of the catalog
  *   'c' 'g' region               the last goal that was set for a region
  *   'c' 'i'                      the next namespace id
+ *   'c' 'm' region               which region has taken it over: it is gone
  *   'c' 'n' node                 a node
  *   'c' 'r'                      the next region id
  *   'c' 's' name                 a setting of the cluster
@@ -94,6 +95,7 @@ bool key_next_part(uint64_t nsid, struct slice region_end, struct key *ret);
 
 struct key key_directory(uint64_t nsid);
 struct key key_goal(uint64_t region);
+struct key key_gone_region(uint64_t region);
 struct key key_id_allocator(void);
 struct key key_region_id_allocator(void);
 struct key key_node(uint64_t node_id);

@@ -9,6 +9,7 @@
 
 #include "engine/merge_change.h"
 #include "engine/merge_impl.h"
+#include "engine/region_state.h"
 #include "engine/routes.h"
 
 enum {
@@ -61,6 +62,7 @@ void merges_stop(struct merges *merges)
 {
     struct merge *merge;
 
+    router_cancel(node_router(merges->node), &merges->record);
     while ((merge = TAILQ_FIRST(&merges->items)) != NULL)
         end(merge, ERR_CANCELED);
 }
@@ -190,33 +192,68 @@ static const char *why_not(int status)
     case ERR_BUSY:
         return "one of them is just being changed";
     default:
-        return "their replicas are not on the same nodes";
+        return "their replicas, or their only voters, are not on the same "
+               "nodes";
     }
+}
+
+static bool are_recorded(const struct merge *merge, const struct region *target,
+                         const struct region *source)
+{
+    return merge_is_recorded(merge->merges, target) &&
+           merge_is_recorded(merge->merges, source);
+}
+
+static void begin(struct merge *merge, struct peer *target,
+                  const struct region *source)
+{
+    propose(merge, target, MERGE_STEP_BEGIN,
+            &(struct region_merge){
+                .other = source->id,
+                .version = source->version,
+                .conf_ver = source->conf_ver,
+                .start = source->start,
+                .end = source->end,
+            });
+}
+
+static void refuse_without_source(struct merge *merge)
+{
+    bool gone = region_state_is_gone(node_env(merge->merges->node)->state,
+                                     merge->source);
+
+    refuse(merge, ERR_NOT_PERMITTED,
+           gone ? "the other one was merged into another region"
+                : "the node that leads it has no replica of the other one");
 }
 
 static void probe(struct merge *merge, struct peer *target)
 {
     const struct region *whole = peer_region(target);
     const struct peer *peer = node_peer(merge->merges->node, merge->source);
-    const struct region *source = peer == NULL ? NULL : peer_region(peer);
-    int rc =
-        source == NULL ? ERR_NOT_PERMITTED : regions_can_merge(whole, source);
+    const struct region *source;
     struct merge_query query;
+    int rc;
 
+    if (peer == NULL) {
+        refuse_without_source(merge);
+        return;
+    }
+    source = peer_region(peer);
+    rc = regions_can_merge(whole, source);
     if (rc != 0) {
         refuse(merge, rc, why_not(rc));
         return;
     }
+    if (!are_recorded(merge, whole, source)) {
+        if (is_late(merge))
+            refuse(merge, ERR_BUSY,
+                   "region 0 has not written down what one of them took over");
+        return;
+    }
     query = query_of(merge, whole, source);
     if (merge_ask(merge, whole, &query)) {
-        propose(merge, target, MERGE_STEP_BEGIN,
-                &(struct region_merge){
-                    .other = source->id,
-                    .version = source->version,
-                    .conf_ver = source->conf_ver,
-                    .start = source->start,
-                    .end = source->end,
-                });
+        begin(merge, target, source);
     } else if (is_late(merge)) {
         merge_note_late(merge);
         end(merge, merge->status);
@@ -343,6 +380,7 @@ static void finish(struct merge *merge, const struct peer *target)
     if (merge->proposed != NULL)
         return; /* It is applied when that is answered. */
     if (peer_region(target)->absorbed == merge->source) {
+        merges_record(merge->merges);
         merge->why[0] = '\0';
         end(merge, 0);
         return;
@@ -456,4 +494,5 @@ void merges_tick(struct merges *merges)
         if (is_orphan(merges, peer))
             (void)merge_new(merges, peer_region_id(peer),
                             peer_region(peer)->merge.other);
+    merges_record(merges);
 }

@@ -25,6 +25,9 @@
  * 3. What a user writes to the source waits meanwhile, until a few seconds
  *    after BEGIN at most: that is how long the target is patient.
  *
+ * 4. Which regions are no more is written down in region 0 before anything
+ *    could hide it: merge_record.c.
+ *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_MERGE_H
@@ -35,6 +38,7 @@
 struct merge;
 struct merges;
 struct node;
+struct peer;
 
 /* Who waits for it; embedded. */
 struct merge_wait {
@@ -68,5 +72,10 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
                      const struct env_packet *packet);
 void merges_on_report(struct merges *merges, uint64_t from_node,
                       const struct env_packet *packet);
+
+/* merge_report.c: whether the attempt for which the source is frozen is over,
+ * as the target's replica here knows: it does not need the source's any more,
+ * and the source may have changed since without being known here. */
+bool merge_has_ended(const struct peer *target, const struct region *source);
 
 #endif

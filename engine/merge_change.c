@@ -35,6 +35,23 @@ static bool have_same_nodes(const struct region *a, const struct region *b)
     return a->peer_count == b->peer_count;
 }
 
+/* 0: it has several. */
+static uint64_t node_of_only_voter(const struct region *region)
+{
+    return region->voter_count == 1
+               ? region_find_peer(region, region->voters[0])->node
+               : 0;
+}
+
+/* The target's only voter has to be able to take over what is beside it. */
+static bool is_safe_beside(const struct region *target,
+                           const struct region *source)
+{
+    uint64_t alone = node_of_only_voter(target);
+
+    return alone == 0 || node_of_only_voter(source) == alone;
+}
+
 int regions_can_merge(const struct region *target, const struct region *source)
 {
     if (target->id == source->id || target->id == REGION_PLACEMENT ||
@@ -43,7 +60,9 @@ int regions_can_merge(const struct region *target, const struct region *source)
         return ERR_INVALID;
     if (is_changing(target) || is_changing(source))
         return ERR_BUSY;
-    return have_same_nodes(target, source) ? 0 : ERR_NOT_PERMITTED;
+    return have_same_nodes(target, source) && is_safe_beside(target, source)
+               ? 0
+               : ERR_NOT_PERMITTED;
 }
 
 static bool is_attempt(const struct region *region,

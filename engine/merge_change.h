@@ -46,7 +46,9 @@ bool region_is_frozen_for(const struct region *region, uint64_t target,
                           uint64_t attempt);
 
 /* Whether two regions could be merged, as they are. ERR_INVALID: they are no
- * neighbours; ERR_NOT_PERMITTED: their replicas are not on the same nodes;
+ * neighbours; ERR_NOT_PERMITTED: their replicas are not on the same nodes, or
+ * the target's only voter is not beside the source's only one, so that it could
+ * lose the source, to be rebuilt by others, when it has to take it over;
  * ERR_BUSY: one of them is just being changed. */
 int regions_can_merge(const struct region *target, const struct region *source);
 

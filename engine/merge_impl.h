@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What merge.c, merge_ask.c and merge_report.c share; for them only. */
+/* What the merge*.c files share; for them only. */
 
 #ifndef GROVEFS_ENGINE_MERGE_IMPL_H
 #define GROVEFS_ENGINE_MERGE_IMPL_H
@@ -39,6 +39,8 @@ struct merge {
 struct merges {
     struct node *node;
     TAILQ_HEAD(, merge) items;
+    struct router_call record; /* to region 0 */
+    uint64_t recorded;         /* the target that it is about */
 };
 
 /* That of a target, or NULL. */
@@ -53,6 +55,13 @@ bool merge_ask(struct merge *merge, const struct region *target,
                const struct merge_query *query);
 /* Notes who was not ready in time. */
 void merge_note_late(struct merge *merge);
+
+/* merge_record.c: whether this node's replica of region 0 knows what the region
+ * has taken over last. */
+bool merge_is_recorded(const struct merges *merges,
+                       const struct region *region);
+/* Has region 0 told of all that regions led here have taken over. */
+void merges_record(struct merges *merges);
 
 /* merge_report.c: how far this node's replicas are. Has state/ flushed, if that
  * is what is missing. */

@@ -80,8 +80,7 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
     struct merge_report report;
     struct buf *header;
 
-    if (merge_query_decode(&query, (struct slice){packet->header->data,
-                                                  packet->header->size}) != 0)
+    if (merge_query_decode(&query, buf_slice(packet->header)) != 0)
         return;
     report = (struct merge_report){
         .target = query.target,
@@ -93,4 +92,13 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
     node_send(merges->node, from_node, ENV_CHANNEL_RAFT, WIRE_MERGE_REPORT,
               header, NULL);
     buf_unref(header);
+}
+
+bool merge_has_ended(const struct peer *target, const struct region *source)
+{
+    const struct region_merge *merge = &peer_region(target)->merge;
+
+    return peer_applied(target) >= source->merge.attempt &&
+           (merge->state != MERGE_TAKING ||
+            merge->attempt != source->merge.attempt);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/disks.h"
 #include "engine/liveness.h"
+#include "engine/merge.h"
 #include "engine/merge_change.h"
 #include "engine/node_impl.h"
 #include "engine/range.h"
@@ -137,17 +138,6 @@ struct barrier *node_barrier(const struct node *node, uint64_t region)
     return replicas_barrier(node->replicas, region);
 }
 
-/* Whether the attempt for which the source is frozen is over, so that it may
- * have changed since without being known here. */
-static bool has_ended(const struct peer *target, const struct region *source)
-{
-    const struct region_merge *merge = &peer_region(target)->merge;
-
-    return peer_applied(target) >= source->merge.attempt &&
-           (merge->state != MERGE_TAKING ||
-            merge->attempt != source->merge.attempt);
-}
-
 struct barrier *node_read_barrier(const struct node *node, uint64_t region)
 {
     const struct peer *peer = node_peer(node, region);
@@ -158,7 +148,7 @@ struct barrier *node_read_barrier(const struct node *node, uint64_t region)
     target = node_peer(node, peer_region(peer)->merge.other);
     if (target == NULL || peer_is_damaged(target))
         return NULL;
-    return has_ended(target, peer_region(peer))
+    return merge_has_ended(target, peer_region(peer))
                ? node_barrier(node, region)
                : node_barrier(node, peer_region_id(target));
 }

@@ -8,18 +8,24 @@
 #include "engine/settle.h"
 #include "engine/snapshot.h"
 
-/* A transaction seen at work; free when its id's node is 0. */
+/* A transaction seen at work. */
 struct seen {
     struct txn_id id;
     uint64_t since_ns;
     bool again; /* seen in this round too */
+    UT_hash_handle by_id;
+};
+
+/* One that is being settled. */
+struct rescue {
     struct settle settle;
     struct orphans *orphans;
 };
 
 struct orphans {
     struct node *node;
-    struct seen seen[ORPHANS_MAX];
+    struct seen *seen; /* by id */
+    struct rescue rescues[ORPHANS_MAX];
     bool met; /* a transaction at work, in the region looked at */
 };
 
@@ -34,31 +40,49 @@ struct orphans *orphans_new(struct node *node)
 void orphans_stop(struct orphans *orphans)
 {
     for (size_t i = 0; i < ORPHANS_MAX; i++)
-        settle_cancel(&orphans->seen[i].settle);
+        settle_cancel(&orphans->rescues[i].settle);
+}
+
+static void forget(struct orphans *orphans, struct seen *seen)
+{
+    HASH_DELETE(by_id, orphans->seen, seen);
+    free(seen);
 }
 
 void orphans_free(struct orphans *orphans)
 {
+    struct seen *seen;
+    struct seen *next;
+
+    if (orphans == NULL)
+        return;
+    HASH_ITER (by_id, orphans->seen, seen, next)
+        forget(orphans, seen);
     free(orphans);
 }
 
+/* ---- settling ---- */
+
 static struct seen *find(struct orphans *orphans, struct txn_id id)
 {
-    for (size_t i = 0; i < ORPHANS_MAX; i++)
-        if (txn_id_equal(orphans->seen[i].id, id))
-            return &orphans->seen[i];
-    return NULL;
+    struct seen *seen;
+
+    HASH_FIND(by_id, orphans->seen, &id, sizeof id, seen);
+    return seen;
 }
 
+/* When it is still there, its time begins anew. */
 static void settled(struct settle *settle, int status)
 {
-    struct seen *seen = container_of(settle, struct seen, settle);
+    struct rescue *rescue = container_of(settle, struct rescue, settle);
+    struct seen *seen = find(rescue->orphans, settle->txn.id);
 
     if (status == 0)
-        node_log_event(seen->orphans->node, LOG_INFO,
+        node_log_event(rescue->orphans->node, LOG_INFO,
                        "an unfinished directory operation was %s",
                        settle->commit ? "completed" : "undone");
-    seen->id = (struct txn_id){0};
+    if (seen != NULL)
+        forget(rescue->orphans, seen);
 }
 
 static uint64_t age_ns_max(const struct orphans *orphans)
@@ -68,6 +92,37 @@ static uint64_t age_ns_max(const struct orphans *orphans)
            1000000;
 }
 
+/* One that is free. NULL: none, or it is being settled already. */
+static struct rescue *find_rescue(struct orphans *orphans, struct txn_id id)
+{
+    struct rescue *found = NULL;
+
+    for (size_t i = 0; i < ORPHANS_MAX; i++) {
+        struct rescue *rescue = &orphans->rescues[i];
+
+        if (!rescue->settle.active)
+            found = rescue;
+        else if (txn_id_equal(rescue->settle.txn.id, id))
+            return NULL;
+    }
+    return found;
+}
+
+static void rescue(struct orphans *orphans, const struct txn_ref *txn)
+{
+    struct rescue *rescue = find_rescue(orphans, txn->id);
+
+    if (rescue == NULL)
+        return; /* Next time. */
+    rescue->orphans = orphans;
+    rescue->settle.deadline_ns =
+        env_mono_ns(node_env(orphans->node)) + age_ns_max(orphans);
+    rescue->settle.done = settled;
+    settle_force(&rescue->settle, orphans->node, txn);
+}
+
+/* ---- looking ---- */
+
 static void meet(struct orphans *orphans, const struct txn_ref *txn)
 {
     uint64_t now_ns = env_mono_ns(node_env(orphans->node));
@@ -75,60 +130,62 @@ static void meet(struct orphans *orphans, const struct txn_ref *txn)
 
     orphans->met = true;
     if (seen == NULL) {
-        seen = find(orphans, (struct txn_id){0});
-        if (seen == NULL)
-            return; /* All are busy: next time. */
+        if (HASH_CNT(by_id, orphans->seen) >= TXNS_SEEN_MAX)
+            return; /* Next time. */
+        seen = mem_zalloc(sizeof *seen);
         seen->id = txn->id;
         seen->since_ns = now_ns;
-        seen->orphans = orphans;
+        HASH_ADD(by_id, orphans->seen, id, sizeof seen->id, seen);
     }
     seen->again = true;
-    if (seen->settle.active || now_ns - seen->since_ns < age_ns_max(orphans))
-        return;
-    seen->settle.deadline_ns = now_ns + age_ns_max(orphans);
-    seen->settle.done = settled;
-    settle_force(&seen->settle, orphans->node, txn);
+    if (now_ns - seen->since_ns >= age_ns_max(orphans))
+        rescue(orphans, txn);
 }
 
-/* The transaction that a user key is held by. */
-static void look_at_intent(struct orphans *orphans, uint64_t nsid,
+/* The transaction that a user key is held by. False, here and below: nothing
+ * that has to be settled. */
+static bool look_at_intent(struct orphans *orphans, uint64_t nsid,
                            struct slice name)
 {
     struct kv *state = node_env(orphans->node)->state;
     struct key key = key_user('d', nsid, name);
     struct kv_value value = {0};
     struct entry entry = {0};
-
-    if (kv_get(state, NULL, key_slice(&key), &value) == 0 &&
+    bool found =
+        kv_get(state, NULL, key_slice(&key), &value) == 0 &&
         entry_decode(&entry, (struct slice){value.data, value.size}) == 0 &&
-        entry.kind == ENTRY_INTENT)
+        entry.kind == ENTRY_INTENT;
+
+    if (found)
         meet(orphans, &entry.txn);
     kv_value_release(&value);
     entry_release(&entry);
+    return found;
 }
 
 /* And the one that has marked a part of a namespace. */
-static void look_at_part(struct orphans *orphans, uint64_t nsid,
+static bool look_at_part(struct orphans *orphans, uint64_t nsid,
                          struct slice region_start)
 {
     struct kv *state = node_env(orphans->node)->state;
     struct key key = key_namespace(nsid, region_start);
     struct namespace_record record = {0};
     struct kv_value value = {0};
+    const struct txn_ref *txn = NULL;
 
     if (kv_get(state, NULL, key_slice(&key), &value) == 0 &&
-        namespace_decode(&record, (struct slice){value.data, value.size}) ==
-            0) {
-        if (record.closing.id.node != 0)
-            meet(orphans, &record.closing);
-        else if (record.opening.id.node != 0)
-            meet(orphans, &record.opening);
-    }
+        namespace_decode(&record, (struct slice){value.data, value.size}) == 0)
+        txn = record.closing.id.node != 0 ? &record.closing : &record.opening;
+    if (txn != NULL && txn->id.node == 0)
+        txn = NULL;
+    if (txn != NULL)
+        meet(orphans, txn);
     kv_value_release(&value);
     namespace_release(&record);
+    return txn != NULL;
 }
 
-static void look_at_mark(struct orphans *orphans, const struct kv_iter *iter,
+static bool look_at_mark(struct orphans *orphans, const struct kv_iter *iter,
                          const struct region *region)
 {
     struct slice key = kv_iter_key(iter);
@@ -136,38 +193,43 @@ static void look_at_mark(struct orphans *orphans, const struct kv_iter *iter,
     uint64_t nsid;
 
     if (key_parse_user(key, 'x', &nsid, &name))
-        look_at_intent(orphans, nsid, name);
-    else if (key_parse_namespace_mark(key, &nsid))
-        look_at_part(orphans, nsid, region->start);
+        return look_at_intent(orphans, nsid, name);
+    return key_parse_namespace_mark(key, &nsid) &&
+           look_at_part(orphans, nsid, region->start);
 }
 
 /* A decision that nobody has forgotten: its coordinator died after RESOLVE. An
- * abort stays until its sender waits no more (results.h). */
-static void look_at_decision(struct orphans *orphans,
+ * abort stays until its sender waits no more (results.h), and so for ever when
+ * the cluster has removed that. */
+static bool look_at_decision(struct orphans *orphans,
                              const struct kv_iter *iter,
                              const struct region *region)
 {
     struct decision decision = {0};
+    bool found = decision_decode(&decision, kv_iter_value(iter)) == 0 &&
+                 decision.committed;
 
     (void)region;
-    if (decision_decode(&decision, kv_iter_value(iter)) == 0 &&
-        decision.committed)
+    if (found)
         meet(orphans, &decision.txn);
     decision_release(&decision);
+    return found;
 }
 
 static void forget_gone(struct orphans *orphans)
 {
-    for (size_t i = 0; i < ORPHANS_MAX; i++) {
-        struct seen *seen = &orphans->seen[i];
+    struct seen *seen;
+    struct seen *next;
 
-        if (!seen->again && !seen->settle.active)
-            seen->id = (struct txn_id){0};
-        seen->again = false;
+    HASH_ITER (by_id, orphans->seen, seen, next) {
+        if (!seen->again)
+            forget(orphans, seen);
+        else
+            seen->again = false;
     }
 }
 
-typedef void looker(struct orphans *orphans, const struct kv_iter *iter,
+typedef bool looker(struct orphans *orphans, const struct kv_iter *iter,
                     const struct region *region);
 
 /* The first ones: what is found there is soon gone. */
@@ -177,12 +239,11 @@ static void look_at_all(struct orphans *orphans, const struct key_range *range,
     struct slice begin = key_slice(&range->begin);
     struct kv_iter *iter = kv_iter_new(node_env(orphans->node)->state, NULL,
                                        begin, key_slice(&range->end));
+    unsigned count = 0;
 
     kv_iter_seek(iter, begin);
-    for (int i = 0; kv_iter_valid(iter) && i < ORPHANS_MAX; i++) {
-        look(orphans, iter, region);
-        kv_iter_next(iter);
-    }
+    for (; kv_iter_valid(iter) && count < TXNS_SEEN_MAX; kv_iter_next(iter))
+        count += look(orphans, iter, region);
     kv_iter_free(iter);
 }
 

@@ -13,7 +13,10 @@
 
 #include "engine/node.h"
 
-enum { ORPHANS_MAX = 64 };
+enum {
+    ORPHANS_MAX = 64,    /* settled at the same time; the rest comes later */
+    TXNS_SEEN_MAX = 1024 /* watched at the same time; likewise */
+};
 
 struct orphans;
 

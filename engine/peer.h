@@ -48,7 +48,8 @@ struct proposal {
     struct buf *command; /* kept until done */
     /* `status` 0: applied, `result` is its encoded result (borrowed). Else
      * ERR_NOT_LEADER, ERR_DROPPED, or ERR_EPOCH: the command is for another
-     * version of the region. `in_log`: it may still be applied. */
+     * version of the region, or the region is frozen (merge_change.h).
+     * `in_log`: it may still be applied. */
     void (*done)(struct proposal *proposal, int status, bool in_log,
                  struct buf *result);
     uint64_t index; /* when it was applied: where */

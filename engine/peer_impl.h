@@ -111,6 +111,13 @@ void peer_persisted(struct peer *peer, struct raft_messages *after_append,
 /* ERR_CORRUPT of Raft: this replica cannot go on. */
 void peer_check_raft(struct peer *peer, int rc);
 void peer_publish_lease(struct peer *peer);
+typedef int peer_command_check(const struct region *region,
+                               const struct command *command);
+/* Proposes a command, on the leader, unless `check` has something against it.
+ * Errors, and then `done` is not called: ERR_NOT_LEADER, and those of
+ * `check`. */
+int peer_propose_checked(struct peer *peer, struct proposal *proposal,
+                         peer_command_check *check);
 void peer_fail_proposals(struct peer *peer, int status);
 void peer_fail_index_requests(struct peer *peer);
 void peer_on_applied(struct peer *peer, uint64_t index);
@@ -139,10 +146,13 @@ int peer_apply_split(struct peer *peer, const struct peer_split *split,
 void peer_finish_split(struct peer *peer, struct peer_split *split,
                        bool applied);
 
-/* peer_merge.c: likewise for the entries of a merge. */
+/* peer_merge.c: likewise for the entries of a merge. `*ret_lacks_source`: it
+ * takes over what is not here as a whole, and cannot be applied; not by the
+ * only voter either, because its learners may do it. */
 struct peer_merge;
 struct peer_merge *peer_start_merge(struct peer *peer,
-                                    const struct raft_entry *entry);
+                                    const struct raft_entry *entry,
+                                    bool *ret_lacks_source);
 int peer_apply_merge(struct peer *peer, const struct peer_merge *merge,
                      const struct raft_entry *entry, struct buf **ret_result);
 void peer_finish_merge(struct peer *peer, struct peer_merge *merge,

@@ -21,7 +21,9 @@
  * The source was frozen here, durably, before TAKE was proposed (merge.h); so
  * it is there after a crash, too. It may have been damaged since, or have gone
  * with a snapshot that did not come to its end: then this replica cannot apply
- * the entry, and is rebuilt from a snapshot, which has it all. */
+ * the entry, and is rebuilt from a snapshot, which has it all. The only voter
+ * could not be; but nobody can supply its source either, so that this is never
+ * given up as damaged (regions_can_merge()). */
 
 #include <assert.h>
 #include <inttypes.h>
@@ -56,7 +58,8 @@ static void start_taking(struct peer *peer, struct peer_merge *merge)
 }
 
 struct peer_merge *peer_start_merge(struct peer *peer,
-                                    const struct raft_entry *entry)
+                                    const struct raft_entry *entry,
+                                    bool *ret_lacks_source)
 {
     struct peer_merge *merge = mem_zalloc(sizeof *merge);
     const struct command *command = &merge->command;
@@ -69,6 +72,7 @@ struct peer_merge *peer_start_merge(struct peer *peer,
         return merge;
     if (takes_over(command))
         start_taking(peer, merge);
+    *ret_lacks_source = merge->lacks_source;
     if (merge->lacks_source)
         return merge;
     merge->merge.only_replica = !peer_has_other_voter(peer);
@@ -114,16 +118,5 @@ void peer_finish_merge(struct peer *peer, struct peer_merge *merge,
 
 int peer_propose_merge(struct peer *peer, struct proposal *proposal)
 {
-    struct command command = {0};
-    int rc = command_decode(&command, (struct slice){proposal->command->data,
-                                                     proposal->command->size});
-
-    if (rc == 0 && !peer_is_serving(peer))
-        rc = ERR_NOT_LEADER;
-    if (rc == 0)
-        rc = region_merge_check(&peer->region, &command);
-    command_release(&command);
-    if (rc == 0)
-        peer_propose(peer, proposal);
-    return rc;
+    return peer_propose_checked(peer, proposal, region_merge_check);
 }

@@ -275,6 +275,7 @@ struct apply_batch {
     struct buf **results; /* NULL: nobody waits */
     bool want_results;
     bool only_replica;
+    bool lacks_source;      /* of the region that its entry takes over */
     uint64_t corrupt_index; /* of the entry that met a damaged record, or 0 */
     struct buf *region;     /* of a membership entry that changes something */
     struct peer_split *split;
@@ -313,14 +314,17 @@ static void batch_applied(struct peer *peer, const struct apply_batch *batch)
  * elsewhere. A state that is being replaced already need not be marked. */
 static void batch_failed(struct peer *peer, const struct apply_batch *batch)
 {
-    char what[64];
+    const char *why = batch->lacks_source
+                          ? "takes over a region that is not whole here"
+                          : "met a bad record";
+    char what[96];
 
     if (peer->install != NULL)
         return;
-    (void)snprintf(what, sizeof what, "entry %" PRIu64 " met a bad record",
-                   batch->corrupt_index);
+    (void)snprintf(what, sizeof what, "entry %" PRIu64 " %s",
+                   batch->corrupt_index, why);
     if (!peer_found_damage(peer, what))
-        env_fatal(peer->env, what); /* The other voters have gone meanwhile. */
+        env_fatal(peer->env, what); /* Nobody else could go on. */
 }
 
 static void apply_done(struct env_task *task)
@@ -367,7 +371,7 @@ static int apply_entry(struct apply_batch *batch, size_t at)
                               &batch->results[at]);
     else
         rc = applier_apply(applier, entry, &batch->results[at]);
-    if (rc == ERR_CORRUPT && batch->only_replica)
+    if (rc == ERR_CORRUPT && batch->only_replica && !batch->lacks_source)
         rc = applier_skip(applier, entry, &batch->results[at]);
     if (rc == 0 && !batch->want_results) {
         buf_unref(batch->results[at]);
@@ -443,7 +447,8 @@ static void apply_batch_start(struct peer *peer, struct raft_entries *entries)
     else if (is_split(&batch->entries.item[0]))
         batch->split = peer_start_split(peer, &batch->entries.item[0]);
     else if (is_merge(&batch->entries.item[0]))
-        batch->merge = peer_start_merge(peer, &batch->entries.item[0]);
+        batch->merge = peer_start_merge(peer, &batch->entries.item[0],
+                                        &batch->lacks_source);
     peer->written_bytes += size_of(&batch->entries);
     peer->apply_pending++;
     env_post(peer->env, ENV_APPLY, &batch->task);

@@ -19,6 +19,7 @@
  * leader asks once more, and a follower that was not asked for twice that long
  * looks for a leader. */
 
+#include <assert.h>
 #include <limits.h>
 
 #include "engine/check.h"
@@ -130,6 +131,7 @@ void peer_note_sleep(struct peer *peer)
         return;
     peer->asleep = asleep;
     if (asleep) {
+        assert(peer->apply_pending == 0);
         region_log_rest(peer->log);
         applier_rest(peer->applier);
         peer_set_alarm(peer);

@@ -425,6 +425,10 @@ static void answered(struct router_call *call, int status,
     struct result copy = {.status = status};
 
     (void)index;
+    if (result == NULL && status == ERR_EPOCH) { /* This node leads. */
+        begin_later(op);
+        return;
+    }
     if (result != NULL)
         copy = *result;
     copy.held = NULL; /* The router's. */

@@ -289,6 +289,10 @@ static inline bool goal_is_running(const struct goal *goal)
 struct buf *setting_encode(uint64_t value);
 int setting_decode(uint64_t *ret, struct slice bytes);
 
+/* Of a region that is no more: which one has taken it over. */
+struct buf *gone_region_encode(uint64_t target);
+int gone_region_decode(uint64_t *ret_target, struct slice bytes);
+
 /* What a region remembers of a node that sends it commands. */
 struct sender {
     uint64_t boot;

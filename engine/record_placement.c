@@ -98,3 +98,33 @@ int setting_decode(uint64_t *ret, struct slice bytes)
     codec_free(m.held);
     return 0;
 }
+
+/* ---- Regions that are no more ----------------------------------------- */
+
+struct buf *gone_region_encode(uint64_t target)
+{
+    Grove__GoneRegion message = GROVE__GONE_REGION__INIT;
+
+    assert(target != 0);
+
+    message.target = target;
+    return codec_pack_record(&message.base);
+}
+
+int gone_region_decode(uint64_t *ret_target, struct slice bytes)
+{
+    struct codec_message m;
+    const Grove__GoneRegion *message;
+    uint64_t target;
+    int rc = codec_unpack_record(&m, &grove__gone_region__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    target = message->target;
+    codec_free(m.held);
+    if (target == 0)
+        return ERR_CORRUPT;
+    *ret_target = target;
+    return 0;
+}

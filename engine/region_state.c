@@ -34,3 +34,17 @@ int region_state_descriptor(struct kv *state,
     }
     return rc;
 }
+
+bool region_state_is_gone(struct kv *state, uint64_t region)
+{
+    struct key key = key_gone_region(region);
+    struct kv_value value = {0};
+    uint64_t target;
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc =
+            gone_region_decode(&target, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc == 0;
+}

@@ -14,5 +14,8 @@ int region_state_marker(struct kv *state, const struct kv_snapshot *snapshot,
 int region_state_descriptor(struct kv *state,
                             const struct kv_snapshot *snapshot, uint64_t region,
                             struct region *ret);
+/* Whether region 0's replica here knows that the region was merged into another
+ * one: it is no more, and never will be. */
+bool region_state_is_gone(struct kv *state, uint64_t region);
 
 #endif

@@ -13,7 +13,8 @@
  *
  * A region that was merged into another one goes on each node when its target
  * there gets that far, and leaves a tombstone for all its peers; one whose
- * target has left the node meanwhile learns it by asking, too.
+ * target has left the node meanwhile, or has given it up, learns it by asking,
+ * too, or from region 0, which knows all regions that are no more.
  *
  * Belongs to ENV_WORKER. */
 

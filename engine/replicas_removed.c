@@ -7,8 +7,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/merge.h"
 #include "engine/merge_change.h"
 #include "engine/reader.h"
+#include "engine/region_state.h"
 #include "engine/replicas_impl.h"
 #include "engine/router.h"
 #include "engine/routes.h"
@@ -190,8 +192,7 @@ void replicas_on_query(struct replicas *replicas, uint64_t from_node,
     struct peer_note note;
     struct replica *replica;
 
-    if (peer_note_decode(&note, (struct slice){packet->header->data,
-                                               packet->header->size}) != 0)
+    if (peer_note_decode(&note, buf_slice(packet->header)) != 0)
         return;
     replica = replica_find(replicas, note.region);
     if (replica == NULL || replica->peer == NULL)
@@ -206,9 +207,17 @@ static bool awaits_target(const struct replicas *replicas,
                           const struct peer *peer)
 {
     const struct region *region = peer_region(peer);
+    const struct peer *target =
+        region_is_frozen(region) ? replicas_find(replicas, region->merge.other)
+                                 : NULL;
 
-    return region_is_frozen(region) &&
-           replicas_find(replicas, region->merge.other) != NULL;
+    return target != NULL && !merge_has_ended(target, region);
+}
+
+static bool may_go(const struct replica *replica)
+{
+    return !peer_is_restoring(replica->peer) &&
+           !awaits_target(replica->replicas, replica->peer);
 }
 
 void replicas_on_gone(struct replicas *replicas,
@@ -218,14 +227,11 @@ void replicas_on_gone(struct replicas *replicas,
     struct replica *replica;
     struct tombstone tombstone;
 
-    if (peer_note_decode(&note, (struct slice){packet->header->data,
-                                               packet->header->size}) != 0)
+    if (peer_note_decode(&note, buf_slice(packet->header)) != 0)
         return;
     replica = replica_find(replicas, note.region);
     if (replica == NULL || replica->peer == NULL ||
-        peer_id(replica->peer) != note.peer ||
-        peer_is_restoring(replica->peer) ||
-        awaits_target(replicas, replica->peer))
+        peer_id(replica->peer) != note.peer || !may_go(replica))
         return;
     tombstone = (struct tombstone){note.peer, note.index, note.term};
     remove_at(replica, &tombstone);
@@ -256,11 +262,35 @@ static bool is_in_doubt(const struct replica *replica)
             !awaits_target(replica->replicas, peer));
 }
 
+/* Region 0 knows for ever which regions are no more, also when those who were
+ * in the merge have left the cluster. */
+static bool was_merged(const struct replica *replica)
+{
+    struct node *node = replica->replicas->node;
+
+    return may_go(replica) &&
+           region_state_is_gone(node_env(node)->state, replica->region);
+}
+
+static void resolve_doubt(struct replica *replica)
+{
+    if (!was_merged(replica)) {
+        ask_whether_removed(replica);
+        return;
+    }
+    node_log_event(replica->replicas->node, LOG_INFO,
+                   "region %" PRIu64
+                   ": was merged into another one; what this node still had "
+                   "of it is erased",
+                   replica->region);
+    replica_remove(replica, TOMBSTONE_OF_ALL);
+}
+
 void replicas_each_second(struct replicas *replicas)
 {
     struct replica *replica;
 
     TAILQ_FOREACH (replica, &replicas->awake, link)
         if (replica->peer != NULL && is_in_doubt(replica))
-            ask_whether_removed(replica);
+            resolve_doubt(replica);
 }

@@ -14,6 +14,7 @@
 enum {
     RETRY_MS = 10,    /* after a refusal */
     RESEND_MS = 1000, /* without any answer */
+    ASK_MS = 100,     /* between questions for a place's region */
     ATTEMPTS = 256,   /* told apart in a ticket */
     TURNS_TO_ASK = 16 /* in vain, until its region is looked for anew */
 };
@@ -134,7 +135,7 @@ static bool has_missed(const struct router_call *call, int status)
 static void end_with_bytes(struct router_call *call, const struct buf *bytes)
 {
     struct result result = {0};
-    int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
+    int rc = result_decode(&result, buf_slice(bytes));
 
     if (rc != 0)
         end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
@@ -239,8 +240,10 @@ static uint64_t choose_target(struct router_call *call)
 
     if (leader != 0)
         return leader;
-    if (node_peer(call->node, call->region) != NULL)
-        return 0; /* It will know when there is one. */
+    if (node_peer(call->node, call->region) != NULL) {
+        call->turn++; /* It will know when there is one; or others do. */
+        return 0;
+    }
     count = find_nodes(call, nodes);
     return count == 0 ? 0 : nodes[call->turn++ % count];
 }
@@ -305,6 +308,18 @@ static void attempt_there(struct router_call *call)
     buf_unref(bytes);
 }
 
+/* Many calls may want to know, and each tries again more often than that. */
+static void ask_for_region(struct router_call *call, struct slice user_key)
+{
+    uint64_t now_ns = env_mono_ns(node_env(call->node));
+
+    if (call->asked_ns != 0 &&
+        now_ns - call->asked_ns < (uint64_t)ASK_MS * 1000000)
+        return;
+    call->asked_ns = now_ns;
+    routes_ask(node_router(call->node)->routes, user_key);
+}
+
 /* Which region it goes to this time. False: that is not known yet. */
 static bool find_region(struct router_call *call)
 {
@@ -315,7 +330,7 @@ static bool find_region(struct router_call *call)
     bool found = routes_find(router->routes, user_key, &route);
 
     if (!found || call->turn % TURNS_TO_ASK == TURNS_TO_ASK - 1)
-        routes_ask(router->routes, user_key); /* Perhaps it has moved. */
+        ask_for_region(call, user_key); /* Perhaps it has moved. */
     if (!found)
         return false;
     if (route.region != call->region) {
@@ -348,8 +363,12 @@ static void attempt(struct router_call *call)
     call->hint = 0;
     if (peer != NULL)
         peer_rouse(peer);
-    if (target == node_id(call->node) && (!has_effect(call) || peer == NULL))
+    if (target == node_id(call->node) && peer == NULL)
         target = 0;
+    if (target == node_id(call->node) && !has_effect(call)) {
+        end_call(call, ERR_EPOCH, NULL, 0);
+        return;
+    }
     if (target == 0 ||
         (target != node_id(call->node) && !node_link_up(call->node, target))) {
         arm(call, RETRY_MS);
@@ -454,6 +473,7 @@ void router_call(struct router *router, struct router_call *call,
     call->target = call->hint = 0;
     call->maybe_applied = false;
     call->turn = 0;
+    call->asked_ns = 0;
     call->grows = command != NULL && command_grows(command);
     call->hold.sequence = 0;
     call->active = true;
@@ -546,7 +566,7 @@ static void on_refusal(struct router_call *call,
 
 void router_on_return(struct router *router, const struct env_packet *packet)
 {
-    struct slice header = {packet->header->data, packet->header->size};
+    struct slice header = buf_slice(packet->header);
     struct call_return answer = {0};
     struct router_call *call;
 

@@ -13,7 +13,8 @@
  *
  * What a call ends with: the command's own status; or ERR_NO_QUORUM: surely
  * not applied; ERR_UNKNOWN_OUTCOME: some leader may have it in its log;
- * ERR_CANCELED: the node stops.
+ * ERR_CANCELED: the node stops. One that reads ends with ERR_EPOCH when this
+ * node itself has come to lead the region: it need not ask others.
  *
  * Belongs to ENV_WORKER. */
 
@@ -56,11 +57,12 @@ struct router_call {
     struct buf *command;
     struct router_hold hold;
     struct control_wait control;
-    uint64_t ticket;  /* its low bits are left to `attempt` */
-    uint64_t attempt; /* counts those at other nodes */
-    uint64_t target;  /* node asked now; 0: none */
-    uint64_t hint;    /* node that is said to lead */
-    size_t turn;      /* for trying all nodes */
+    uint64_t ticket;   /* its low bits are left to `attempt` */
+    uint64_t attempt;  /* counts those at other nodes */
+    uint64_t target;   /* node asked now; 0: none */
+    uint64_t hint;     /* node that is said to lead */
+    size_t turn;       /* for trying all nodes */
+    uint64_t asked_ns; /* who has its place; 0: not yet */
     bool active;
     bool grows;
     bool maybe_applied;

@@ -31,7 +31,7 @@ static void resolved(struct txn_resolve *resolve, int status)
 static void resolve(struct settle *settle, bool commit)
 {
     settle->commit = commit;
-    settle->resolve.deadline_ns = settle->deadline_ns;
+    settle->resolve.deadline_ns = settle->is_forced ? 0 : settle->deadline_ns;
     settle->resolve.done = resolved;
     txn_resolve_start(&settle->resolve, settle->node, &settle->txn, commit);
 }
@@ -69,7 +69,8 @@ static void undecided(struct settle *settle)
     struct env *env = node_env(settle->node);
     uint64_t pause_ms = UINT64_C(1) << settle->rounds;
 
-    if (env_mono_ns(env) - settle->since_ns >= patience_ns) {
+    if (settle->is_forced ||
+        env_mono_ns(env) - settle->since_ns >= patience_ns) {
         abort_it(settle);
         return;
     }
@@ -113,6 +114,7 @@ void settle_start(struct settle *settle, struct node *node,
         settle->rounds = 0;
     }
     settle->txn = txn_ref_copy(holder, settle->names);
+    settle->is_forced = false;
     ask(settle, node);
 }
 
@@ -120,6 +122,6 @@ void settle_force(struct settle *settle, struct node *node,
                   const struct txn_ref *holder)
 {
     settle->txn = txn_ref_copy(holder, settle->names);
-    settle->since_ns = 0;
+    settle->is_forced = true;
     ask(settle, node);
 }

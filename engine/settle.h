@@ -25,6 +25,7 @@ struct settle {
 
     struct node *node; /* private from here on */
     bool active;
+    bool is_forced;
     bool commit;
     struct txn_ref txn;
     char names[2][NAME_SIZE_MAX];
@@ -41,7 +42,8 @@ struct settle {
  * that the patience runs on. */
 void settle_start(struct settle *settle, struct node *node,
                   const struct txn_ref *holder);
-/* The same without patience. */
+/* The same without patience, for one that nobody waits for: the deadline is
+ * only that of the question how it was decided (txn_resolve.h). */
 void settle_force(struct settle *settle, struct node *node,
                   const struct txn_ref *holder);
 /* Ends it without calling `done`. */

@@ -7,7 +7,8 @@
  * overlap. Where they would, because another replica here has not heard yet of
  * a split, a merge or its own removal, the stream is refused and comes again
  * later. Of a merge the stream itself tells: the region that was merged into
- * this one goes then. */
+ * this one goes then, but only when nothing else keeps the stream out, because
+ * this one may still be about to take it over by its log. */
 
 #include "engine/snapshot_impl.h"
 
@@ -35,9 +36,23 @@ int snapshot_admit(const struct snapshots *snapshots, uint64_t from_node,
     if (begin->index == 0 || begin->term == 0 ||
         begin->raft_term < begin->term || !snapshot_bounds_valid(region))
         return ERR_PROTOCOL;
-    node_drop_absorbed(snapshots->node, region);
-    if (node_overlaps(snapshots->node, region) ||
-        receivings_overlap(snapshots, region))
-        return ERR_EPOCH;
     return 0;
+}
+
+int snapshot_fits(const struct snapshots *snapshots,
+                  const struct region *region)
+{
+    return node_overlaps(snapshots->node, region) ||
+                   receivings_overlap(snapshots, region)
+               ? ERR_EPOCH
+               : 0;
+}
+
+int snapshot_make_way(const struct snapshots *snapshots,
+                      const struct region *region)
+{
+    if (receivings_overlap(snapshots, region))
+        return ERR_EPOCH;
+    node_drop_absorbed(snapshots->node, region);
+    return snapshot_fits(snapshots, region);
 }

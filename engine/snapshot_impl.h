@@ -48,11 +48,18 @@ void sendings_stop(struct snapshots *snapshots);
 size_t sendings_running(const struct snapshots *snapshots);
 void sendings_free(struct snapshots *snapshots);
 
-/* snapshot_admit.c: whether a stream may begin, or end with an install. 0;
- * ERR_EPOCH: not now, for what else is on this node; ERR_NOT_FOUND: there is
- * no replica here to take it; ERR_FOREIGN, ERR_PROTOCOL. */
+/* snapshot_admit.c: whether a stream is for this node. 0; ERR_NOT_FOUND: there
+ * is no replica here to take it; ERR_FOREIGN, ERR_PROTOCOL. */
 int snapshot_admit(const struct snapshots *snapshots, uint64_t from_node,
                    const struct snapshot_begin *begin);
+/* Whether it may be installed beside what else is on this node. 0, or
+ * ERR_EPOCH: not now. */
+int snapshot_fits(const struct snapshots *snapshots,
+                  const struct region *region);
+/* The same for one that is about to begin, if this says so: drops the region
+ * that was merged into its own. */
+int snapshot_make_way(const struct snapshots *snapshots,
+                      const struct region *region);
 
 /* snapshot_receive.c. Takes what `begin` holds. */
 void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,

@@ -59,9 +59,8 @@ static int open_writer(struct receiving *r)
 static int put_chunk(struct receiving *r)
 {
     const struct waiting_chunk *first = &r->waiting[0];
-    int rc = snapshot_writer_put(
-        r->writer, (struct slice){first->payload->data, first->payload->size},
-        first->chunk.checksum, &r->error);
+    int rc = snapshot_writer_put(r->writer, buf_slice(first->payload),
+                                 first->chunk.checksum, &r->error);
 
     if (rc == 0 && first->chunk.last)
         rc = snapshot_writer_finish(r->writer, &r->error);
@@ -207,6 +206,8 @@ static void install(struct receiving *r)
     };
     int rc = snapshot_admit(r->snapshots, r->from_node, begin);
 
+    if (rc == 0)
+        rc = snapshot_fits(r->snapshots, &begin->region);
     if (rc != 0) {
         fail(r, rc, err_text(rc));
         return;
@@ -314,26 +315,39 @@ void receivings_on_chunk(struct snapshots *snapshots, uint64_t from_node,
 
 /* ---- begin ---- */
 
-/* A region's newer stream takes the place of its older one. ERR_BUSY: that is
- * being installed already, or there are as many streams as there may be. */
-static int make_room(struct snapshots *snapshots, uint64_t region)
+static struct receiving *find_older(const struct snapshots *snapshots,
+                                    uint64_t region)
 {
-    struct receiving *older = NULL;
     struct receiving *r;
 
     TAILQ_FOREACH (r, &snapshots->receivings, link)
         if (!r->ended && r->begin.region.id == region)
-            older = r;
+            return r;
+    return NULL;
+}
+
+/* A region's newer stream takes the place of its older one. ERR_BUSY: that is
+ * being installed already, or there are as many streams as there may be. */
+static int look_for_room(const struct snapshots *snapshots, uint64_t region)
+{
+    const struct receiving *older = find_older(snapshots, region);
+
+    if (older != NULL)
+        return older->installing ? ERR_BUSY : 0;
+    return region == REGION_PLACEMENT ||
+                   receivings_running(snapshots) < SNAPSHOT_RECEIVING_MAX
+               ? 0
+               : ERR_BUSY;
+}
+
+static void end_older(struct snapshots *snapshots, uint64_t region)
+{
+    struct receiving *older = find_older(snapshots, region);
+
     if (older == NULL)
-        return region == REGION_PLACEMENT ||
-                       receivings_running(snapshots) < SNAPSHOT_RECEIVING_MAX
-                   ? 0
-                   : ERR_BUSY;
-    if (older->installing)
-        return ERR_BUSY;
+        return;
     acknowledge(older, older->arrived_count, ERR_CANCELED);
     end(older);
-    return 0;
 }
 
 static void start(struct snapshots *snapshots, uint64_t from_node,
@@ -367,8 +381,11 @@ void receivings_on_begin(struct snapshots *snapshots, uint64_t from_node,
     }
     rc = snapshot_admit(snapshots, from_node, begin);
     if (rc == 0)
-        rc = make_room(snapshots, begin->region.id);
+        rc = look_for_room(snapshots, begin->region.id);
+    if (rc == 0)
+        rc = snapshot_make_way(snapshots, &begin->region);
     if (rc == 0) {
+        end_older(snapshots, begin->region.id);
         start(snapshots, from_node, begin);
         return;
     }

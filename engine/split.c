@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/measure.h"
+#include "engine/range.h"
 #include "engine/router.h"
 
 /* Lives until whatever it has asked for comes back, which may be after it was
@@ -25,7 +26,7 @@ static const char *why_not(int status)
     case ERR_INVALID:
         return "the key does not lie inside the region";
     case ERR_BUSY:
-        return "its membership is just being changed";
+        return "it is just being changed";
     case ERR_NOT_FOUND:
         return "it has too few entries for a middle";
     default:
@@ -33,7 +34,7 @@ static const char *why_not(int status)
     }
 }
 
-static void end(struct split *split, int status)
+static void end_because(struct split *split, int status, const char *why)
 {
     struct split_wait *wait = split->wait;
 
@@ -42,7 +43,12 @@ static void end(struct split *split, int status)
     if (wait == NULL)
         return;
     wait->split = NULL;
-    wait->done(wait, status, why_not(status));
+    wait->done(wait, status, why);
+}
+
+static void end(struct split *split, int status)
+{
+    end_because(split, status, why_not(status));
 }
 
 bool split_is_running(const struct split_wait *wait)
@@ -66,24 +72,13 @@ void split_cancel(struct split_wait *wait)
 
 /* ---- proposing ---- */
 
-static int status_of(const struct buf *bytes)
-{
-    struct result result = {0};
-    int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
-
-    if (rc == 0)
-        rc = result.status;
-    result_release(&result);
-    return rc;
-}
-
 static void on_proposed(struct proposal *proposal, int status, bool in_log,
                         struct buf *result)
 {
     struct split *split = container_of(proposal, struct split, proposal);
 
     (void)in_log;
-    end(split, status == 0 ? status_of(result) : status);
+    end(split, status == 0 ? result_status(buf_slice(result)) : status);
 }
 
 /* The command for the epoch that the region has now. */
@@ -191,8 +186,39 @@ static void find_middle(struct split *split)
                       split);
 }
 
+/* ---- start ---- */
+
+/* Whether the region is not what it was when the split was asked for: who asks
+ * may have lost the answer to an earlier attempt. */
+static bool has_changed(const struct split *split, uint64_t version)
+{
+    const struct peer *peer = node_peer(split->node, split->region);
+
+    return version != 0 && peer != NULL && peer_region(peer)->version > version;
+}
+
+/* True: nothing is left to do, or it is not known what is. */
+static bool end_changed(struct split *split)
+{
+    const struct region *region =
+        peer_region(node_peer(split->node, split->region));
+    struct slice at = {NULL, 0};
+
+    if (split->at.size > 0)
+        at = key_user_part(&split->at);
+    if (at.size > 0 && slice_equal(at, region->end)) {
+        end(split, 0);
+        return true;
+    }
+    if (at.size > 0 &&
+        range_has((struct range){region->start, region->end}, at))
+        return false;
+    end_because(split, ERR_BUSY, "it has split or merged meanwhile");
+    return true;
+}
+
 void split_start(struct split_wait *wait, struct node *node, uint64_t region,
-                 const struct key *at)
+                 uint64_t version, const struct key *at)
 {
     struct split *split = mem_zalloc(sizeof *split);
 
@@ -201,6 +227,8 @@ void split_start(struct split_wait *wait, struct node *node, uint64_t region,
     split->node = node;
     split->region = region;
     split->at = *at;
+    if (has_changed(split, version) && end_changed(split))
+        return;
     if (at->size == 0)
         find_middle(split);
     else

@@ -195,7 +195,7 @@ static void on_measured(void *context, const struct measured *measured)
                    "region %" PRIu64 " has %" PRIu64 " MiB: it is split",
                    region, measured->bytes >> 20);
     splitter->splitting = region;
-    split_start(&splitter->split, splitter->node, region, &measured->middle);
+    split_start(&splitter->split, splitter->node, region, 0, &measured->middle);
 }
 
 static void measure(struct splitter *splitter, struct led *led,

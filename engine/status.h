@@ -82,6 +82,8 @@ void status_render_region_ids(struct node *node, FILE *out);
  * may be NULL. ERR_NOT_FOUND: no such region is known. */
 int status_region_leader(struct node *node, uint64_t region,
                          uint64_t *ret_leader_node);
+/* The version of its epoch, likewise; 0: not known. */
+uint64_t status_region_version(struct node *node, uint64_t region);
 /* The rows of /.cluster/regions and /.cluster/leaders. */
 void status_print_region(struct node *node, uint64_t region, FILE *out);
 void status_print_leader(struct node *node, uint64_t region, FILE *out);

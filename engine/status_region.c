@@ -101,6 +101,13 @@ int status_region_leader(struct node *node, uint64_t region,
     return 0;
 }
 
+uint64_t status_region_version(struct node *node, uint64_t region)
+{
+    struct region_view view;
+
+    return look(node, region, &view) ? view.version : 0;
+}
+
 struct region_ids {
     uint64_t *ids;
     size_t count;

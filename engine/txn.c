@@ -107,6 +107,13 @@ static void fail(struct txn *txn, int status)
     end(txn);
 }
 
+/* What became of the last step does not matter to the user: without a decision
+ * nothing has changed, and nobody makes one any more. */
+static int undecided(int status)
+{
+    return status == ERR_UNKNOWN_OUTCOME ? ERR_NO_QUORUM : status;
+}
+
 void txns_detach(struct txn_op *op)
 {
     if (op->txn != NULL)
@@ -180,7 +187,7 @@ static void resolved(struct txn_resolve *resolve, int status)
     struct txn *txn = container_of(resolve, struct txn, resolve);
 
     if (status != 0)
-        fail(txn, status); /* Rule 2. */
+        fail(txn, undecided(status)); /* Rule 2. */
     else if (txn->next == NEXT_ATTEMPT)
         start_again(txn);
     else if (txn->next == NEXT_SETTLE)
@@ -191,15 +198,11 @@ static void resolved(struct txn_resolve *resolve, int status)
 
 static void resolve(struct txn *txn, bool commit, enum next next)
 {
-    struct node *node = txn->txns->node;
-
     txn->next = txn->op == NULL ? NEXT_END : next;
-    if (txn->next == NEXT_END)
-        txn->deadline_ns = env_mono_ns(node_env(node)) +
-                           node_config(node)->op_timeout_ms * 1000000;
-    txn->resolve.deadline_ns = txn->deadline_ns;
+    txn->resolve.deadline_ns = txn->next == NEXT_END ? 0 : txn->deadline_ns;
     txn->resolve.done = resolved;
-    txn_resolve_start(&txn->resolve, node, &txn->prepare.txn, commit);
+    txn_resolve_start(&txn->resolve, txn->txns->node, &txn->prepare.txn,
+                      commit);
 }
 
 /* Only this coordinator could have it committed, so what is prepared can be
@@ -251,6 +254,7 @@ static void settled(struct settle *settle, int status)
     struct txn *txn = container_of(settle, struct txn, settle);
     bool keeps_on = txn->prepare.begun && txn->next != NEXT_SETTLE;
 
+    status = undecided(status);
     if (status == 0 && is_late(txn))
         status = ERR_BUSY;
     if (status == 0 && keeps_on)
@@ -295,6 +299,8 @@ static void wait_for_holder(struct txn *txn)
 static void prepared(struct txn_prepare *prepare, int status)
 {
     struct txn *txn = container_of(prepare, struct txn, prepare);
+    /* Of two files in one region there is nothing to be decided. */
+    bool may_be_all = txn->command.txn_kind == TXN_RENAME && !prepare->begun;
 
     if (status == ERR_LOCKED)
         wait_for_holder(txn);
@@ -302,7 +308,7 @@ static void prepared(struct txn_prepare *prepare, int status)
         decide(txn);
     else if (!prepare->begun || prepare->has_happened ||
              status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
-        fail(txn, status); /* Of an unknown outcome: rule 2. */
+        fail(txn, may_be_all ? status : undecided(status)); /* Rule 2. */
     else if (status == ERR_ABORTED && txn->op != NULL)
         resolve(txn, false, NEXT_ATTEMPT);
     else

@@ -35,6 +35,16 @@ void txn_resolve_cancel(struct txn_resolve *resolve)
         router_cancel(node_router(resolve->node), &resolve->call);
 }
 
+static uint64_t deadline_of_step(const struct txn_resolve *resolve)
+{
+    struct node *node = resolve->node;
+
+    if (resolve->deadline_ns != 0)
+        return resolve->deadline_ns;
+    return env_mono_ns(node_env(node)) +
+           node_config(node)->op_timeout_ms * 1000000;
+}
+
 typedef void call_done(struct router_call *call, int status,
                        const struct result *result, uint64_t index);
 
@@ -48,7 +58,7 @@ static void propose(struct txn_resolve *resolve, enum command_op op,
                               .commit = resolve->commit};
 
     resolve->call.kind = CALL_PROPOSE;
-    resolve->call.deadline_ns = resolve->deadline_ns;
+    resolve->call.deadline_ns = deadline_of_step(resolve);
     resolve->call.done = done;
     router_call(node_router(resolve->node), &resolve->call, &command);
 }

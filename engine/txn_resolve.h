@@ -18,7 +18,9 @@
 #include "engine/router.h"
 
 struct txn_resolve {
-    uint64_t deadline_ns; /* public: in */
+    /* public: in. 0: nobody waits for it, and each step has op_timeout of its
+     * own, so that it comes to its end in however many regions it has to. */
+    uint64_t deadline_ns;
     /* 0: nothing is left. ERR_NO_QUORUM, ERR_UNKNOWN_OUTCOME, ERR_CANCELED. */
     void (*done)(struct txn_resolve *resolve, int status);
 

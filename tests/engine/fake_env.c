@@ -17,6 +17,11 @@ static uint64_t no_number(struct env *env)
     return 1;
 }
 
+static uint64_t now(struct env *env)
+{
+    return fake_of(env)->now_ns;
+}
+
 static void on_post(struct env *env, enum env_owner owner,
                     struct env_task *task)
 {
@@ -26,15 +31,14 @@ static void on_post(struct env *env, enum env_owner owner,
 static void on_timer_start(struct env *env, struct env_timer *timer,
                            uint64_t delay_ns)
 {
-    (void)env;
-    (void)timer;
-    (void)delay_ns; /* Time stands still. */
+    struct fake_env *fake = fake_of(env);
+
+    timers_start(&fake->timers, timer, fake->now_ns + delay_ns);
 }
 
 static void on_timer_stop(struct env *env, struct env_timer *timer)
 {
-    (void)env;
-    (void)timer;
+    timers_stop(&fake_of(env)->timers, timer);
 }
 
 static void on_log_write(struct env *env, struct env_log_write *write)
@@ -60,8 +64,8 @@ static void on_fatal(struct env *env, const char *reason)
     fake_of(env)->fatal_count++;
 }
 
-static const struct env_ops ops = {.mono_ns = no_number,
-                                   .wall_ns = no_number,
+static const struct env_ops ops = {.mono_ns = now,
+                                   .wall_ns = now,
                                    .random = no_number,
                                    .post = on_post,
                                    .timer_start = on_timer_start,
@@ -76,6 +80,8 @@ void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state)
     for (size_t i = 0; i < ENV_OWNERS; i++)
         STAILQ_INIT(&fake->tasks[i]);
     STAILQ_INIT(&fake->writes);
+    timers_init(&fake->timers);
+    fake->now_ns = 1;
 }
 
 static bool is_held(const struct fake_env *fake, enum env_owner owner)
@@ -122,6 +128,12 @@ void fake_env_sync(struct fake_env *fake, size_t count)
         STAILQ_REMOVE_HEAD(&synced, link);
         write->done(write);
     }
+}
+
+void fake_env_pass(struct fake_env *fake, uint64_t ms)
+{
+    fake->now_ns += ms * 1000000;
+    timers_fire(&fake->timers, fake->now_ns);
 }
 
 void fake_env_forget(struct fake_env *fake)

@@ -148,6 +148,14 @@ static struct buf *recode_setting(struct slice bytes)
     return setting_decode(&value, bytes) == 0 ? setting_encode(value) : NULL;
 }
 
+static struct buf *recode_gone_region(struct slice bytes)
+{
+    uint64_t target;
+
+    return gone_region_decode(&target, bytes) == 0 ? gone_region_encode(target)
+                                                   : NULL;
+}
+
 static struct buf *recode_tombstone(struct slice bytes)
 {
     uint8_t to[MARKER_SIZE_MAX];
@@ -205,11 +213,11 @@ static struct buf *recode_dirents(struct slice bytes)
 }
 
 static recoder *const recoders[] = {
-    recode_entry,   recode_namespace,  recode_directory, recode_decision,
-    recode_region,  recode_damage,     recode_node,      recode_identity,
-    recode_marker,  recode_hard_state, recode_log_start, recode_sender,
-    recode_xattrs,  recode_dirents,    recode_tombstone, recode_goal,
-    recode_setting,
+    recode_entry,   recode_namespace,   recode_directory, recode_decision,
+    recode_region,  recode_damage,      recode_node,      recode_identity,
+    recode_marker,  recode_hard_state,  recode_log_start, recode_sender,
+    recode_xattrs,  recode_dirents,     recode_tombstone, recode_goal,
+    recode_setting, recode_gone_region,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -224,7 +232,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     first = recode((struct slice){data + 1, size - 1});
     if (first == NULL)
         return 0;
-    second = recode((struct slice){first->data, first->size});
+    second = recode(buf_slice(first));
     assert(second != NULL && second->size == first->size);
     assert(memcmp(first->data, second->data, first->size) == 0);
     buf_unref(first);

@@ -298,7 +298,7 @@ uint64_t node_stamp(struct node *node)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    struct slice bytes = {header->data, header->size};
+    struct slice bytes = buf_slice(header);
 
     (void)channel;
     if (type == WIRE_RETURN) {
@@ -366,6 +366,13 @@ int status_region_leader(struct node *node, uint64_t region,
     (void)region;
     (void)ret_leader_node;
     return ERR_NOT_FOUND;
+}
+
+uint64_t status_region_version(struct node *node, uint64_t region)
+{
+    (void)node;
+    (void)region;
+    return 0;
 }
 
 void node_flush_state(struct node *node)

@@ -303,7 +303,7 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
                      op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
-                     (op >= COMMAND_MERGE && op <= COMMAND_UNFREEZE) ||
+                     (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
                      op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
                      op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
 
@@ -578,6 +578,26 @@ static void test_what_has_no_version_stays_without(void **state)
     buf_unref(b);
 }
 
+/* What frees space must go on when the disks are full. */
+static void test_what_brings_content_grows(void **state)
+{
+    struct command command = {.op = COMMAND_TXN_PREPARE,
+                              .txn_kind = TXN_RENAME};
+
+    (void)state;
+    assert_false(command_grows(&command));
+    command.txn_step = TXN_STEP_TARGET;
+    assert_true(command_grows(&command));
+    command.txn_step = TXN_STEP_SOURCE;
+    assert_true(command_grows(&command));
+    command.txn_step = TXN_STEP_PART;
+    assert_false(command_grows(&command));
+    command.txn_kind = TXN_MKDIR;
+    assert_true(command_grows(&command));
+    command.op = COMMAND_TXN_RESOLVE;
+    assert_false(command_grows(&command));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -606,6 +626,7 @@ int main(void)
         cmocka_unit_test(test_a_version_is_replaced_in_a_copy),
         cmocka_unit_test(test_the_version_that_it_has_needs_no_copy),
         cmocka_unit_test(test_what_has_no_version_stays_without),
+        cmocka_unit_test(test_what_brings_content_grows),
     };
 
     return cmocka_run_group_tests_name("command", tests, NULL, NULL);

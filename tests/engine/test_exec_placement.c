@@ -4,6 +4,8 @@
 
 #include "exec_fixture.h"
 
+#include "engine/node.h"
+#include "engine/region_state.h"
 #include "engine/settings.h"
 
 enum { REGION = 5 };
@@ -15,8 +17,7 @@ static void put_node(struct exec_fixture *f, uint64_t id, enum node_state state)
     struct buf *bytes = node_encode(&node);
     struct key key = key_node(id);
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
     buf_unref(bytes);
     kv_batch_free(batch);
@@ -209,6 +210,27 @@ static void test_texts_of_settings_are_read_and_printed(void **state)
     assert_int_equal(setting_find(slice_of("no")), SETTINGS);
 }
 
+/* ---- regions that are no more ---- */
+
+static int tell_gone(struct exec_fixture *f, uint64_t region)
+{
+    return run(f, &(struct command){.op = COMMAND_REGION_GONE,
+                                    .new_region = REGION + 1,
+                                    .merge = {.other = region}});
+}
+
+static void test_a_region_is_no_more_from_then_on(void **state)
+{
+    struct exec_fixture *f = *state;
+
+    assert_false(region_state_is_gone(f->state, REGION));
+    assert_int_equal(tell_gone(f, REGION), 0);
+    assert_int_equal(tell_gone(f, REGION), 0);
+    assert_true(region_state_is_gone(f->state, REGION));
+    assert_false(region_state_is_gone(f->state, REGION + 1));
+    assert_int_equal(tell_gone(f, REGION_PLACEMENT), ERR_INVALID);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_exec)
 
 int main(void)
@@ -221,6 +243,7 @@ int main(void)
         TEST(test_settings_have_defaults_until_they_are_set),
         TEST(test_what_a_setting_does_not_allow_is_refused),
         TEST(test_texts_of_settings_are_read_and_printed),
+        TEST(test_a_region_is_no_more_from_then_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

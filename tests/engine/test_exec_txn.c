@@ -309,6 +309,21 @@ static void expect_refused(struct exec_fixture *f, struct test_txn txn, int rc)
     check_settled(f);
 }
 
+/* Replicas with a good block say by whom it is locked, and this one must not
+ * say something else that it would remember. */
+static void test_a_bad_block_is_no_answer(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct test_txn inside = txn_mkdir(f, E, "s");
+    struct test_txn txn = txn_rmdir(f, ROOT, "e");
+
+    assert_int_equal(prepare(f, &inside), 0);
+    kv_mem_spoil(f->state, 'x');
+    assert_int_equal(prepare(f, &txn), ERR_CORRUPT);
+    kv_mem_spoil(f->state, '\0');
+    assert_int_equal(prepare(f, &txn), ERR_LOCKED);
+}
+
 static void test_what_the_names_forbid_is_refused(void **state)
 {
     struct exec_fixture *f = *state;
@@ -415,6 +430,7 @@ int main(void)
         ON_TREE(test_rmdir_waits_for_a_pending_mkdir_inside),
         ON_TREE(test_a_listing_shows_what_was_before_an_undecided_one),
         ON_TREE(test_a_new_directory_is_used_before_it_is_resolved),
+        ON_TREE(test_a_bad_block_is_no_answer),
         ON_TREE(test_what_the_names_forbid_is_refused),
         ON_TREE(test_a_rename_to_itself_changes_nothing),
         ON_TREE(test_a_transaction_that_meets_files_renames_them),

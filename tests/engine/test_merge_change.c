@@ -40,10 +40,12 @@ static struct region source_region(void)
                            .version = 9,
                            .start = bound(1, "f"),
                            .end = bound(0, "m"),
-                           .peers = {{8, 2, PEER_VOTER}, {9, 1, PEER_VOTER}},
+                           .peers = {{8, 2, PEER_LEARNER}, {9, 1, PEER_VOTER}},
                            .peer_count = 2,
-                           .voters = {8, 9},
-                           .voter_count = 2};
+                           .voters = {9},
+                           .voter_count = 1,
+                           .learners = {8},
+                           .learner_count = 1};
 }
 
 static struct command in_target(enum merge_step step)
@@ -129,6 +131,26 @@ static void test_no_others_can(void **state)
     assert_int_equal(regions_can_merge(&target, &source), ERR_NOT_PERMITTED);
     source = source_region();
     source.peer_count = 1;
+    assert_int_equal(regions_can_merge(&target, &source), ERR_NOT_PERMITTED);
+    assert_int_equal(regions_can_merge(&source, &target), ERR_NOT_PERMITTED);
+}
+
+/* Others could rebuild its source, and it could not wait for that. */
+static void test_an_only_voter_takes_over_what_has_its_only_one_there(void **s)
+{
+    struct region target = target_region();
+    struct region source = source_region();
+
+    (void)s;
+    source.peers[0].role = PEER_VOTER;
+    source.voters[1] = 8;
+    source.voter_count = 2;
+    source.learner_count = 0;
+    assert_int_equal(regions_can_merge(&target, &source), ERR_NOT_PERMITTED);
+    assert_int_equal(regions_can_merge(&source, &target), 0);
+    source.peers[1].role = PEER_LEARNER;
+    source.voters[0] = 8;
+    source.voter_count = 1;
     assert_int_equal(regions_can_merge(&target, &source), ERR_NOT_PERMITTED);
     assert_int_equal(regions_can_merge(&source, &target), ERR_NOT_PERMITTED);
 }
@@ -449,6 +471,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_neighbours_on_the_same_nodes_can_be_merged),
         cmocka_unit_test(test_no_others_can),
+        cmocka_unit_test(
+            test_an_only_voter_takes_over_what_has_its_only_one_there),
         cmocka_unit_test(test_all_keys_have_no_neighbour),
         cmocka_unit_test(test_what_is_being_changed_is_not_merged),
         cmocka_unit_test(test_a_merge_begins_for_one_epoch),

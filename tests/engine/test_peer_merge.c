@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -160,6 +161,17 @@ static bool follower_has_it(struct two_nodes *all)
            peer_region(all->node[FOLLOWER].peer)->absorbed == OTHER;
 }
 
+static bool leader_leads(struct two_nodes *all)
+{
+    return peer_is_serving(all->node[LEADER].peer);
+}
+
+static bool no_snapshots(struct two_nodes *all, struct packet *packet)
+{
+    (void)all;
+    return packet->packet.type != WIRE_SNAPSHOT_BEGIN;
+}
+
 static void test_a_replica_without_the_source_is_rebuilt(void **state)
 {
     struct two_nodes *all = *state;
@@ -174,6 +186,46 @@ static void test_a_replica_without_the_source_is_rebuilt(void **state)
     assert_true(peer_is_damaged(follower->peer));
     assert_int_equal(peer_region(follower->peer)->absorbed, 0);
     assert_true(tick_until(all, follower_has_it, PATIENCE));
+}
+
+/* That one is told apart from a damaged record, and nothing says that it was
+ * taken over. */
+static void test_a_replica_without_the_source_says_so(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    begin(all);
+    follower->merge.answer = false;
+    all->filter = no_snapshots;
+    assert_int_equal(
+        ask_both(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)), 0);
+    assert_non_null(strstr(follower->event, "(entry 103 takes over a region "
+                                            "that is not whole here)"));
+}
+
+/* What it skips, or makes of it alone, the learner does not. */
+static void test_the_only_voter_does_not_go_on_without_the_source(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *leader = &all->node[LEADER];
+    struct command take;
+    struct asked asked;
+    uint64_t applied;
+
+    make_learner(all);
+    assert_true(tick_until(all, leader_leads, PATIENCE));
+    begin(all);
+    leader->merge.answer = false;
+    applied = peer_applied(leader->peer);
+    take = in_target(leader, MERGE_STEP_TAKE);
+    assert_int_equal(ask(leader, &asked, &take), 0);
+    run(all);
+    assert_int_equal(leader->fatal_count, 1);
+    leader->fatal_count = 0;
+    assert_int_equal(peer_applied(leader->peer), applied);
+    assert_int_equal(leader->merge.finished, 0);
+    assert_null(strstr(leader->event, "has taken over"));
 }
 
 static void test_a_replica_that_cannot_join_a_part_is_rebuilt(void **state)
@@ -288,6 +340,8 @@ int main(void)
         T(test_what_is_not_up_to_date_is_not_proposed),
         T(test_what_comes_behind_giving_up_does_nothing),
         T(test_a_replica_without_the_source_is_rebuilt),
+        T(test_a_replica_without_the_source_says_so),
+        T(test_the_only_voter_does_not_go_on_without_the_source),
         T(test_a_replica_that_cannot_join_a_part_is_rebuilt),
         T(test_the_target_is_not_read_while_it_takes),
         T(test_a_frozen_region_takes_no_commands),

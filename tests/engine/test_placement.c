@@ -164,8 +164,7 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
     (void)channel;
     (void)payload;
     assert_int_equal(type, WIRE_STEP);
-    assert_int_equal(
-        step_decode(&step, (struct slice){header->data, header->size}), 0);
+    assert_int_equal(step_decode(&step, buf_slice(header)), 0);
     note_step(node, to, &step);
 }
 
@@ -173,8 +172,7 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
 
 static void put(struct node *node, struct key key, struct buf *record)
 {
-    put_record(node->env.state, key,
-               (struct slice){record->data, record->size});
+    put_record(node->env.state, key, buf_slice(record));
     buf_unref(record);
 }
 
@@ -259,8 +257,7 @@ static void tell(struct node *node, struct region_report report)
 
     report.sequence = ++node->sequence;
     bytes = region_report_encode(&report);
-    placement_on_report(node->placement, OWN,
-                        (struct slice){bytes->data, bytes->size});
+    placement_on_report(node->placement, OWN, buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -272,8 +269,7 @@ static void sum_up(struct node *node, uint64_t from, uint64_t count,
         .sequence = ++node->sequence, .led_count = count, .led_digest = digest};
     struct buf *bytes = reported_encode(&sum);
 
-    placement_on_reported(node->placement, from,
-                          (struct slice){bytes->data, bytes->size});
+    placement_on_reported(node->placement, from, buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -430,8 +426,7 @@ static void test_a_region_that_nobody_leads_may_be_anywhere(void **state)
     tell(node, report_of(1, "", "", 2));
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_NO);
-    placement_on_reported(node->placement, OWN,
-                          (struct slice){bytes->data, bytes->size});
+    placement_on_reported(node->placement, OWN, buf_slice(bytes));
     buf_unref(bytes);
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_UNKNOWN);

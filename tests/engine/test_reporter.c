@@ -119,7 +119,7 @@ struct placement *node_placement(const struct node *node)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    struct slice bytes = {header->data, header->size};
+    struct slice bytes = buf_slice(header);
     struct region_report report;
 
     assert_int_equal(to, node->peers[REGION_PLACEMENT].leader_node);

@@ -252,6 +252,28 @@ static void test_all_nodes_are_asked_who_has_an_unknown_place(void **state)
     assert_int_equal(f->node.sent_to, 2);
 }
 
+/* Many calls may wait for many places. */
+static void test_they_are_asked_again_ten_times_a_second(void **state)
+{
+    struct fixture *f = *state;
+
+    start_at_place(f, "b");
+    for (unsigned i = 0; i < 50; i++)
+        lone_node_pass(&f->node, 10);
+    assert_int_equal(f->node.asked_count, 6 * NODE_COUNT);
+}
+
+static void test_news_of_another_place_is_no_reason_to_ask_again(void **state)
+{
+    struct fixture *f = *state;
+    struct region seven = region_seven(3);
+
+    start_at_place(f, "z");
+    tell(f, &seven, 2);
+    lone_node_pass(&f->node, 0);
+    assert_int_equal(f->node.asked_count, NODE_COUNT);
+}
+
 static void test_no_place_until_the_deadline_means_not_applied(void **state)
 {
     struct fixture *f = *state;
@@ -394,6 +416,8 @@ int main(void)
         TEST(test_what_was_in_a_log_may_still_be_applied),
         TEST(test_a_call_goes_to_the_region_that_has_its_place),
         TEST(test_all_nodes_are_asked_who_has_an_unknown_place),
+        TEST(test_they_are_asked_again_ten_times_a_second),
+        TEST(test_news_of_another_place_is_no_reason_to_ask_again),
         TEST(test_no_place_until_the_deadline_means_not_applied),
         TEST(test_each_node_is_tried_in_turn),
         TEST(test_each_node_is_tried_that_does_not_answer),

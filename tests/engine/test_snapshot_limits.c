@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "engine/range.h"
 #include "tests/engine/two_nodes.h"
 
 enum {
@@ -34,9 +35,7 @@ static bool note_begin(struct packet *packet)
     const struct buf *header = packet->packet.header;
     struct snapshot_begin begin;
 
-    assert_int_equal(snapshot_begin_decode(
-                         &begin, (struct slice){header->data, header->size}),
-                     0);
+    assert_int_equal(snapshot_begin_decode(&begin, buf_slice(header)), 0);
     assert_in_range(begun_count, 0, BEGUN_MAX - 1);
     begun[begun_count].node = packet->to;
     begun[begun_count++].stream = begin.stream;
@@ -49,9 +48,7 @@ static bool note_ack(struct packet *packet)
     const struct buf *header = packet->packet.header;
     struct snapshot_ack ack;
 
-    assert_int_equal(
-        snapshot_ack_decode(&ack, (struct slice){header->data, header->size}),
-        0);
+    assert_int_equal(snapshot_ack_decode(&ack, buf_slice(header)), 0);
     accepted_count += ack.accepted;
     refused_status = ack.status;
     return false;
@@ -219,8 +216,9 @@ static void test_a_lost_connection_ends_what_waits_for_it(void **state)
 static uint64_t stream_last;
 
 /* A stream of this region comes from the leader; its bounds are two letters
- * in the namespace of the entries. */
-static void offer(struct two_nodes *all, uint64_t region, const char *bounds)
+ * in the namespace of the entries. 0: it has taken over no region. */
+static void offer_whole(struct two_nodes *all, uint64_t region,
+                        const char *bounds, uint64_t absorbed)
 {
     struct key keys[2] = {
         key_user('d', ENTRIES_NSID, (struct slice){bounds, 1}),
@@ -238,6 +236,7 @@ static void offer(struct two_nodes *all, uint64_t region, const char *bounds)
     struct env_packet packet = {.type = WIRE_SNAPSHOT_BEGIN};
 
     begin.region.id = region;
+    begin.region.absorbed = absorbed;
     begin.region.start = (struct slice){keys[0].data + 1, keys[0].size - 1};
     begin.region.end = (struct slice){keys[1].data + 1, keys[1].size - 1};
     packet.header = snapshot_begin_encode(&begin);
@@ -245,6 +244,11 @@ static void offer(struct two_nodes *all, uint64_t region, const char *bounds)
     snapshots_on_packet(all->node[FOLLOWER].snapshots, LEADER + 1, &packet);
     buf_unref(packet.header);
     run(all);
+}
+
+static void offer(struct two_nodes *all, uint64_t region, const char *bounds)
+{
+    offer_whole(all, region, bounds, 0);
 }
 
 static void offer_many(struct two_nodes *all, unsigned count)
@@ -306,6 +310,51 @@ static void test_two_streams_that_overlap_are_not_taken_at_once(void **state)
     assert_int_equal(accepted_count, 2);
 }
 
+/* A region of which the follower has a replica, from "y" to "z". */
+static const struct region *put_neighbour(struct two_nodes *all)
+{
+    static struct region neighbour = {.id = 77, .peer_count = 1};
+    static struct key keys[2];
+
+    for (size_t i = 0; i < 2; i++)
+        keys[i] = key_user('d', ENTRIES_NSID, slice_of(i == 0 ? "y" : "z"));
+    neighbour.start = key_user_part(&keys[0]);
+    neighbour.end = key_user_part(&keys[1]);
+    all->node[FOLLOWER].neighbour = &neighbour;
+    return &neighbour;
+}
+
+static void test_what_was_taken_over_makes_room_for_the_whole(void **state)
+{
+    struct two_nodes *all = *state;
+    const struct region *taken = put_neighbour(all);
+
+    offer(all, 200, "xz");
+    assert_int_equal(refused_status, ERR_EPOCH);
+    assert_ptr_equal(all->node[FOLLOWER].neighbour, taken);
+    offer_whole(all, 200, "xz", taken->id);
+    assert_int_equal(accepted_count, 1);
+    assert_null(all->node[FOLLOWER].neighbour);
+}
+
+/* It may still be needed: by the log's own entry that takes it over. */
+static void test_a_stream_that_is_refused_drops_nothing(void **state)
+{
+    struct two_nodes *all = *state;
+    const struct region *taken = put_neighbour(all);
+
+    offer(all, 100, "ac");
+    offer_whole(all, 200, "bz", taken->id);
+    assert_int_equal(refused_status, ERR_EPOCH);
+    assert_ptr_equal(all->node[FOLLOWER].neighbour, taken);
+    snapshots_on_link_down(all->node[FOLLOWER].snapshots, LEADER + 1);
+    run(all);
+    offer_many(all, SNAPSHOT_RECEIVING_MAX);
+    offer_whole(all, 200, "xz", taken->id);
+    assert_int_equal(refused_status, ERR_BUSY);
+    assert_ptr_equal(all->node[FOLLOWER].neighbour, taken);
+}
+
 static void test_a_stream_that_ends_leaves_its_range_to_others(void **state)
 {
     struct two_nodes *all = *state;
@@ -333,6 +382,8 @@ int main(void)
         TEST(test_a_newer_stream_of_a_region_needs_no_room),
         TEST(test_region_0_does_not_wait_for_room),
         TEST(test_two_streams_that_overlap_are_not_taken_at_once),
+        TEST(test_what_was_taken_over_makes_room_for_the_whole),
+        TEST(test_a_stream_that_is_refused_drops_nothing),
         TEST(test_a_stream_that_ends_leaves_its_range_to_others),
     };
 

@@ -13,10 +13,18 @@
 #include <cmocka.h>
 
 #include "engine/measure.h"
+#include "engine/range.h"
 #include "engine/router.h"
 #include "engine/split.h"
 
-enum { REGION = 3, NEW = 11, DIR_NSID = 5, NOW_NS = 70, TIMEOUT_MS = 1 };
+enum {
+    REGION = 3,
+    NEW = 11,
+    VERSION = 4,
+    DIR_NSID = 5,
+    NOW_NS = 70,
+    TIMEOUT_MS = 1
+};
 
 struct peer {
     struct region region;
@@ -135,10 +143,7 @@ int peer_propose_split(struct peer *peer, struct proposal *proposal)
 
     forget_command(node);
     node->bytes = buf_ref(proposal->command);
-    assert_int_equal(
-        command_decode(&node->command,
-                       (struct slice){node->bytes->data, node->bytes->size}),
-        0);
+    assert_int_equal(command_decode(&node->command, buf_slice(node->bytes)), 0);
     if (node->refusal == 0)
         node->proposal = proposal;
     return node->refusal;
@@ -155,7 +160,7 @@ static int setup(void **state)
     node->router = mem_zalloc(sizeof *node->router);
     node->router->node = node;
     node->own.region =
-        (struct region){.id = REGION, .conf_ver = 5, .version = 4};
+        (struct region){.id = REGION, .conf_ver = 5, .version = VERSION};
     node->own.serving = true;
     node->peer = &node->own;
     *state = node;
@@ -185,10 +190,15 @@ static void on_done(struct split_wait *wait, int status, const char *why)
     node->has_reason = why[0] != '\0';
 }
 
-static void start_at(struct node *node, struct key at)
+static void start_for(struct node *node, uint64_t version, struct key at)
 {
     node->wait.done = on_done;
-    split_start(&node->wait, node, REGION, &at);
+    split_start(&node->wait, node, REGION, version, &at);
+}
+
+static void start_at(struct node *node, struct key at)
+{
+    start_for(node, 0, at);
 }
 
 static void start(struct node *node)
@@ -392,6 +402,73 @@ static void test_it_can_be_given_up_while_it_is_measured(void **state)
     assert_int_equal(node->done, 0);
 }
 
+/* ---- asked for twice ---- */
+
+/* The region was VERSION when that was first asked for, and ends there now. */
+static void end_at(struct node *node, struct key *end)
+{
+    node->own.region.version = VERSION + 1;
+    node->own.region.end = key_user_part(end);
+}
+
+/* Its entry was in the log of a leader that lost its leadership. */
+static void test_what_is_split_there_already_is_done(void **state)
+{
+    struct node *node = *state;
+    struct key at = key_user('d', DIR_NSID, slice_of("m"));
+
+    end_at(node, &at);
+    start_for(node, VERSION, at);
+    assert_null(node->call);
+    assert_ended(node, 0);
+}
+
+static void test_a_half_is_not_halved_for_the_same_request(void **state)
+{
+    struct node *node = *state;
+    struct key end = key_user('d', DIR_NSID, slice_of("m"));
+
+    end_at(node, &end);
+    start_for(node, VERSION, (struct key){.size = 0});
+    assert_null(node->measured);
+    assert_ended(node, ERR_BUSY);
+    assert_true(node->has_reason);
+}
+
+static void test_what_went_to_a_new_region_is_not_split_by_the_old(void **state)
+{
+    struct node *node = *state;
+    struct key end = key_user('d', DIR_NSID, slice_of("c"));
+
+    end_at(node, &end);
+    start_for(node, VERSION, key_user('d', DIR_NSID, slice_of("m")));
+    assert_ended(node, ERR_BUSY);
+    assert_true(node->has_reason);
+}
+
+/* Where a key lies that it still has does not change. */
+static void test_what_is_still_inside_is_split_there(void **state)
+{
+    struct node *node = *state;
+    struct key end = key_user('d', DIR_NSID, slice_of("q"));
+
+    end_at(node, &end);
+    start_for(node, VERSION, key_user('d', DIR_NSID, slice_of("m")));
+    give_id(node, 0);
+    answer(node, 0, 0);
+    assert_ended(node, 0);
+}
+
+static void test_the_end_of_a_region_is_not_inside_it(void **state)
+{
+    struct node *node = *state;
+    struct key end = key_user('d', DIR_NSID, slice_of("m"));
+
+    end_at(node, &end);
+    start_for(node, VERSION + 1, end);
+    assert_ended(node, ERR_INVALID);
+}
+
 /* ---- giving up ---- */
 
 static void test_it_can_be_given_up_while_it_waits_for_an_id(void **state)
@@ -464,6 +541,11 @@ int main(void)
         TEST(test_what_measuring_has_met_is_told),
         TEST(test_what_is_not_here_has_no_middle),
         TEST(test_it_can_be_given_up_while_it_is_measured),
+        TEST(test_what_is_split_there_already_is_done),
+        TEST(test_a_half_is_not_halved_for_the_same_request),
+        TEST(test_what_went_to_a_new_region_is_not_split_by_the_old),
+        TEST(test_what_is_still_inside_is_split_there),
+        TEST(test_the_end_of_a_region_is_not_inside_it),
         TEST(test_it_can_be_given_up_while_it_waits_for_an_id),
         TEST(test_it_can_be_given_up_when_it_is_proposed),
         TEST(test_the_answer_to_an_earlier_split_does_not_end_the_next),

@@ -115,9 +115,10 @@ void measure_start(struct env *env, const struct region *region,
 }
 
 void split_start(struct split_wait *wait, struct node *node, uint64_t region,
-                 const struct key *at)
+                 uint64_t version, const struct key *at)
 {
     assert_int_equal(region, REGION);
+    assert_int_equal(version, 0); /* Nobody asks for it again. */
     node->split = wait;
     node->split_at = *at;
     node->splits++;
@@ -146,7 +147,7 @@ static void set(struct node *node, enum setting setting, uint64_t value)
 {
     struct buf *record = setting_encode(value);
 
-    put_setting(node, setting, (struct slice){record->data, record->size});
+    put_setting(node, setting, buf_slice(record));
     buf_unref(record);
 }
 

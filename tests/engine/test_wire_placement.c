@@ -253,6 +253,26 @@ static void test_a_setting_comes_back(void **state)
     buf_unref(b);
 }
 
+static int try_gone_region(struct slice bytes)
+{
+    uint64_t target;
+
+    return gone_region_decode(&target, bytes);
+}
+
+static void test_a_region_that_is_gone_comes_back(void **state)
+{
+    struct buf *b = gone_region_encode(UINT64_MAX);
+    uint64_t out = 0;
+
+    (void)state;
+    assert_int_equal(gone_region_decode(&out, buf_slice(b)), 0);
+    assert_true(out == UINT64_MAX);
+    assert_decodes_to(ERR_CORRUPT, try_gone_region,
+                      with_number(gone_region_encode(7), 1, 0));
+    assert_damage_is_survived(try_gone_region, b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -266,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_operators_are_bounded),
         cmocka_unit_test(test_a_goal_comes_back),
         cmocka_unit_test(test_a_setting_comes_back),
+        cmocka_unit_test(test_a_region_that_is_gone_comes_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

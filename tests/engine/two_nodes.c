@@ -300,7 +300,7 @@ static void put_region(struct node *node, const struct region *region)
     struct buf *bytes = region_encode(region);
 
     put_record(node->env.state, key_region(REGION_FIRST_DATA),
-               (struct slice){bytes->data, bytes->size});
+               buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -432,13 +432,13 @@ void begin_without_state(struct node *node, uint64_t peer_id)
 
 void make_learner(struct two_nodes *all)
 {
-    struct region region = region_both;
-
-    region.peers[1].role = PEER_LEARNER;
-    region.voter_count = 1;
-    region.learners[0] = FOLLOWER_PEER;
-    region.learner_count = 1;
     for (size_t i = 0; i < 2; i++) {
+        struct region region = *peer_region(all->node[i].peer); /* borrows */
+
+        region.peers[1].role = PEER_LEARNER;
+        region.voter_count = 1;
+        region.learners[0] = FOLLOWER_PEER;
+        region.learner_count = 1;
         put_region(&all->node[i], &region);
         restart(&all->node[i]);
     }

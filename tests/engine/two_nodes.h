@@ -76,6 +76,7 @@ struct node {
     struct seen_split split; /* of its replica */
     struct seen_merge merge; /* likewise */
     unsigned warning_count;  /* events */
+    char event[160];         /* the last one */
     bool has_all_regions;    /* its one peer stands for those of any region */
     /* Of another region's replica, which is nothing but this; NULL: none. */
     const struct region *neighbour;

@@ -168,7 +168,11 @@ void node_flush_state(struct node *node)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
-    (void)format;
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(node->event, sizeof node->event, format, args);
+    va_end(args);
     node->warning_count += level >= LOG_WARN;
 }
 

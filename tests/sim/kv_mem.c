@@ -204,6 +204,11 @@ void kv_mem_fail_next(struct kv *kv, const struct kv_mem_failure *failure)
     mem_of(kv)->failure = *failure;
 }
 
+void kv_mem_spoil(struct kv *kv, char class)
+{
+    mem_of(kv)->spoilt = class;
+}
+
 /* Whether this call is the one that fails; then it is over with that. */
 static bool takes_failure(struct kv_mem *mem, enum kv_mem_call call,
                           struct kv_mem_failure *ret_failure)

@@ -52,6 +52,10 @@ struct kv_mem_failure {
 /* The next call of that kind fails, once. KV_MEM_NONE: none does. */
 void kv_mem_fail_next(struct kv *kv, const struct kv_mem_failure *failure);
 
+/* From here on iterators that go forward end with ERR_CORRUPT where a key of
+ * this class is, as in a bad block; '\0': nowhere. */
+void kv_mem_spoil(struct kv *kv, char class);
+
 /* Asserts the invariants above. */
 void kv_mem_check(const struct kv *kv);
 

@@ -19,6 +19,7 @@ struct mem_iter {
     struct buf *upper;           /* empty: no bound */
     const struct mem_node *node; /* NULL: not valid */
     const struct mem_version *version;
+    bool failed; /* at a spoilt key */
 };
 
 static struct slice slice_of(const struct buf *b)
@@ -47,14 +48,21 @@ static bool iter_stand_on(struct mem_iter *i, const struct mem_node *node)
     return true;
 }
 
+static bool is_spoilt(const struct kv_mem *mem, struct slice key)
+{
+    return mem->spoilt != '\0' && *(const char *)key.data == mem->spoilt;
+}
+
 static void iter_forward_from(struct mem_iter *i, const struct mem_node *node)
 {
     i->node = NULL;
+    i->failed = false;
     for (; node != NULL; node = mem_node_next(node)) {
         if (i->upper->size > 0 &&
             slice_compare(mem_node_key(node), slice_of(i->upper)) >= 0)
             return;
-        if (iter_stand_on(i, node))
+        i->failed = is_spoilt(i->mem, mem_node_key(node));
+        if (i->failed || iter_stand_on(i, node))
             return;
     }
 }
@@ -110,9 +118,7 @@ static struct slice iter_value(const struct kv_iter *iter)
 
 static int iter_status(const struct kv_iter *iter, struct err *e)
 {
-    (void)iter;
-    (void)e; /* Memory does not fail. */
-    return 0;
+    return iter_of_const(iter)->failed ? err_set(e, ERR_CORRUPT, "spoilt") : 0;
 }
 
 static void iter_free(struct kv_iter *iter)

@@ -106,9 +106,9 @@
     X(MERGE_FROZEN, 1, "regions frozen for that, or frozen no more")           \
     X(MERGE_REFUSED, 1, "merges refused or given up")                          \
     X(MERGE_LACKING, 0, "targets rebuilt as the source was not whole")         \
+    X(MERGE_RETURNED, 0, "replicas that region 0 knew to be no more")          \
     X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
     X(NAMESPACE_PARTS, 0, "directories whose names lay in several regions")    \
-    X(DECISION_LEFT, 0, "committed decisions that stayed for ever")            \
     X(UNDECIDED, 0, "histories too hard to check")
 
 enum sim_seen {

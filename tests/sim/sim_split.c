@@ -153,7 +153,8 @@ static void ask(struct sim_node *node, const struct peer *peer)
     asked->loop = node->cluster->loop;
     asked->region = peer_region_id(peer);
     asked->wait.done = asked_done;
-    split_start(&asked->wait, node->node, asked->region, &key);
+    split_start(&asked->wait, node->node, asked->region,
+                peer_region(peer)->version, &key);
 }
 
 static void proposed_done(struct proposal *proposal, int status, bool in_log,

@@ -262,20 +262,6 @@ static void check_catalog(struct tree_check *t)
     kv_iter_free(t->iter);
 }
 
-static void count_decisions(struct tree_check *t)
-{
-    for (open_class(t, "ct", "cu"); kv_iter_valid(t->iter);
-         kv_iter_next(t->iter)) {
-        struct decision decision = {0};
-
-        if (decision_decode(&decision, kv_iter_value(t->iter)) == 0 &&
-            decision.committed)
-            sim_seen(SEEN_DECISION_LEFT);
-        decision_release(&decision);
-    }
-    kv_iter_free(t->iter);
-}
-
 void sim_tree_check(struct sim_cluster *cluster)
 {
     struct tree_check t = {.cluster = cluster, .state = kv_mem_new()};
@@ -284,6 +270,5 @@ void sim_tree_check(struct sim_cluster *cluster)
     check_entries(&t);
     check_namespaces(&t);
     check_catalog(&t);
-    count_decisions(&t);
     kv_close(t.state);
 }
