@@ -95,11 +95,26 @@ static struct pair order(const struct choose *c, size_t a, size_t b)
     };
 }
 
+/* Of a voter and a learner it is not planned which one is to be which, and the
+ * only voters of both have to be on one node (merge_change.h). */
+static bool can_come_together(const struct region *source,
+                              const struct region *target, size_t moves)
+{
+    if (moves == 0)
+        return regions_can_merge(target, source) == 0;
+    return target->voter_count > 1 || target->peer_count == 1;
+}
+
 static bool is_suitable(const struct choose *c, const struct pair *pair)
 {
-    return may_be_merged(c, &c->regions[pair->source]) &&
-           may_be_merged(c, &c->regions[pair->target]) &&
-           pair->bytes <= c->settings->value[SETTING_REGION_SIZE] / MERGE_PARTS;
+    const struct choose_region *source = &c->regions[pair->source];
+    const struct choose_region *target = &c->regions[pair->target];
+
+    return may_be_merged(c, source) && may_be_merged(c, target) &&
+           pair->bytes <=
+               c->settings->value[SETTING_REGION_SIZE] / MERGE_PARTS &&
+           can_come_together(&source->report->region, &target->report->region,
+                             pair->moves);
 }
 
 static bool is_better(const struct pair *a, const struct pair *b)
@@ -223,6 +238,7 @@ void plan_merge(const struct reported_region *source,
     const struct region *s = &source->report->region;
     const struct region *t = &target->report->region;
     struct plan_goal goal = goal_of(s, t);
+    int rc;
 
     if (region_is_frozen(s)) {
         stop(ret, STEP_WAIT, "it is being merged");
@@ -233,7 +249,10 @@ void plan_merge(const struct reported_region *source,
     plan_next(source->report, source->leader_node, nodes, &goal, ret);
     if (ret->step.kind != STEP_NONE)
         return;
-    if (regions_can_merge(t, s) != 0)
+    rc = regions_can_merge(t, s);
+    if (rc == ERR_NOT_PERMITTED)
+        stop(ret, STEP_FAIL, "their only voters are on different nodes");
+    else if (rc != 0)
         stop(ret, STEP_WAIT, "region %" PRIu64 " is just being changed", t->id);
     else if (!are_all_ready(source->report, nodes) ||
              !are_all_ready(target->report, nodes))

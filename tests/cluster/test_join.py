@@ -534,8 +534,8 @@ def a_node_with_the_only_replica_of_the_data_is_not_removed_behind_its_back(t):
     c.run('start', 2, 3, check=False)  # They are not well without node 1.
     wait_until('region 0 has a leader', 30, lambda: c.leader(2, 0) in (2, 3))
     refused('node 1 may still hold replicas')
+    write_control(c, 2, 1, 'drain', '0')  # Else it is not well.
     c.start(1)
-    write_control(c, 2, 1, 'drain', '0')
     assert get(c.path(3, 'f')) == b'x\n'
 
 

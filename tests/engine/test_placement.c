@@ -556,8 +556,8 @@ static void test_a_merge_that_was_undone_has_failed(void **state)
     tell(node, source);
     pass(node, 1);
     assert_int_equal(count_running(node), 0);
-    assert_int_equal(placement_operators(node->placement)->operators[0].status,
-                     ERR_UNAVAILABLE);
+    assert_string_equal(placement_operators(node->placement)->operators[0].why,
+                        "the region has changed meanwhile");
     pass(node, 58); /* It has rest then. */
     assert_int_equal(count_running(node), 0);
     pass(node, 5);
