@@ -3,10 +3,11 @@
 /* The content of a value, inline or in chunks.
  *
  * 1. size <= INLINE_SIZE_MAX: the content is in the entry record, no chunk
- *    exists. 2. Else the record has none and it lies in chunks of CHUNK_SIZE;
- *    an absent chunk and the part behind a short one read as zeros. 3. No
- *    stored byte lies at or beyond the size, so that growing shows zeros. 4.
- * The chunks are numbered from the record's `chunk_base` on, which is 0 or
+ *    exists.
+ * 2. Else the record has none and it lies in chunks of CHUNK_SIZE; an absent
+ *    chunk and the part behind a short one read as zeros.
+ * 3. No stored byte lies at or beyond the size, so that growing shows zeros.
+ * 4. The chunks are numbered from the record's `chunk_base` on, which is 0 or
  *    CHUNK_BASE_OTHER: so the content of the file that a transaction is to put
  *    in place of another lies beside the other's.
  *

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c, exec_catalog.c and exec_node.c share. exec_txn.h has what the
- * files about transactions share beside that.
+ * exec_txn.c, exec_catalog.c, exec_node.c and exec_placement.c share.
+ * exec_txn.h has what the files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
  * random, so that every replica comes to the same. (2) Reads see the state

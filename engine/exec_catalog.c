@@ -107,7 +107,7 @@ static int make_change(struct exec *x, const struct catalog_change *change)
     return 0;
 }
 
-/* The one entry at which a directory transaction takes effect. What the
+/* The one entry at which a transaction takes effect. What the
  * catalog refuses is a decision too: to abort. */
 int exec_txn_decide(struct exec *x)
 {

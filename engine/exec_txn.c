@@ -30,7 +30,8 @@ static struct slice bytes_of(const struct buf *b)
 
 /* ---- answers ---- */
 
-void exec_answer(struct exec *x, struct buf *data)
+/* Takes a reference. */
+static void answer(struct exec *x, struct buf *data)
 {
     buf_unref(x->result->data_buf);
     x->result->data_buf = data;
@@ -39,7 +40,7 @@ void exec_answer(struct exec *x, struct buf *data)
 
 void exec_answer_end(struct exec *x)
 {
-    exec_answer(x, buf_copy(x->range.end.data, x->range.end.size));
+    answer(x, buf_copy(x->range.end.data, x->range.end.size));
 }
 
 static void add_change(struct exec *x, struct catalog_change change)
@@ -120,7 +121,7 @@ static int open_namespace(struct exec *x, const struct txn_ref *txn)
     if (range_has_namespace(x->range, txn->opens_nsid)) {
         exec_open_part(x, txn, &part, false);
     } else {
-        exec_answer(x, namespace_encode(&part));
+        answer(x, namespace_encode(&part));
         x->result->left |= TXN_LEFT_PARTS;
     }
     return 0;
@@ -350,7 +351,7 @@ static int hold_source(struct exec *x, struct end *from)
     if (rc != 0)
         return rc;
     put_intent(x, from, &x->command->txn);
-    exec_answer(x, entry_encode(&from->old));
+    answer(x, entry_encode(&from->old));
     x->result->left = TXN_LEFT_TARGET;
     return 0;
 }
@@ -386,7 +387,7 @@ static int prepare_target(struct exec *x)
     if (rc == 0)
         put_intent(x, &to, &txn);
     if (rc == 0 && is_exchange(x)) {
-        exec_answer(x, entry_encode(&to.old));
+        answer(x, entry_encode(&to.old));
         x->result->left |= TXN_LEFT_SOURCE;
     }
     end_release(&from);

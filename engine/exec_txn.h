@@ -26,9 +26,7 @@ void exec_open_part(struct exec *x, const struct txn_ref *txn,
  * the command says was decided. */
 int exec_resolve_part(struct exec *x, const struct txn_ref *txn);
 
-/* Takes a reference. */
-void exec_answer(struct exec *x, struct buf *data);
-/* Where the region ends, so that its neighbour can be found. */
+/* Answers where the region ends, so that its neighbour can be found. */
 void exec_answer_end(struct exec *x);
 
 #endif

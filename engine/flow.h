@@ -8,6 +8,8 @@
  *                            transaction held the name (settle.h)
  *   MKDIR, RMDIR, RENAME of  a transaction (txn.h)
  *     directories
+ *   RENAME of files over     likewise, when one command has found them to be
+ *     regions                apart
  *   SETATTR, xattrs of       one command in region 0; SETATTR then reads the
  *     directories            attributes, which lie in both
  *   RENDER                   status.h; waits for nothing

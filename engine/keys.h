@@ -25,7 +25,7 @@
  *   's' region                   a region's applied marker
  *   'x' user key                 there is an intent at this user key
  *   'x' user key \0              a transaction has marked the part of a
- * namespace that has this key of class 'n'
+ *                                namespace that has this key of class 'n'
  *
  * In log/:
  *

@@ -19,7 +19,7 @@
  * flow.c turns a request into reads and commands; reader.c makes sure that
  * reading from state/ is linearizable (barrier.c, one for each region) and
  * does it; router.c brings a command to its region's leader, on whatever node
- * that is, until it is answered; txn.c runs directory transactions.
+ * that is, until it is answered; txn.c runs transactions.
  *
  * Everything here belongs to ENV_WORKER unless it says otherwise. */
 
@@ -145,7 +145,6 @@ void node_on_peer_restored(struct node *node, struct peer *peer);
 void node_on_peer_removed(struct node *node, struct peer *peer);
 void node_tell_gone(struct node *node, struct peer *peer,
                     const struct region_peer *removed);
-struct barrier *node_barrier(const struct node *node, uint64_t region);
 /* What a read of a region that is here has to wait for, the same before it and
  * after it. Of a frozen one that is its target's, until the target has given it
  * up: that alone knows whether it has taken it over, and what it has not is all

@@ -133,7 +133,7 @@ void node_on_peer_removed(struct node *node, struct peer *peer)
 
 /* ---- reads ---- */
 
-struct barrier *node_barrier(const struct node *node, uint64_t region)
+static struct barrier *barrier_of(const struct node *node, uint64_t region)
 {
     return replicas_barrier(node->replicas, region);
 }
@@ -144,13 +144,13 @@ struct barrier *node_read_barrier(const struct node *node, uint64_t region)
     const struct peer *target;
 
     if (peer == NULL || !region_is_frozen(peer_region(peer)))
-        return node_barrier(node, region);
+        return barrier_of(node, region);
     target = node_peer(node, peer_region(peer)->merge.other);
     if (target == NULL || peer_is_damaged(target))
         return NULL;
     return merge_has_ended(target, peer_region(peer))
-               ? node_barrier(node, region)
-               : node_barrier(node, peer_region_id(target));
+               ? barrier_of(node, region)
+               : barrier_of(node, peer_region_id(target));
 }
 
 /* ---- pieces ---- */

@@ -79,7 +79,7 @@ static void settled(struct settle *settle, int status)
 
     if (status == 0)
         node_log_event(rescue->orphans->node, LOG_INFO,
-                       "an unfinished directory operation was %s",
+                       "an unfinished operation was %s",
                        settle->commit ? "completed" : "undone");
     if (seen != NULL)
         forget(rescue->orphans, seen);

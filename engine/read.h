@@ -14,7 +14,7 @@
  * (COMMAND_PART). A READDIR ends at the end of its region, perhaps with an
  * empty page, and says where to go on.
  *
- * Names that a directory transaction holds. An intent counts as its
+ * Names that a transaction holds. An intent counts as its
  * transaction was decided; region 0's replica on this node knows decisions. It
  * may not know one, because there is none yet, or because it was forgotten
  * again (which happens only after the intent has gone from the data region).

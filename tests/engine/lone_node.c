@@ -242,16 +242,11 @@ int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
     return ERR_NOT_FOUND;
 }
 
-struct barrier *node_barrier(const struct node *node, uint64_t region)
+struct barrier *node_read_barrier(const struct node *node, uint64_t region)
 {
     (void)node;
     (void)region;
     return NULL;
-}
-
-struct barrier *node_read_barrier(const struct node *node, uint64_t region)
-{
-    return node_barrier(node, region);
 }
 
 size_t node_region_nodes(const struct node *node, uint64_t region,

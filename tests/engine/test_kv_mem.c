@@ -135,6 +135,40 @@ static void test_snapshots_of_before_a_crash_can_be_freed(void **state)
     assert_string_equal(dump_all(kv), "");
 }
 
+/* ---- watching ---- */
+
+struct watched {
+    struct kv *kv;
+    size_t before[8]; /* unsynced writes at each call */
+    size_t after[8];
+    size_t calls;
+};
+
+static void on_step(void *context, bool done)
+{
+    struct watched *w = context;
+
+    (done ? w->after : w->before)[w->calls] = kv_mem_unsynced_count(w->kv);
+    w->calls += done;
+}
+
+static void
+test_a_watcher_sees_the_store_before_and_after_each_call(void **state)
+{
+    struct watched w = {.kv = *state};
+    const struct kv_mem_watcher watcher = {on_step, &w};
+
+    kv_mem_watch(w.kv, &watcher);
+    put_letters(w.kv, "ab");
+    assert_int_equal(kv_flush(w.kv, true, NULL), 0);
+
+    assert_int_equal(w.calls, 3);
+    assert_int_equal(w.before[1], 1);
+    assert_int_equal(w.after[1], 2);
+    assert_int_equal(w.before[2], 2);
+    assert_int_equal(w.after[2], 0);
+}
+
 /* clang-format off */
 /* ---- failing calls ---- */
 
@@ -201,6 +235,7 @@ int main(void)
         T(test_a_relaxed_write_is_not_durable),
         T(test_a_background_sync_makes_the_oldest_writes_durable),
         T(test_an_ingest_survives_a_crash_alone),
+        T(test_a_watcher_sees_the_store_before_and_after_each_call),
         T(test_snapshots_of_before_a_crash_can_be_freed),
         T(test_one_call_fails_and_says_so_once),
         T(test_a_late_failure_has_taken_effect),

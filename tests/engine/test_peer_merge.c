@@ -226,6 +226,9 @@ static void test_the_only_voter_does_not_go_on_without_the_source(void **state)
     assert_int_equal(peer_applied(leader->peer), applied);
     assert_int_equal(leader->merge.finished, 0);
     assert_null(strstr(leader->event, "has taken over"));
+    peer_stop(leader->peer);
+    assert_int_equal(asked.done, 1);
+    assert_true(asked.in_log);
 }
 
 static void test_a_replica_that_cannot_join_a_part_is_rebuilt(void **state)

@@ -71,6 +71,23 @@ static void test_a_replica_that_was_removed_is_erased_at_the_start(void **state)
     assert_erased(f, FOUNDING_INDEX);
 }
 
+/* A log that a crash has erased alone would leave a replica that has forgotten
+ * its votes. */
+static void test_its_log_goes_when_the_tombstone_is_durable(void **state)
+{
+    struct replicas_fixture *f = *state;
+    struct key key = key_tombstone(REGION_FIRST_DATA);
+    struct kv_value value = {0};
+
+    remove_replica(f);
+    open_node(f);
+    fake_env_run(&f->fake);
+    assert_true(f->fake.write_count > 0);
+    assert_int_equal(kv_get_durable(f->fake.env.state, key_slice(&key), &value),
+                     0);
+    kv_value_release(&value);
+}
+
 /* Whatever has become of it, it goes. */
 static void test_a_removed_replica_that_is_damaged_is_erased_as_well(void **s)
 {
@@ -299,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_a_replica_that_was_removed_is_erased_at_the_start),
+        TEST(test_its_log_goes_when_the_tombstone_is_durable),
         TEST(test_a_removed_replica_that_is_damaged_is_erased_as_well),
         TEST(test_a_replica_keeps_others_out_of_its_range),
         TEST(test_a_range_is_free_when_it_is_erased),

@@ -227,6 +227,17 @@ static int fail(const struct kv_mem_failure *failure, const char *what,
     return err_set(e, ERR_IO, "%s: the disk has failed", what);
 }
 
+void kv_mem_watch(struct kv *kv, const struct kv_mem_watcher *watcher)
+{
+    mem_of(kv)->watcher = *watcher;
+}
+
+static void tell(struct kv_mem *mem, bool done)
+{
+    if (mem->watcher.on_step != NULL)
+        mem->watcher.on_step(mem->watcher.context, done);
+}
+
 /* Runs `act` as a call that may have to fail. */
 static int act_or_fail(struct kv_mem *mem, enum kv_mem_call call,
                        void (*act)(struct kv_mem *mem, const void *context),
@@ -238,8 +249,10 @@ static int act_or_fail(struct kv_mem *mem, enum kv_mem_call call,
     struct kv_mem_failure failure;
     bool fails = takes_failure(mem, call, &failure);
 
+    tell(mem, false);
     if (!fails || failure.late)
         act(mem, context);
+    tell(mem, true);
     return fails ? fail(&failure, names[call], e) : 0;
 }
 

@@ -52,6 +52,15 @@ struct kv_mem_failure {
 /* The next call of that kind fails, once. KV_MEM_NONE: none does. */
 void kv_mem_fail_next(struct kv *kv, const struct kv_mem_failure *failure);
 
+/* Is told of each write, flush and ingest, right before it takes effect and
+ * right after that, and need not return. `on_step` NULL: nobody is. */
+struct kv_mem_watcher {
+    void (*on_step)(void *context, bool done);
+    void *context;
+};
+
+void kv_mem_watch(struct kv *kv, const struct kv_mem_watcher *watcher);
+
 /* From here on iterators that go forward end with ERR_CORRUPT where a key of
  * this class is, as in a bad block; '\0': nowhere. */
 void kv_mem_spoil(struct kv *kv, char class);

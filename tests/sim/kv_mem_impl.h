@@ -26,6 +26,7 @@ struct kv_mem {
     size_t unsynced_count_max;
     TAILQ_HEAD(, moment) moments;
     struct kv_mem_failure failure;
+    struct kv_mem_watcher watcher;
     char spoilt; /* class of keys; '\0': none */
 };
 

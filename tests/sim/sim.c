@@ -14,7 +14,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "raft/base/log.h"
+#include "tests/sim/sim_child.h"
 #include "tests/sim/sim_run.h"
 #include "tests/sim/sim_seen.h"
 
@@ -63,48 +62,7 @@ struct campaign {
     uint64_t seen[SIM_SEEN_COUNT];
 };
 
-static struct sim_loop *running; /* in a child */
-
 /* ---- one seed, in a child ---- */
-
-static void on_fail(const char *text)
-{
-    sim_print_notes(running);
-    (void)fprintf(stderr, "seed %" PRIu64 ": %s\n", running->seed, text);
-    _exit(1);
-}
-
-static void on_signal(int number)
-{
-    (void)number;
-    on_fail("an assertion failed, or worse");
-}
-
-/* What the engine logs says what happened. */
-static void on_log_line(enum log_level level, const char *component,
-                        const char *line)
-{
-    /* clang-format off */
-    static const struct {
-        const char *text;
-        enum sim_seen seen;
-    } lines[] = {
-        {"the log is reset to",                    SEEN_LOG_REPAIRED},
-        {"was given up",                           SEEN_SNAPSHOT_FAILED},
-        {"this node gets a replica",               SEEN_REPLICA_MADE},
-        {"was removed and erased",                 SEEN_REPLICA_ERASED},
-        {"was merged into another one; what",      SEEN_MERGE_RETURNED},
-        {"log of a removed replica is erased",     SEEN_LEFTOVER_ERASED},
-        {"an unfinished directory operation was",  SEEN_TXN_ORPHAN},
-        {"there is room on the disk again",        SEEN_OP_ROOM_AGAIN},
-    };
-    /* clang-format on */
-
-    for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
-        if (level >= LOG_INFO && strstr(line, lines[i].text) != NULL)
-            sim_seen(lines[i].seen);
-    sim_note(running, "%s %s %s", log_level_name(level), component, line);
-}
 
 static FILE *open_history(const char *folder, uint64_t seed)
 {
@@ -122,35 +80,22 @@ static FILE *open_history(const char *folder, uint64_t seed)
     return file;
 }
 
-static struct sim_result run_once(uint64_t seed, bool noting, bool verbose,
-                                  FILE *history)
-{
-    struct sim_result result;
-
-    running = sim_loop_new(seed);
-    running->on_fail = on_fail;
-    running->noting = noting;
-    running->verbose = verbose;
-    log_set_sink(on_log_line, noting ? LOG_DEBUG : LOG_INFO);
-    result = sim_run(running, history);
-    return result;
-}
-
 static void run_child(struct slot *slot, const struct options *o, bool twice,
                       bool noting)
 {
     FILE *history = open_history(o->history, slot->seed);
+    struct sim_loop *loop = sim_child_begin(slot->seed, noting, o->verbose);
     struct sim_result again;
 
-    (void)signal(SIGABRT, on_signal);
-    slot->result = run_once(slot->seed, noting, o->verbose, history);
+    slot->result = sim_run(loop, NULL, history);
     if (history != NULL && fclose(history) != 0)
-        sim_fail(running, "the history cannot be written");
+        sim_fail(loop, "the history cannot be written");
     memcpy(slot->seen, sim_seen_counts, sizeof slot->seen);
     if (twice) {
-        again = run_once(slot->seed, noting, false, NULL);
+        loop = sim_child_begin(slot->seed, noting, false);
+        again = sim_run(loop, NULL, NULL);
         if (again.hash != slot->result.hash)
-            sim_fail(running,
+            sim_fail(loop,
                      "two runs differ: after %" PRIu64 " and %" PRIu64 " steps",
                      slot->result.steps, again.steps);
     }

@@ -408,6 +408,34 @@ static void next_op(struct sim_event *event)
     submit(client);
 }
 
+bool sim_clients_do(struct sim_clients *clients, size_t number,
+                    const struct sim_op *what)
+{
+    struct client *client = clients->clients[number];
+    struct sim_op *op;
+    struct sim_op added;
+
+    if (client->active || !sim_node_serves(client->node))
+        return false;
+    op = sim_history_add(&clients->history);
+    added = *op;
+    *op = *what;
+    op->tag = added.tag;
+    op->client = client->number;
+    op->call_ns = clients->cluster->loop->now_ns;
+    op->return_ns = added.return_ns;
+    op->outcome = added.outcome;
+    client->op = clients->history.count - 1;
+    submit(client);
+    return true;
+}
+
+uint64_t sim_clients_known(const struct sim_clients *clients, uint64_t dir,
+                           uint8_t name)
+{
+    return sim_choice_known_ino(&clients->choice, dir, name);
+}
+
 /* Until the lull is over, if there is one. */
 static uint64_t lull_left_ns(const struct client *client)
 {

@@ -26,6 +26,15 @@ bool sim_clients_are_idle(const struct sim_clients *clients);
 void sim_clients_on_crash(struct sim_clients *clients,
                           const struct sim_node *node);
 
+/* A client begins that: kind, flags, places, handle and size are as in `what`.
+ * False: it has something under way, or its node does not serve. */
+bool sim_clients_do(struct sim_clients *clients, size_t number,
+                    const struct sim_op *what);
+/* What operations that have succeeded say of the place: an inode number, 0 for
+ * nothing. */
+uint64_t sim_clients_known(const struct sim_clients *clients, uint64_t dir,
+                           uint8_t name);
+
 /* Each node reads the whole tree once, by itself, into the history. */
 void sim_clients_audit(struct sim_clients *clients);
 

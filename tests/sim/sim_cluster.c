@@ -13,6 +13,7 @@
 #include "tests/sim/sim_leaving.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_merge.h"
+#include "tests/sim/sim_point.h"
 #include "tests/sim/sim_split.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
@@ -64,6 +65,14 @@ static void died(struct sim_machine *machine)
     struct sim_node *node = node_of(machine);
 
     node->cluster->on_died(node->cluster->on_died_context, node);
+}
+
+static void on_persist(struct sim_machine *machine, bool in_log, bool done)
+{
+    struct sim_node *node = node_of(machine);
+
+    if (node->cluster->point != NULL)
+        sim_point_pass(node->cluster->point, node, in_log, done);
 }
 
 static bool is_up(void *context, size_t number)
@@ -237,10 +246,9 @@ static bool has_loose_region(const struct sim_node *node)
     return false;
 }
 
-void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
+/* What was in danger. */
+static void note_crash(const struct sim_node *node)
 {
-    if (node->state == SIM_DOWN)
-        return;
     sim_seen(SEEN_CRASH);
     if (node->node != NULL && is_installing(node))
         sim_seen(SEEN_SNAPSHOT_CRASH);
@@ -254,9 +262,17 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
         sim_seen(SEEN_JOINING_CRASH);
     if (node->node != NULL && node_peer(node->node, REGION_PLACEMENT) == NULL)
         sim_seen(SEEN_JOINED_CRASH);
+}
+
+static void crash(struct sim_node *node, bool with_machine, enum sim_tail tail,
+                  uint64_t down_ns)
+{
+    if (node->state == SIM_DOWN)
+        return;
+    note_crash(node);
     sim_note(node->machine.loop, "node %zu: %s", node->number + 1,
              with_machine ? "power cut" : "killed");
-    sim_env_crash(node->env, &node->log, &node->state_kv);
+    sim_env_crash(node->env, tail, &node->log, &node->state_kv);
     sim_net_drop(node->cluster->net, node->number, with_machine);
     node->node = NULL; /* Left lying. */
     node->bootstrap = NULL;
@@ -266,6 +282,17 @@ void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
     node->machine.paused_until_ns = 0;
     start_later(node, down_ns);
     sim_watch_crash(node->cluster->watch);
+}
+
+void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)
+{
+    crash(node, with_machine, SIM_TAIL_ANY, down_ns);
+}
+
+void sim_node_cut_power(struct sim_node *node, enum sim_tail tail,
+                        uint64_t down_ns)
+{
+    crash(node, true, tail, down_ns);
 }
 
 static void retired(void *context)
@@ -375,6 +402,7 @@ static void node_init(struct sim_cluster *cluster, size_t number)
         .pending = pending_bytes,
         .after_step = after_step,
         .died = died,
+        .on_persist = on_persist,
     };
     node->event.run = look;
     sim_post_in(cluster->loop, &node->event,

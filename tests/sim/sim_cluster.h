@@ -15,11 +15,13 @@
 
 struct sim_joiner;
 struct sim_merges;
+struct sim_point;
 struct sim_splits;
 struct sim_watch;
 
 enum sim_node_state {
     SIM_DOWN,
+    SIM_OPENING,  /* reads its store */
     SIM_FOUNDING, /* an empty store; asks the others */
     SIM_JOINING,  /* an empty store; asks a member */
     SIM_UP,
@@ -67,6 +69,7 @@ struct sim_cluster {
     uint64_t peers_made;       /* by membership changes */
     struct sim_splits *splits; /* NULL: none yet */
     struct sim_merges *merges; /* likewise */
+    struct sim_point *point;   /* NULL: crashes come by chance */
     uint64_t wish_ns; /* when a control file was written to; 0: never */
     bool calm;
     struct sim_node nodes[SIM_NODES_MAX];
@@ -103,6 +106,9 @@ void sim_node_start(struct sim_node *node);
 /* The process is gone, with the machine or without; it starts again after
  * `down_ns`. */
 void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns);
+/* The machine is gone, and just that tail. */
+void sim_node_cut_power(struct sim_node *node, enum sim_tail tail,
+                        uint64_t down_ns);
 /* The same in good order. */
 void sim_node_stop(struct sim_node *node, uint64_t down_ns);
 void sim_node_pause(struct sim_node *node, uint64_t span_ns);

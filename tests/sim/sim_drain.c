@@ -2,27 +2,17 @@
 
 #include "tests/sim/sim_drain.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "engine/flow.h"
 #include "engine/members.h"
+#include "tests/sim/sim_control.h"
 #include "tests/sim/sim_seen.h"
-
-/* One text on its way; a crash of the node leaves it lying. */
-struct wish {
-    struct request request;
-    struct env_task task;
-    struct sim_node *node;
-};
 
 /* ---- asking ---- */
 
-static void answered(struct request *request)
+static void answered(struct sim_control *control)
 {
-    struct wish *wish = container_of(request, struct wish, request);
+    const struct request *request = &control->request;
 
-    sim_note(wish->node->machine.loop, "node %u: %s: %s",
+    sim_note(control->node->machine.loop, "node %u: %s: %s",
              (unsigned)request->object,
              request->table == TABLE_NODE_DRAIN ? "drain" : "remove",
              err_text(request->status));
@@ -31,36 +21,13 @@ static void answered(struct request *request)
                                                     : SEEN_REMOVED);
     if (request->status == ERR_BUSY || request->status == ERR_NOT_PERMITTED)
         sim_seen(SEEN_REMOVE_REFUSED);
-    buf_unref(request->data);
-    free(wish);
-}
-
-static void submit(struct env_task *task)
-{
-    struct wish *wish = container_of(task, struct wish, task);
-
-    flows_submit(node_flows(wish->node->node), &wish->request);
 }
 
 static void ask(struct sim_node *node, uint64_t id, enum engine_table table,
                 const char *text)
 {
-    struct wish *wish = mem_zalloc(sizeof *wish);
-
-    wish->node = node;
-    wish->request = (struct request){
-        .kind = REQUEST_CONTROL,
-        .table = table,
-        .object = id,
-        .data = buf_copy(text, strlen(text)),
-        .done = answered,
-        .private = (void *)(uintptr_t)++node->request_last,
-    };
-    wish->task.run = submit;
     node->cluster->wish_ns = node->machine.loop->now_ns;
-    sim_env_enter(node->env, SIM_FROM_USER);
-    env_post(&node->env->env, ENV_WORKER, &wish->task);
-    sim_env_leave(node->env);
+    (void)sim_control_write(node, table, id, text, answered, NULL);
 }
 
 /* Changes of the data region's members do not look whether a node is about to

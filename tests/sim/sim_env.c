@@ -231,6 +231,7 @@ static void log_synced(struct sim_event *event)
     struct log_event *l = container_of(event, struct log_event, event);
     struct sim_env *e = l->e;
     struct env_log_write *write;
+    struct kv_batch *batch;
 
     if (e->dead) {
         free(l);
@@ -242,9 +243,10 @@ static void log_synced(struct sim_event *event)
     }
     free(l);
     e->poster = SIM_FROM_LOG;
-    (void)kv_write(e->env.log, e->log_batch, KV_SYNCED, NULL);
-    kv_batch_free(e->log_batch);
-    e->log_batch = NULL;
+    batch = e->log_batch;
+    e->log_batch = NULL; /* A crash from now on is one of the store. */
+    (void)kv_write(e->env.log, batch, KV_SYNCED, NULL);
+    kv_batch_free(batch);
     while ((write = STAILQ_FIRST(&e->log_group)) != NULL) {
         STAILQ_REMOVE_HEAD(&e->log_group, link);
         write->task.run = write_done;
@@ -385,6 +387,28 @@ static const struct env_ops ops = {
 
 /* ---- life ---- */
 
+static void on_log_step(void *context, bool done)
+{
+    struct sim_env *e = context;
+
+    if (!e->dead)
+        e->machine->on_persist(e->machine, true, done);
+}
+
+static void on_state_step(void *context, bool done)
+{
+    struct sim_env *e = context;
+
+    if (!e->dead)
+        e->machine->on_persist(e->machine, false, done);
+}
+
+static void watch(struct sim_env *e)
+{
+    kv_mem_watch(e->env.log, &(struct kv_mem_watcher){on_log_step, e});
+    kv_mem_watch(e->env.state, &(struct kv_mem_watcher){on_state_step, e});
+}
+
 struct sim_env *sim_env_new(struct sim_machine *machine, struct kv *log,
                             struct kv *state)
 {
@@ -400,6 +424,7 @@ struct sim_env *sim_env_new(struct sim_machine *machine, struct kv *log,
     timers_init(&e->timers);
     STAILQ_INIT(&e->log_queue);
     STAILQ_INIT(&e->log_group);
+    watch(e);
     return e;
 }
 
@@ -434,18 +459,31 @@ static struct kv *survivors(struct kv *old)
     return kv;
 }
 
-void sim_env_crash(struct sim_env *e, struct kv **ret_log,
+static size_t kept_count(struct sim_env *e, enum sim_tail tail, size_t unsynced)
+{
+    switch (tail) {
+    case SIM_TAIL_LOST:
+        return 0;
+    case SIM_TAIL_KEPT:
+        return unsynced;
+    case SIM_TAIL_ANY:
+        break;
+    }
+    return (size_t)sim_pick(loop_of(e), unsynced + 1);
+}
+
+void sim_env_crash(struct sim_env *e, enum sim_tail tail, struct kv **ret_log,
                    struct kv **ret_state)
 {
     size_t unsynced = kv_mem_unsynced_count(e->env.state);
-    size_t kept = (size_t)sim_pick(loop_of(e), unsynced + 1);
+    size_t kept = kept_count(e, tail, unsynced);
 
     e->dead = true;
     sim_env_fail_next(e, SIM_ERROR_NONE);
     if (kept < unsynced)
         sim_seen(SEEN_STATE_LOST);
     if (e->log_batch != NULL) {
-        bool there = sim_pick(loop_of(e), 2) == 0;
+        bool there = tail == SIM_TAIL_ANY && sim_pick(loop_of(e), 2) == 0;
 
         sim_seen(there ? SEEN_LOG_KEPT : SEEN_LOG_LOST);
         if (there)
@@ -462,6 +500,8 @@ void sim_env_end(struct sim_env *e, struct kv **ret_log, struct kv **ret_state)
     assert(sim_env_is_idle(e));
     e->dead = true;
     (void)kv_flush(e->env.state, true, NULL);
+    kv_mem_watch(e->env.log, &(struct kv_mem_watcher){NULL, NULL});
+    kv_mem_watch(e->env.state, &(struct kv_mem_watcher){NULL, NULL});
     *ret_log = e->env.log;
     *ret_state = e->env.state;
 }

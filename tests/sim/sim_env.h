@@ -37,6 +37,14 @@ enum sim_disk_error {
     SIM_ERRORS
 };
 
+/* What a crash leaves of the writes that were not durable, and of a log write
+ * that is under way. */
+enum sim_tail {
+    SIM_TAIL_ANY, /* some of the oldest ones; it or nothing */
+    SIM_TAIL_LOST,
+    SIM_TAIL_KEPT /* all of them; nothing: it was not written yet */
+};
+
 /* What the incarnation belongs to: the machine, whose clocks go on. */
 struct sim_machine {
     struct sim_loop *loop;
@@ -58,6 +66,8 @@ struct sim_machine {
     void (*after_step)(struct sim_machine *machine);
     /* The node has ended itself; to crash it. */
     void (*died)(struct sim_machine *machine);
+    /* Before each write, flush and ingest of a store, and after it. */
+    void (*on_persist)(struct sim_machine *machine, bool in_log, bool done);
 };
 
 struct sim_env {
@@ -100,7 +110,7 @@ void sim_env_flush_some(struct sim_env *e);
 
 /* The process is gone. Returns by the pointers what the disk holds then, in
  * new stores. */
-void sim_env_crash(struct sim_env *e, struct kv **ret_log,
+void sim_env_crash(struct sim_env *e, enum sim_tail tail, struct kv **ret_log,
                    struct kv **ret_state);
 /* Ended in good order: nothing may be under way. Gives the stores back. */
 void sim_env_end(struct sim_env *e, struct kv **ret_log, struct kv **ret_state);

@@ -115,6 +115,16 @@ static void chaos(struct run *run)
     sim_faults_stop(run->faults);
 }
 
+static void play(struct run *run, struct sim_play *play)
+{
+    run->faults = sim_faults_new(run->cluster, run->clients);
+    run->operator= sim_operator_new(run->cluster);
+    sim_operator_rest(run->operator);
+    play->act(play, run->cluster, run->clients);
+    sim_faults_stop(run->faults);
+    sim_clients_work(run->clients);
+}
+
 static void calm(struct run *run)
 {
     sim_note(run->loop, "calm");
@@ -310,17 +320,24 @@ static void stop(struct run *run)
     wait_until(run, all_down, STOP_SECONDS, "nodes do not stop");
 }
 
-struct sim_result sim_run(struct sim_loop *loop, FILE *history)
+struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
+                          FILE *history)
 {
     struct run run = {.loop = loop};
     struct sim_result result;
 
     memset(sim_seen_counts, 0, sizeof sim_seen_counts);
-    sim_plan_draw(&run.plan, loop);
+    if (given != NULL)
+        run.plan = given->plan;
+    else
+        sim_plan_draw(&run.plan, loop);
     sim_plan_note(&run.plan, loop);
     run.cluster = sim_cluster_new(loop, &run.plan);
     run.clients = sim_clients_new(run.cluster);
-    chaos(&run);
+    if (given != NULL)
+        play(&run, given);
+    else
+        chaos(&run);
     calm(&run);
     become_quiet(&run);
     damage(&run);

@@ -16,7 +16,7 @@
 
 #include <stdio.h>
 
-#include "tests/sim/sim_loop.h"
+#include "tests/sim/sim_client.h"
 
 struct sim_result {
     uint64_t hash;
@@ -25,7 +25,16 @@ struct sim_result {
     uint64_t virtual_ns;
 };
 
+/* What happens instead of the chaos that the seed draws. */
+struct sim_play {
+    struct sim_plan plan;
+    /* From the start on. Does sim_step() by itself. */
+    void (*act)(struct sim_play *play, struct sim_cluster *cluster,
+                struct sim_clients *clients);
+};
+
 /* Writes the history to `history` as sim_lincheck.h says, unless it is NULL. */
-struct sim_result sim_run(struct sim_loop *loop, FILE *history);
+struct sim_result sim_run(struct sim_loop *loop, struct sim_play *play,
+                          FILE *history);
 
 #endif

@@ -47,6 +47,7 @@
     X(GOAL_BEGUN, 1, "goals set by hand")                                      \
     X(GOAL_BUSY, 1, "... refused while another was running")                   \
     X(GOAL_REFUSED, 1, "... refused as not possible")                          \
+    X(OPERATOR_GONE, 0, "operators that gave way to one by hand")              \
     X(JOINT, 1, "... that made it joint")                                      \
     X(LEADER_REMOVED, 1, "leaders that were removed or demoted")               \
     X(LEADER_JOINT, 1, "leaders elected in a joint configuration")             \
@@ -57,6 +58,8 @@
     X(LEFTOVER_ERASED, 0, "logs left by a crash in that, erased at the start") \
     X(LOG_REPAIRED, 0, "logs reset at the start, behind the marker")           \
     X(REPLAYED, 1, "restarts that applied entries again")                      \
+    X(TXN_DECIDED, 1, "transactions decided")                                  \
+    X(TXN_COPIED, 0, "large values copied by one")                             \
     X(TXN_ABORTED, 1, "transactions aborted by somebody else")                 \
     X(TXN_SETTLED, 1, "transactions resolved by somebody else")                \
     X(TXN_ORPHAN, 1, "transactions finished by the leader")                    \
@@ -104,6 +107,7 @@
     X(MERGE, 1, "regions merged")                                              \
     X(MERGE_BY_SIZE, 1, "... as they had become small")                        \
     X(MERGE_FROZEN, 1, "regions frozen for that, or frozen no more")           \
+    X(MERGE_GIVEN_UP, 0, "... and given up when a region was frozen")          \
     X(MERGE_REFUSED, 1, "merges refused or given up")                          \
     X(MERGE_LACKING, 0, "targets rebuilt as the source was not whole")         \
     X(MERGE_RETURNED, 0, "replicas that region 0 knew to be no more")          \

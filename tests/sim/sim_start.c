@@ -115,7 +115,7 @@ static void write_identity(struct kv *log, const struct identity *identity)
 
 /* A little more than half a block is left at the start, so that the next one
  * is leased soon. */
-static void count_boot(struct sim_node *node)
+static struct identity next_boot(struct sim_node *node)
 {
     struct identity identity = {.node_id = node->number + 1};
 
@@ -128,8 +128,7 @@ static void count_boot(struct sim_node *node)
     node->ino_next = identity.ino_bound != 0 ? identity.ino_bound : 2;
     identity.ino_bound =
         node->ino_next + INO_BLOCK / 2 + sim_pick(node->machine.loop, 20);
-    write_identity(node->log, &identity);
-    node->identity = identity;
+    return identity;
 }
 
 /* ---- the node: what engine_run.c does ---- */
@@ -284,16 +283,21 @@ static void on_joined(struct sim_node *node, const struct env_packet *packet)
 
 void sim_node_start(struct sim_node *node)
 {
+    struct identity identity;
+
     assert(node->state == SIM_DOWN);
-    count_boot(node);
+    identity = next_boot(node);
     sim_note(node->machine.loop, "node %zu: start, boot %" PRIu64,
-             node->number + 1, node->identity.boot);
+             node->number + 1, identity.boot);
     node->env = sim_env_new(&node->machine, node->log, node->state_kv);
     node->log = node->state_kv = NULL;
+    node->state = SIM_OPENING;
     node->starts++;
     for (size_t i = 0; i < SIM_NODES_MAX; i++)
         node->linked[i] = false;
     sim_env_enter(node->env, ENV_WORKER);
+    write_identity(node->env->env.log, &identity);
+    node->identity = identity;
     if (node->identity.cluster_id != 0)
         open_node(node);
     else if (sim_node_is_member(node))

@@ -164,6 +164,22 @@ static bool may_take_effect(const struct command *c)
     return c->op != COMMAND_TXN_RESOLVE;
 }
 
+static void note_seen(const struct command *c)
+{
+    if (c->op == COMMAND_VERIFY)
+        sim_seen(SEEN_CHECKED);
+    if (c->op == COMMAND_UNFREEZE)
+        sim_seen(SEEN_MERGE_GIVEN_UP);
+    if (c->op == COMMAND_TXN_DECIDE)
+        sim_seen(SEEN_TXN_DECIDED);
+    if (c->op == COMMAND_TXN_COPY)
+        sim_seen(SEEN_TXN_COPIED);
+    if (c->op == COMMAND_TXN_ABORT)
+        sim_seen(SEEN_TXN_ABORTED);
+    if (c->op == COMMAND_TXN_RESOLVE && c->node != c->txn.id.node)
+        sim_seen(SEEN_TXN_SETTLED);
+}
+
 static uint32_t note_command(struct sim_watch *watch, uint64_t region,
                              const struct raft_entry *entry)
 {
@@ -193,17 +209,12 @@ static uint32_t note_command(struct sim_watch *watch, uint64_t region,
     } else {
         tag = 0;
     }
-    if (c.op == COMMAND_VERIFY)
-        sim_seen(SEEN_CHECKED);
     if (c.op == COMMAND_SPLIT)
         sim_ranges_committed(watch->ranges, region, entry->index, entry->term,
                              &c);
     if (c.op == COMMAND_FREEZE || c.op == COMMAND_UNFREEZE)
         sim_ranges_touched(watch->ranges, region);
-    if (c.op == COMMAND_TXN_ABORT)
-        sim_seen(SEEN_TXN_ABORTED);
-    if (c.op == COMMAND_TXN_RESOLVE && c.node != c.txn.id.node)
-        sim_seen(SEEN_TXN_SETTLED);
+    note_seen(&c);
     command_release(&c);
     return tag;
 }
