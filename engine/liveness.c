@@ -9,12 +9,12 @@
 static const uint64_t alive_ns = (uint64_t)ALIVE_MS * 1000000;
 static const uint64_t silent_ns = (uint64_t)NODE_SILENT_MS * 1000000;
 
+/* A node that is connected. */
 struct other {
     uint64_t node_id; /* 0: free */
     uint64_t boot;    /* 0: not told yet */
     uint64_t heard_ns;
     uint64_t told_ns;
-    bool linked;
     bool alive;
 };
 
@@ -47,6 +47,14 @@ static const struct other *find(const struct liveness *liveness,
         if (liveness->others[i].node_id == node_id)
             return &liveness->others[i];
     return NULL;
+}
+
+/* NULL: it is not connected. */
+static struct other *find_connected(struct liveness *liveness, uint64_t node_id)
+{
+    const struct other *found = node_id == 0 ? NULL : find(liveness, node_id);
+
+    return found == NULL ? NULL : &liveness->others[found - liveness->others];
 }
 
 /* NULL: more nodes than there can be. */
@@ -82,21 +90,23 @@ static void set_alive(struct liveness *liveness, struct other *other,
 
 void liveness_on_link(struct liveness *liveness, uint64_t id, bool up)
 {
-    struct other *other = obtain(liveness, id);
+    struct other *other =
+        up ? obtain(liveness, id) : find_connected(liveness, id);
 
     if (other == NULL)
         return;
-    other->linked = up;
     other->heard_ns = env_mono_ns(liveness->env);
     other->told_ns = 0;
     set_alive(liveness, other, up);
+    if (!up)
+        *other = (struct other){0};
 }
 
 void liveness_on_packet(struct liveness *liveness, uint64_t id)
 {
-    struct other *other = obtain(liveness, id);
+    struct other *other = find_connected(liveness, id);
 
-    if (other == NULL || !other->linked)
+    if (other == NULL)
         return;
     other->heard_ns = env_mono_ns(liveness->env);
     set_alive(liveness, other, true);
@@ -106,7 +116,7 @@ void liveness_on_packet(struct liveness *liveness, uint64_t id)
 void liveness_on_alive(struct liveness *liveness, uint64_t id,
                        const struct env_packet *packet)
 {
-    struct other *other = obtain(liveness, id);
+    struct other *other = find_connected(liveness, id);
     struct alive alive;
 
     if (other == NULL ||
@@ -117,7 +127,7 @@ void liveness_on_alive(struct liveness *liveness, uint64_t id,
         set_alive(liveness, other, false);
     if (alive.boot > other->boot)
         other->boot = alive.boot;
-    set_alive(liveness, other, other->linked);
+    set_alive(liveness, other, true);
 }
 
 /* ---- time ---- */
@@ -157,7 +167,7 @@ void liveness_tick(struct liveness *liveness)
     uint64_t now_ns = env_mono_ns(liveness->env);
 
     for (size_t i = 0; i < NODES_MAX; i++)
-        if (liveness->others[i].linked)
+        if (liveness->others[i].node_id != 0)
             look_at(liveness, &liveness->others[i], now_ns);
     liveness->tick_ns = now_ns;
 }

@@ -7,7 +7,8 @@
  * as long as they are connected; any other packet says so as well. A node is
  * lost when its connection is, when it was silent for NODE_SILENT_MS, or when
  * it comes with another boot number; it is found again with its next word. What
- * follows from that is up to node_on_liveness().
+ * follows from that is up to node_on_liveness(). Of a node without a connection
+ * nothing is remembered, as it may have been removed.
  *
  * Belongs to ENV_WORKER. */
 

@@ -9,8 +9,7 @@
 #include "engine/command.h"
 #include "engine/members.h"
 #include "engine/node.h"
-#include "engine/router.h"
-#include "engine/routes.h"
+#include "engine/placement.h"
 #include "engine/status.h"
 
 enum { WHY_SIZE = 128 };
@@ -95,28 +94,20 @@ static bool says_it_holds_data(struct node *node, uint64_t id)
 }
 
 /* NULL: none. A node that is down may have the only replica of a region that
- * nobody else has heard of, so all keys are looked at. */
+ * nobody else leads, so all regions have to be known. */
 static const char *what_is_left(struct node *node, uint64_t id)
 {
-    struct routes *routes = router_routes(node_router(node));
-    struct slice at = slice_of("");
-
     if (says_it_holds_data(node, id))
         return holds_replicas;
-    do {
-        struct route route;
-
-        if (!routes_find(routes, at, &route)) {
-            routes_ask(routes, at);
-            return "may still hold replicas: it is not known yet where all "
-                   "regions are";
-        }
-        for (size_t i = 0; i < route.node_count; i++)
-            if (route.nodes[i] == id)
-                return holds_replicas;
-        at = route.range.end;
-    } while (at.size > 0);
-    return NULL;
+    switch (placement_has_replicas(node_placement(node), id)) {
+    case PLACEMENT_YES:
+        return holds_replicas;
+    case PLACEMENT_NO:
+        return NULL;
+    default:
+        return "may still hold replicas: it is not known yet where all "
+               "regions are";
+    }
 }
 
 /* ---- start ---- */

@@ -18,7 +18,6 @@ struct outbox {
     struct env_task flush;
     bool flush_posted;
     struct lane lanes[NODES_MAX];
-    size_t lane_count;
 };
 
 static void send_lane(struct outbox *outbox, struct lane *lane)
@@ -38,7 +37,7 @@ static void flush(struct env_task *task)
     struct outbox *outbox = container_of(task, struct outbox, flush);
 
     outbox->flush_posted = false;
-    for (size_t i = 0; i < outbox->lane_count; i++)
+    for (size_t i = 0; i < NODES_MAX; i++)
         send_lane(outbox, &outbox->lanes[i]);
 }
 
@@ -55,20 +54,27 @@ void outbox_free(struct outbox *outbox)
 {
     if (outbox == NULL)
         return;
-    for (size_t i = 0; i < outbox->lane_count; i++)
+    for (size_t i = 0; i < NODES_MAX; i++)
         raft_batch_free(outbox->lanes[i].batch);
     free(outbox);
 }
 
+/* An idle one serves any node: many may come and go. */
 static struct lane *find_lane(struct outbox *outbox, uint64_t node_id)
 {
-    for (size_t i = 0; i < outbox->lane_count; i++)
-        if (outbox->lanes[i].node_id == node_id)
-            return &outbox->lanes[i];
-    if (outbox->lane_count == NODES_MAX)
-        return NULL;
-    outbox->lanes[outbox->lane_count] = (struct lane){.node_id = node_id};
-    return &outbox->lanes[outbox->lane_count++];
+    struct lane *idle = NULL;
+
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        struct lane *lane = &outbox->lanes[i];
+
+        if (lane->node_id == node_id)
+            return lane;
+        if (lane->batch == NULL)
+            idle = lane;
+    }
+    if (idle != NULL)
+        idle->node_id = node_id;
+    return idle;
 }
 
 void outbox_add(struct outbox *outbox, uint64_t to_node, uint64_t region,

@@ -7,6 +7,7 @@
 
 #include "engine/keys.h"
 #include "engine/placement_choose.h"
+#include "engine/placement_merge.h"
 #include "engine/status.h"
 #include "engine/steps.h"
 
@@ -85,17 +86,24 @@ static bool leads(struct placement *placement)
     return true;
 }
 
+/* NULL: more nodes than there can be. The place of one that was removed is
+ * free. */
 static struct noticed *noticed_of(struct placement *placement, uint64_t node)
 {
-    size_t i = 0;
+    struct noticed *unused = NULL;
 
-    while (i < NODES_MAX && placement->noticed[i].node != node &&
-           placement->noticed[i].node != 0)
-        i++;
-    if (i == NODES_MAX)
-        return NULL;
-    placement->noticed[i].node = node;
-    return &placement->noticed[i];
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        struct noticed *noticed = &placement->noticed[i];
+
+        if (noticed->node == node)
+            return noticed;
+        if (noticed->node == 0 ||
+            plan_find_node(&placement->nodes, noticed->node) == NULL)
+            unused = noticed;
+    }
+    if (unused != NULL)
+        *unused = (struct noticed){.node = node};
+    return unused;
 }
 
 /* ---- what there is ---- */
@@ -117,13 +125,14 @@ static void note_silence(struct placement *placement, struct plan_node *node)
                      placement->settings.value[SETTING_DOWN_AFTER] * second_ns;
 }
 
+/* Records of removed nodes are kept for ever, and there may be many. */
 static void add_node(struct placement *placement,
                      const struct node_record *record)
 {
     struct plan_nodes *nodes = &placement->nodes;
     struct plan_node *node = &nodes->node[nodes->count];
 
-    if (nodes->count == NODES_MAX)
+    if (nodes->count == NODES_MAX || record->state == NODE_REMOVED)
         return;
     *node = (struct plan_node){
         .id = record->id,
@@ -198,7 +207,7 @@ static void leave_alone(struct placement *placement, const struct goal *goal)
 /* Rule 3: what runs for a region goes on only if it is this goal's. */
 static void pursue(struct placement *placement, const struct goal *goal)
 {
-    struct placement_operator *op = operator_of(placement, goal->region);
+    struct placement_operator *op = operator_holding(placement, goal->region);
 
     if (op != NULL && !operator_is_wanted(op))
         op = NULL;
@@ -274,6 +283,40 @@ int placement_check_goal(struct placement *placement, const struct goal *goal,
                       &wanted, why);
 }
 
+static bool is_on_its_way(const struct placement *placement, uint64_t node)
+{
+    const struct placement_operator *op;
+
+    TAILQ_FOREACH (op, &placement->operators, link)
+        if (op->goal.to == node && op->ended_ns == 0)
+            return true;
+    return false;
+}
+
+/* All steps of this term are this leader's, and name the epoch that it knew:
+ * what the table has cannot be so old that a replica is missing. */
+enum placement_answer placement_has_replicas(struct placement *placement,
+                                             uint64_t node)
+{
+    struct table_entry *entry;
+    bool known = true;
+
+    if (!leads(placement))
+        return PLACEMENT_UNKNOWN;
+    if (is_on_its_way(placement, node))
+        return PLACEMENT_YES;
+    entry = region_table_first(placement->table);
+    for (; entry != NULL; entry = region_table_next(placement->table, entry)) {
+        if (entry->report.region.id == REGION_PLACEMENT)
+            continue;
+        if (plan_find_peer(&entry->report, node) != NULL)
+            return PLACEMENT_YES;
+        known = known && entry->leader_node != 0;
+    }
+    return known && region_table_is_whole(placement->table) ? PLACEMENT_NO
+                                                            : PLACEMENT_UNKNOWN;
+}
+
 /* ---- steps ---- */
 
 void placement_send_step(struct placement *placement, uint64_t to,
@@ -323,19 +366,23 @@ static void look_at_region(const struct placement *placement,
                            const struct table_entry *entry,
                            struct choose_region *ret)
 {
-    const struct placement_operator *op =
-        operator_of(placement, entry->report.region.id);
+    uint64_t region = entry->report.region.id;
+    const struct placement_operator *op = operator_holding(placement, region);
+    uint64_t merge_after_ns =
+        node_config(placement->node)->merge_after_ms * 1000000;
 
     *ret = (struct choose_region){
         .report = &entry->report,
         .leader_node = entry->leader_node,
         .newly_led = placement_now_ns(placement) - entry->led_ns <
                      LEFT_ALONE_SECONDS * second_ns,
+        .fresh =
+            placement_now_ns(placement) - entry->ranged_ns < merge_after_ns,
         .left_alone =
             op != NULL || entry->left_alone_ns > placement_now_ns(placement),
         .moving = op != NULL,
     };
-    if (op != NULL)
+    if (op != NULL && op->view.region == region)
         ret->goal = op->goal;
 }
 
@@ -375,6 +422,14 @@ static void begin_chosen(struct placement *placement,
     region->goal = *goal;
 }
 
+static void hold_target(const struct choose *c, struct choose_region *regions,
+                        uint64_t target)
+{
+    for (size_t i = 0; i < c->region_count && target != 0; i++)
+        if (regions[i].report->region.id == target)
+            regions[i].left_alone = true;
+}
+
 /* As many as there may be; each one counts when the next is chosen. */
 static void choose_operators(struct placement *placement)
 {
@@ -388,8 +443,10 @@ static void choose_operators(struct placement *placement)
     placement->changed = false;
     choose.regions = regions;
     while (count++ < placement->settings.value[SETTING_OPERATORS] &&
-           choose_next(&choose, &choice))
+           choose_next(&choose, &choice)) {
         begin_chosen(placement, &regions[choice.region], &choice.goal);
+        hold_target(&choose, regions, choice.goal.into);
+    }
     free(regions);
 }
 
@@ -399,7 +456,7 @@ static bool is_done(const struct choose *c, bool leaders)
 
     if (leaders)
         return !choose_next(c, &choice);
-    return !choose_repair(c, &choice) &&
+    return !choose_repair(c, &choice) && !choose_merge(c, &choice) &&
            (c->settings->value[SETTING_BALANCE] == 0 ||
             !choose_region_move(c, &choice));
 }
@@ -415,7 +472,7 @@ bool placement_is_settled(struct placement *placement, bool leaders)
         return false;
     regions = look_at_all(placement, &choose.region_count);
     for (size_t i = 0; i < choose.region_count; i++)
-        regions[i].left_alone = regions[i].newly_led = false;
+        regions[i].left_alone = regions[i].newly_led = regions[i].fresh = false;
     choose.regions = regions;
     settled = is_done(&choose, leaders);
     for (size_t i = 0; i < choose.region_count; i++)
@@ -470,7 +527,7 @@ void placement_on_report(struct placement *placement, uint64_t from,
     if (entry != NULL) {
         placement->changed = true;
         give_way(placement, entry);
-        op = operator_of(placement, entry->report.region.id);
+        op = operator_holding(placement, entry->report.region.id);
     }
     if (op != NULL)
         operator_advance(op);

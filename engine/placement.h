@@ -53,6 +53,13 @@ void placement_on_operators(struct placement *placement, struct slice bytes);
 int placement_check_goal(struct placement *placement, const struct goal *goal,
                          char why[GOAL_WHY_SIZE]);
 
+/* Whether a node has replicas of data regions, or is to get one, by what
+ * region 0's leader knows here. */
+enum placement_answer { PLACEMENT_NO, PLACEMENT_YES, PLACEMENT_UNKNOWN };
+
+enum placement_answer placement_has_replicas(struct placement *placement,
+                                             uint64_t node);
+
 /* On region 0's leader: all regions were reported, no operator is running, and
  * none will begin by itself. `leaders`: nor any that only makes another node
  * lead. For tests. */

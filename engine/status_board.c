@@ -111,12 +111,25 @@ static const struct heard *find(const struct status_board *board,
     return NULL;
 }
 
+/* A node that was removed says nothing any more, and its place is the next
+ * one's: that of who was silent for longest. */
 static struct heard *slot_of(struct status_board *board, uint64_t node_id)
 {
-    for (size_t i = 0; i < NODES_MAX; i++)
-        if (board->heard[i].status.node == node_id)
-            return &board->heard[i];
-    return node_id == 0 ? NULL : slot_of(board, 0);
+    struct heard *oldest = &board->heard[0];
+
+    for (size_t i = 0; i < NODES_MAX; i++) {
+        struct heard *heard = &board->heard[i];
+
+        if (heard->status.node == node_id)
+            return heard;
+        if (oldest->status.node != 0 &&
+            (heard->status.node == 0 || heard->mono_ns < oldest->mono_ns))
+            oldest = heard;
+    }
+    status_list_release(&oldest->list);
+    *oldest = (struct heard){.status = {.node = 0}};
+    status_list_init(&oldest->list, 0);
+    return oldest;
 }
 
 static struct heard *keep(struct status_board *board,
@@ -125,8 +138,6 @@ static struct heard *keep(struct status_board *board,
     struct heard *heard = slot_of(board, status->node);
     struct env *env = node_env(board->node);
 
-    if (heard == NULL)
-        return NULL;
     heard->status = *status;
     heard->status.changes = (struct status_changes){0};
     heard->status.held = NULL;
@@ -229,10 +240,8 @@ void status_board_on_packet(struct status_board *board,
     if (node_status_decode(&status, buf_slice(packet->header)) != 0)
         return;
     heard = keep(board, &status);
-    if (heard != NULL) {
-        status_list_follow(&heard->list, &status.changes);
-        ask_where(board, &status);
-    }
+    status_list_follow(&heard->list, &status.changes);
+    ask_where(board, &status);
     node_status_release(&status);
 }
 

@@ -24,6 +24,7 @@ struct buf *region_report_encode(const struct region_report *report)
     message.last_index = report->last_index;
     message.size = report->size_bytes;
     message.keys = report->keys;
+    message.measured = report->measured;
     message.digest = report->digest;
     for (size_t i = 0; i < report->region.peer_count; i++) {
         peer[i] = (Grove__PeerReport)GROVE__PEER_REPORT__INIT;
@@ -59,6 +60,7 @@ static bool region_report_from_pb(struct region_report *to,
         .last_index = from->last_index,
         .size_bytes = from->size,
         .keys = from->keys,
+        .measured = from->measured != 0,
         .digest = from->digest,
     };
     if (from->region == NULL || !region_from_pb(&to->region, from->region))
@@ -136,6 +138,8 @@ struct buf *step_encode(const struct step *step)
     message.region = step->region;
     message.conf_ver = step->conf_ver;
     message.version = step->version;
+    message.source = step->source;
+    message.source_version = step->source_version;
     for (size_t i = 0; i < step->change_count; i++) {
         change[i] = (Grove__StepChange)GROVE__STEP_CHANGE__INIT;
         change[i].node = step->changes[i].node;
@@ -158,6 +162,8 @@ static bool step_from_pb(struct step *to, const Grove__Step *from)
         .conf_ver = from->conf_ver,
         .version = from->version,
         .change_count = from->n_changes,
+        .source = from->source,
+        .source_version = from->source_version,
     };
     for (size_t i = 0; i < from->n_changes; i++) {
         if (from->changes[i]->node == 0 ||
@@ -200,6 +206,7 @@ static void operator_to_pb(Grove__Operator *to,
     to->from = from->from;
     to->to = from->to;
     to->leader = from->leader;
+    to->into = from->into;
     to->manual = from->manual;
     to->begin_ns = from->begin_ns;
     to->end_ns = from->end_ns;
@@ -237,6 +244,7 @@ static bool operator_from_pb(struct operator_view *to,
         .from = from->from,
         .to = from->to,
         .leader = from->leader,
+        .into = from->into,
         .manual = from->manual != 0,
         .begin_ns = from->begin_ns,
         .end_ns = from->end_ns,

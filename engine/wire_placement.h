@@ -33,8 +33,9 @@ struct region_report {
     struct region region;
     uint64_t term;
     uint64_t last_index;
-    uint64_t size_bytes; /* 0: not known */
+    uint64_t size_bytes; /* about; 0: not known */
     uint64_t keys;
+    bool measured; /* by this leader; else the size is only that of its files */
     uint64_t digest;                            /* of all that counts in it */
     struct peer_report peers[REGION_PEERS_MAX]; /* as in region.peers */
 };
@@ -66,6 +67,7 @@ enum step_kind {
     STEP_LEAVE = 6,  /* the joint configuration */
     STEP_REMOVE = 7, /* one learner */
     STEP_TRANSFER = 8,
+    STEP_MERGE = 9, /* take over a neighbour */
     STEP_KINDS
 };
 
@@ -84,6 +86,8 @@ struct step {
     uint64_t version;
     struct step_change changes[REGION_PEERS_MAX];
     size_t change_count;
+    uint64_t source; /* STEP_MERGE: the neighbour */
+    uint64_t source_version;
 };
 
 struct buf *step_encode(const struct step *step);
@@ -97,6 +101,7 @@ struct operator_view {
     uint64_t from; /* 0: none, as in struct goal */
     uint64_t to;
     uint64_t leader; /* the node that is to lead; 0: any */
+    uint64_t into;   /* the region that is to take it over; 0: none */
     bool manual;
     int64_t begin_ns; /* wall clock */
     int64_t end_ns;   /* 0: it is running */

@@ -226,6 +226,14 @@ int placement_check_goal(struct placement *placement, const struct goal *goal,
     return ERR_NOT_LEADER;
 }
 
+enum placement_answer placement_has_replicas(struct placement *placement,
+                                             uint64_t node)
+{
+    (void)placement;
+    (void)node;
+    return PLACEMENT_UNKNOWN;
+}
+
 int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
 {
     (void)state;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What region 0's leader looks at before a node is drained or removed. Routes,
- * commands and results are real; what the nodes tell and what is proposed is
- * set and seen here. */
+/* What region 0's leader looks at before a node is drained or removed. Commands
+ * and results are real; what is known of replicas and what is proposed is set
+ * and seen here. */
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,15 +17,10 @@
 #include "engine/members.h"
 #include "engine/node_change.h"
 #include "engine/peer.h"
-#include "engine/router.h"
-#include "engine/routes.h"
+#include "engine/placement.h"
 #include "engine/status.h"
 
 enum { OWN_NODE = 3, OTHER_NODE = 4, NOW_NS = 1234, STAMP = 77 };
-
-struct router {
-    struct routes *routes;
-};
 
 struct status_board {
     struct region_status told[2]; /* by OTHER_NODE */
@@ -38,16 +33,14 @@ struct peer {
 
 struct node {
     struct env env;
-    struct router *router;
     struct status_board *board;
     struct peer *placement;
     enum node_state state; /* in OTHER_NODE's record */
-    unsigned asked_count;  /* for a key's region */
+    enum placement_answer has_replicas;
 };
 
 struct fixture {
     struct node node;
-    struct router router;
     struct status_board board;
     struct peer placement;
     struct node_change change;
@@ -84,14 +77,18 @@ uint64_t node_stamp(struct node *node)
     return STAMP;
 }
 
-struct router *node_router(const struct node *node)
+struct placement *node_placement(const struct node *node)
 {
-    return node->router;
+    return (struct placement *)(uintptr_t)node;
 }
 
-struct routes *router_routes(struct router *router)
+enum placement_answer placement_has_replicas(struct placement *placement,
+                                             uint64_t node_id)
 {
-    return router->routes;
+    const struct node *node = (struct node *)placement;
+
+    assert_int_equal(node_id, OTHER_NODE);
+    return node->has_replicas;
 }
 
 struct status_board *node_status_board(const struct node *node)
@@ -102,38 +99,6 @@ struct status_board *node_status_board(const struct node *node)
 struct peer *node_peer(const struct node *node, uint64_t region)
 {
     return region == REGION_PLACEMENT ? node->placement : NULL;
-}
-
-struct peer *node_peer_at(const struct node *node, struct slice user_key)
-{
-    (void)node;
-    (void)user_key;
-    return NULL;
-}
-
-size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
-{
-    (void)node;
-    nodes[0] = OTHER_NODE;
-    return 1;
-}
-
-bool node_link_up(const struct node *node, uint64_t node_id)
-{
-    (void)node;
-    (void)node_id;
-    return true;
-}
-
-void node_send(struct node *node, uint64_t to, enum env_channel channel,
-               uint16_t type, struct buf *header, struct buf *payload)
-{
-    (void)to;
-    (void)channel;
-    (void)header;
-    (void)payload;
-    assert_int_equal(type, WIRE_LOCATE);
-    node->asked_count++;
 }
 
 int members_find(struct node *node, uint64_t id, struct node_record *ret)
@@ -154,18 +119,6 @@ status_board_next_region(const struct status_board *board, uint64_t node_id,
 
     assert_int_equal(node_id, OTHER_NODE);
     return next < board->told_count ? &board->told[next] : NULL;
-}
-
-const struct region *peer_region(const struct peer *peer)
-{
-    (void)peer;
-    return NULL;
-}
-
-uint64_t peer_leader_node(const struct peer *peer)
-{
-    (void)peer;
-    return 0;
 }
 
 void peer_propose(struct peer *peer, struct proposal *proposal)
@@ -190,10 +143,8 @@ static int setup(void **state)
     struct fixture *f = mem_zalloc(sizeof *f);
 
     f->node.env.ops = &fake_ops;
-    f->node.router = &f->router;
     f->node.board = &f->board;
     f->node.placement = &f->placement;
-    f->router.routes = routes_new(&f->node);
     f->node.state = NODE_DRAINING;
     f->change.done = done;
     *state = f;
@@ -205,24 +156,8 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     assert_null(f->placement.proposal);
-    routes_free(f->router.routes);
     free(f);
     return 0;
-}
-
-/* A region with one replica. */
-static void learn(struct fixture *f, uint64_t id, const char *start,
-                  const char *end, uint64_t node)
-{
-    struct region region = {.id = id,
-                            .conf_ver = 1,
-                            .version = 1,
-                            .start = slice_of(start),
-                            .end = slice_of(end),
-                            .peers = {{1, node, PEER_VOTER}},
-                            .peer_count = 1};
-
-    assert_true(routes_learn(f->router.routes, &region, node));
 }
 
 static void start(struct fixture *f, enum node_state to)
@@ -232,8 +167,6 @@ static void start(struct fixture *f, enum node_state to)
 
 static void start_removal(struct fixture *f)
 {
-    learn(f, 1, "", "m", OWN_NODE);
-    learn(f, 2, "m", "", OWN_NODE);
     start(f, NODE_REMOVED);
 }
 
@@ -268,7 +201,6 @@ static void test_who_holds_nothing_is_removed(void **state)
 
     start_removal(f);
     assert_true(node_change_is_running(&f->change));
-    assert_int_equal(f->node.asked_count, 0);
     assert_int_equal(
         command_decode(&command, buf_slice(f->placement.proposal->command)), 0);
     assert_int_equal(command.op, COMMAND_NODE_STATE);
@@ -304,13 +236,12 @@ static void test_a_replica_of_the_placement_group_may_stay(void **state)
 }
 
 /* It is down, so others have to know. */
-static void test_whom_a_route_leads_to_is_not_removed(void **state)
+static void test_who_has_replicas_by_the_table_is_not_removed(void **state)
 {
     struct fixture *f = *state;
 
-    learn(f, 1, "", "m", OWN_NODE);
-    learn(f, 2, "m", "", OTHER_NODE);
-    start(f, NODE_REMOVED);
+    f->node.has_replicas = PLACEMENT_YES;
+    start_removal(f);
     assert_ended(f, ERR_BUSY,
                  "node 4 still holds replicas: they are moved away first");
 }
@@ -320,19 +251,18 @@ static void test_who_may_have_what_nobody_knows_of_is_not_removed(void **state)
 {
     struct fixture *f = *state;
 
-    learn(f, 1, "", "m", OWN_NODE);
-    start(f, NODE_REMOVED);
+    f->node.has_replicas = PLACEMENT_UNKNOWN;
+    start_removal(f);
     assert_ended(f, ERR_BUSY,
                  "node 4 may still hold replicas: it is not known yet where "
                  "all regions are");
-    assert_int_equal(f->node.asked_count, 1);
 }
 
 static void test_replicas_do_not_keep_a_node_from_being_drained(void **state)
 {
     struct fixture *f = *state;
 
-    learn(f, 1, "", "", OTHER_NODE);
+    f->node.has_replicas = PLACEMENT_YES;
     start(f, NODE_DRAINING);
     answer(f, 0, 0);
     assert_ended(f, 0, "");
@@ -394,7 +324,7 @@ int main(void)
         WITH_NODE(test_who_holds_nothing_is_removed),
         WITH_NODE(test_who_says_that_it_holds_a_replica_is_not_removed),
         WITH_NODE(test_a_replica_of_the_placement_group_may_stay),
-        WITH_NODE(test_whom_a_route_leads_to_is_not_removed),
+        WITH_NODE(test_who_has_replicas_by_the_table_is_not_removed),
         WITH_NODE(test_who_may_have_what_nobody_knows_of_is_not_removed),
         WITH_NODE(test_replicas_do_not_keep_a_node_from_being_drained),
         WITH_NODE(test_a_refusal_has_its_reason_in_words),

@@ -36,11 +36,14 @@ struct node {
     struct reporter *reporter;
     unsigned reports;     /* sent */
     uint64_t last_region; /* of the last one */
-    unsigned last_flags;  /* of its replica on READER */
-    struct reported sum;  /* the last one */
+    uint64_t last_bytes;
+    bool last_measured;
+    unsigned last_flags; /* of its replica on READER */
+    struct reported sum; /* the last one */
 };
 
 static unsigned looks; /* at peers */
+static struct region_size size_of_2 = {SIZE_UNKNOWN, SIZE_UNKNOWN};
 
 /* ---- node.h, peer.h and others ---- */
 
@@ -84,6 +87,14 @@ struct peer *node_next_awake(const struct node *node, const struct peer *peer)
 
 bool node_link_up(const struct node *node, uint64_t node_id)
 {
+    (void)node;
+    (void)node_id;
+    return true;
+}
+
+/* Though it may be connected. */
+bool node_is_alive(const struct node *node, uint64_t node_id)
+{
     return node_id == READER || !node->other_is_silent;
 }
 
@@ -123,6 +134,8 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
     node->reports++;
     node->last_region = report.region.id;
     node->last_flags = report.peers[1].flags;
+    node->last_bytes = report.size_bytes;
+    node->last_measured = report.measured;
     region_report_release(&report);
 }
 
@@ -154,8 +167,8 @@ void splitter_find_size(const struct splitter *splitter, uint64_t region,
                         struct region_size *ret)
 {
     (void)splitter;
-    (void)region;
-    *ret = (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
+    *ret = region == 2 ? size_of_2
+                       : (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
 }
 
 bool peer_is_serving(const struct peer *peer)
@@ -215,6 +228,7 @@ static int setup(void **state)
 {
     struct node *node = mem_zalloc(sizeof *node);
 
+    size_of_2 = (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
     node->peers = node->own;
     for (uint64_t id = 0; id <= REGIONS_LED; id++)
         node->peers[id] = (struct peer){
@@ -329,6 +343,40 @@ static void test_silence_is_told_once_of_regions_that_sleep(void **state)
     assert_int_equal(node->last_flags, PEER_FLAG_SILENT | PEER_FLAG_CAUGHT_UP);
 }
 
+static unsigned reports_of_size(struct node *node, uint64_t bytes)
+{
+    unsigned reports = node->reports;
+
+    size_of_2.bytes = bytes;
+    reporter_each_second(node->reporter);
+    return node->reports - reports;
+}
+
+/* What balances regions by their size has to know it; each write changes it. */
+static void test_a_size_is_told_when_it_has_changed_noticeably(void **state)
+{
+    enum { MIB = 1024 * 1024 };
+    struct node *node = *state;
+
+    all_sleep(node);
+    assert_int_equal(reports_of_size(node, 80 * MIB), 1);
+    assert_int_equal(node->last_region, 2);
+    assert_int_equal(node->last_bytes, 80 * MIB);
+    assert_false(node->last_measured);
+    for (unsigned i = 1; i <= 10; i++)
+        assert_int_equal(reports_of_size(node, (80 + i) * MIB), 0);
+    assert_int_equal(reports_of_size(node, 90 * MIB + 1), 1);
+    assert_int_equal(reports_of_size(node, 80 * MIB), 0);
+    assert_int_equal(reports_of_size(node, 78 * MIB), 1);
+    assert_int_equal(reports_of_size(node, MIB), 1);
+    assert_int_equal(reports_of_size(node, MIB / 16), 1);
+    assert_int_equal(reports_of_size(node, 0), 0);
+    assert_int_equal(reports_of_size(node, MIB / 8), 0);
+    size_of_2.keys = 0;
+    assert_int_equal(reports_of_size(node, MIB / 8), 1);
+    assert_true(node->last_measured);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -341,6 +389,7 @@ int main(void)
         TEST(test_a_lost_leadership_counts_at_once),
         TEST(test_a_removed_replica_counts_within_a_second),
         TEST(test_silence_is_told_once_of_regions_that_sleep),
+        TEST(test_a_size_is_told_when_it_has_changed_noticeably),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,11 @@ bool peer_is_serving(const struct peer *peer)
     return peer->serving;
 }
 
+bool peer_is_asleep(const struct peer *peer)
+{
+    return peer->asleep;
+}
+
 uint64_t peer_region_id(const struct peer *peer)
 {
     return peer->region.id;
@@ -131,18 +136,24 @@ void split_cancel(struct split_wait *wait)
 
 /* ---- the fixture ---- */
 
-static void put_setting(struct node *node, struct slice bytes)
+static void put_setting(struct node *node, enum setting setting,
+                        struct slice bytes)
 {
-    put_record(node->env.state,
-               key_setting(slice_of(setting_name(SETTING_REGION_SIZE))), bytes);
+    put_record(node->env.state, key_setting(slice_of(setting_name(setting))),
+               bytes);
+}
+
+static void set(struct node *node, enum setting setting, uint64_t value)
+{
+    struct buf *record = setting_encode(value);
+
+    put_setting(node, setting, buf_slice(record));
+    buf_unref(record);
 }
 
 static void want(struct node *node, uint64_t bytes)
 {
-    struct buf *record = setting_encode(bytes);
-
-    put_setting(node, buf_slice(record));
-    buf_unref(record);
+    set(node, SETTING_REGION_SIZE, bytes);
 }
 
 static int setup(void **state)
@@ -259,7 +270,7 @@ static void test_nothing_is_split_by_a_setting_that_is_damaged(void **state)
 {
     struct node *node = *state;
 
-    put_setting(node, slice_of("?"));
+    put_setting(node, SETTING_REGION_SIZE, slice_of("?"));
     write_more(node, 2 * (uint64_t)LIMIT);
     assert_int_equal(node->measures, 0);
     want(node, WANTED);
@@ -281,6 +292,43 @@ static void test_only_a_leader_measures(void **state)
     node->own.asleep = false;
     write_more(node, 0);
     assert_int_equal(node->measures, 1);
+}
+
+/* The last that was written was too much, or what is wanted has changed. */
+static void test_a_region_that_sleeps_is_split(void **state)
+{
+    struct node *node = *state;
+
+    write_more(node, LIMIT);
+    node->own.asleep = true;
+    write_more(node, 0);
+    assert_int_equal(node->measures, 0);
+    want(node, WANTED / 2);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    found(node, LIMIT, 2);
+    assert_int_equal(node->splits, 1);
+}
+
+static void test_a_split_that_has_failed_is_tried_again(void **state)
+{
+    struct node *node = *state;
+
+    write_more(node, LIMIT + 1);
+    found(node, LIMIT + 1, 2);
+    node->own.asleep = true;
+    node->split->done(node->split, ERR_BUSY, "");
+    for (int i = 0; i < 9; i++)
+        write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 2);
+    found(node, LIMIT + 1, 2);
+    assert_int_equal(node->splits, 2);
+    node->split->done(node->split, 0, "");
+    for (int i = 0; i < 20; i++)
+        write_more(node, 0);
+    assert_int_equal(node->measures, 2);
 }
 
 static void test_a_region_that_has_changed_meanwhile_is_left_alone(void **state)
@@ -346,6 +394,48 @@ static void test_sizes_are_known_of_regions_that_are_led(void **state)
     assert_int_equal(size.bytes, SIZE_UNKNOWN);
 }
 
+/* What was written may have removed something. */
+static void test_what_may_be_merged_is_measured(void **state)
+{
+    struct node *node = *state;
+    struct region_size size;
+
+    file_bytes = 10 * MIB;
+    write_more(node, 1);
+    assert_int_equal(node->measures, 0);
+    set(node, SETTING_AUTO_MERGE, 1);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    found(node, MIB, 9);
+    node->own.asleep = true;
+    for (int i = 0; i < 20; i++)
+        write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    write_more(node, 1);
+    assert_int_equal(node->measures, 2);
+    found(node, 1000, 1);
+    splitter_find_size(node->splitter, REGION, &size);
+    assert_int_equal(size.bytes, 1000);
+}
+
+/* Of a region that is written to all the time. */
+static void test_only_so_much_is_read_to_find_what_is_small(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    write_more(node, 1);
+    found(node, 60 * MIB, 9);
+    for (int i = 0; i < 60; i++)
+        write_more(node, 1);
+    assert_int_equal(node->measures, 1);
+    write_more(node, 1);
+    assert_int_equal(node->measures, 2);
+    found(node, 60 * MIB, 9);
+    write_more(node, LIMIT); /* That does not wait. */
+    assert_int_equal(node->measures, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -357,10 +447,14 @@ int main(void)
         TEST(test_a_region_is_as_large_as_the_setting_wants),
         TEST(test_nothing_is_split_by_a_setting_that_is_damaged),
         TEST(test_only_a_leader_measures),
+        TEST(test_a_region_that_sleeps_is_split),
+        TEST(test_a_split_that_has_failed_is_tried_again),
         TEST(test_a_region_that_has_changed_meanwhile_is_left_alone),
         TEST(test_one_name_cannot_be_split),
         TEST(test_a_split_that_fails_for_good_is_told),
         TEST(test_sizes_are_known_of_regions_that_are_led),
+        TEST(test_what_may_be_merged_is_measured),
+        TEST(test_only_so_much_is_read_to_find_what_is_small),
     };
 
     return cmocka_run_group_tests_name("splitter", tests, NULL, NULL);

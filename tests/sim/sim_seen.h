@@ -105,6 +105,7 @@
     X(SPLIT_LEFT, 0, "splits applied where the new region was already")        \
     X(SPLIT_DROPPED, 0, "... where it had been removed")                       \
     X(MERGE, 1, "regions merged")                                              \
+    X(MERGE_BY_SIZE, 1, "... as they had become small")                        \
     X(MERGE_FROZEN, 1, "regions frozen for that, or frozen no more")           \
     X(MERGE_GIVEN_UP, 0, "... and given up when a region was frozen")          \
     X(MERGE_REFUSED, 1, "merges refused or given up")                          \

@@ -1,0 +1,634 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The life of a leader of region 0: what it waits for before anything begins,
+ * and what it forgets. The store and all packets are real; time, leadership and
+ * which nodes are heard of are the test's. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "engine/keys.h"
+#include "engine/peer.h"
+#include "engine/placement.h"
+#include "engine/router.h"
+#include "engine/settings.h"
+#include "engine/status.h"
+#include "engine/steps.h"
+#include "tests/engine/kv_helpers.h"
+#include "tests/sim/kv_mem.h"
+
+enum { OWN = 1, OTHER = 2, THIRD = 3, IDS_MAX = 64, MIB = 1024 * 1024 };
+
+struct peer {
+    bool serving;
+    uint64_t term;
+};
+
+struct node {
+    struct env env;
+    struct node_config config;
+    struct peer peer; /* of region 0 */
+    struct placement *placement;
+    uint64_t now_ns;
+    bool silent[IDS_MAX]; /* by node */
+    uint64_t sequence;
+    struct step step; /* the last one that was sent, other than STEP_REPORT */
+    uint64_t step_to; /* 0: none was */
+    unsigned asked[IDS_MAX]; /* to tell all, by node */
+};
+
+/* ---- node.h, peer.h and others ---- */
+
+static uint64_t now(struct env *env)
+{
+    return container_of(env, struct node, env)->now_ns;
+}
+
+static const struct env_ops ops = {.mono_ns = now, .wall_ns = now};
+
+struct env *node_env(struct node *node)
+{
+    return &node->env;
+}
+
+uint64_t node_id(const struct node *node)
+{
+    (void)node;
+    return OWN;
+}
+
+const struct node_config *node_config(const struct node *node)
+{
+    return &node->config;
+}
+
+struct peer *node_peer(const struct node *node, uint64_t region)
+{
+    assert_int_equal(region, REGION_PLACEMENT);
+    return &((struct node *)(uintptr_t)node)->peer;
+}
+
+bool peer_is_serving(const struct peer *peer)
+{
+    return peer->serving;
+}
+
+uint64_t peer_term(const struct peer *peer)
+{
+    return peer->term;
+}
+
+struct router *node_router(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+void router_cancel(struct router *router, struct router_call *call)
+{
+    (void)router;
+    assert_false(call->active);
+}
+
+void router_to_region(struct router_call *call, uint64_t region)
+{
+    (void)call;
+    (void)region;
+    fail_msg("there are no goals by hand");
+}
+
+void router_call(struct router *router, struct router_call *call,
+                 struct command *command)
+{
+    (void)router;
+    (void)command;
+    router_to_region(call, REGION_PLACEMENT);
+}
+
+size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
+{
+    (void)node;
+    (void)nodes;
+    return 0;
+}
+
+/* The node itself has to do for its board. */
+struct status_board *node_status_board(const struct node *node)
+{
+    return (struct status_board *)(uintptr_t)node;
+}
+
+const struct node_status *status_board_find(const struct status_board *board,
+                                            uint64_t id)
+{
+    static const struct node_status status;
+    const struct node *node = (const struct node *)board;
+
+    return node->silent[id] ? NULL : &status;
+}
+
+void node_log_event(struct node *node, enum log_level level, const char *format,
+                    ...)
+{
+    (void)node;
+    (void)level;
+    (void)format;
+}
+
+static void note_step(struct node *node, uint64_t to, const struct step *step)
+{
+    if (step->kind == STEP_REPORT) {
+        node->asked[to]++;
+        return;
+    }
+    node->step = *step;
+    node->step_to = to;
+}
+
+int step_carry_out(struct node *node, const struct step *step)
+{
+    note_step(node, OWN, step);
+    return 0;
+}
+
+void node_send(struct node *node, uint64_t to, enum env_channel channel,
+               uint16_t type, struct buf *header, struct buf *payload)
+{
+    struct step step;
+
+    (void)channel;
+    (void)payload;
+    assert_int_equal(type, WIRE_STEP);
+    assert_int_equal(step_decode(&step, buf_slice(header)), 0);
+    note_step(node, to, &step);
+}
+
+/* ---- the fixture ---- */
+
+static void put(struct node *node, struct key key, struct buf *record)
+{
+    put_record(node->env.state, key, buf_slice(record));
+    buf_unref(record);
+}
+
+static void put_node(struct node *node, uint64_t id, enum node_state state)
+{
+    put(node, key_node(id),
+        node_encode(&(struct node_record){.id = id, .state = state}));
+}
+
+static void set(struct node *node, enum setting setting, uint64_t value)
+{
+    put(node, key_setting(slice_of(setting_name(setting))),
+        setting_encode(value));
+}
+
+static int setup(void **state)
+{
+    struct node *node = mem_zalloc(sizeof *node);
+
+    node->env.ops = &ops;
+    node->env.state = kv_mem_new();
+    node->now_ns = UINT64_C(1000000000);
+    node->peer = (struct peer){.serving = true, .term = 5};
+    for (uint64_t id = OWN; id <= THIRD; id++)
+        put_node(node, id, NODE_UP);
+    set(node, SETTING_BALANCE, 0);
+    node->placement = placement_new(node);
+    *state = node;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct node *node = *state;
+
+    placement_stop(node->placement);
+    placement_free(node->placement);
+    kv_close(node->env.state);
+    free(node);
+    return 0;
+}
+
+static void pass(struct node *node, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        node->now_ns += UINT64_C(1000000000);
+        placement_each_second(node->placement);
+    }
+}
+
+/* A region with replicas on the first `count` nodes, which OWN leads. */
+static struct region_report report_of(uint64_t id, const char *start,
+                                      const char *end, size_t count)
+{
+    struct region_report report = {
+        .region = {.id = id,
+                   .conf_ver = 1,
+                   .version = 1,
+                   .start = slice_of(start),
+                   .end = slice_of(end),
+                   .peer_count = count,
+                   .voter_count = count == 2 ? 1 : count},
+        .term = 3,
+        .digest = id,
+        .measured = true,
+    };
+
+    for (size_t i = 0; i < count; i++) {
+        bool votes = i < report.region.voter_count;
+
+        report.region.peers[i] = (struct region_peer){
+            i + 1, i + 1, votes ? PEER_VOTER : PEER_LEARNER};
+        report.region.voters[i] = i + 1;
+        report.peers[i].flags = PEER_FLAG_CAUGHT_UP;
+    }
+    return report;
+}
+
+static void tell(struct node *node, struct region_report report)
+{
+    struct buf *bytes;
+
+    report.sequence = ++node->sequence;
+    bytes = region_report_encode(&report);
+    placement_on_report(node->placement, OWN, buf_slice(bytes));
+    buf_unref(bytes);
+}
+
+/* What `from` leads: so many regions, and their digests. */
+static void sum_up(struct node *node, uint64_t from, uint64_t count,
+                   uint64_t digest)
+{
+    struct reported sum = {
+        .sequence = ++node->sequence, .led_count = count, .led_digest = digest};
+    struct buf *bytes = reported_encode(&sum);
+
+    placement_on_reported(node->placement, from, buf_slice(bytes));
+    buf_unref(bytes);
+}
+
+/* One region, of which THIRD lacks a replica. All have told. */
+static void tell_all(struct node *node)
+{
+    tell(node, report_of(1, "", "", 2));
+    sum_up(node, OWN, 1, 1);
+    sum_up(node, OTHER, 0, 0);
+    sum_up(node, THIRD, 0, 0);
+}
+
+static size_t count_running(const struct node *node)
+{
+    const struct operators_view *view = placement_operators(node->placement);
+    size_t count = 0;
+
+    for (size_t i = 0; i < view->count; i++)
+        count += view->operators[i].end_ns == 0;
+    return count;
+}
+
+/* ---- the tests ---- */
+
+static void test_what_is_missing_is_added_when_all_have_told(void **state)
+{
+    struct node *node = *state;
+
+    pass(node, 1);
+    tell_all(node);
+    pass(node, 1);
+    assert_int_equal(node->step_to, OWN);
+    assert_int_equal(node->step.kind, STEP_ADD);
+    assert_int_equal(node->step.changes[0].node, THIRD);
+    assert_int_equal(count_running(node), 1);
+}
+
+static void test_nothing_begins_while_a_live_node_has_not_told(void **state)
+{
+    struct node *node = *state;
+
+    pass(node, 1);
+    tell(node, report_of(1, "", "", 2));
+    sum_up(node, OWN, 1, 1);
+    sum_up(node, THIRD, 0, 0);
+    pass(node, 100);
+    assert_int_equal(node->step_to, 0);
+    node->silent[OTHER] = true;
+    pass(node, 1);
+    assert_int_equal(node->step.kind, STEP_ADD);
+}
+
+/* They may have no leader for ever. */
+static void test_regions_that_nobody_leads_are_waited_for_a_minute(void **state)
+{
+    struct node *node = *state;
+
+    pass(node, 1);
+    tell(node, report_of(1, "", "m", 2));
+    for (uint64_t id = OWN; id <= THIRD; id++)
+        sum_up(node, id, id == OWN, id == OWN);
+    pass(node, 59);
+    assert_int_equal(node->step_to, 0);
+    pass(node, 6);
+    assert_int_equal(node->step.kind, STEP_ADD);
+}
+
+static void test_who_was_not_understood_is_asked_again(void **state)
+{
+    struct node *node = *state;
+
+    pass(node, 1);
+    sum_up(node, OTHER, 1, 9);
+    assert_int_equal(node->asked[OTHER], 1);
+    sum_up(node, OTHER, 1, 9);
+    assert_int_equal(node->asked[OTHER], 1);
+    pass(node, 2);
+    sum_up(node, OTHER, 1, 9);
+    assert_int_equal(node->asked[OTHER], 2);
+    assert_int_equal(node->asked[OWN], 0);
+}
+
+static void test_a_new_leadership_begins_from_nothing(void **state)
+{
+    struct node *node = *state;
+
+    pass(node, 1);
+    tell_all(node);
+    pass(node, 1);
+    node->step_to = 0;
+    node->peer.term++;
+    pass(node, 100);
+    assert_int_equal(node->step_to, 0);
+    assert_int_equal(count_running(node), 0);
+    assert_false(placement_is_settled(node->placement, false));
+    tell_all(node);
+    pass(node, 1);
+    assert_int_equal(node->step.kind, STEP_ADD);
+    assert_int_equal(node->step_to, OWN);
+}
+
+static void test_who_does_not_lead_does_and_answers_nothing(void **state)
+{
+    struct node *node = *state;
+    struct goal goal = {.region = 1, .to = THIRD};
+    char why[GOAL_WHY_SIZE];
+
+    pass(node, 1);
+    tell_all(node);
+    pass(node, 1);
+    node->step_to = 0;
+    node->peer.serving = false;
+    tell_all(node);
+    pass(node, 100);
+    assert_int_equal(node->step_to, 0);
+    assert_int_equal(placement_check_goal(node->placement, &goal, why),
+                     ERR_NOT_LEADER);
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_UNKNOWN);
+}
+
+static void test_who_has_replicas_is_known_when_all_regions_are(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_OPERATORS, 0);
+    pass(node, 1);
+    assert_int_equal(placement_has_replicas(node->placement, OTHER),
+                     PLACEMENT_UNKNOWN);
+    tell(node, report_of(1, "", "m", 2));
+    assert_int_equal(placement_has_replicas(node->placement, OTHER),
+                     PLACEMENT_YES);
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_UNKNOWN);
+    tell(node, report_of(2, "m", "", 2));
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_NO);
+    set(node, SETTING_OPERATORS, 1);
+    for (uint64_t id = OWN; id <= THIRD; id++)
+        sum_up(node, id, id == OWN ? 2 : 0, id == OWN ? 1 ^ 2 : 0);
+    pass(node, 5);
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_YES); /* It is to get one. */
+}
+
+/* Its next leader may know of other replicas. */
+static void test_a_region_that_nobody_leads_may_be_anywhere(void **state)
+{
+    struct node *node = *state;
+    struct reported nothing = {.sequence = 1000, .first = 999};
+    struct buf *bytes = reported_encode(&nothing);
+
+    pass(node, 1);
+    tell(node, report_of(1, "", "", 2));
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_NO);
+    placement_on_reported(node->placement, OWN, buf_slice(bytes));
+    buf_unref(bytes);
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_UNKNOWN);
+}
+
+/* That of region 0 goes with its node. */
+static void test_region_0_is_not_counted(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_OPERATORS, 0);
+    pass(node, 1);
+    tell(node, report_of(REGION_PLACEMENT, "", "", 3));
+    tell(node, report_of(1, "", "", 2));
+    sum_up(node, OWN, 2, 1);
+    sum_up(node, OTHER, 0, 0);
+    sum_up(node, THIRD, 0, 0);
+    pass(node, 1);
+    assert_int_equal(placement_has_replicas(node->placement, THIRD),
+                     PLACEMENT_NO);
+}
+
+static void test_nodes_may_come_after_many_have_gone(void **state)
+{
+    struct node *node = *state;
+    uint64_t last = 3 * NODES_MAX;
+
+    for (uint64_t id = THIRD; id < last; id++)
+        put_node(node, id, NODE_REMOVED);
+    put_node(node, last, NODE_UP);
+    pass(node, 1);
+    tell_all(node);
+    sum_up(node, last, 0, 0);
+    pass(node, 1);
+    assert_int_equal(node->step.kind, STEP_ADD);
+    assert_int_equal(node->step.changes[0].node, last);
+}
+
+/* While this leader goes on leading. */
+static void test_a_place_of_a_removed_node_is_free(void **state)
+{
+    struct node *node = *state;
+    uint64_t last = 3 * NODES_MAX;
+
+    tell_all(node);
+    for (uint64_t id = THIRD; id < last; id++) {
+        put_node(node, id, NODE_UP);
+        pass(node, 1);
+        put_node(node, id, NODE_REMOVED);
+    }
+    put_node(node, last, NODE_UP);
+    set(node, SETTING_OPERATORS, 1);
+    node->step_to = 0;
+    pass(node, 1);
+    assert_int_equal(node->step_to, 0);
+    tell_all(node);
+    sum_up(node, last, 0, 0);
+    pass(node, 1);
+    assert_int_equal(node->step.changes[0].node, last);
+}
+
+static void tell_two_small(struct node *node)
+{
+    tell(node, report_of(1, "", "m", 3));
+    tell(node, report_of(2, "m", "", 3));
+    sum_up(node, OWN, 2, 1 ^ 2);
+    sum_up(node, OTHER, 0, 0);
+    sum_up(node, THIRD, 0, 0);
+}
+
+/* Nothing else begins in the one that stays, either. */
+static void test_a_merge_holds_both_regions(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    pass(node, 1);
+    tell_two_small(node);
+    pass(node, 1);
+    assert_int_equal(node->step.kind, STEP_MERGE);
+    assert_int_equal(node->step.region, 1);
+    assert_int_equal(node->step.source, 2);
+    put_node(node, THIRD + 1, NODE_UP);
+    sum_up(node, THIRD + 1, 0, 0);
+    set(node, SETTING_REPLICAS, 5);
+    pass(node, 20);
+    assert_int_equal(count_running(node), 1);
+    assert_int_equal(node->step.kind, STEP_MERGE);
+}
+
+static void test_a_merge_is_done_when_the_target_says_so(void **state)
+{
+    struct node *node = *state;
+    struct region_report whole = report_of(1, "", "", 3);
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    pass(node, 1);
+    tell_two_small(node);
+    pass(node, 1);
+    whole.region.version = 9;
+    whole.region.absorbed = 2;
+    tell(node, whole);
+    pass(node, 1);
+    assert_int_equal(count_running(node), 0);
+    assert_int_equal(placement_operators(node->placement)->operators[0].status,
+                     0);
+}
+
+/* The source is not frozen any more, and still there. */
+static void test_a_merge_that_was_undone_has_failed(void **state)
+{
+    struct node *node = *state;
+    struct region_report source = report_of(2, "m", "", 3);
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    pass(node, 1);
+    tell_two_small(node);
+    pass(node, 1);
+    source.region.version = 2;
+    source.region.merge =
+        (struct region_merge){.state = MERGE_FROZEN, .other = 1, .attempt = 7};
+    tell(node, source);
+    pass(node, 40); /* That is decided by others. */
+    assert_int_equal(count_running(node), 1);
+    source = report_of(2, "m", "", 3);
+    source.region.version = 3;
+    tell(node, source);
+    pass(node, 1);
+    assert_int_equal(count_running(node), 0);
+    assert_string_equal(placement_operators(node->placement)->operators[0].why,
+                        "the region has changed meanwhile");
+    pass(node, 58); /* It has rest then. */
+    assert_int_equal(count_running(node), 0);
+    pass(node, 5);
+    assert_int_equal(count_running(node), 1);
+}
+
+static void test_a_merge_that_is_not_begun_is_given_up(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    pass(node, 1);
+    tell_two_small(node);
+    pass(node, 29);
+    assert_int_equal(count_running(node), 1);
+    pass(node, 5);
+    assert_int_equal(count_running(node), 0);
+}
+
+static void test_a_merge_ends_with_its_setting(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    pass(node, 1);
+    tell_two_small(node);
+    pass(node, 1);
+    set(node, SETTING_AUTO_MERGE, 0);
+    pass(node, 1);
+    assert_int_equal(count_running(node), 0);
+    assert_int_equal(placement_operators(node->placement)->operators[0].status,
+                     ERR_CANCELED);
+}
+
+static void test_nothing_is_merged_a_moment_after_a_split(void **state)
+{
+    struct node *node = *state;
+
+    node->config.merge_after_ms = 30000;
+    set(node, SETTING_AUTO_MERGE, 1);
+    pass(node, 1);
+    tell_two_small(node);
+    pass(node, 29);
+    assert_int_equal(node->step_to, 0);
+    pass(node, 6);
+    assert_int_equal(node->step.kind, STEP_MERGE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_what_is_missing_is_added_when_all_have_told),
+        TEST(test_nothing_begins_while_a_live_node_has_not_told),
+        TEST(test_regions_that_nobody_leads_are_waited_for_a_minute),
+        TEST(test_who_was_not_understood_is_asked_again),
+        TEST(test_a_new_leadership_begins_from_nothing),
+        TEST(test_who_does_not_lead_does_and_answers_nothing),
+        TEST(test_who_has_replicas_is_known_when_all_regions_are),
+        TEST(test_a_region_that_nobody_leads_may_be_anywhere),
+        TEST(test_region_0_is_not_counted),
+        TEST(test_nodes_may_come_after_many_have_gone),
+        TEST(test_a_place_of_a_removed_node_is_free),
+        TEST(test_a_merge_holds_both_regions),
+        TEST(test_a_merge_is_done_when_the_target_says_so),
+        TEST(test_a_merge_that_was_undone_has_failed),
+        TEST(test_a_merge_that_is_not_begun_is_given_up),
+        TEST(test_a_merge_ends_with_its_setting),
+        TEST(test_nothing_is_merged_a_moment_after_a_split),
+    };
+
+    return cmocka_run_group_tests_name("placement", tests, NULL, NULL);
+}
