@@ -117,53 +117,63 @@ static void note_silence(struct placement *placement, struct plan_node *node)
                      placement->settings.value[SETTING_DOWN_AFTER] * second_ns;
 }
 
-static void add_node(struct placement *placement,
-                     const struct node_record *record)
+static bool is_live(struct placement *placement, uint64_t id)
 {
-    struct plan_nodes *nodes = &placement->nodes;
+    return id == node_id(placement->node) ||
+           status_board_find(node_status_board(placement->node), id) != NULL;
+}
+
+/* Records of removed nodes stay for ever: only members have to find room. */
+static void add_node(struct placement *placement,
+                     const struct node_record *record, struct plan_nodes *nodes)
+{
     struct plan_node *node = &nodes->node[nodes->count];
 
-    if (nodes->count == NODES_MAX)
+    if (record->state == NODE_REMOVED || nodes->count == NODES_MAX)
         return;
     *node = (struct plan_node){
         .id = record->id,
         .state = record->state,
-        .live = record->id == node_id(placement->node) ||
-                status_board_find(node_status_board(placement->node),
-                                  record->id) != NULL,
+        .live = is_live(placement, record->id),
     };
     note_silence(placement, node);
     nodes->count++;
 }
 
-static void read_nodes(struct placement *placement)
+static int read_nodes(struct placement *placement)
 {
     struct key lower = key_node(0);
     struct key upper = key_node(UINT64_MAX);
     struct kv_iter *iter = kv_iter_new(node_env(placement->node)->state, NULL,
                                        key_slice(&lower), key_slice(&upper));
+    struct plan_nodes nodes = {.replicas =
+                                   placement->settings.value[SETTING_REPLICAS]};
+    int rc = 0;
 
-    placement->nodes.count = 0;
-    placement->nodes.replicas = placement->settings.value[SETTING_REPLICAS];
-    kv_iter_seek(iter, key_slice(&lower));
-    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+    for (kv_iter_seek(iter, key_slice(&lower)); rc == 0 && kv_iter_valid(iter);
+         kv_iter_next(iter)) {
         struct node_record record = {0};
 
-        if (node_decode(&record, kv_iter_value(iter)) == 0)
-            add_node(placement, &record);
+        rc = node_decode(&record, kv_iter_value(iter));
+        if (rc == 0)
+            add_node(placement, &record, &nodes);
     }
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
+    if (rc == 0)
+        placement->nodes = nodes;
+    return rc;
 }
 
-/* Settings and nodes as they are now. False: they cannot be read. */
+/* Settings and nodes as they are now. False: they cannot be read, and nothing
+ * is to be decided; members.c sees to what is damaged. */
 static bool look_around(struct placement *placement)
 {
     struct kv *state = node_env(placement->node)->state;
 
-    if (settings_read(state, &placement->settings) != 0)
-        return false;
-    read_nodes(placement);
-    return true;
+    return settings_read(state, &placement->settings) == 0 &&
+           read_nodes(placement) == 0;
 }
 
 /* Rule 4. */

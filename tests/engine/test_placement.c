@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What region 0's leader begins, and gives up, as time goes by and the others
+ * tell it what there is. */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/engine/placement_fixture.h"
+
+static int setup(void **state)
+{
+    *state = placement_fixture_new();
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    placement_fixture_free(*state);
+    return 0;
+}
+
+/* ---- nodes ---- */
+
+/* Records of nodes stay for ever; who has a high id is a member nonetheless. */
+static void test_removed_nodes_take_no_room_from_members(void **state)
+{
+    struct node *node = *state;
+    struct goal goal = {.region = 1, .from = 16, .to = 14};
+    char why[GOAL_WHY_SIZE];
+
+    node->id = 14;
+    for (uint64_t id = 1; id < 14; id++)
+        put_node(node, id, NODE_REMOVED);
+    put_nodes(node, 14, 17);
+    tell(node, 1, "15v* 16v 17v");
+    seconds(node, 10);
+    assert_null(operator_of_region(node, 1));
+    assert_int_equal(placement_check_goal(node->placement, &goal, why), 0);
+    goal = (struct goal){.region = 1, .from = 17, .to = 14};
+    assert_int_equal(placement_check_goal(node->placement, &goal, why), 0);
+    goal = (struct goal){.region = 1, .from = 17, .to = 13};
+    assert_int_equal(placement_check_goal(node->placement, &goal, why),
+                     ERR_NOT_FOUND);
+}
+
+/* Its node is not gone: what is known of it is damaged. */
+static void test_nothing_is_decided_from_a_damaged_record(void **state)
+{
+    struct node *node = *state;
+    struct goal goal = {.region = 1, .from = 1, .to = 4};
+    char why[GOAL_WHY_SIZE];
+
+    put_nodes(node, 1, 4);
+    tell(node, 1, "1v* 2v 3v");
+    seconds(node, 10);
+    put_damaged_node(node, 2);
+    seconds(node, 10);
+    assert_null(operator_of_region(node, 1));
+    assert_int_equal(placement_check_goal(node->placement, &goal, why),
+                     ERR_NOT_LEADER);
+    put_node(node, 2, NODE_DRAINING);
+    seconds(node, 10);
+    assert_int_equal(operator_of_region(node, 1)->from, 2);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_removed_nodes_take_no_room_from_members),
+        TEST(test_nothing_is_decided_from_a_damaged_record),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
