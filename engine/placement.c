@@ -455,14 +455,13 @@ void placement_each_second(struct placement *placement)
 /* Leadership has gone elsewhere, perhaps by somebody's wish: what was chosen
  * just before does not take it back. */
 static void give_way(struct placement *placement,
-                     const struct table_entry *entry)
+                     const struct table_entry *entry, uint64_t now_ns)
 {
     struct placement_operator *op =
         operator_of(placement, entry->report.region.id);
 
     if (op != NULL && op->goal_id == 0 && op->goal.leader != 0 &&
-        entry->led_ns == placement_now_ns(placement) &&
-        entry->leader_node != op->goal.leader)
+        entry->led_ns == now_ns && entry->leader_node != op->goal.leader)
         operator_end(op, ERR_CANCELED, "another node was made the leader");
 }
 
@@ -472,14 +471,14 @@ void placement_on_report(struct placement *placement, uint64_t from,
     struct region_report report;
     struct placement_operator *op = NULL;
     struct table_entry *entry = NULL;
+    uint64_t now_ns = placement_now_ns(placement);
 
     if (!leads(placement) || region_report_decode(&report, bytes) != 0)
         return;
-    entry = region_table_take(placement->table, from, &report,
-                              placement_now_ns(placement));
+    entry = region_table_take(placement->table, from, &report, now_ns);
     if (entry != NULL) {
         placement->changed = true;
-        give_way(placement, entry);
+        give_way(placement, entry, now_ns);
         op = operator_of(placement, entry->report.region.id);
     }
     if (op != NULL)

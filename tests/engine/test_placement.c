@@ -69,6 +69,47 @@ static void test_nothing_is_decided_from_a_damaged_record(void **state)
     assert_int_equal(operator_of_region(node, 1)->from, 2);
 }
 
+/* ---- operators that nobody has asked for ---- */
+
+/* Whoever writes into `transfer` meanwhile is right. */
+static void test_a_leader_made_by_hand_is_left_in_office(void **state)
+{
+    struct node *node = *state;
+
+    node->each_ns = 1;
+    node->regions = 3;
+    put_nodes(node, 1, 3);
+    tell(node, 1, "1v* 2v 3v");
+    tell(node, 2, "1v* 2v 3v");
+    tell(node, 3, "1v* 2v 3v");
+    seconds(node, 70);
+    assert_int_equal(operator_of_region(node, 1)->leader, 2);
+    assert_int_equal(node->step.kind, STEP_TRANSFER);
+    assert_int_equal(node->step_to, 1);
+    tell(node, 1, "1v 2v 3v*");
+    seconds(node, 10);
+    assert_int_equal(operator_of_region(node, 1)->status, ERR_CANCELED);
+    assert_int_equal(node->step_to, 1);
+}
+
+/* Its own doing is none of that. */
+static void test_a_leader_that_was_chosen_ends_its_operator(void **state)
+{
+    struct node *node = *state;
+
+    node->each_ns = 1;
+    node->regions = 3;
+    put_nodes(node, 1, 3);
+    tell(node, 1, "1v* 2v 3v");
+    tell(node, 2, "1v* 2v 3v");
+    tell(node, 3, "1v* 2v 3v");
+    seconds(node, 70);
+    tell(node, 1, "1v 2v* 3v");
+    second(node);
+    assert_true(operator_of_region(node, 1)->end_ns != 0);
+    assert_int_equal(operator_of_region(node, 1)->status, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -76,6 +117,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_removed_nodes_take_no_room_from_members),
         TEST(test_nothing_is_decided_from_a_damaged_record),
+        TEST(test_a_leader_made_by_hand_is_left_in_office),
+        TEST(test_a_leader_that_was_chosen_ends_its_operator),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
