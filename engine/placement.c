@@ -327,6 +327,15 @@ static void look_at_regions(struct placement *placement)
     }
 }
 
+bool placement_has_leader(const struct placement *placement,
+                          const struct table_entry *entry)
+{
+    const struct plan_node *node =
+        plan_find_node(&placement->nodes, entry->leader_node);
+
+    return node != NULL && node->live;
+}
+
 /* ---- automatic operators ---- */
 
 static void look_at_region(const struct placement *placement,
@@ -338,7 +347,8 @@ static void look_at_region(const struct placement *placement,
 
     *ret = (struct choose_region){
         .report = &entry->report,
-        .leader_node = entry->leader_node,
+        .leader_node =
+            placement_has_leader(placement, entry) ? entry->leader_node : 0,
         .newly_led = placement_now_ns(placement) - entry->led_ns <
                      LEFT_ALONE_SECONDS * second_ns,
         .left_alone =
@@ -349,13 +359,24 @@ static void look_at_region(const struct placement *placement,
         ret->goal = op->goal;
 }
 
+/* What nobody carries out does not keep others waiting. */
+static bool is_busy(const struct placement *placement,
+                    const struct placement_operator *op)
+{
+    const struct table_entry *entry =
+        region_table_find(placement->table, op->view.region);
+
+    return op->goal_id == 0 && op->ended_ns == 0 && entry != NULL &&
+           placement_has_leader(placement, entry);
+}
+
 static size_t count_automatic(const struct placement *placement)
 {
     const struct placement_operator *op;
     size_t count = 0;
 
     TAILQ_FOREACH (op, &placement->operators, link)
-        count += op->goal_id == 0 && op->ended_ns == 0;
+        count += is_busy(placement, op);
     return count;
 }
 

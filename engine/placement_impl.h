@@ -53,6 +53,9 @@ struct placement {
 };
 
 uint64_t placement_now_ns(const struct placement *placement);
+/* Whether somebody leads the region, as far as is known, and can be reached. */
+bool placement_has_leader(const struct placement *placement,
+                          const struct table_entry *entry);
 
 /* placement_operators.c. NULL: none is running. */
 struct placement_operator *operator_of(const struct placement *placement,

@@ -247,7 +247,8 @@ static void send(struct placement_operator *op, uint64_t to,
     placement_send_step(op->placement, to, step);
 }
 
-/* A goal by hand is given up by hand. */
+/* A goal by hand is given up by hand. `entry`: NULL if the region is not known
+ * now. */
 static bool gets_nowhere(const struct placement_operator *op,
                          const struct table_entry *entry)
 {
@@ -255,7 +256,18 @@ static bool gets_nowhere(const struct placement_operator *op,
 
     return op->goal_id == 0 &&
            now_ns - op->begun_ns >= GIVE_UP_SECONDS * second_ns &&
-           now_ns - entry->progress_ns >= GIVE_UP_SECONDS * second_ns;
+           (entry == NULL ||
+            now_ns - entry->progress_ns >= GIVE_UP_SECONDS * second_ns);
+}
+
+/* Nobody does a step until its next leader reports. */
+static void wait_for_leader(struct placement_operator *op,
+                            const struct table_entry *entry)
+{
+    if (entry == NULL && region_table_is_whole(op->placement->table))
+        finish(op, ERR_NOT_FOUND, "there is no such region any more");
+    else if (gets_nowhere(op, entry))
+        finish(op, ERR_UNAVAILABLE, "nobody leads the region");
 }
 
 void operator_advance(struct placement_operator *op)
@@ -267,10 +279,10 @@ void operator_advance(struct placement_operator *op)
 
     if (!operator_is_wanted(op))
         return;
-    if (entry == NULL && region_table_is_whole(placement->table))
-        finish(op, ERR_NOT_FOUND, "there is no such region any more");
-    if (entry == NULL || entry->leader_node == 0)
-        return; /* Until its next leader reports. */
+    if (entry == NULL || !placement_has_leader(placement, entry)) {
+        wait_for_leader(op, entry);
+        return;
+    }
     plan_next(&entry->report, entry->leader_node, &placement->nodes, &op->goal,
               &plan);
     show(op, &plan, &entry->report);

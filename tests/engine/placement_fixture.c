@@ -233,9 +233,9 @@ void tell(struct node *node, uint64_t region, const char *replicas)
     buf_unref(bytes);
 }
 
-static void tell_sum(struct node *node, uint64_t id)
+static void tell_sum(struct node *node, uint64_t id, uint64_t first)
 {
-    struct reported sum = {.sequence = ++node->sequence};
+    struct reported sum = {.sequence = ++node->sequence, .first = first};
     struct buf *bytes;
 
     for (uint64_t region = 1; region <= node->regions; region++) {
@@ -248,6 +248,14 @@ static void tell_sum(struct node *node, uint64_t id)
     placement_on_reported(node->placement, id,
                           (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
+}
+
+void resign(struct node *node, uint64_t id)
+{
+    for (uint64_t region = 1; region <= node->regions; region++)
+        if (node->leaders[region] == id)
+            node->leaders[region] = 0;
+    tell_sum(node, id, node->sequence + 1);
 }
 
 static bool is_member(struct node *node, uint64_t id)
@@ -268,7 +276,7 @@ void second(struct node *node)
     node->now_ns += 1000000000;
     for (uint64_t id = 1; id < IDS_MAX; id++)
         if (is_member(node, id) && !node->silent[id])
-            tell_sum(node, id);
+            tell_sum(node, id, 0);
     placement_each_second(node->placement);
 }
 

@@ -69,6 +69,8 @@ void put_goal(struct node *node, const struct goal *goal);
 
 /* The region's leader reports it: see plan_texts.h. */
 void tell(struct node *node, uint64_t region, const char *replicas);
+/* A node tells that it leads nothing any more. */
+void resign(struct node *node, uint64_t id);
 /* All but the silent tell what they lead, and it is the leader's turn. */
 void second(struct node *node);
 void seconds(struct node *node, unsigned count);

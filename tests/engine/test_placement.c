@@ -110,6 +110,63 @@ static void test_a_leader_that_was_chosen_ends_its_operator(void **state)
     assert_int_equal(operator_of_region(node, 1)->status, 0);
 }
 
+/* ---- regions that nobody leads ---- */
+
+/* Its leader is the last to have told of it, and lost. */
+static void test_a_region_without_a_leader_takes_no_place(void **state)
+{
+    struct node *node = *state;
+
+    node->regions = 2;
+    put_setting(node, SETTING_OPERATORS, 1);
+    put_setting(node, SETTING_DOWN_AFTER, 10);
+    put_nodes(node, 1, 6);
+    tell(node, 1, "4v* 5v 2v");
+    tell(node, 2, "1v* 5v 2v");
+    second(node);
+    node->silent[4] = node->silent[5] = true;
+    seconds(node, 30);
+    assert_null(operator_of_region(node, 1));
+    assert_int_equal(operator_of_region(node, 2)->from, 5);
+}
+
+/* One that is running when the leader is lost. */
+static void test_what_nobody_carries_out_lets_others_begin(void **state)
+{
+    struct node *node = *state;
+
+    node->regions = 2;
+    put_setting(node, SETTING_OPERATORS, 1);
+    put_nodes(node, 1, 6);
+    put_node(node, 5, NODE_DRAINING);
+    tell(node, 1, "4v* 5v 6v");
+    tell(node, 2, "1v* 5v 2v");
+    seconds(node, 5);
+    assert_int_equal(operator_of_region(node, 1)->from, 5);
+    assert_null(operator_of_region(node, 2));
+    node->silent[4] = true;
+    seconds(node, 5);
+    assert_int_equal(operator_of_region(node, 1)->end_ns, 0);
+    assert_int_equal(operator_of_region(node, 2)->from, 5);
+}
+
+static void test_what_nobody_carries_out_is_given_up(void **state)
+{
+    struct node *node = *state;
+
+    put_nodes(node, 1, 6);
+    put_node(node, 5, NODE_DRAINING);
+    tell(node, 1, "4v* 5v 6v");
+    seconds(node, 5);
+    resign(node, 4);
+    seconds(node, 590);
+    assert_int_equal(operator_of_region(node, 1)->end_ns, 0);
+    seconds(node, 10);
+    assert_int_equal(operator_of_region(node, 1)->status, ERR_UNAVAILABLE);
+    assert_string_equal(operator_of_region(node, 1)->why,
+                        "nobody leads the region");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -119,6 +176,9 @@ int main(void)
         TEST(test_nothing_is_decided_from_a_damaged_record),
         TEST(test_a_leader_made_by_hand_is_left_in_office),
         TEST(test_a_leader_that_was_chosen_ends_its_operator),
+        TEST(test_a_region_without_a_leader_takes_no_place),
+        TEST(test_what_nobody_carries_out_lets_others_begin),
+        TEST(test_what_nobody_carries_out_is_given_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
