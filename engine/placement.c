@@ -542,7 +542,8 @@ void placement_on_operators(struct placement *placement, struct slice bytes)
 {
     struct operators_view view;
 
-    if (operators_decode(&view, bytes) == 0)
+    if (operators_decode(&view, bytes) == 0 &&
+        view.term >= placement->told.term)
         placement->told = view;
 }
 

@@ -15,7 +15,7 @@ enum {
     GIVE_UP_SECONDS = 600, /* an automatic one that gets nowhere */
     RESTED_SECONDS = 10,   /* after an automatic one */
     FAILED_SECONDS = 60,   /* after one that has failed */
-    TELL_SECONDS = 10,     /* again, as packets get lost */
+    TELL_SECONDS = 10,     /* again, also of none: packets get lost */
     SHOWN_SECONDS = 600    /* one that has ended */
 };
 
@@ -316,6 +316,7 @@ static void collect(const struct placement *placement,
     TAILQ_FOREACH (op, &placement->operators, link)
         skip++;
     skip = skip > OPERATORS_TOLD_MAX ? skip - OPERATORS_TOLD_MAX : 0;
+    ret->term = placement->term;
     ret->count = 0;
     TAILQ_FOREACH (op, &placement->operators, link) {
         if (skip > 0)
@@ -331,8 +332,7 @@ void operators_tell(struct placement *placement)
     size_t count = node_all_nodes(placement->node, nodes);
     struct buf *bytes;
 
-    if (!placement->tell && (TAILQ_EMPTY(&placement->operators) ||
-                             placement->seconds % TELL_SECONDS != 0))
+    if (!placement->tell && placement->seconds % TELL_SECONDS != 0)
         return;
     placement->tell = false;
     collect(placement, &placement->told);

@@ -107,6 +107,7 @@ struct operator_view {
 };
 
 struct operators_view {
+    uint64_t term; /* of region 0's leader who tells them */
     struct operator_view operators[OPERATORS_TOLD_MAX];
     size_t count;
 };

@@ -119,6 +119,7 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
     assert_int_equal(channel, ENV_CHANNEL_RAFT);
     assert_null(payload);
     if (type == WIRE_OPERATORS) {
+        assert_int_equal(operators_decode(&node->operators, bytes), 0);
         node->operators_sent++;
         return;
     }

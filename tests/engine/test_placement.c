@@ -167,6 +167,50 @@ static void test_what_nobody_carries_out_is_given_up(void **state)
                         "nobody leads the region");
 }
 
+/* ---- telling of them ---- */
+
+/* The packet that says so may be the one that got lost. */
+static void test_that_there_are_no_operators_is_told_again(void **state)
+{
+    struct node *node = *state;
+    unsigned sent;
+
+    put_nodes(node, 1, 3);
+    tell(node, 1, "1v* 2v 3v");
+    seconds(node, 5);
+    sent = node->operators_sent;
+    seconds(node, 30);
+    assert_int_equal(node->operators_sent, sent + 3);
+    assert_int_equal(node->operators.count, 0);
+    assert_int_equal(node->operators.term, node->peer->term);
+}
+
+static void hear(struct node *node, uint64_t term, uint64_t region)
+{
+    struct operators_view view = {
+        .term = term, .operators = {{.region = region}}, .count = 1};
+    struct buf *bytes = operators_encode(&view);
+
+    placement_on_operators(node->placement,
+                           (struct slice){bytes->data, bytes->size});
+    buf_unref(bytes);
+}
+
+static void test_an_old_leader_is_not_listened_to(void **state)
+{
+    struct node *node = *state;
+
+    node->peer->serving = false;
+    hear(node, 6, 1);
+    hear(node, 5, 2);
+    assert_non_null(operator_of_region(node, 1));
+    assert_null(operator_of_region(node, 2));
+    hear(node, 6, 2);
+    assert_non_null(operator_of_region(node, 2));
+    hear(node, 7, 3);
+    assert_non_null(operator_of_region(node, 3));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -179,6 +223,8 @@ int main(void)
         TEST(test_a_region_without_a_leader_takes_no_place),
         TEST(test_what_nobody_carries_out_lets_others_begin),
         TEST(test_what_nobody_carries_out_is_given_up),
+        TEST(test_that_there_are_no_operators_is_told_again),
+        TEST(test_an_old_leader_is_not_listened_to),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
