@@ -85,17 +85,33 @@ static bool leads(struct placement *placement)
     return true;
 }
 
+static struct noticed *find_noticed(struct placement *placement, uint64_t node)
+{
+    for (size_t i = 0; i < NODES_MAX; i++)
+        if (placement->noticed[i].node == node)
+            return &placement->noticed[i];
+    return NULL;
+}
+
+/* NULL: there are more than there can be, until who is gone is forgotten. */
 static struct noticed *noticed_of(struct placement *placement, uint64_t node)
 {
-    size_t i = 0;
+    struct noticed *noticed = find_noticed(placement, node);
 
-    while (i < NODES_MAX && placement->noticed[i].node != node &&
-           placement->noticed[i].node != 0)
-        i++;
-    if (i == NODES_MAX)
-        return NULL;
-    placement->noticed[i].node = node;
-    return &placement->noticed[i];
+    if (noticed == NULL)
+        noticed = find_noticed(placement, 0);
+    if (noticed != NULL)
+        noticed->node = node;
+    return noticed;
+}
+
+/* Ids are never used again, so in time there are more than places. */
+static void forget_gone(struct placement *placement)
+{
+    for (size_t i = 0; i < NODES_MAX; i++)
+        if (plan_find_node(&placement->nodes, placement->noticed[i].node) ==
+            NULL)
+            placement->noticed[i] = (struct noticed){0};
 }
 
 /* ---- what there is ---- */
@@ -136,8 +152,16 @@ static void add_node(struct placement *placement,
         .state = record->state,
         .live = is_live(placement, record->id),
     };
-    note_silence(placement, node);
     nodes->count++;
+}
+
+static void take_nodes(struct placement *placement,
+                       const struct plan_nodes *nodes)
+{
+    placement->nodes = *nodes;
+    forget_gone(placement);
+    for (size_t i = 0; i < nodes->count; i++)
+        note_silence(placement, &placement->nodes.node[i]);
 }
 
 static int read_nodes(struct placement *placement)
@@ -162,7 +186,7 @@ static int read_nodes(struct placement *placement)
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     if (rc == 0)
-        placement->nodes = nodes;
+        take_nodes(placement, &nodes);
     return rc;
 }
 

@@ -101,7 +101,6 @@ static void see_step(struct node *node, uint64_t to, const struct step *step)
 {
     node->step = *step;
     node->step_to = to;
-    node->steps++;
 }
 
 int step_carry_out(struct node *node, const struct step *step)

@@ -48,7 +48,6 @@ struct node {
 
     struct step step; /* the last one, and to whom */
     uint64_t step_to;
-    unsigned steps;
     unsigned operators_sent; /* packets, and the last one */
     struct operators_view operators;
 };

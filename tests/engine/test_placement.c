@@ -69,6 +69,23 @@ static void test_nothing_is_decided_from_a_damaged_record(void **state)
     assert_int_equal(operator_of_region(node, 1)->from, 2);
 }
 
+/* What this leader has noticed of the one does not keep out the other. */
+static void test_a_node_that_takes_anothers_place_is_listened_to(void **state)
+{
+    struct node *node = *state;
+
+    put_nodes(node, 1, NODES_MAX);
+    tell(node, 1, "1v* 2v 3v");
+    seconds(node, 5);
+    put_node(node, 9, NODE_REMOVED);
+    put_node(node, NODES_MAX + 1, NODE_UP);
+    seconds(node, 5);
+    node->leaders[1] = NODES_MAX + 1; /* Its report got lost. */
+    seconds(node, 5);
+    assert_int_equal(node->step.kind, STEP_REPORT);
+    assert_int_equal(node->step_to, NODES_MAX + 1);
+}
+
 /* ---- operators that nobody has asked for ---- */
 
 /* Whoever writes into `transfer` meanwhile is right. */
@@ -218,6 +235,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_removed_nodes_take_no_room_from_members),
         TEST(test_nothing_is_decided_from_a_damaged_record),
+        TEST(test_a_node_that_takes_anothers_place_is_listened_to),
         TEST(test_a_leader_made_by_hand_is_left_in_office),
         TEST(test_a_leader_that_was_chosen_ends_its_operator),
         TEST(test_a_region_without_a_leader_takes_no_place),
