@@ -186,6 +186,10 @@ static void send_sum(struct reporter *reporter)
         sum.led_count++;
         sum.led_digest ^= told->digest;
     }
+    /* Whoever is told may ask for all at once. */
+    reporter->first = 0;
+    reporter->changed = false;
+    reporter->seconds = 0;
     bytes = reported_encode(&sum);
     if (reporter->to == node_id(reporter->node))
         placement_on_reported(node_placement(reporter->node), reporter->to,
@@ -194,9 +198,6 @@ static void send_sum(struct reporter *reporter)
         node_send(reporter->node, reporter->to, ENV_CHANNEL_RAFT, WIRE_REPORTED,
                   bytes, NULL);
     buf_unref(bytes);
-    reporter->first = 0;
-    reporter->changed = false;
-    reporter->seconds = 0;
 }
 
 static void note(struct reporter *reporter, const struct region_report *report)
