@@ -8,51 +8,18 @@
 #include <stdlib.h>
 
 #include "engine/merge_change.h"
-#include "engine/router.h"
+#include "engine/merge_impl.h"
 #include "engine/routes.h"
 
 enum {
     LOOK_MS = 5,
-    ASK_AGAIN_MS = 20,
-    CALL_MS = 1000, /* then it is tried anew */
-    WHY_SIZE = 96
-};
-
-/* What a node has said last. */
-struct report {
-    uint64_t node;
-    enum merge_report_state state; /* 0: nothing */
-};
-
-struct merge {
-    struct merges *merges;
-    uint64_t target;
-    uint64_t source;
-    uint64_t attempt; /* 0: not begun */
-    struct report reports[REGION_PEERS_MAX];
-    size_t report_count;
-    uint64_t until_ns;
-    uint64_t asked_ns;               /* 0: not yet */
-    struct merge_proposal *proposed; /* NULL: none is under way */
-    struct router_call call;         /* FREEZE or UNFREEZE */
-    bool refused;                    /* FREEZE was */
-    bool thawed;                     /* the source is not frozen, for ever */
-    struct env_timer timer;
-    TAILQ_HEAD(, merge_wait) waits;
-    int status; /* that it ends with when it is given up */
-    char why[WHY_SIZE];
-    TAILQ_ENTRY(merge) link;
+    CALL_MS = 1000 /* then it is tried anew */
 };
 
 /* On its way through the target's log; lives until it is answered. */
 struct merge_proposal {
     struct proposal proposal;
     struct merge *merge; /* NULL: ended */
-};
-
-struct merges {
-    struct node *node;
-    TAILQ_HEAD(, merge) items;
 };
 
 struct merges *merges_new(struct node *node)
@@ -111,9 +78,7 @@ void merge_cancel(struct merge_wait *wait)
     wait->merge = NULL;
 }
 
-/* What it ends with, at the latest when it has been undone. The first reason is
- * the one that counts. */
-static void note_failure(struct merge *merge, int status, const char *why)
+void merge_note_failure(struct merge *merge, int status, const char *why)
 {
     if (merge->status != 0)
         return;
@@ -124,11 +89,21 @@ static void note_failure(struct merge *merge, int status, const char *why)
 /* Nothing was begun. */
 static void refuse(struct merge *merge, int status, const char *why)
 {
-    note_failure(merge, status, why);
+    merge_note_failure(merge, status, why);
     end(merge, merge->status);
 }
 
-/* ---- the other nodes ---- */
+struct merge *merges_find(const struct merges *merges, uint64_t target)
+{
+    struct merge *merge;
+
+    TAILQ_FOREACH (merge, &merges->items, link)
+        if (merge->target == target)
+            return merge;
+    return NULL;
+}
+
+/* ---- its time ---- */
 
 static bool is_late(const struct merge *merge)
 {
@@ -145,135 +120,6 @@ static void begin_phase(struct merge *merge, uint64_t quarters)
     merge->asked_ns = 0;
     merge->until_ns = env_mono_ns(node_env(node)) +
                       node_config(node)->op_timeout_ms * 1000000 / 4 * quarters;
-}
-
-/* That of a node of the target. */
-static struct report *report_of(struct merge *merge, uint64_t node_id)
-{
-    struct report *report;
-
-    for (size_t i = 0; i < merge->report_count; i++)
-        if (merge->reports[i].node == node_id)
-            return &merge->reports[i];
-    report = &merge->reports[merge->report_count++];
-    *report = (struct report){.node = node_id};
-    return report;
-}
-
-static void ask_node(struct merge *merge, struct report *report,
-                     const struct merge_query *query)
-{
-    struct node *node = merge->merges->node;
-    struct buf *header;
-
-    if (report->node == node_id(node)) {
-        report->state = merge_report(node, query);
-        return;
-    }
-    header = merge_query_encode(query);
-    node_send(node, report->node, ENV_CHANNEL_RAFT, WIRE_MERGE_QUERY, header,
-              NULL);
-    buf_unref(header);
-}
-
-/* True: all nodes of the target are ready. */
-static bool ask(struct merge *merge, const struct region *target,
-                const struct merge_query *query)
-{
-    uint64_t now_ns = env_mono_ns(node_env(merge->merges->node));
-    bool again = merge->asked_ns == 0 ||
-                 now_ns - merge->asked_ns >= (uint64_t)ASK_AGAIN_MS * 1000000;
-    bool ready = true;
-
-    if (again)
-        merge->asked_ns = now_ns;
-    for (size_t i = 0; i < target->peer_count; i++) {
-        struct report *report = report_of(merge, target->peers[i].node);
-
-        if (report->state != MERGE_READY && again)
-            ask_node(merge, report, query);
-        ready = ready && report->state == MERGE_READY;
-    }
-    return ready;
-}
-
-static const char *words_for(enum merge_report_state state)
-{
-    switch (state) {
-    case MERGE_MISSING:
-        return "does not have a replica of both";
-    case MERGE_BEHIND:
-        return "is behind";
-    case MERGE_DAMAGED:
-        return "has a damaged replica";
-    case MERGE_UNSAVED:
-        return "could not save it in time";
-    default:
-        return "does not answer";
-    }
-}
-
-/* Who was not ready in time. */
-static void note_late(struct merge *merge)
-{
-    char why[WHY_SIZE] = "it was not done in time";
-
-    for (size_t i = merge->report_count; i-- > 0;)
-        if (merge->reports[i].state != MERGE_READY)
-            (void)snprintf(why, sizeof why, "node %" PRIu64 " %s",
-                           merge->reports[i].node,
-                           words_for(merge->reports[i].state));
-    note_failure(merge, ERR_NOT_PERMITTED, why);
-}
-
-static struct merge *find(const struct merges *merges, uint64_t target)
-{
-    struct merge *merge;
-
-    TAILQ_FOREACH (merge, &merges->items, link)
-        if (merge->target == target)
-            return merge;
-    return NULL;
-}
-
-void merges_on_query(struct merges *merges, uint64_t from_node,
-                     const struct env_packet *packet)
-{
-    struct merge_query query;
-    struct merge_report report;
-    struct buf *header;
-
-    if (merge_query_decode(&query, (struct slice){packet->header->data,
-                                                  packet->header->size}) != 0)
-        return;
-    report = (struct merge_report){
-        .target = query.target,
-        .source = query.source,
-        .attempt = query.attempt,
-        .state = merge_report(merges->node, &query),
-    };
-    header = merge_report_encode(&report);
-    node_send(merges->node, from_node, ENV_CHANNEL_RAFT, WIRE_MERGE_REPORT,
-              header, NULL);
-    buf_unref(header);
-}
-
-void merges_on_report(struct merges *merges, uint64_t from_node,
-                      const struct env_packet *packet)
-{
-    struct merge_report report;
-    struct merge *merge;
-
-    if (merge_report_decode(&report, (struct slice){packet->header->data,
-                                                    packet->header->size}) != 0)
-        return;
-    merge = find(merges, report.target);
-    if (merge == NULL || merge->source != report.source ||
-        merge->attempt != report.attempt)
-        return;
-    for (size_t i = 0; i < merge->report_count; i++)
-        if (merge->reports[i].node == from_node)
-            merge->reports[i].state = report.state;
 }
 
 /* ---- the target's log ---- */
@@ -362,7 +208,7 @@ static void probe(struct merge *merge, struct peer *target)
         return;
     }
     query = query_of(merge, whole, source);
-    if (ask(merge, whole, &query)) {
+    if (merge_ask(merge, whole, &query)) {
         propose(merge, target, MERGE_STEP_BEGIN,
                 &(struct region_merge){
                     .other = source->id,
@@ -372,7 +218,7 @@ static void probe(struct merge *merge, struct peer *target)
                     .end = source->end,
                 });
     } else if (is_late(merge)) {
-        note_late(merge);
+        merge_note_late(merge);
         end(merge, merge->status);
     }
 }
@@ -435,16 +281,16 @@ static void take(struct merge *merge, struct peer *target)
                                 .attempt = plan->attempt};
 
     if (merge->refused) {
-        note_failure(merge, ERR_BUSY, why_not(ERR_BUSY));
+        merge_note_failure(merge, ERR_BUSY, why_not(ERR_BUSY));
         propose(merge, target, MERGE_STEP_GIVE_UP, plan);
         return;
     }
     if (!is_frozen_here(merge))
         call_source(merge, COMMAND_FREEZE, plan, on_frozen);
-    if (ask(merge, region, &query)) {
+    if (merge_ask(merge, region, &query)) {
         propose(merge, target, MERGE_STEP_TAKE, plan);
     } else if (is_late(merge)) {
-        note_late(merge);
+        merge_note_late(merge);
         propose(merge, target, MERGE_STEP_GIVE_UP, plan);
     }
 }
@@ -521,7 +367,7 @@ static void go_on(struct merge *merge, struct peer *target)
         take(merge, target);
         return;
     }
-    note_failure(merge, ERR_NOT_PERMITTED, "it was given up");
+    merge_note_failure(merge, ERR_NOT_PERMITTED, "it was given up");
     undo(merge, target);
 }
 
@@ -577,7 +423,7 @@ void merge_start(struct merge_wait *wait, struct node *node, uint64_t target,
 {
     struct merges *merges = node_merges(node);
     const struct peer *peer = node_peer(node, target);
-    struct merge *merge = find(merges, target);
+    struct merge *merge = merges_find(merges, target);
 
     if (peer == NULL || !peer_is_serving(peer)) {
         wait->done(wait, ERR_NOT_LEADER, "");
@@ -599,7 +445,7 @@ static bool is_orphan(const struct merges *merges, const struct peer *peer)
     const struct region *region = peer_region(peer);
 
     return region_is_merging(region) && !region_is_frozen(region) &&
-           peer_is_serving(peer) && find(merges, region->id) == NULL;
+           peer_is_serving(peer) && merges_find(merges, region->id) == NULL;
 }
 
 void merges_tick(struct merges *merges)

@@ -69,9 +69,4 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
 void merges_on_report(struct merges *merges, uint64_t from_node,
                       const struct env_packet *packet);
 
-/* merge_report.c: how far this node's replicas are. Has state/ flushed, if that
- * is what is missing. */
-enum merge_report_state merge_report(struct node *node,
-                                     const struct merge_query *query);
-
 #endif

@@ -2,8 +2,8 @@
 
 /* What a node says of its replicas of two regions that are to be merged. */
 
-#include "engine/merge.h"
 #include "engine/merge_change.h"
+#include "engine/merge_impl.h"
 #include "engine/node.h"
 
 /* Entries applied and not saved: more than that is saved before the source is
@@ -71,4 +71,26 @@ enum merge_report_state merge_report(struct node *node,
     if (state == MERGE_UNSAVED)
         node_flush_state(node);
     return state;
+}
+
+void merges_on_query(struct merges *merges, uint64_t from_node,
+                     const struct env_packet *packet)
+{
+    struct merge_query query;
+    struct merge_report report;
+    struct buf *header;
+
+    if (merge_query_decode(&query, (struct slice){packet->header->data,
+                                                  packet->header->size}) != 0)
+        return;
+    report = (struct merge_report){
+        .target = query.target,
+        .source = query.source,
+        .attempt = query.attempt,
+        .state = merge_report(merges->node, &query),
+    };
+    header = merge_report_encode(&report);
+    node_send(merges->node, from_node, ENV_CHANNEL_RAFT, WIRE_MERGE_REPORT,
+              header, NULL);
+    buf_unref(header);
 }

@@ -305,6 +305,30 @@ void routes_ask(struct routes *routes, struct slice user_key)
     buf_unref(header);
 }
 
+void routes_follow(struct routes *routes, uint64_t to, uint64_t region,
+                   uint64_t version, uint64_t conf_ver)
+{
+    const struct heard *heard = find_heard(routes, region);
+    const struct region told = {
+        .id = region, .version = version, .conf_ver = conf_ver};
+    struct buf *header;
+
+    if (region == REGION_PLACEMENT || node_peer(routes->node, region) != NULL)
+        return;
+    if (heard != NULL && !is_older(&heard->region, &told))
+        return;
+    header = locate_encode(&(struct locate){.region = region});
+    node_send(routes->node, to, ENV_CHANNEL_RAFT, WIRE_LOCATE, header, NULL);
+    buf_unref(header);
+}
+
+static const struct peer *find_located(struct routes *routes,
+                                       const struct locate *locate)
+{
+    return locate->region != 0 ? node_peer(routes->node, locate->region)
+                               : node_peer_at(routes->node, locate->user_key);
+}
+
 void routes_on_locate(struct routes *routes, uint64_t from,
                       const struct env_packet *packet)
 {
@@ -314,7 +338,7 @@ void routes_on_locate(struct routes *routes, uint64_t from,
 
     if (locate_decode(&locate, (struct slice){packet->header->data,
                                               packet->header->size}) == 0)
-        peer = node_peer_at(routes->node, locate.user_key);
+        peer = find_located(routes, &locate);
     if (peer != NULL) {
         header = located_encode(&(struct located){
             .region = *peer_region(peer),

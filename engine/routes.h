@@ -42,6 +42,9 @@ bool routes_find_region(const struct routes *routes, uint64_t region,
 
 /* Asks the other nodes; the answer comes to routes_on_located(). */
 void routes_ask(struct routes *routes, struct slice user_key);
+/* Asks one node, unless the region is here or known as it is since then. */
+void routes_follow(struct routes *routes, uint64_t to, uint64_t region,
+                   uint64_t version, uint64_t conf_ver);
 
 /* Learns from a region's descriptor, whatever its age. True: it was news. */
 bool routes_learn(struct routes *routes, const struct region *region,

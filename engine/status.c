@@ -66,21 +66,13 @@ static void render_regions(struct node *node, FILE *out)
 
 static void render_leaders(struct node *node, FILE *out)
 {
-    const struct peer *peer = NULL;
+    size_t count;
+    uint64_t *regions = status_region_ids(node, &count);
 
     (void)fputs("# region leader_node term lease_s\n", out);
-    while ((peer = node_next_peer(node, peer)) != NULL) {
-        struct peer_status status;
-
-        peer_status(peer, &status);
-        (void)fprintf(out, "%" PRIu64 " ", status.region);
-        status_print_known(out, status.leader_node);
-        (void)fprintf(out, " %" PRIu64 " ", status.term);
-        if (status.lease_left_ns > 0)
-            (void)fprintf(out, "%.3f\n", (double)status.lease_left_ns / 1e9);
-        else
-            (void)fputs("-\n", out);
-    }
+    for (size_t i = 0; i < count; i++)
+        status_print_leader(node, regions[i], out);
+    free(regions);
 }
 
 /* ---- lag ---- */

@@ -82,8 +82,9 @@ void status_render_region_ids(struct node *node, FILE *out);
  * may be NULL. ERR_NOT_FOUND: no such region is known. */
 int status_region_leader(struct node *node, uint64_t region,
                          uint64_t *ret_leader_node);
-/* The row of /.cluster/regions. */
+/* The rows of /.cluster/regions and /.cluster/leaders. */
 void status_print_region(struct node *node, uint64_t region, FILE *out);
+void status_print_leader(struct node *node, uint64_t region, FILE *out);
 /* ERR_NOT_FOUND. */
 int status_render_region_file(struct node *node, enum engine_table table,
                               uint64_t object, FILE *out);

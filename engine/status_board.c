@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/splitter.h"
 #include "engine/status.h"
 #include "engine/status_list.h"
@@ -75,6 +77,8 @@ static struct region_status region_status_of(const struct status_board *board,
         .check_hash = status.check_hash,
         .size_bytes = size.bytes,
         .size_keys = size.keys,
+        .conf_ver = peer_region(peer)->conf_ver,
+        .version = peer_region(peer)->version,
     };
 }
 
@@ -244,6 +248,21 @@ void status_board_tick(struct status_board *board)
             tell(board, nodes[i], &status);
 }
 
+/* A region's leader says how new it is, not what its range is. */
+static void ask_where(const struct status_board *board,
+                      const struct node_status *told)
+{
+    struct routes *routes = router_routes(node_router(board->node));
+
+    for (size_t i = 0; i < told->changes.region_count; i++) {
+        const struct region_status *region = &told->changes.regions[i];
+
+        if (region->leader_node == told->node)
+            routes_follow(routes, told->node, region->region, region->version,
+                          region->conf_ver);
+    }
+}
+
 void status_board_on_packet(struct status_board *board,
                             const struct env_packet *packet)
 {
@@ -254,8 +273,10 @@ void status_board_on_packet(struct status_board *board,
                                                    packet->header->size}) != 0)
         return;
     heard = keep(board, &status);
-    if (heard != NULL)
+    if (heard != NULL) {
         status_list_follow(&heard->list, &status.changes);
+        ask_where(board, &status);
+    }
     node_status_release(&status);
 }
 

@@ -22,9 +22,21 @@ struct region_view {
     const struct peer *peer; /* NULL: no replica here, only what follows */
     uint64_t term;
     uint64_t leader_node; /* 0: not known */
+    uint64_t conf_ver;    /* 0, as the next: not known */
+    uint64_t version;
 };
 
 /* ---- which there are ---- */
+
+static void note_epoch(struct region_view *view, uint64_t conf_ver,
+                       uint64_t version)
+{
+    if (version < view->version ||
+        (version == view->version && conf_ver < view->conf_ver))
+        return;
+    view->version = version;
+    view->conf_ver = conf_ver;
+}
 
 /* What the other nodes say of it. False: nothing. */
 static bool ask_others(struct node *node, uint64_t region,
@@ -41,6 +53,7 @@ static bool ask_others(struct node *node, uint64_t region,
         if (status == NULL)
             continue;
         known = true;
+        note_epoch(view, status->conf_ver, status->version);
         if (status->term < view->term)
             continue;
         if (status->term > view->term || status->leader_node != 0)
@@ -71,6 +84,8 @@ static bool look(struct node *node, uint64_t region, struct region_view *ret)
     peer_status(ret->peer, &status);
     ret->term = status.term;
     ret->leader_node = status.leader_node;
+    note_epoch(ret, peer_region(ret->peer)->conf_ver,
+               peer_region(ret->peer)->version);
     return true;
 }
 
@@ -158,18 +173,36 @@ void status_render_region_ids(struct node *node, FILE *out)
 
 /* ---- values ---- */
 
+/* False: not known. */
+static bool find_range(struct node *node, const struct region_view *view,
+                       struct range *ret)
+{
+    struct route route;
+
+    if (view->peer != NULL) {
+        *ret = (struct range){peer_region(view->peer)->start,
+                              peer_region(view->peer)->end};
+        return true;
+    }
+    if (!routes_find_region(router_routes(node_router(node)), view->id, &route))
+        return false;
+    *ret = route.range;
+    return true;
+}
+
 static void print_range(struct node *node, const struct region_view *view,
                         FILE *out)
 {
     struct kv *state = node_env(node)->state;
+    struct range range;
 
-    if (view->peer == NULL) {
+    if (!find_range(node, view, &range)) {
         (void)fputs("- -", out);
         return;
     }
-    key_path_print(out, state, peer_region(view->peer)->start);
+    key_path_print(out, state, range.start);
     (void)fputc(' ', out);
-    key_path_print(out, state, peer_region(view->peer)->end);
+    key_path_print(out, state, range.end);
 }
 
 static void print_leader(struct node *node, const struct region_view *view,
@@ -190,12 +223,11 @@ static void print_epoch(struct node *node, const struct region_view *view,
                         FILE *out)
 {
     (void)node;
-    if (view->peer == NULL)
+    if (view->version == 0)
         (void)fputc('-', out);
     else
-        (void)fprintf(out, "%" PRIu64 ".%" PRIu64,
-                      peer_region(view->peer)->conf_ver,
-                      peer_region(view->peer)->version);
+        (void)fprintf(out, "%" PRIu64 ".%" PRIu64, view->conf_ver,
+                      view->version);
 }
 
 static bool has_role(struct node *node, const struct region_view *view,
@@ -331,6 +363,24 @@ void status_print_region(struct node *node, uint64_t region, FILE *out)
     (void)fputc(' ', out);
     print_state(node, &view, out);
     (void)fputc('\n', out);
+}
+
+void status_print_leader(struct node *node, uint64_t region, FILE *out)
+{
+    struct region_view view;
+    struct peer_status status = {.lease_left_ns = 0};
+
+    if (!look(node, region, &view))
+        return;
+    if (view.peer != NULL)
+        peer_status(view.peer, &status);
+    (void)fprintf(out, "%" PRIu64 " ", region);
+    print_leader(node, &view, out);
+    (void)fprintf(out, " %" PRIu64 " ", view.term);
+    if (status.lease_left_ns > 0)
+        (void)fprintf(out, "%.3f\n", (double)status.lease_left_ns / 1e9);
+    else
+        (void)fputs("-\n", out);
 }
 
 /* ---- the files ---- */

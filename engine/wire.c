@@ -227,6 +227,7 @@ struct buf *locate_encode(const struct locate *locate)
     Grove__Locate message = GROVE__LOCATE__INIT;
 
     message.user_key = codec_bytes(locate->user_key);
+    message.region = locate->region;
     return codec_pack_header(&message.base);
 }
 
@@ -239,7 +240,9 @@ int locate_decode(struct locate *ret, struct slice bytes)
     if (rc != 0)
         return rc;
     message = m.message;
-    *ret = (struct locate){codec_slice(message->user_key), m.held};
+    *ret = (struct locate){.user_key = codec_slice(message->user_key),
+                           .region = message->region,
+                           .held = m.held};
     return 0;
 }
 

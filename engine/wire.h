@@ -37,7 +37,7 @@ enum wire_type {
     WIRE_ALIVE = 11,         /* alive */
     WIRE_JOIN = 12,          /* join_request */
     WIRE_JOINED = 13,        /* join_answer */
-    WIRE_LOCATE = 14,        /* locate: which region has this key? */
+    WIRE_LOCATE = 14,        /* locate: where is this key, or this region? */
     WIRE_LOCATED = 15,       /* located */
     /* See wire_placement.h. */
     WIRE_REPORT = 17,      /* region_report */
@@ -154,6 +154,7 @@ int merge_report_decode(struct merge_report *ret, struct slice bytes);
 /* See routes.h. The key is borrowed from `held` or by who encodes. */
 struct locate {
     struct slice user_key;
+    uint64_t region; /* not 0: this one, whatever keys it has */
 
     void *held; /* private */
 };
@@ -193,6 +194,8 @@ struct region_status {
     uint64_t check_hash;
     uint64_t size_bytes; /* of a leader: see splitter.h */
     uint64_t size_keys;
+    uint64_t conf_ver; /* of its descriptor */
+    uint64_t version;
 };
 
 /* Those that have changed: see status_list.h. */

@@ -29,6 +29,8 @@ static void region_status_to_pb(Grove__RegionStatus *to,
     to->check_hash = from->check_hash;
     to->size_bytes = from->size_bytes + 1;
     to->size_keys = from->size_keys + 1;
+    to->conf_ver = from->conf_ver;
+    to->version = from->version;
 }
 
 static struct buf *node_status_pack(const struct node_status *status,
@@ -93,6 +95,8 @@ static void region_status_from_pb(struct region_status *to,
         .check_hash = from->check_hash,
         .size_bytes = from->size_bytes - 1,
         .size_keys = from->size_keys - 1,
+        .conf_ver = from->conf_ver,
+        .version = from->version,
         .role = from->role,
         .state = from->state,
     };

@@ -161,6 +161,7 @@ class Etcd:
 
 class Grovefs:
     name = "grovefs"
+    nodes = NODES
 
     def __init__(self, tools, options, folder):
         self.tools = tools
@@ -169,7 +170,7 @@ class Grovefs:
 
     def start(self):
         os.mkdir(self.folder)
-        command = ["up", "-n", str(NODES)]
+        command = ["up", "-n", str(self.nodes)]
         if self.options:
             command += ["-o", self.options]
         with undisturbed():  # A half started cluster is hard to end.
@@ -182,7 +183,7 @@ class Grovefs:
                  "GROVEFS": os.path.join(self.tools.build, "grovefs")})
 
     def show_logs(self):
-        for i in range(1, NODES + 1):
+        for i in range(1, self.nodes + 1):
             with contextlib.suppress(OSError):
                 with open(os.path.join(self.folder, f"n{i}.log")) as log:
                     for line in log.read().splitlines()[-10:]:
@@ -216,7 +217,7 @@ class Grovefs:
         leader = self.leader()
         if leader == 0:
             raise Failure("region 1 has no leader")
-        node = leader if target == "leader" else leader % NODES + 1
+        node = leader if target == "leader" else leader % self.nodes + 1
         if not os.path.ismount(self.mount(node)):
             raise Failure(f"{self.mount(node)} is not mounted any more")
         return [self.tools.bench("load")], self.mount(node)
@@ -227,7 +228,7 @@ class Grovefs:
     def syncs(self):
         counts = [metric_sum(self.read(i, "metrics"),
                              "grovefs_log_syncs_total")
-                  for i in range(1, NODES + 1)]
+                  for i in range(1, self.nodes + 1)]
         return None if None in counts else sum(counts)
 
 

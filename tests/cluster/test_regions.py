@@ -128,4 +128,30 @@ def a_folder_that_lies_in_many_regions_is_one_folder(t):
     assert os.listdir(c.mount(1)) == []
 
 
+def told(c, node):
+    """All but what each node says of itself."""
+    rows = table(c.info(node, 'regions'))
+    return [{name: row[name] for name in ('id', 'start', 'end', 'leader', 'term', 'epoch', 'peers')}
+            for row in rows]
+
+
+@test
+def all_nodes_know_of_all_regions(t):
+    """Also those that have no replica of them."""
+    c = t.cluster(nodes=5)
+    os.mkdir(c.path(5, 'a'))
+    for name in 'abcdef':
+        put(c.path(5, f'a/{name}'), b'')
+    for at in 'fd':
+        split(c, 5, 1, f'/a/{at}')
+    for node in c.nodes:
+        wait_until(f'node {node} knows three', 20, lambda n=node: (
+            [(row['start'], row['end']) for row in told(c, n)[1:]] ==
+            [('-', '/a/d'), ('/a/f', '-'), ('/a/d', '/a/f')]))
+        wait_until(f'node {node} agrees with node 1', 20, lambda n=node: told(c, n) == told(c, 1))
+        wait_until(f'node {node} names the same leaders', 20, lambda n=node: (
+            [row['leader_node'] for row in table(c.info(n, 'leaders'))] ==
+            [row['leader'] for row in told(c, 1)]))
+
+
 main()

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "exec_fixture.h"
+#include "tests/engine/kv_helpers.h"
 
 typedef void visitor(struct exec_fixture *f, struct slice key,
                      struct slice value);
@@ -56,18 +57,9 @@ uint64_t count_names(struct exec_fixture *f, uint64_t nsid)
     return count;
 }
 
-static bool has_key(struct exec_fixture *f, struct key key)
-{
-    struct kv_value value = {0};
-    int rc = kv_get(f->state, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
-}
-
 bool has_namespace(struct exec_fixture *f, uint64_t nsid)
 {
-    return has_key(f, key_user('n', nsid, slice_of("")));
+    return has_record(f->state, key_user('n', nsid, slice_of("")));
 }
 
 /* Fails unless there is an entry; to be released. */
@@ -153,7 +145,7 @@ static struct slice without_class(struct slice key)
 static void check_intent(struct exec_fixture *f, uint64_t nsid,
                          struct slice name, const struct entry *intent)
 {
-    assert_true(has_key(f, key_user('x', nsid, name)));
+    assert_true(has_record(f->state, key_user('x', nsid, name)));
     assert_true(intent->old_record.size > 0 || intent->new_record.size > 0);
 }
 
@@ -276,7 +268,7 @@ static void check_open(struct exec_fixture *f, struct slice key,
     assert_int_equal(namespace_decode(&record, value), 0);
     assert_int_equal(record.closing.id.node, 0);
     assert_int_equal(record.opening.id.node, 0);
-    assert_true(has_key(f, key_directory(record.nsid)));
+    assert_true(has_record(f->state, key_directory(record.nsid)));
     namespace_release(&record);
 }
 
@@ -292,7 +284,8 @@ static void check_reference(struct exec_fixture *f, struct slice key,
     assert_int_equal(entry_decode(&entry, value), 0);
     assert_int_not_equal(entry.kind, ENTRY_INTENT);
     if (entry.kind == ENTRY_DIR)
-        assert_true(has_key(f, key_directory(nsid_of_ino(entry.attr.ino))));
+        assert_true(
+            has_record(f->state, key_directory(nsid_of_ino(entry.attr.ino))));
     entry_release(&entry);
 }
 

@@ -43,6 +43,26 @@ void delete_text(struct kv *kv, const char *key)
     assert_int_equal(rc, 0);
 }
 
+void put_record(struct kv *kv, struct key key, struct slice record)
+{
+    struct kv_batch *batch = kv_batch_new(kv);
+    int rc;
+
+    kv_batch_put(batch, key_slice(&key), record);
+    rc = kv_write(kv, batch, KV_SYNCED, NULL);
+    kv_batch_free(batch);
+    assert_int_equal(rc, 0);
+}
+
+bool has_record(struct kv *kv, struct key key)
+{
+    struct kv_value value = {0};
+    int rc = kv_get(kv, NULL, key_slice(&key), &value);
+
+    kv_value_release(&value);
+    return rc == 0;
+}
+
 static void expect_result(int rc, struct kv_value *value, const char *text)
 {
     if (text == NULL) {

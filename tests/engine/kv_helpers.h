@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Short words for tests of stores: keys and values are texts. */
+/* Short words for tests of stores: keys and values are texts, or records of
+ * keys.h. */
 
 #ifndef GROVEFS_TESTS_ENGINE_KV_HELPERS_H
 #define GROVEFS_TESTS_ENGINE_KV_HELPERS_H
 
+#include "engine/keys.h"
 #include "engine/kv.h"
 
 enum { DUMP_SIZE = 4096 };
@@ -17,6 +19,10 @@ void put_text(struct kv *kv, const char *key, const char *value,
 /* "1" for each letter, one relaxed write each. */
 void put_letters(struct kv *kv, const char *letters);
 void delete_text(struct kv *kv, const char *key);
+
+/* A record, durable at once. */
+void put_record(struct kv *kv, struct key key, struct slice record);
+bool has_record(struct kv *kv, struct key key);
 
 /* Expects the value, or with NULL that there is none. */
 void expect_text(struct kv *kv, const struct kv_snapshot *snapshot,

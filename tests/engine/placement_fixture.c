@@ -14,6 +14,7 @@
 #include "engine/router.h"
 #include "engine/status.h"
 #include "engine/steps.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/engine/plan_texts.h"
 #include "tests/sim/kv_mem.h"
 
@@ -159,15 +160,11 @@ void router_call(struct router *router, struct router_call *call,
 
 /* ---- region 0's state ---- */
 
-static void put(struct node *node, struct key key, struct buf *value)
+static void put(struct node *node, struct key key, struct buf *record)
 {
-    struct kv_batch *batch = kv_batch_new(node->env.state);
-
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){value->data, value->size});
-    assert_int_equal(kv_write(node->env.state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-    buf_unref(value);
+    put_record(node->env.state, key,
+               (struct slice){record->data, record->size});
+    buf_unref(record);
 }
 
 void put_node(struct node *node, uint64_t id, enum node_state state)

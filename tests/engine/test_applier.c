@@ -7,6 +7,7 @@
 #include "engine/applier.h"
 #include "exec_fixture.h"
 #include "fake_env.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
 enum { REGION = 1, NODE = 3, VALUE_SIZE_MAX = 1024 * 1024, STEPS = 1500 };
@@ -262,12 +263,8 @@ static void test_an_empty_entry_moves_the_marker(void **state)
 
 static bool has_entry(struct fixture *f, const char *name)
 {
-    struct key key = key_user('d', NSID_ROOT, slice_of(name));
-    struct kv_value value = {0};
-    int rc = kv_get(f->fake.env.state, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
+    return has_record(f->fake.env.state,
+                      key_user('d', NSID_ROOT, slice_of(name)));
 }
 
 /* After a crash there is an entry's data if and only if the marker says so. */
@@ -308,13 +305,8 @@ static void test_an_entry_that_cannot_be_read_ends_the_node(void **state)
 
 static void damage(struct fixture *f, const char *name)
 {
-    struct kv *kv = f->fake.env.state;
-    struct kv_batch *batch = kv_batch_new(kv);
-    struct key key = key_user('d', NSID_ROOT, slice_of(name));
-
-    kv_batch_put(batch, key_slice(&key), slice_of("rubbish"));
-    assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
+    put_record(f->fake.env.state, key_user('d', NSID_ROOT, slice_of(name)),
+               slice_of("rubbish"));
 }
 
 /* An unlink of a damaged file, as the next entry. */

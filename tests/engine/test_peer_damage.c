@@ -13,6 +13,7 @@
 #include "engine/check.h"
 #include "engine/erase.h"
 #include "engine/peer_change.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/engine/two_nodes.h"
 
 enum { ENTRIES = 5, PATIENCE = 600 /* ticks */ };
@@ -47,12 +48,7 @@ static unsigned state_of(const struct node *node)
 
 static bool is_marked(struct node *node)
 {
-    struct key key = key_damage(REGION_FIRST_DATA);
-    struct kv_value value = {0};
-    int rc = kv_get(node->env.log, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
+    return has_record(node->env.log, key_damage(REGION_FIRST_DATA));
 }
 
 /* The state itself, too: nothing of it may be left. */
@@ -161,47 +157,35 @@ static void test_a_damaged_leader_hands_over(void **state)
     assert_mended(all, node);
 }
 
-struct asked {
+struct asked_index {
     struct index_request request;
-    struct proposal proposal;
-    int index_status;
-    int proposal_status;
+    int status;
 };
 
 static void on_index(struct index_request *request, int status, uint64_t index)
 {
     (void)index;
-    container_of(request, struct asked, request)->index_status = status;
-}
-
-static void on_proposed(struct proposal *proposal, int status, bool in_log,
-                        struct buf *result)
-{
-    (void)in_log;
-    (void)result;
-    container_of(proposal, struct asked, proposal)->proposal_status = status;
-    buf_unref(proposal->command);
+    container_of(request, struct asked_index, request)->status = status;
 }
 
 static void test_a_damaged_leader_serves_nothing(void **state)
 {
     struct two_nodes *all = *state;
     struct peer *peer = all->node[LEADER].peer;
-    struct asked asked = {.request.done = on_index,
-                          .proposal.done = on_proposed};
-    struct command command = {.op = COMMAND_NOOP};
+    struct asked_index index = {.request.done = on_index};
+    const struct command command = {.op = COMMAND_NOOP};
+    struct asked asked;
 
     assert_true(peer_leads(peer, all->now_ns));
     damage(&all->node[LEADER]);
     assert_true(peer_is_leader(peer));
     assert_false(peer_leads(peer, all->now_ns));
     assert_false(peer_lease_holds(peer, all->now_ns));
-    peer_read_index(peer, &asked.request);
-    assert_int_equal(asked.index_status, ERR_NOT_LEADER);
-    asked.proposal.command = command_encode(&command);
-    peer_propose(peer, &asked.proposal);
+    peer_read_index(peer, &index.request);
+    assert_int_equal(index.status, ERR_NOT_LEADER);
+    assert_int_equal(ask(&all->node[LEADER], &asked, &command), 0);
     run(all);
-    assert_int_equal(asked.proposal_status, ERR_NOT_LEADER);
+    assert_int_equal(asked.status, ERR_NOT_LEADER);
 }
 
 /* Not even to somebody who is worse off. */
@@ -240,16 +224,16 @@ static void
 test_a_damaged_follower_acknowledges_and_applies_nothing(void **state)
 {
     struct two_nodes *all = *state;
-    struct asked asked = {.proposal.done = on_proposed, .proposal_status = 1};
-    struct command command = {.op = COMMAND_NOOP};
+    const struct command command = {.op = COMMAND_NOOP};
     struct marker before = marker_of(&all->node[FOLLOWER]);
+    struct asked asked;
 
     all->filter = no_snapshots;
     damage(&all->node[FOLLOWER]);
-    asked.proposal.command = command_encode(&command);
-    peer_propose(all->node[LEADER].peer, &asked.proposal);
+    assert_int_equal(ask(&all->node[LEADER], &asked, &command), 0);
     run(all);
-    assert_int_equal(asked.proposal_status, 0);
+    assert_int_equal(asked.done, 1);
+    assert_int_equal(asked.status, 0);
     for (int i = 0; i < 20; i++)
         tick(all);
     assert_int_equal(marker_of(&all->node[FOLLOWER]).index, before.index);
@@ -341,13 +325,9 @@ static void test_where_no_majority_agrees_nobody_is_rebuilt(void **state)
 {
     struct two_nodes *all = *state;
     struct node *node = &all->node[FOLLOWER];
-    struct kv_batch *batch = kv_batch_new(node->env.state);
     struct check_wait wait = {.done = on_checked};
-    struct key key = key_user('n', 5, slice_of(""));
 
-    kv_batch_put(batch, key_slice(&key), slice_of("x"));
-    assert_int_equal(kv_write(node->env.state, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
+    put_record(node->env.state, key_user('n', 5, slice_of("")), slice_of("x"));
     check_start(peer_check(all->node[LEADER].peer), &wait);
     for (int i = 0; i < 100; i++)
         tick(all);

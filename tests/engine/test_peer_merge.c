@@ -12,17 +12,10 @@
 
 #include "engine/merge_change.h"
 #include "engine/range.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/engine/two_nodes.h"
 
 enum { OTHER = 7, PATIENCE = 600 /* ticks */ };
-
-struct asked {
-    struct proposal proposal;
-    unsigned done;
-    int status;
-    bool in_log;
-    int result; /* when `status` is 0 */
-};
 
 /* Both have the same, up to the name "m", and node 1 leads. */
 static int setup(void **state)
@@ -43,59 +36,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- asking ---- */
-
-static void on_done(struct proposal *proposal, int status, bool in_log,
-                    struct buf *result)
-{
-    struct asked *asked = container_of(proposal, struct asked, proposal);
-    struct result decoded = {0};
-
-    asked->done++;
-    asked->status = status;
-    asked->in_log = in_log;
-    if (status == 0)
-        assert_int_equal(
-            result_decode(&decoded, (struct slice){result->data, result->size}),
-            0);
-    asked->result = decoded.status;
-    result_release(&decoded);
-    buf_unref(proposal->command);
-}
-
-static void prepare(struct asked *asked, const struct command *command)
-{
-    *asked = (struct asked){
-        .proposal = {.done = on_done, .command = command_encode(command)}};
-}
-
-static int propose(struct node *node, struct asked *asked,
-                   const struct command *command)
-{
-    int rc = 0;
-
-    prepare(asked, command);
-    if (command->op == COMMAND_MERGE)
-        rc = peer_propose_merge(node->peer, &asked->proposal);
-    else
-        peer_propose(node->peer, &asked->proposal);
-    if (rc != 0)
-        buf_unref(asked->proposal.command);
-    return rc;
-}
-
-/* Done, and applied on both. Returns its result. */
-static int apply(struct two_nodes *all, struct command command)
-{
-    struct asked asked;
-
-    assert_int_equal(propose(&all->node[LEADER], &asked, &command), 0);
-    run(all);
-    tick(all);
-    assert_int_equal(asked.done, 1);
-    assert_int_equal(asked.status, 0);
-    return asked.result;
-}
+/* ---- commands ---- */
 
 static struct key boundary;
 static struct key end;
@@ -125,31 +66,14 @@ static struct command in_source(enum command_op op)
         .merge = {.other = OTHER, .attempt = 3, .version = 1, .conf_ver = 1}};
 }
 
-static struct command write_for(uint64_t version)
-{
-    return (struct command){.op = COMMAND_UNLINK,
-                            .region_version = version,
-                            .dir = ENTRIES_NSID,
-                            .name = slice_of("a")};
-}
-
-static void put(struct kv *kv, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(kv);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 /* What the target takes over has applied something. */
 static void put_source(struct node *node)
 {
     const struct marker marker = {.index = 30, .term = 4, .version = 90};
     uint8_t bytes[MARKER_SIZE_MAX];
 
-    put(node->env.state, key_marker(OTHER),
-        (struct slice){bytes, marker_encode(&marker, bytes)});
+    put_record(node->env.state, key_marker(OTHER),
+               (struct slice){bytes, marker_encode(&marker, bytes)});
 }
 
 static void begin(struct two_nodes *all)
@@ -157,7 +81,7 @@ static void begin(struct two_nodes *all)
     put_source(&all->node[LEADER]);
     put_source(&all->node[FOLLOWER]);
     assert_int_equal(
-        apply(all, in_target(&all->node[LEADER], MERGE_STEP_BEGIN)), 0);
+        ask_both(all, in_target(&all->node[LEADER], MERGE_STEP_BEGIN)), 0);
 }
 
 /* ---- the target ---- */
@@ -169,8 +93,8 @@ static void test_all_replicas_take_it_over(void **state)
 
     begin(all);
     attempt = peer_applied(all->node[LEADER].peer);
-    assert_int_equal(apply(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)),
-                     0);
+    assert_int_equal(
+        ask_both(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)), 0);
     for (size_t i = 0; i < 2; i++) {
         const struct node *node = &all->node[i];
         const struct region *region = peer_region(node->peer);
@@ -194,15 +118,15 @@ static void test_what_is_not_up_to_date_is_not_proposed(void **state)
     struct command command = in_target(leader, MERGE_STEP_BEGIN);
     struct asked asked;
 
-    assert_int_equal(propose(&all->node[FOLLOWER], &asked, &command),
+    assert_int_equal(ask(&all->node[FOLLOWER], &asked, &command),
                      ERR_NOT_LEADER);
     command.region_version = 2;
-    assert_int_equal(propose(leader, &asked, &command), ERR_EPOCH);
+    assert_int_equal(ask(leader, &asked, &command), ERR_EPOCH);
     command = in_target(leader, MERGE_STEP_TAKE);
-    assert_int_equal(propose(leader, &asked, &command), ERR_EPOCH);
+    assert_int_equal(ask(leader, &asked, &command), ERR_EPOCH);
     command = in_target(leader, MERGE_STEP_BEGIN);
     command.merge.start = key_user_part(&end);
-    assert_int_equal(propose(leader, &asked, &command), ERR_INVALID);
+    assert_int_equal(ask(leader, &asked, &command), ERR_INVALID);
 }
 
 /* Both were proposed at once: the log decides. */
@@ -218,15 +142,15 @@ static void test_what_comes_behind_giving_up_does_nothing(void **state)
     begin(all);
     give_up = in_target(leader, MERGE_STEP_GIVE_UP);
     take = in_target(leader, MERGE_STEP_TAKE);
-    assert_int_equal(propose(leader, &first, &give_up), 0);
-    assert_int_equal(propose(leader, &second, &take), 0);
+    assert_int_equal(ask(leader, &first, &give_up), 0);
+    assert_int_equal(ask(leader, &second, &take), 0);
     run(all);
     assert_int_equal(first.result, 0);
     assert_int_equal(second.status, 0);
     assert_int_equal(second.result, ERR_EPOCH);
     assert_int_equal(leader->merge.begun, 0);
     assert_int_equal(peer_region(leader->peer)->merge.state, MERGE_GIVING_UP);
-    assert_int_equal(apply(all, in_target(leader, MERGE_STEP_END)), 0);
+    assert_int_equal(ask_both(all, in_target(leader, MERGE_STEP_END)), 0);
     assert_false(region_is_merging(peer_region(leader->peer)));
 }
 
@@ -243,8 +167,8 @@ static void test_a_replica_without_the_source_is_rebuilt(void **state)
 
     begin(all);
     follower->merge.answer = false;
-    assert_int_equal(apply(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)),
-                     0);
+    assert_int_equal(
+        ask_both(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)), 0);
     assert_int_equal(follower->merge.begun, 1);
     assert_int_equal(follower->merge.finished, 0);
     assert_true(peer_is_damaged(follower->peer));
@@ -258,10 +182,10 @@ static void test_a_replica_that_cannot_join_a_part_is_rebuilt(void **state)
     struct node *follower = &all->node[FOLLOWER];
 
     begin(all);
-    put(follower->env.state, key_user('n', ENTRIES_NSID, slice_of("m")),
-        slice_of("\xff\xff"));
-    assert_int_equal(apply(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)),
-                     0);
+    put_record(follower->env.state, key_user('n', ENTRIES_NSID, slice_of("m")),
+               slice_of("\xff\xff"));
+    assert_int_equal(
+        ask_both(all, in_target(&all->node[LEADER], MERGE_STEP_TAKE)), 0);
     assert_int_equal(follower->merge.finished, 1);
     assert_false(follower->merge.applied);
     assert_true(tick_until(all, follower_has_it, PATIENCE));
@@ -279,7 +203,7 @@ static void test_the_target_is_not_read_while_it_takes(void **state)
     assert_true(peer_lease_holds(leader->peer, all->now_ns));
     leader->hold_apply = true;
     command = in_target(leader, MERGE_STEP_TAKE);
-    assert_int_equal(propose(leader, &asked, &command), 0);
+    assert_int_equal(ask(leader, &asked, &command), 0);
     run(all);
     assert_int_equal(leader->merge.begun, 1);
     assert_int_equal(leader->merge.finished, 0);
@@ -299,21 +223,21 @@ static void test_a_frozen_region_takes_no_commands(void **state)
     const struct command commands[] = {write_for(1), write_for(2),
                                        write_for(0)};
 
-    assert_int_equal(apply(all, in_source(COMMAND_FREEZE)), 0);
+    assert_int_equal(ask_both(all, in_source(COMMAND_FREEZE)), 0);
     assert_int_equal(leader->merge.freezes, 1);
     assert_int_equal(all->node[FOLLOWER].merge.freezes, 1);
     for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
         struct asked asked;
 
-        assert_int_equal(propose(leader, &asked, &commands[i]), 0);
+        assert_int_equal(ask(leader, &asked, &commands[i]), 0);
         run(all);
         assert_int_equal(asked.done, 1);
         assert_int_equal(asked.status, ERR_EPOCH);
         assert_false(asked.in_log);
     }
-    assert_int_equal(apply(all, in_source(COMMAND_FREEZE)), 0);
-    assert_int_equal(apply(all, in_source(COMMAND_UNFREEZE)), 0);
-    assert_int_equal(apply(all, write_for(3)), ERR_NOT_FOUND);
+    assert_int_equal(ask_both(all, in_source(COMMAND_FREEZE)), 0);
+    assert_int_equal(ask_both(all, in_source(COMMAND_UNFREEZE)), 0);
+    assert_int_equal(ask_both(all, write_for(3)), ERR_NOT_FOUND);
 }
 
 /* Somebody else may have its keys as soon as all have frozen it. */
@@ -327,7 +251,7 @@ static void test_a_frozen_region_has_no_lease(void **state)
     tick(all);
     assert_true(peer_lease_holds(leader->peer, all->now_ns));
     leader->hold_apply = true;
-    assert_int_equal(propose(leader, &asked, &freeze), 0);
+    assert_int_equal(ask(leader, &asked, &freeze), 0);
     run(all);
     assert_true(region_is_frozen(peer_region(leader->peer)));
     assert_false(peer_leads(leader->peer, all->now_ns));
@@ -337,7 +261,7 @@ static void test_a_frozen_region_has_no_lease(void **state)
         assert_false(peer_leads(leader->peer, all->now_ns));
         assert_false(peer_lease_holds(leader->peer, all->now_ns));
     }
-    assert_int_equal(apply(all, in_source(COMMAND_UNFREEZE)), 0);
+    assert_int_equal(ask_both(all, in_source(COMMAND_UNFREEZE)), 0);
     tick(all);
     assert_true(peer_lease_holds(leader->peer, all->now_ns));
 }
@@ -347,7 +271,7 @@ static void test_a_frozen_region_is_frozen_after_a_restart(void **state)
     struct two_nodes *all = *state;
     struct node *leader = &all->node[LEADER];
 
-    assert_int_equal(apply(all, in_source(COMMAND_FREEZE)), 0);
+    assert_int_equal(ask_both(all, in_source(COMMAND_FREEZE)), 0);
     restart(leader);
     assert_true(region_is_frozen_for(peer_region(leader->peer), OTHER, 3));
     assert_int_equal(peer_region(leader->peer)->version, 2);

@@ -12,17 +12,10 @@
 
 #include "engine/founding.h"
 #include "engine/range.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/engine/two_nodes.h"
 
-enum { NEW = 7, DIR_NSID = 5, PATIENCE = 600 /* ticks */ };
-
-struct asked {
-    struct proposal proposal;
-    unsigned done;
-    int status;
-    bool in_log;
-    int result; /* when `status` is 0 */
-};
+enum { NEW = 7, PATIENCE = 600 /* ticks */ };
 
 /* Both have the same, and node 1 leads. */
 static int setup(void **state)
@@ -41,83 +34,35 @@ static int teardown(void **state)
     return 0;
 }
 
-/* ---- asking ---- */
-
-static void on_done(struct proposal *proposal, int status, bool in_log,
-                    struct buf *result)
-{
-    struct asked *asked = container_of(proposal, struct asked, proposal);
-    struct result decoded = {0};
-
-    asked->done++;
-    asked->status = status;
-    asked->in_log = in_log;
-    if (status == 0)
-        assert_int_equal(
-            result_decode(&decoded, (struct slice){result->data, result->size}),
-            0);
-    asked->result = decoded.status;
-    result_release(&decoded);
-    buf_unref(proposal->command);
-}
-
-static void prepare(struct asked *asked, const struct command *command)
-{
-    *asked = (struct asked){
-        .proposal = {.done = on_done, .command = command_encode(command)}};
-}
+/* ---- commands ---- */
 
 static struct command split_at(const char *name)
 {
     return (struct command){.op = COMMAND_SPLIT,
                             .region_version = 1,
                             .region_conf_ver = 1,
-                            .dir = DIR_NSID,
+                            .dir = ENTRIES_NSID,
                             .name = slice_of(name),
                             .new_region = NEW};
 }
 
-static int propose_split(struct node *node, struct asked *asked,
-                         const struct command *command)
-{
-    int rc;
-
-    prepare(asked, command);
-    rc = peer_propose_split(node->peer, &asked->proposal);
-    if (rc != 0)
-        buf_unref(asked->proposal.command);
-    return rc;
-}
-
-static void propose(struct node *node, struct asked *asked, uint64_t version)
-{
-    const struct command command = {.op = COMMAND_UNLINK,
-                                    .region_version = version,
-                                    .dir = DIR_NSID,
-                                    .name = slice_of("a")};
-
-    prepare(asked, &command);
-    peer_propose(node->peer, &asked->proposal);
-}
-
-/* Done, and applied on both. */
 static void split(struct two_nodes *all)
 {
-    const struct command command = split_at("m");
-    struct asked asked;
+    assert_int_equal(ask_both(all, split_at("m")), 0);
+}
 
-    assert_int_equal(propose_split(&all->node[LEADER], &asked, &command), 0);
-    run(all);
-    tick(all);
-    assert_int_equal(asked.done, 1);
-    assert_int_equal(asked.status, 0);
-    assert_int_equal(asked.result, 0);
+static void ask_to_write(struct node *node, struct asked *asked,
+                         uint64_t version)
+{
+    const struct command command = write_for(version);
+
+    assert_int_equal(ask(node, asked, &command), 0);
 }
 
 static void assert_is_left(const struct node *node)
 {
     const struct region *region = peer_region(node->peer);
-    struct key end = key_user('d', DIR_NSID, slice_of("m"));
+    struct key end = key_user('d', ENTRIES_NSID, slice_of("m"));
 
     assert_int_equal(region->version, 2);
     assert_true(slice_equal(region->end, key_user_part(&end)));
@@ -172,7 +117,7 @@ test_a_region_is_the_left_part_once_the_entry_is_handed_out(void **state)
     tick(all);
     assert_true(peer_lease_holds(leader->peer, all->now_ns));
     leader->hold_apply = true;
-    assert_int_equal(propose_split(leader, &asked, &command), 0);
+    assert_int_equal(ask(leader, &asked, &command), 0);
     run(all);
     assert_int_equal(leader->split.begun, 1);
     assert_int_equal(leader->split.left_version, 2);
@@ -197,9 +142,9 @@ test_what_is_for_another_version_does_not_get_into_the_log(void **state)
     struct asked any;
 
     split(all);
-    propose(leader, &old, 1);
-    propose(leader, &now, 2);
-    propose(leader, &any, 0);
+    ask_to_write(leader, &old, 1);
+    ask_to_write(leader, &now, 2);
+    ask_to_write(leader, &any, 0);
     run(all);
     assert_int_equal(old.done, 1);
     assert_int_equal(old.status, ERR_EPOCH);
@@ -218,8 +163,8 @@ test_what_comes_behind_a_split_in_the_log_has_no_effect(void **state)
     struct asked asked;
     struct asked behind;
 
-    assert_int_equal(propose_split(leader, &asked, &command), 0);
-    propose(leader, &behind, 1);
+    assert_int_equal(ask(leader, &asked, &command), 0);
+    ask_to_write(leader, &behind, 1);
     run(all);
     assert_int_equal(asked.result, 0);
     assert_int_equal(behind.status, 0);
@@ -236,8 +181,8 @@ static void test_of_two_splits_at_once_one_has_an_effect(void **state)
     struct asked second;
 
     two.new_region = NEW + 1;
-    assert_int_equal(propose_split(leader, &first, &one), 0);
-    assert_int_equal(propose_split(leader, &second, &two), 0);
+    assert_int_equal(ask(leader, &first, &one), 0);
+    assert_int_equal(ask(leader, &second, &two), 0);
     run(all);
     tick(all);
     assert_int_equal(first.result, 0);
@@ -255,33 +200,22 @@ static void test_a_split_that_cannot_be_done_is_not_proposed(void **state)
     struct command command = split_at("m");
     struct asked asked;
 
-    assert_int_equal(propose_split(&all->node[FOLLOWER], &asked, &command),
+    assert_int_equal(ask(&all->node[FOLLOWER], &asked, &command),
                      ERR_NOT_LEADER);
     command.region_version = 2;
-    assert_int_equal(propose_split(&all->node[LEADER], &asked, &command),
-                     ERR_EPOCH);
+    assert_int_equal(ask(&all->node[LEADER], &asked, &command), ERR_EPOCH);
     command = split_at("m");
     command.new_region = 1;
-    assert_int_equal(propose_split(&all->node[LEADER], &asked, &command),
-                     ERR_INVALID);
+    assert_int_equal(ask(&all->node[LEADER], &asked, &command), ERR_INVALID);
     run(all);
     assert_is_whole(&all->node[LEADER]);
     assert_int_equal(asked.done, 0);
 }
 
-static void put(struct kv *kv, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(kv);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 static void damage(struct node *node)
 {
-    put(node->env.state, key_user('n', DIR_NSID, slice_of("")),
-        slice_of("\xff\xff"));
+    put_record(node->env.state, key_user('n', ENTRIES_NSID, slice_of("")),
+               slice_of("\xff\xff"));
 }
 
 static void test_a_replica_that_cannot_apply_it_is_rebuilt(void **state)
@@ -311,7 +245,7 @@ static void test_the_only_replica_splits_though_it_is_damaged(void **state)
     put_region_alone(alone);
     restart(alone);
     run(all);
-    assert_int_equal(propose_split(alone, &asked, &command), 0);
+    assert_int_equal(ask(alone, &asked, &command), 0);
     run(all);
     assert_int_equal(asked.result, 0);
     assert_int_equal(alone->split.applied, 1);
@@ -344,8 +278,8 @@ static void vote(struct node *node, uint64_t term)
     uint8_t bytes[MARKER_SIZE_MAX];
     struct hard_state hard = {.term = term, .vote = 2};
 
-    put(node->env.log, key_hard_state(NEW),
-        (struct slice){bytes, hard_state_encode(&hard, bytes)});
+    put_record(node->env.log, key_hard_state(NEW),
+               (struct slice){bytes, hard_state_encode(&hard, bytes)});
 }
 
 static void test_a_new_replica_begins_where_no_other_log_does(void **state)
@@ -400,10 +334,10 @@ static void test_a_log_that_outlived_its_state_is_kept(void **state)
 
     split(all);
     vote(node, 9);
-    put(node->env.log, key_log_start(NEW),
-        (struct slice){bytes, log_start_encode(&start, bytes)});
-    put(node->env.log, key_log_entry(NEW, FOUNDING_INDEX + 1),
-        (struct slice){entry, sizeof entry});
+    put_record(node->env.log, key_log_start(NEW),
+               (struct slice){bytes, log_start_encode(&start, bytes)});
+    put_record(node->env.log, key_log_entry(NEW, FOUNDING_INDEX + 1),
+               (struct slice){entry, sizeof entry});
     peer = open_new(node);
     run(all);
     assert_int_equal(status_of(peer).last_index, FOUNDING_INDEX + 1);
@@ -421,8 +355,8 @@ static void test_a_log_without_its_state_waits_for_a_snapshot(void **state)
     struct peer *peer = NULL;
 
     vote(node, 9);
-    put(node->env.log, key_log_start(NEW),
-        (struct slice){bytes, log_start_encode(&start, bytes)});
+    put_record(node->env.log, key_log_start(NEW),
+               (struct slice){bytes, log_start_encode(&start, bytes)});
     assert_int_equal(peer_create(&peer, node, NEW, 2, NULL), 0);
     run(all);
     assert_int_equal(status_of(peer).state, PEER_DAMAGED);

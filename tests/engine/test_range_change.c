@@ -131,69 +131,78 @@ static void test_a_joint_region_is_not_split(void **state)
     assert_int_equal(region_split_check(&region, &split), ERR_BUSY);
 }
 
-static void test_the_region_keeps_what_is_left_of_the_key(void **state)
-{
-    struct region region = region_to_split();
-    struct command split = split_at(DIR_NSID, "c");
-    struct key key = key_user('d', DIR_NSID, slice_of("c"));
+/* A region as it was, and what a split at "c" has made of it. */
+struct parts {
+    struct region whole;
     struct region left;
     struct region right;
+};
 
-    (void)state;
-    region_split(&region, &split, &left, &right);
-    assert_int_equal(left.id, 3);
-    assert_int_equal(left.version, 5);
-    assert_int_equal(left.conf_ver, 5);
-    assert_int_equal(left.peer_max, 9);
-    assert_slice_equal(left.start, region.start);
-    assert_slice_equal(left.end, (struct slice){key.data + 1, key.size - 1});
-    assert_int_equal(left.peer_count, 3);
-    assert_int_equal(left.peers[2].id, 9);
-    region_release(&left);
-    region_release(&right);
+static int setup(void **state)
+{
+    static struct parts parts;
+    const struct command split = split_at(DIR_NSID, "c");
+
+    parts.whole = region_to_split();
+    region_split(&parts.whole, &split, &parts.left, &parts.right);
+    *state = &parts;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct parts *parts = *state;
+
+    region_release(&parts->left);
+    region_release(&parts->right);
+    return 0;
+}
+
+static void test_the_region_keeps_what_is_left_of_the_key(void **state)
+{
+    const struct parts *parts = *state;
+    struct key key = key_user('d', DIR_NSID, slice_of("c"));
+
+    assert_int_equal(parts->left.id, 3);
+    assert_int_equal(parts->left.version, 5);
+    assert_int_equal(parts->left.conf_ver, 5);
+    assert_int_equal(parts->left.peer_max, 9);
+    assert_slice_equal(parts->left.start, parts->whole.start);
+    assert_slice_equal(parts->left.end,
+                       (struct slice){key.data + 1, key.size - 1});
+    assert_int_equal(parts->left.peer_count, 3);
+    assert_int_equal(parts->left.peers[2].id, 9);
 }
 
 static void test_the_new_region_gets_the_rest_and_peers_from_1_on(void **state)
 {
-    struct region region = region_to_split();
-    struct command split = split_at(DIR_NSID, "c");
-    struct region left;
-    struct region right;
+    const struct parts *parts = *state;
 
-    (void)state;
-    region_split(&region, &split, &left, &right);
-    assert_int_equal(right.id, 11);
-    assert_int_equal(right.version, 5);
-    assert_int_equal(right.conf_ver, 1);
-    assert_slice_equal(right.start, left.end);
-    assert_slice_equal(right.end, region.end);
-    assert_int_equal(right.peer_count, 3);
-    assert_int_equal(right.peer_max, 3);
+    assert_int_equal(parts->right.id, 11);
+    assert_int_equal(parts->right.version, 5);
+    assert_int_equal(parts->right.conf_ver, 1);
+    assert_slice_equal(parts->right.start, parts->left.end);
+    assert_slice_equal(parts->right.end, parts->whole.end);
+    assert_int_equal(parts->right.peer_count, 3);
+    assert_int_equal(parts->right.peer_max, 3);
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(right.peers[i].id, i + 1);
-        assert_int_equal(right.peers[i].node, region.peers[i].node);
-        assert_int_equal(right.peers[i].role, region.peers[i].role);
+        assert_int_equal(parts->right.peers[i].id, i + 1);
+        assert_int_equal(parts->right.peers[i].node,
+                         parts->whole.peers[i].node);
+        assert_int_equal(parts->right.peers[i].role,
+                         parts->whole.peers[i].role);
     }
-    region_release(&left);
-    region_release(&right);
 }
 
 static void test_voters_and_learners_stay_what_they_are(void **state)
 {
-    struct region region = region_to_split();
-    struct command split = split_at(DIR_NSID, "c");
-    struct region left;
-    struct region right;
+    const struct parts *parts = *state;
 
-    (void)state;
-    region_split(&region, &split, &left, &right);
-    assert_int_equal(right.voter_count, 2);
-    assert_int_equal(right.voters[0], 1);
-    assert_int_equal(right.voters[1], 2);
-    assert_int_equal(right.learner_count, 1);
-    assert_int_equal(right.learners[0], 3);
-    region_release(&left);
-    region_release(&right);
+    assert_int_equal(parts->right.voter_count, 2);
+    assert_int_equal(parts->right.voters[0], 1);
+    assert_int_equal(parts->right.voters[1], 2);
+    assert_int_equal(parts->right.learner_count, 1);
+    assert_int_equal(parts->right.learners[0], 3);
 }
 
 /* What is left over of an open end has an open end. */
@@ -232,6 +241,8 @@ static void test_both_parts_have_memory_of_their_own(void **state)
     region_release(&right);
 }
 
+#define TEST_PARTS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,9 +253,9 @@ int main(void)
         cmocka_unit_test(test_the_new_regions_id_is_new),
         cmocka_unit_test(test_the_placement_group_is_not_split),
         cmocka_unit_test(test_a_joint_region_is_not_split),
-        cmocka_unit_test(test_the_region_keeps_what_is_left_of_the_key),
-        cmocka_unit_test(test_the_new_region_gets_the_rest_and_peers_from_1_on),
-        cmocka_unit_test(test_voters_and_learners_stay_what_they_are),
+        TEST_PARTS(test_the_region_keeps_what_is_left_of_the_key),
+        TEST_PARTS(test_the_new_region_gets_the_rest_and_peers_from_1_on),
+        TEST_PARTS(test_voters_and_learners_stay_what_they_are),
         cmocka_unit_test(test_the_last_region_is_split_too),
         cmocka_unit_test(test_both_parts_have_memory_of_their_own),
     };

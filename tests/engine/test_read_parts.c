@@ -8,6 +8,7 @@
 
 #include "engine/node.h"
 #include "exec_fixture.h"
+#include "tests/engine/kv_helpers.h"
 
 enum { LEFT = 1, RIGHT = 8, PARTS_MAX = 3, LATER_NS = 1000000 };
 
@@ -23,16 +24,6 @@ struct fixture {
 
 /* ---- the fixture ---- */
 
-static void put_record(struct exec_fixture *exec, struct key key,
-                       struct slice bytes)
-{
-    struct kv_batch *batch = kv_batch_new(exec->state);
-
-    kv_batch_put(batch, key_slice(&key), bytes);
-    assert_int_equal(kv_write(exec->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 static void put_part(struct fixture *f, const char *name, uint64_t count,
                      int64_t time_ns, uint64_t version)
 {
@@ -44,7 +35,7 @@ static void put_part(struct fixture *f, const char *name, uint64_t count,
                                                     .ctime_ns = time_ns + 1,
                                                     .version = version});
 
-    put_record(f->exec, key_user('n', f->dir, slice_of(name)),
+    put_record(f->exec->state, key_user('n', f->dir, slice_of(name)),
                (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
 }
@@ -279,7 +270,7 @@ static void test_a_damaged_part_is_its_regions(void **state)
 {
     struct fixture *f = *state;
 
-    put_record(f->exec, key_user('n', f->dir, slice_of("d")),
+    put_record(f->exec->state, key_user('n', f->dir, slice_of("d")),
                slice_of("\xff\xff"));
     assert_int_equal(stat_dir(f), ERR_CORRUPT);
     assert_int_equal(f->exec->unknown.region, RIGHT);

@@ -24,6 +24,7 @@
 #include "raft/base/buf.h"
 #include "raft/base/mem.h"
 #include "tests/engine/fake_env.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
 enum { NODE = 1 };
@@ -97,15 +98,6 @@ static void open_node(struct fixture *f)
     assert_int_equal(node_open(&f->node, &f->fake.env, &config, NULL), 0);
 }
 
-static void put(struct kv *kv, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(kv);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 /* The entry that does it was applied, and then came a crash. */
 static void remove_replica(struct fixture *f)
 {
@@ -120,8 +112,8 @@ static void remove_replica(struct fixture *f)
     region.peers[0].id = ++region.peer_max;
     region.voters[0] = region.peer_max;
     bytes = region_encode(&region);
-    put(state, key_region(REGION_FIRST_DATA),
-        (struct slice){bytes->data, bytes->size});
+    put_record(state, key_region(REGION_FIRST_DATA),
+               (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
     region_release(&region);
 }
@@ -158,7 +150,7 @@ static void test_a_removed_replica_that_is_damaged_is_erased_as_well(void **s)
     struct fixture *f = *s;
 
     remove_replica(f);
-    put(f->fake.env.state, key_marker(REGION_FIRST_DATA), slice_of("x"));
+    put_record(f->fake.env.state, key_marker(REGION_FIRST_DATA), slice_of("x"));
     open_node(f);
     assert_true(node_is_erasing(f->node));
     assert_erased(f, 0);
@@ -284,8 +276,8 @@ static void test_a_range_that_a_split_drops_is_free_when_it_is_gone(void **s)
     struct proposal proposal;
     uint8_t bytes[MARKER_SIZE_MAX];
 
-    put(f->fake.env.state, key_tombstone(NEW_REGION),
-        (struct slice){bytes, tombstone_encode(&tombstone, bytes)});
+    put_record(f->fake.env.state, key_tombstone(NEW_REGION),
+               (struct slice){bytes, tombstone_encode(&tombstone, bytes)});
     begin_split(f, &proposal);
     assert_true(node_overlaps(f->node, &behind));
     finish_split(f);
@@ -370,12 +362,7 @@ static struct peer *peer_behind(const struct fixture *f)
 
 static bool has_log(struct fixture *f)
 {
-    struct key key = key_hard_state(NEW_REGION);
-    struct kv_value value = {0};
-    int rc = kv_get(f->fake.env.log, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
+    return has_record(f->fake.env.log, key_hard_state(NEW_REGION));
 }
 
 /* Between the two it is nobody's: what reads it waits. */
@@ -505,8 +492,8 @@ static void test_a_peer_that_mends_its_log_is_not_freed_too_early(void **state)
 
     open_node(f);
     settle(f);
-    put(f->fake.env.state, key_marker(REGION_FIRST_DATA),
-        (struct slice){bytes, marker_encode(&marker, bytes)});
+    put_record(f->fake.env.state, key_marker(REGION_FIRST_DATA),
+               (struct slice){bytes, marker_encode(&marker, bytes)});
     assert_int_equal(peer_open(&peer, f->node, REGION_FIRST_DATA, NULL), 0);
     assert_settles_when_written(f, peer);
 }
@@ -556,8 +543,8 @@ static void put_entry(struct fixture *f, uint64_t index,
     uint8_t entry[10] = {LOG_ENTRY_FORMAT, (uint8_t)type};
 
     be64_put(entry + 2, FOUNDING_TERM);
-    put(f->fake.env.log, key_log_entry(REGION_FIRST_DATA, index),
-        (struct slice){entry, sizeof entry});
+    put_record(f->fake.env.log, key_log_entry(REGION_FIRST_DATA, index),
+               (struct slice){entry, sizeof entry});
 }
 
 static int give_up(struct fixture *f)
@@ -585,8 +572,8 @@ static void test_a_state_is_kept_that_a_split_is_still_to_change(void **state)
     struct hard_state hard_state = {.term = FOUNDING_TERM};
     uint8_t bytes[MARKER_SIZE_MAX];
 
-    put(f->fake.env.log, key_hard_state(NEW_REGION),
-        (struct slice){bytes, hard_state_encode(&hard_state, bytes)});
+    put_record(f->fake.env.log, key_hard_state(NEW_REGION),
+               (struct slice){bytes, hard_state_encode(&hard_state, bytes)});
     assert_int_equal(give_up(f), ERR_UNAVAILABLE);
     open_node(f);
 }

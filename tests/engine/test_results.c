@@ -5,6 +5,7 @@
 #include "engine/node.h"
 #include "engine/results.h"
 #include "exec_fixture.h"
+#include "tests/engine/kv_helpers.h"
 
 enum { REGION = 1, NODE = 3 };
 
@@ -187,12 +188,7 @@ static void put_decision(struct fixture *f, uint64_t sequence, bool committed)
 
 static bool has_decision(struct fixture *f, uint64_t sequence)
 {
-    struct key key = key_decision(NODE, 1, sequence);
-    struct kv_value value = {0};
-    int rc = kv_get(f->state, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
+    return has_record(f->state, key_decision(NODE, 1, sequence));
 }
 
 /* Commits are forgotten by FORGET, aborts when nobody can ask to commit them
@@ -385,12 +381,8 @@ static void test_the_newer_boot_counts_when_united(void **state)
 static void test_a_damaged_memory_is_not_united(void **state)
 {
     struct fixture *f = *state;
-    struct kv_batch *batch = kv_batch_new(f->state);
-    struct key key = key_sender(8, NODE);
 
-    kv_batch_put(batch, key_slice(&key), slice_of("\x01\xff\xff"));
-    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
+    put_record(f->state, key_sender(8, NODE), slice_of("\x01\xff\xff"));
     assert_int_equal(unite(f), ERR_CORRUPT);
 }
 

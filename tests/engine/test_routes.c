@@ -429,14 +429,51 @@ static void test_all_others_that_can_be_reached_are_asked(void **state)
     locate_release(&locate);
 }
 
-static void ask(struct node *node, const char *user_key)
+/* Whether it was asked where region 7 is, of which it was told. */
+static bool follows(struct node *node, uint64_t version, uint64_t conf_ver)
 {
-    struct buf *header =
-        locate_encode(&(struct locate){.user_key = slice_of(user_key)});
+    struct locate locate = {.held = NULL};
+    unsigned before = node->sent_count;
+
+    routes_follow(node->routes, 3, 7, version, conf_ver);
+    if (node->sent_count == before)
+        return false;
+    assert_int_equal(node->sent_type, WIRE_LOCATE);
+    assert_int_equal(node->sent_to[3], node->sent_count);
+    assert_int_equal(locate_decode(&locate, (struct slice){node->sent->data,
+                                                           node->sent->size}),
+                     0);
+    assert_int_equal(locate.region, 7);
+    locate_release(&locate);
+    return true;
+}
+
+static void test_who_told_of_a_newer_region_is_asked_where_it_is(void **state)
+{
+    struct node *node = *state;
+
+    assert_true(follows(node, 3, 1));
+    assert_true(learn(node, 7, 3, "b", "d"));
+    assert_false(follows(node, 3, 1));
+    assert_false(follows(node, 2, 9));
+    assert_true(follows(node, 3, 2));
+    assert_true(follows(node, 4, 1));
+    host(node, 7, 3, "b", "d");
+    assert_false(follows(node, 4, 1)); /* It is here. */
+}
+
+static void on_locate(struct node *node, const struct locate *locate)
+{
+    struct buf *header = locate_encode(locate);
     struct env_packet packet = packet_of(WIRE_LOCATE, header);
 
     routes_on_locate(node->routes, 2, &packet);
     buf_unref(header);
+}
+
+static void ask(struct node *node, const char *user_key)
+{
+    on_locate(node, &(struct locate){.user_key = slice_of(user_key)});
 }
 
 static void test_who_has_it_answers(void **state)
@@ -455,6 +492,10 @@ static void test_who_has_it_answers(void **state)
     assert_int_equal(located.region.id, 7);
     assert_int_equal(located.leader_node, OWN_NODE);
     located_release(&located);
+    on_locate(node, &(struct locate){.region = 7});
+    assert_int_equal(node->sent_count, 2);
+    on_locate(node, &(struct locate){.region = 8});
+    assert_int_equal(node->sent_count, 2);
 }
 
 /* Also when it knows who has: it tells nothing from hearsay. */
@@ -522,6 +563,7 @@ int main(void)
         TEST(test_a_region_that_one_here_has_taken_over_is_not_known),
         TEST(test_newer_neighbours_do_not_touch_a_replica_here),
         TEST(test_all_others_that_can_be_reached_are_asked),
+        TEST(test_who_told_of_a_newer_region_is_asked_where_it_is),
         TEST(test_who_has_it_answers),
         TEST(test_who_does_not_have_it_is_silent),
         TEST(test_an_answer_teaches),

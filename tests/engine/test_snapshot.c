@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/snapshot_data.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
 enum { MARKER_INDEX = 100, MARKER_TERM = 5, CHUNKY_COUNT = 60 };
@@ -35,15 +36,6 @@ struct fixture {
     struct kv *to;
 };
 
-static void put(struct kv *kv, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(kv);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 static void put_records(struct kv *kv, const struct region *region,
                         uint64_t index)
 {
@@ -52,8 +44,9 @@ static void put_records(struct kv *kv, const struct region *region,
     uint8_t marker_bytes[MARKER_SIZE_MAX];
     size_t size = marker_encode(&marker, marker_bytes);
 
-    put(kv, key_region(region->id), (struct slice){bytes->data, bytes->size});
-    put(kv, key_marker(region->id), (struct slice){marker_bytes, size});
+    put_record(kv, key_region(region->id),
+               (struct slice){bytes->data, bytes->size});
+    put_record(kv, key_marker(region->id), (struct slice){marker_bytes, size});
     buf_unref(bytes);
 }
 
@@ -76,16 +69,17 @@ static void put_neighbourhood(struct kv *kv, bool in, const char *text)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         for (const char *class = rows[i].class; *class != '\0'; class ++)
             if (rows[i].in == in)
-                put(kv, key_user(*class, rows[i].nsid, slice_of(rows[i].name)),
+                put_record(
+                    kv, key_user(*class, rows[i].nsid, slice_of(rows[i].name)),
                     slice_of(text));
-    put(kv, key_sender(in ? 1 : 0, 3), slice_of(text));
-    put(kv, key_result(in ? 1 : 2, 3, 4), slice_of(text));
+    put_record(kv, key_sender(in ? 1 : 0, 3), slice_of(text));
+    put_record(kv, key_result(in ? 1 : 2, 3, 4), slice_of(text));
     if (!in) {
-        put(kv, key_directory(1), slice_of(text));
-        put(kv, key_region(0), slice_of(text));
-        put(kv, key_region(2), slice_of(text));
-        put(kv, key_marker(0), slice_of(text));
-        put(kv, key_marker(2), slice_of(text));
+        put_record(kv, key_directory(1), slice_of(text));
+        put_record(kv, key_region(0), slice_of(text));
+        put_record(kv, key_region(2), slice_of(text));
+        put_record(kv, key_marker(0), slice_of(text));
+        put_record(kv, key_marker(2), slice_of(text));
     }
 }
 
@@ -334,8 +328,8 @@ static void test_a_copy_replaces_the_region_and_nothing_else(void **state)
     put_records(f->from, &region_data, MARKER_INDEX);
     put_neighbourhood(f->to, true, "old");
     put_neighbourhood(f->to, false, "the receiver's");
-    put(f->to, key_user('d', 7, slice_of("gone")), slice_of("old"));
-    put(f->to, key_sender(1, 77), slice_of("old"));
+    put_record(f->to, key_user('d', 7, slice_of("gone")), slice_of("old"));
+    put_record(f->to, key_sender(1, 77), slice_of("old"));
     put_records(f->to, &region_data, 1);
     assert_int_equal(copy(f), 1);
 
@@ -353,7 +347,7 @@ static void test_large_content_is_cut_into_chunks(void **state)
 
     put_records(f->from, &region_data, MARKER_INDEX);
     for (uint32_t i = 0; i < CHUNKY_COUNT; i++)
-        put(f->from, key_chunk(5, slice_of("file"), i), value);
+        put_record(f->from, key_chunk(5, slice_of("file"), i), value);
     free((void *)(uintptr_t)value.data);
     assert_int_equal(copy(f), 1 + (uint64_t)CHUNKY_COUNT * CHUNK_SIZE /
                                       (SNAPSHOT_CHUNK_BYTES + CHUNK_SIZE));
@@ -371,7 +365,7 @@ static void test_what_comes_later_is_not_in_a_snapshot(void **state)
 
     put_records(f->from, &region_data, MARKER_INDEX);
     assert_int_equal(snapshot_reader_open(&reader, f->from, 1), 0);
-    put(f->from, late, slice_of("v"));
+    put_record(f->from, late, slice_of("v"));
     assert_int_equal(snapshot_reader_next(reader, &payload, &last), 0);
     assert_true(last);
     rest = (struct slice){payload->data, payload->size};

@@ -17,6 +17,7 @@
 #include "engine/settings.h"
 #include "engine/split.h"
 #include "engine/splitter.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
 enum { REGION = 4, MIB = 1024 * 1024, WANTED = 96 * MIB, LIMIT = 144 * MIB };
@@ -131,12 +132,8 @@ void split_cancel(struct split_wait *wait)
 
 static void put_setting(struct node *node, struct slice bytes)
 {
-    struct key key = key_setting(slice_of(setting_name(SETTING_REGION_SIZE)));
-    struct kv_batch *batch = kv_batch_new(node->env.state);
-
-    kv_batch_put(batch, key_slice(&key), bytes);
-    assert_int_equal(kv_write(node->env.state, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
+    put_record(node->env.state,
+               key_setting(slice_of(setting_name(SETTING_REGION_SIZE))), bytes);
 }
 
 static void want(struct node *node, uint64_t bytes)

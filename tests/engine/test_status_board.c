@@ -12,6 +12,8 @@
 
 #include "engine/env.h"
 #include "engine/node.h"
+#include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/splitter.h"
 #include "engine/status.h"
 #include "tests/sim/kv_mem.h"
@@ -93,6 +95,30 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
     (void)payload;
 }
 
+/* None of the others leads a region. */
+struct router *node_router(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+struct routes *router_routes(struct router *router)
+{
+    (void)router;
+    return NULL;
+}
+
+void routes_follow(struct routes *routes, uint64_t to, uint64_t region,
+                   uint64_t version, uint64_t conf_ver)
+{
+    (void)routes;
+    (void)to;
+    (void)region;
+    (void)version;
+    (void)conf_ver;
+    fail();
+}
+
 /* No replica is here. */
 struct splitter *node_splitter(const struct node *node)
 {
@@ -112,6 +138,12 @@ void peer_status(const struct peer *peer, struct peer_status *ret)
 {
     (void)peer;
     (void)ret;
+}
+
+const struct region *peer_region(const struct peer *peer)
+{
+    (void)peer;
+    return NULL;
 }
 
 bool peer_is_initialised(const struct peer *peer)

@@ -14,6 +14,7 @@
 
 #include "engine/keys.h"
 #include "engine/store.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/engine/temp_dir.h"
 
 struct fixture {
@@ -53,12 +54,7 @@ static int open_as(struct fixture *f, uint64_t node_id)
 /* Overwrites the identity's bytes, as another program would have left them. */
 static void put_identity(struct fixture *f, const void *bytes, size_t size)
 {
-    struct kv_batch *batch = kv_batch_new(f->store.log);
-    struct key key = key_identity();
-
-    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
-    assert_int_equal(kv_write(f->store.log, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
+    put_record(f->store.log, key_identity(), (struct slice){bytes, size});
     store_close(&f->store);
 }
 
@@ -89,24 +85,6 @@ static void test_the_store_of_another_node_is_refused(void **state)
 
 /* ---- a state/ with damaged files ---- */
 
-static void put(struct kv *kv, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(kv);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-}
-
-static bool has_key(struct kv *kv, struct key key)
-{
-    struct kv_value value = {0};
-    int rc = kv_get(kv, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
-}
-
 /* A founded node 3 with one region, whose RocksDB has met a bad block. */
 static void leave_damaged_store(struct fixture *f, size_t voter_count)
 {
@@ -121,13 +99,14 @@ static void leave_damaged_store(struct fixture *f, size_t voter_count)
 
     assert_int_equal(open_as(f, 3), 0);
     f->store.identity.cluster_id = 7;
-    put(f->store.state, key_region(1),
-        (struct slice){bytes->data, bytes->size});
-    put(f->store.state, key_tombstone(2), slice_of("x"));
-    put(f->store.log, key_hard_state(1), slice_of("x"));
+    put_record(f->store.state, key_region(1),
+               (struct slice){bytes->data, bytes->size});
+    put_record(f->store.state, key_tombstone(2), slice_of("x"));
+    put_record(f->store.log, key_hard_state(1), slice_of("x"));
     buf_unref(bytes);
     bytes = identity_encode(&f->store.identity);
-    put(f->store.log, key_identity(), (struct slice){bytes->data, bytes->size});
+    put_record(f->store.log, key_identity(),
+               (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
     store_close(&f->store);
     (void)snprintf(path, sizeof path, "%s/state/DAMAGED", f->path);
@@ -142,14 +121,14 @@ static void test_a_damaged_state_is_thrown_away_and_marked(void **state)
 
     leave_damaged_store(f, 2);
     assert_int_equal(open_as(f, 3), 0);
-    assert_false(has_key(f->store.state, key_region(1)));
-    assert_true(has_key(f->store.state, key_tombstone(2)));
-    assert_true(has_key(f->store.log, key_damage(1)));
-    assert_true(has_key(f->store.log, key_hard_state(1)));
-    put(f->store.state, key_region(1), slice_of("new"));
+    assert_false(has_record(f->store.state, key_region(1)));
+    assert_true(has_record(f->store.state, key_tombstone(2)));
+    assert_true(has_record(f->store.log, key_damage(1)));
+    assert_true(has_record(f->store.log, key_hard_state(1)));
+    put_record(f->store.state, key_region(1), slice_of("new"));
     store_close(&f->store);
     assert_int_equal(open_as(f, 3), 0);
-    assert_true(has_key(f->store.state, key_region(1)));
+    assert_true(has_record(f->store.state, key_region(1)));
 }
 
 static void test_a_damaged_state_that_nobody_else_has_is_kept(void **state)
@@ -158,8 +137,8 @@ static void test_a_damaged_state_that_nobody_else_has_is_kept(void **state)
 
     leave_damaged_store(f, 1);
     assert_int_equal(open_as(f, 3), 0);
-    assert_true(has_key(f->store.state, key_region(1)));
-    assert_false(has_key(f->store.log, key_damage(1)));
+    assert_true(has_record(f->store.state, key_region(1)));
+    assert_false(has_record(f->store.log, key_damage(1)));
 }
 
 static void test_another_nodes_damaged_state_is_left_alone(void **state)
@@ -169,7 +148,7 @@ static void test_another_nodes_damaged_state_is_left_alone(void **state)
     leave_damaged_store(f, 2);
     assert_int_equal(open_as(f, 4), ERR_FOREIGN);
     assert_int_equal(open_as(f, 3), 0);
-    assert_true(has_key(f->store.log, key_damage(1)));
+    assert_true(has_record(f->store.log, key_damage(1)));
 }
 
 static void test_a_newer_format_is_refused_and_not_guessed(void **state)

@@ -149,6 +149,8 @@ static struct node_status filled_status(void)
             .check_hash = UINT64_MAX - 10 - i,
             .size_bytes = i,
             .size_keys = UINT64_MAX,
+            .conf_ver = 11 + i,
+            .version = UINT64_MAX - 12 - i,
         };
     return (struct node_status){
         .node = 1,
@@ -466,13 +468,14 @@ static void test_a_snapshot_ack_comes_back(void **state)
 
 static void test_a_question_for_a_region_comes_back(void **state)
 {
-    struct buf *b =
-        locate_encode(&(struct locate){.user_key = {"\0\0\xff", 3}});
+    struct buf *b = locate_encode(
+        &(struct locate){.user_key = {"\0\0\xff", 3}, .region = 4});
     struct locate out = {.held = NULL};
 
     (void)state;
     assert_int_equal(locate_decode(&out, buf_slice(b)), 0);
     assert_slice_equal(out.user_key, (struct slice){"\0\0\xff", 3});
+    assert_int_equal(out.region, 4);
     locate_release(&out);
     assert_damage_is_survived(try_locate, b);
 }

@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+#include "tests/engine/kv_helpers.h"
 #include "tests/engine/two_nodes.h"
 
-#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include "engine/status.h"
 #include "tests/sim/kv_mem.h"
 
 /* ---- env.h ---- */
@@ -94,233 +92,6 @@ static const struct env_ops fake_ops = {
     .send = fake_send,
     .fatal = fake_fatal,
 };
-
-/* ---- node.h ---- */
-
-struct env *node_env(struct node *node)
-{
-    return &node->env;
-}
-
-uint64_t node_id(const struct node *node)
-{
-    return node->id;
-}
-
-uint64_t node_log_keep(const struct node *node)
-{
-    return node->log_keep;
-}
-
-struct peer *node_peer(const struct node *node, uint64_t region)
-{
-    return region == REGION_FIRST_DATA ? node->peer : NULL;
-}
-
-struct peer *node_any_peer(const struct node *node, uint64_t region)
-{
-    return node->has_all_regions ? node->peer : node_peer(node, region);
-}
-
-bool node_overlaps(const struct node *node, const struct region *region)
-{
-    return node->neighbour != NULL &&
-           snapshot_overlaps(node->neighbour, region);
-}
-
-enum split_side node_on_split(struct node *node, struct peer *peer,
-                              const struct region *right)
-{
-    node->split.begun++;
-    node->split.right = right->id;
-    node->split.left_version = peer_region(peer)->version;
-    return node->split.answer;
-}
-
-void node_on_split_applied(struct node *node, uint64_t region, bool kept,
-                           bool campaign)
-{
-    assert_int_equal(region, node->split.right);
-    node->split.applied++;
-    node->split.kept = kept;
-    node->split.campaign = campaign;
-}
-
-bool node_on_merge(struct node *node, const struct peer *target,
-                   uint64_t source, uint64_t attempt)
-{
-    (void)target;
-    node->merge.begun++;
-    node->merge.source = source;
-    node->merge.attempt = attempt;
-    return node->merge.answer;
-}
-
-void node_on_merge_applied(struct node *node, struct peer *target,
-                           uint64_t source, bool applied)
-{
-    assert_int_equal(source, node->merge.source);
-    assert_ptr_equal(target, node->peer);
-    node->merge.finished++;
-    node->merge.applied = applied;
-}
-
-void node_drop_absorbed(struct node *node, const struct region *region)
-{
-    if (node->neighbour != NULL && node->neighbour->id == region->absorbed)
-        node->neighbour = NULL;
-}
-
-void node_on_freeze(struct node *node)
-{
-    node->merge.freezes++;
-}
-
-void node_on_peer_restored(struct node *node, struct peer *peer)
-{
-    (void)node;
-    (void)peer;
-}
-
-void node_on_peer_removed(struct node *node, struct peer *peer)
-{
-    (void)node;
-    (void)peer;
-}
-
-void node_tell_gone(struct node *node, struct peer *peer,
-                    const struct region_peer *removed)
-{
-    assert_ptr_equal(peer, node->peer);
-    node->all->told_gone = removed->id;
-}
-
-void node_send_raft(struct node *node, uint64_t to, uint64_t region,
-                    const struct raft_message *message)
-{
-    struct raft_batch *batch = raft_batch_new();
-    struct env_packet packet;
-
-    raft_batch_add(batch, region, message);
-    raft_batch_pack(batch, &packet);
-    env_send(&node->env, to, ENV_CHANNEL_RAFT, &packet);
-    raft_batch_free(batch);
-}
-
-void node_send_snapshot(struct node *node, struct peer *peer, uint64_t to,
-                        const struct raft_message *message)
-{
-    snapshots_send(node->snapshots, peer, to, message);
-}
-
-void node_send(struct node *node, uint64_t to, enum env_channel channel,
-               uint16_t type, struct buf *header, struct buf *payload)
-{
-    struct env_packet packet = {.type = type,
-                                .header = header,
-                                .payloads = &payload,
-                                .payload_count = payload != NULL ? 1 : 0};
-
-    env_send(&node->env, to, channel, &packet);
-}
-
-void node_on_leader_change(struct node *node, struct peer *peer)
-{
-    (void)node;
-    (void)peer;
-}
-
-bool node_is_alive(const struct node *node, uint64_t node_id)
-{
-    (void)node;
-    (void)node_id;
-    return true;
-}
-
-void node_on_sleep(struct node *node, struct peer *peer)
-{
-    (void)node;
-    (void)peer;
-}
-
-void node_flush_state(struct node *node)
-{
-    (void)node;
-}
-
-void node_log_event(struct node *node, enum log_level level, const char *format,
-                    ...)
-{
-    (void)format;
-    node->warning_count += level >= LOG_WARN;
-}
-
-const struct node_config *node_config(const struct node *node)
-{
-    static const struct node_config config = {.check_interval_ms = 0};
-
-    (void)node;
-    return &config;
-}
-
-uint64_t node_stamp(struct node *node)
-{
-    (void)node;
-    return 0;
-}
-
-void node_on_damage(struct node *node, struct peer *peer)
-{
-    snapshots_on_damage(node->snapshots, peer_region_id(peer));
-}
-
-/* ---- status.h: they look right at each other ---- */
-
-struct status_board *node_status_board(const struct node *node)
-{
-    return (struct status_board *)node->all;
-}
-
-void status_board_tick(struct status_board *board)
-{
-    (void)board;
-}
-
-void status_board_note(struct status_board *board, const struct peer *peer)
-{
-    (void)board;
-    (void)peer;
-}
-
-const struct region_status *
-status_board_region(const struct status_board *board, uint64_t node_id,
-                    uint64_t region)
-{
-    static struct region_status status;
-    const struct two_nodes *all = (const struct two_nodes *)board;
-    struct peer_status peer;
-
-    assert_int_equal(region, REGION_FIRST_DATA);
-    peer_status(all->node[node_id - 1].peer, &peer);
-    status = (struct region_status){
-        .region = region,
-        .state = peer.state,
-        .check_index = peer.check_index,
-        .check_hash = peer.check_hash,
-    };
-    return &status;
-}
-
-unsigned status_board_state(const struct status_board *board, uint64_t node_id,
-                            uint64_t region)
-{
-    return status_board_region(board, node_id, region)->state;
-}
-
-void status_print_time(FILE *out, int64_t wall_ns)
-{
-    (void)fprintf(out, "%" PRId64, wall_ns / 1000000000);
-}
 
 /* ---- the queues ---- */
 
@@ -455,23 +226,14 @@ bool follower_is_restored(struct two_nodes *all)
 
 /* ---- content ---- */
 
-static void put(struct kv *kv, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(kv);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 static uint8_t content[CHUNK_SIZE];
 
 void put_entries(struct node *node, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        put(node->env.state,
-            key_chunk(ENTRIES_NSID, slice_of("file"), (uint32_t)i),
-            (struct slice){content, sizeof content});
+        put_record(node->env.state,
+                   key_chunk(ENTRIES_NSID, slice_of("file"), (uint32_t)i),
+                   (struct slice){content, sizeof content});
 }
 
 bool has_entries(struct node *node, size_t count)
@@ -494,8 +256,8 @@ static void put_hard_state(struct node *node, const struct hard_state *hard)
     uint8_t small[MARKER_SIZE_MAX];
     size_t size = hard_state_encode(hard, small);
 
-    put(node->env.log, key_hard_state(REGION_FIRST_DATA),
-        (struct slice){small, size});
+    put_record(node->env.log, key_hard_state(REGION_FIRST_DATA),
+               (struct slice){small, size});
 }
 
 void put_term(struct node *node, uint64_t term)
@@ -537,8 +299,8 @@ static void put_region(struct node *node, const struct region *region)
 {
     struct buf *bytes = region_encode(region);
 
-    put(node->env.state, key_region(REGION_FIRST_DATA),
-        (struct slice){bytes->data, bytes->size});
+    put_record(node->env.state, key_region(REGION_FIRST_DATA),
+               (struct slice){bytes->data, bytes->size});
     buf_unref(bytes);
 }
 
@@ -574,16 +336,12 @@ void put_range(struct node *node, const char *start, const char *end)
 
 void put_key(struct node *node, struct key key)
 {
-    put(node->env.state, key, slice_of("value"));
+    put_record(node->env.state, key, slice_of("value"));
 }
 
 bool has_key(struct node *node, struct key key)
 {
-    struct kv_value value = {0};
-    int rc = kv_get(node->env.state, NULL, key_slice(&key), &value);
-
-    kv_value_release(&value);
-    return rc == 0;
+    return has_record(node->env.state, key);
 }
 
 static void found(struct node *node, uint64_t index, uint64_t term)
@@ -594,11 +352,11 @@ static void found(struct node *node, uint64_t index, uint64_t term)
     size_t size = marker_encode(&marker, small);
 
     put_region(node, &region_both);
-    put(node->env.state, key_marker(REGION_FIRST_DATA),
-        (struct slice){small, size});
+    put_record(node->env.state, key_marker(REGION_FIRST_DATA),
+               (struct slice){small, size});
     size = log_start_encode(&start, small);
-    put(node->env.log, key_log_start(REGION_FIRST_DATA),
-        (struct slice){small, size});
+    put_record(node->env.log, key_log_start(REGION_FIRST_DATA),
+               (struct slice){small, size});
     put_hard_state(node, &(struct hard_state){.term = term, .commit = index});
 }
 

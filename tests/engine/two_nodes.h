@@ -137,4 +137,22 @@ void restart(struct node *node);
 /* The same for a node that never had a replica, and gets one. */
 void begin_without_state(struct node *node, uint64_t peer_id);
 
+/* ---- proposals ---- */
+
+/* Must stay until it is done. */
+struct asked {
+    struct proposal proposal;
+    unsigned done;
+    int status;
+    bool in_log;
+    int result; /* when `status` is 0 */
+};
+
+/* Proposes it to the node's peer; not 0: it was refused at once. */
+int ask(struct node *node, struct asked *asked, const struct command *command);
+/* Proposes it to the leader, and has both apply it. Returns its result. */
+int ask_both(struct two_nodes *all, struct command command);
+/* A command for a region of this version; what it removes is not there. */
+struct command write_for(uint64_t version);
+
 #endif
