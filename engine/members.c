@@ -10,6 +10,7 @@
 #include "engine/command.h"
 #include "engine/keys.h"
 #include "engine/members_plan.h"
+#include "engine/reporter.h"
 #include "engine/router.h"
 #include "engine/settings.h"
 #include "engine/status.h"
@@ -17,8 +18,7 @@
 
 enum {
     JOIN_MS = 4000, /* less than the one who asks waits for the answer */
-    APPLICANTS_MAX = 64,
-    CAUGHT_UP_ENTRIES = 256 /* that a new voter may be behind */
+    APPLICANTS_MAX = 64
 };
 
 static const uint64_t second_ns = 1000000000;
@@ -278,15 +278,12 @@ static bool is_up(const struct members *members, const struct region *region,
 static bool has_caught_up(const struct members *members,
                           const struct peer *placement, uint64_t id)
 {
-    const struct status_board *board = node_status_board(members->node);
-    struct raft_peer_status progress;
+    const struct region_peer *replica =
+        region_find_node(peer_region(placement), id);
 
-    if (id == node_id(members->node))
-        return true;
-    return peer_progress(placement, id, &progress) &&
-           progress.state == RAFT_REPLICATE &&
-           progress.match + CAUGHT_UP_ENTRIES >= peer_commit(placement) &&
-           status_board_state(board, id, REGION_PLACEMENT) == PEER_RUNNING;
+    return replica != NULL &&
+           (reporter_peer_flags(members->node, placement, replica) &
+            PEER_FLAG_CAUGHT_UP) != 0;
 }
 
 static void add_node(struct members *members, const struct peer *placement,

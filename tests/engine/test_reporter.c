@@ -46,7 +46,8 @@ struct node {
     bool asks_for_all;    /* whoever is told of it finds that it is not right */
 };
 
-static unsigned looks; /* at peers */
+static unsigned looks;             /* at peers */
+static enum peer_state state_told; /* by READER of its replicas */
 
 /* ---- node.h, peer.h and others ---- */
 
@@ -166,9 +167,8 @@ unsigned status_board_state(const struct status_board *board, uint64_t node_id,
                             uint64_t region)
 {
     (void)board;
-    (void)node_id;
     (void)region;
-    return PEER_RUNNING;
+    return node_id == 1 ? PEER_RUNNING : state_told;
 }
 
 void splitter_find_size(const struct splitter *splitter, uint64_t region,
@@ -236,6 +236,7 @@ static int setup(void **state)
 {
     struct node *node = mem_zalloc(sizeof *node);
 
+    state_told = PEER_RUNNING;
     node->peers = node->own;
     for (uint64_t id = 0; id <= REGIONS_LED; id++)
         node->peers[id] = (struct peer){
@@ -353,6 +354,22 @@ static void test_silence_is_told_once_of_regions_that_sleep(void **state)
     assert_int_equal(node->last_flags, PEER_FLAG_SILENT | PEER_FLAG_CAUGHT_UP);
 }
 
+/* Whatever the log says: such a replica cannot take part yet. */
+static void test_who_is_damaged_or_restored_has_not_caught_up(void **state)
+{
+    struct node *node = *state;
+
+    state_told = PEER_DAMAGED;
+    reporter_tick(node->reporter);
+    assert_int_equal(node->last_flags, PEER_FLAG_DAMAGED);
+    state_told = PEER_RESTORING;
+    reporter_each_second(node->reporter);
+    assert_int_equal(node->last_flags, 0);
+    state_told = PEER_RUNNING;
+    reporter_each_second(node->reporter);
+    assert_int_equal(node->last_flags, PEER_FLAG_CAUGHT_UP);
+}
+
 /* It is asked while it still tells its sum. */
 static void
 test_region_0s_leader_tells_itself_that_it_has_told_all(void **state)
@@ -387,6 +404,7 @@ int main(void)
         TEST(test_a_lost_leadership_counts_at_once),
         TEST(test_a_removed_replica_counts_within_a_second),
         TEST(test_silence_is_told_once_of_regions_that_sleep),
+        TEST(test_who_is_damaged_or_restored_has_not_caught_up),
         TEST(test_region_0s_leader_tells_itself_that_it_has_told_all),
     };
 
