@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/keys.h"
+#include "engine/members.h"
 #include "engine/placement_choose.h"
 #include "engine/status.h"
 #include "engine/steps.h"
@@ -116,23 +117,6 @@ static void forget_gone(struct placement *placement)
 
 /* ---- what there is ---- */
 
-/* A node counts as lost only after this leader has missed it for so long. */
-static void note_silence(struct placement *placement, struct plan_node *node)
-{
-    struct noticed *noticed = noticed_of(placement, node->id);
-    uint64_t now_ns = placement_now_ns(placement);
-
-    if (noticed == NULL)
-        return;
-    if (node->live)
-        noticed->silent_ns = 0;
-    else if (noticed->silent_ns == 0)
-        noticed->silent_ns = now_ns;
-    node->down = !node->live &&
-                 now_ns - noticed->silent_ns >=
-                     placement->settings.value[SETTING_DOWN_AFTER] * second_ns;
-}
-
 static bool is_live(struct placement *placement, uint64_t id)
 {
     return id == node_id(placement->node) ||
@@ -143,25 +127,17 @@ static bool is_live(struct placement *placement, uint64_t id)
 static void add_node(struct placement *placement,
                      const struct node_record *record, struct plan_nodes *nodes)
 {
-    struct plan_node *node = &nodes->node[nodes->count];
+    bool live = is_live(placement, record->id);
 
     if (record->state == NODE_REMOVED || nodes->count == NODES_MAX)
         return;
-    *node = (struct plan_node){
+    nodes->node[nodes->count++] = (struct plan_node){
         .id = record->id,
         .state = record->state,
-        .live = is_live(placement, record->id),
+        .live = live,
+        .down =
+            !live && members_is_lost(node_members(placement->node), record->id),
     };
-    nodes->count++;
-}
-
-static void take_nodes(struct placement *placement,
-                       const struct plan_nodes *nodes)
-{
-    placement->nodes = *nodes;
-    forget_gone(placement);
-    for (size_t i = 0; i < nodes->count; i++)
-        note_silence(placement, &placement->nodes.node[i]);
 }
 
 static int read_nodes(struct placement *placement)
@@ -186,7 +162,7 @@ static int read_nodes(struct placement *placement)
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     if (rc == 0)
-        take_nodes(placement, &nodes);
+        placement->nodes = nodes;
     return rc;
 }
 
@@ -196,8 +172,11 @@ static bool look_around(struct placement *placement)
 {
     struct kv *state = node_env(placement->node)->state;
 
-    return settings_read(state, &placement->settings) == 0 &&
-           read_nodes(placement) == 0;
+    if (settings_read(state, &placement->settings) != 0 ||
+        read_nodes(placement) != 0)
+        return false;
+    forget_gone(placement);
+    return true;
 }
 
 /* Rule 4. */
@@ -267,19 +246,6 @@ static void read_goals(struct placement *placement)
             pursue(placement, &goal);
     }
     kv_iter_free(iter);
-}
-
-int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
-{
-    struct key key = key_goal(region);
-    struct kv_value value = {0};
-    int rc = kv_get(state, NULL, key_slice(&key), &value);
-
-    if (rc != 0)
-        return rc;
-    rc = goal_decode(ret, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
 }
 
 int placement_check_goal(struct placement *placement, const struct goal *goal,

@@ -266,7 +266,7 @@ static uint64_t leader_gain(const struct choose *c, const struct loads *loads,
     return loads->leaders[from] - loads->leaders[to];
 }
 
-bool choose_leader_move(const struct choose *c, struct choice *ret)
+static bool choose_leader_move(const struct choose *c, struct choice *ret)
 {
     struct loads loads;
     uint64_t best = 0;

@@ -29,9 +29,8 @@ TAILQ_HEAD(operators, placement_operator);
 /* What this leader has noticed of a node. */
 struct noticed {
     uint64_t node;
-    bool told;          /* all that it leads */
-    uint64_t silent_ns; /* monotonic: since when; 0: it is not */
-    uint64_t asked_ns;  /* when it was last asked to tell all */
+    bool told;         /* all that it leads */
+    uint64_t asked_ns; /* monotonic: when it was last asked to tell all */
 };
 
 struct placement {

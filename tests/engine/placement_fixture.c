@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "engine/keys.h"
+#include "engine/members.h"
 #include "engine/router.h"
 #include "engine/status.h"
 #include "engine/steps.h"
@@ -72,6 +73,16 @@ struct router *node_router(const struct node *node)
 struct status_board *node_status_board(const struct node *node)
 {
     return node->board;
+}
+
+struct members *node_members(const struct node *node)
+{
+    return node->members;
+}
+
+bool members_is_lost(const struct members *members, uint64_t id)
+{
+    return members->node->lost[id];
 }
 
 /* This one and another. */
@@ -311,6 +322,8 @@ struct node *placement_fixture_new(void)
     node->router->node = node;
     node->board = mem_zalloc(sizeof *node->board);
     node->board->node = node;
+    node->members = mem_zalloc(sizeof *node->members);
+    node->members->node = node;
     node->regions = 1;
     node->placement = placement_new(node);
     return node;
@@ -321,6 +334,7 @@ void placement_fixture_free(struct node *node)
     placement_stop(node->placement);
     placement_free(node->placement);
     kv_close(node->env.state);
+    free(node->members);
     free(node->board);
     free(node->router);
     free(node->peer);

@@ -21,12 +21,16 @@ struct peer {
     uint64_t term;
 };
 
-/* Both lead to the node. */
+/* All lead to the node. */
 struct router {
     struct node *node;
 };
 
 struct status_board {
+    const struct node *node;
+};
+
+struct members {
     const struct node *node;
 };
 
@@ -38,9 +42,11 @@ struct node {
     struct peer *peer; /* the leader's replica of region 0 */
     struct router *router;
     struct status_board *board;
+    struct members *members;
     struct placement *placement;
 
     bool silent[IDS_MAX]; /* nodes that cannot be reached */
+    bool lost[IDS_MAX];   /* for long, as members.h has it */
     size_t regions;       /* in: how many there are; 1 */
     uint64_t sequence;
     uint64_t leaders[IDS_MAX]; /* of regions, as they were told */

@@ -69,6 +69,22 @@ static void test_nothing_is_decided_from_a_damaged_record(void **state)
     assert_int_equal(operator_of_region(node, 1)->from, 2);
 }
 
+/* Not by a clock of placement's own. */
+static void test_who_is_lost_is_what_region_0s_members_go_by(void **state)
+{
+    struct node *node = *state;
+
+    put_nodes(node, 1, 4);
+    tell(node, 1, "1v* 2v 3v");
+    node->silent[3] = true;
+    seconds(node, 1000);
+    assert_null(operator_of_region(node, 1));
+    node->lost[3] = true;
+    seconds(node, 10);
+    assert_int_equal(operator_of_region(node, 1)->from, 3);
+    assert_int_equal(operator_of_region(node, 1)->to, 4);
+}
+
 /* What this leader has noticed of the one does not keep out the other. */
 static void test_a_node_that_takes_anothers_place_is_listened_to(void **state)
 {
@@ -136,12 +152,12 @@ static void test_a_region_without_a_leader_takes_no_place(void **state)
 
     node->regions = 2;
     put_setting(node, SETTING_OPERATORS, 1);
-    put_setting(node, SETTING_DOWN_AFTER, 10);
     put_nodes(node, 1, 6);
     tell(node, 1, "4v* 5v 2v");
     tell(node, 2, "1v* 5v 2v");
     second(node);
     node->silent[4] = node->silent[5] = true;
+    node->lost[4] = node->lost[5] = true;
     seconds(node, 30);
     assert_null(operator_of_region(node, 1));
     assert_int_equal(operator_of_region(node, 2)->from, 5);
@@ -235,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_removed_nodes_take_no_room_from_members),
         TEST(test_nothing_is_decided_from_a_damaged_record),
+        TEST(test_who_is_lost_is_what_region_0s_members_go_by),
         TEST(test_a_node_that_takes_anothers_place_is_listened_to),
         TEST(test_a_leader_made_by_hand_is_left_in_office),
         TEST(test_a_leader_that_was_chosen_ends_its_operator),
