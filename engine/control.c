@@ -70,25 +70,33 @@ int control_parse_number(struct slice word, uint64_t *ret)
     return 0;
 }
 
+static void add_all_regions(struct node *node, struct order *order)
+{
+    size_t count;
+    uint64_t *regions = status_region_ids(node, &count);
+
+    for (size_t i = 0; i < count; i++)
+        control_add_region(order, regions[i]);
+    free(regions);
+}
+
 /* A region's id, or `all`. */
 static int parse_check(struct node *node, uint64_t object, struct slice text,
                        struct order *order, const char **ret_why)
 {
-    const struct peer *peer = NULL;
     uint64_t region;
 
     (void)object;
     order->command.op = COMMAND_START_CHECK;
     if (slice_equal(text, slice_of("all"))) {
-        while ((peer = node_next_peer(node, peer)) != NULL)
-            control_add_region(order, peer_region_id(peer));
+        add_all_regions(node, order);
         return 0;
     }
     *ret_why = "neither a region's id nor `all`";
     if (control_parse_number(text, &region) != 0)
         return ERR_INVALID;
     *ret_why = "there is no such region";
-    if (node_peer(node, region) == NULL)
+    if (status_region_leader(node, region, NULL) != 0)
         return ERR_NOT_FOUND;
     control_add_region(order, region);
     return 0;

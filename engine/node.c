@@ -13,6 +13,7 @@
 #include "engine/event_watch.h"
 #include "engine/flow.h"
 #include "engine/ino_lease.h"
+#include "engine/keys.h"
 #include "engine/liveness.h"
 #include "engine/members.h"
 #include "engine/merge.h"
@@ -23,6 +24,7 @@
 #include "engine/replicas.h"
 #include "engine/reporter.h"
 #include "engine/router.h"
+#include "engine/routes.h"
 #include "engine/snapshot.h"
 #include "engine/splitter.h"
 #include "engine/status.h"
@@ -125,22 +127,34 @@ static bool is_being_drained(struct node *node, uint64_t id)
     return members_find(node, id, &record) == 0 && record.state != NODE_UP;
 }
 
+/* 0: not known. This node may have no replica of it. */
+static uint64_t root_leader(struct node *node)
+{
+    struct key key = key_user('d', NSID_ROOT, (struct slice){NULL, 0});
+    struct route route;
+    uint64_t leader = 0;
+
+    if (routes_find(router_routes(node->router), key_user_part(&key), &route))
+        (void)status_region_leader(node, route.region, &leader);
+    return leader;
+}
+
 /* Path walks read region 0 and the regions of the directories, first of all the
  * root's: they are local on the mount where both are led, so region 0 follows
  * that one. A new leader waits a little, as it may have been made one by hand:
  * whoever did that is about to say so. */
 static void follow_root_leader(struct node *node)
 {
-    const struct peer *data = node_root_peer(node);
     struct peer *placement = node_peer(node, REGION_PLACEMENT);
-    uint64_t leader = data == NULL ? 0 : peer_leader_node(data);
+    uint64_t leader;
 
-    if (env_mono_ns(node->env) < node->follow_ns || leader == 0 ||
-        leader == node_id(node) || placement == NULL ||
-        !peer_is_leader(placement) || !node_link_up(node, leader) ||
-        is_being_drained(node, leader))
+    if (env_mono_ns(node->env) < node->follow_ns || placement == NULL ||
+        !peer_is_leader(placement))
         return;
-    (void)peer_transfer(placement, leader);
+    leader = root_leader(node);
+    if (leader != 0 && leader != node_id(node) && node_link_up(node, leader) &&
+        !is_being_drained(node, leader))
+        (void)peer_transfer(placement, leader);
 }
 
 static void each_second(struct node *node)

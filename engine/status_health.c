@@ -3,9 +3,12 @@
 /* /.cluster/health and /.cluster/metrics. */
 
 #include <inttypes.h>
+#include <stdlib.h>
 
 #include "engine/check.h"
+#include "engine/members.h"
 #include "engine/router.h"
+#include "engine/settings.h"
 #include "engine/snapshot.h"
 #include "engine/status.h"
 
@@ -36,57 +39,124 @@ static int report_silent_nodes(struct node *node, FILE *out)
     return troubles;
 }
 
-static int report_region(struct node *node, const struct peer *peer, FILE *out)
+/* What no other node can be asked to do remains undone. */
+static bool can_be_drained(struct node *node)
 {
-    struct peer_status status;
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
+    struct settings settings;
+    struct node_record record;
+    uint64_t usable = 0;
+
+    for (size_t i = 0; i < count; i++)
+        usable += members_find(node, nodes[i], &record) == 0 &&
+                  record.state == NODE_UP;
+    return settings_read(node_env(node)->state, &settings) != 0 ||
+           usable >= settings.value[SETTING_REPLICAS];
+}
+
+/* Each has a replica of region 0 to the end. */
+static int report_draining(struct node *node, FILE *out)
+{
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
     int troubles = 0;
 
-    peer_status(peer, &status);
-    if (status.leader_node == 0) {
+    for (size_t i = 0; i < count; i++) {
+        struct node_record record;
+        size_t regions;
+        size_t leaders;
+
+        if (members_find(node, nodes[i], &record) != 0 ||
+            record.state != NODE_DRAINING)
+            continue;
+        status_board_count_regions(node_status_board(node), nodes[i], &regions,
+                                   &leaders);
+        if (regions <= 1)
+            continue;
         (void)fprintf(out,
-                      "region %" PRIu64 " has no leader since term %" PRIu64
-                      ": strong reads and writes wait until a majority of its "
-                      "nodes is back\n",
-                      status.region, status.term);
-        troubles++;
-    }
-    if (status.state == PEER_RESTORING) {
-        (void)fprintf(out,
-                      "region %" PRIu64 " on node %" PRIu64
-                      " is being restored from a snapshot: wait\n",
-                      status.region, node_id(node));
-        troubles++;
-    } else if (status.commit > status.applied + LAG_ENTRIES_MAX) {
-        (void)fprintf(out,
-                      "region %" PRIu64 " on node %" PRIu64 " is %" PRIu64
-                      " entries behind: wait, or look at its disk\n",
-                      status.region, node_id(node),
-                      status.commit - status.applied);
+                      "node %" PRIu64
+                      " is being drained, %zu of its replicas left: %s\n",
+                      nodes[i], regions - 1,
+                      can_be_drained(node)
+                          ? "wait"
+                          : "no other node can take them, so add one, or lower "
+                            "settings/replicas");
         troubles++;
     }
     return troubles;
 }
 
-/* On any node, as that has said. */
-static int report_damaged(struct node *node, const struct peer *peer, FILE *out)
+static int report_leaderless(struct node *node, uint64_t region, FILE *out)
 {
-    const struct region *region = peer_region(peer);
+    uint64_t leader_node;
+
+    if (status_region_leader(node, region, &leader_node) != 0 ||
+        leader_node != 0)
+        return 0;
+    (void)fprintf(out,
+                  "region %" PRIu64 " has no leader: strong reads and writes "
+                  "wait until a majority of its nodes is back\n",
+                  region);
+    return 1;
+}
+
+/* On any node, as that has said. */
+static int report_damaged(struct node *node, uint64_t region, FILE *out)
+{
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
     int troubles = 0;
 
-    for (size_t i = 0; i < region->peer_count; i++) {
-        const struct region_status *status = status_board_region(
-            node_status_board(node), region->peers[i].node, region->id);
+    for (size_t i = 0; i < count; i++) {
+        const struct region_status *status =
+            status_board_region(node_status_board(node), nodes[i], region);
 
         if (status == NULL || status->state != PEER_DAMAGED)
             continue;
         (void)fprintf(
             out, "region %" PRIu64 " on node %" PRIu64 " is damaged since ",
-            region->id, region->peers[i].node);
+            region, nodes[i]);
         status_print_time(out, status->damaged_ns);
         (void)fputs(": wait, it is rebuilt from a snapshot\n", out);
         troubles++;
     }
     return troubles;
+}
+
+static int report_regions(struct node *node, FILE *out)
+{
+    size_t count;
+    uint64_t *regions = status_region_ids(node, &count);
+    int troubles = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        troubles += report_leaderless(node, regions[i], out);
+        troubles += report_damaged(node, regions[i], out);
+    }
+    free(regions);
+    return troubles;
+}
+
+static int report_behind(struct node *node, const struct peer *peer, FILE *out)
+{
+    struct peer_status status;
+
+    peer_status(peer, &status);
+    if (status.state == PEER_RESTORING)
+        (void)fprintf(out,
+                      "region %" PRIu64 " on node %" PRIu64
+                      " is being restored from a snapshot: wait\n",
+                      status.region, node_id(node));
+    else if (status.commit > status.applied + LAG_ENTRIES_MAX)
+        (void)fprintf(out,
+                      "region %" PRIu64 " on node %" PRIu64 " is %" PRIu64
+                      " entries behind: wait, or look at its disk\n",
+                      status.region, node_id(node),
+                      status.commit - status.applied);
+    else
+        return 0;
+    return 1;
 }
 
 static int report_check(const struct peer *peer, FILE *out)
@@ -134,12 +204,15 @@ static int report_waiting(const struct node *node, FILE *out)
 
 void status_render_health(struct node *node, FILE *out)
 {
-    int troubles = report_silent_nodes(node, out) + report_waiting(node, out);
     const struct peer *peer = NULL;
+    int troubles = 0;
 
+    troubles += report_silent_nodes(node, out);
+    troubles += report_waiting(node, out);
+    troubles += report_draining(node, out);
+    troubles += report_regions(node, out);
     while ((peer = node_next_peer(node, peer)) != NULL) {
-        troubles += report_region(node, peer, out);
-        troubles += report_damaged(node, peer, out);
+        troubles += report_behind(node, peer, out);
         troubles += report_check(peer, out);
     }
     troubles += report_disk(node, out);

@@ -113,6 +113,7 @@ def a_drained_node_is_emptied_and_can_be_removed(t):
         2 not in nodes_of(seen_from(c, region)) for region in names))
     wait_settled(c, names)
 
+    wait_until('health says so', 20, lambda: 'drained' not in c.info(1, 'health'))
     wait_until('it can be removed', 30,
                lambda: errno_of(write, c, 3, 'node/2/remove', '1') == 0)
     for writer in writers:
@@ -120,6 +121,20 @@ def a_drained_node_is_emptied_and_can_be_removed(t):
         assert writer.errors == [], writer.errors
         for node in (1, 3, 4):
             writer.check(c.mount(node))
+
+
+@test
+def health_says_what_keeps_a_node_from_being_emptied(t):
+    c = t.cluster()
+    put(c.path(1, 'a'), b'1')
+    write(c, 1, 'node/3/drain', '1')
+    line = ('node 3 is being drained, 1 of its replicas left: no other node can take them, '
+            'so add one, or lower settings/replicas\n')
+    for node in c.nodes:
+        wait_until(f'node {node} says so', 20, lambda n=node: c.info(n, 'health') == line)
+    c.add()
+    for node in c.nodes:
+        c.wait_healthy(node, 60)
 
 
 @test

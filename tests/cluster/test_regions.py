@@ -27,13 +27,13 @@ def split(c, node, region, at='auto'):
 
 
 class Operator:
-    """Somebody who splits regions and has other nodes lead them until it is
-    told to stop."""
+    """Somebody who splits regions, moves them and has other nodes lead them
+    until it is told to stop."""
 
     def __init__(self, c):
         self.c = c
         self.source = random.Random(1)
-        self.done = {'split': 0, 'transfer': 0}
+        self.done = {'split': 0, 'transfer': 0, 'move': 0}
         self.stopping = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
         self.failure = None
@@ -52,23 +52,30 @@ class Operator:
         """What is refused has its reason in the log: it is too small, or its
         nodes are busy."""
         node = self.source.choice(self.c.nodes)
-        known = [region for region in regions(self.c, node) if region > 0]
-        region = self.source.choice(known)
-        if name == 'split' and len(known) >= REGIONS_MAX:
+        known = regions(self.c, node)
+        region = self.source.choice([region for region in known if region > 0])
+        if name == 'split' and len(known) > REGIONS_MAX:
             return
         try:
-            put(self.c.path(node, f'.cluster/region/{region}/{name}'), f'{text}\n'.encode(),
-                flags=os.O_TRUNC)
+            put(self.c.path(node, f'.cluster/region/{region}/{name}'),
+                f'{text(known[region])}\n'.encode(), flags=os.O_TRUNC)
             self.done[name] += 1
         except OSError as e:
             if e.errno not in (errno.ENOENT, errno.EPERM, errno.EBUSY, errno.EINVAL):
                 raise
 
+    def somewhere_else(self, row):
+        """From a node that has a replica of the region to one that has none."""
+        there = row['peers'].split(',')
+        others = [str(node) for node in self.c.nodes if str(node) not in there]
+        return f'{self.source.choice(there)} {self.source.choice(others or there)}'
+
     def run(self):
         try:
             while not self.stopping.wait(PAUSE_S):
-                self.write('split', 'auto')
-                self.write('transfer', self.source.choice(self.c.nodes))
+                self.write('split', lambda row: 'auto')
+                self.write('transfer', lambda row: self.source.choice(self.c.nodes))
+                self.write('move', self.somewhere_else)
         except BaseException as e:
             self.failure = e
 
@@ -88,7 +95,7 @@ def copy_in_parts(c, tree):
 
 @slow(900)
 @test
-def a_tree_copied_in_while_regions_split_is_the_same_on_all_mounts(t):
+def a_tree_copied_in_while_regions_split_and_move_is_the_same_on_all_mounts(t):
     c = t.cluster(nodes=5)
     tree = f'{t.scratch("source")}/tree'
     for part in range(PARTS):
@@ -96,7 +103,7 @@ def a_tree_copied_in_while_regions_split_is_the_same_on_all_mounts(t):
     odd_files(f'{tree}/odd')
     with Operator(c) as operator:
         copy_in_parts(c, tree)
-    t.say(f'{operator.done["split"]} splits, {operator.done["transfer"]} transfers')
+    t.say(', '.join(f'{count} {name}s' for name, count in operator.done.items()))
     assert min(operator.done.values()) > 0, operator.done
     together(*(lambda n=n: same(tree, c.path(n, 'tree')) for n in c.nodes))
 
@@ -152,6 +159,10 @@ def all_nodes_know_of_all_regions(t):
         wait_until(f'node {node} names the same leaders', 20, lambda n=node: (
             [row['leader_node'] for row in table(c.info(n, 'leaders'))] ==
             [row['leader'] for row in told(c, 1)]))
+        put(c.path(node, '.cluster/check'), b'all\n', flags=os.O_TRUNC)
+    for node in 1, 2, 3:
+        checked = {row['region']: row['state'] for row in table(c.info(node, 'check'))}
+        assert checked == dict.fromkeys('0123', 'ok'), checked
 
 
 main()

@@ -64,6 +64,21 @@ def a_node_without_a_replica_can_be_written_to(t):
 
 
 @test
+def region_0_is_led_where_the_root_is(t):
+    """Also when its leader has no replica of the root's region: of five nodes
+    each can become that, when the last leader is killed."""
+    c = t.cluster(nodes=5)
+    for _ in range(4):
+        victim = c.leader(region=0)
+        others = [node for node in c.nodes if node != victim]
+        c.kill(victim)
+        wait_until('another node leads both', 40, lambda others=others, victim=victim: (
+            c.leader(others[0], 0) == c.leader(others[0], 1) != victim))
+        c.start(victim)
+        c.wait_healthy(victim)
+
+
+@test
 def no_write_fails_while_leadership_moves(t):
     c = t.cluster()
     writers = load(c, c.nodes)

@@ -345,6 +345,13 @@ void node_on_removed(struct node *node)
     (void)node;
 }
 
+uint64_t *status_region_ids(struct node *node, size_t *ret_count)
+{
+    (void)node;
+    *ret_count = 0;
+    return NULL;
+}
+
 int status_region_leader(struct node *node, uint64_t region,
                          uint64_t *ret_leader_node)
 {
