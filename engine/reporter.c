@@ -15,7 +15,9 @@
 
 enum {
     BEHIND_MAX = 256, /* entries behind the commit index: nearly caught up */
-    SUM_SECONDS = 5   /* between two sums when nothing has changed */
+    SUM_SECONDS = 5,  /* between two sums when nothing has changed */
+    SIZE_PARTS = 8,   /* of its size, that it may change by untold ... */
+    SIZE_STEP_BYTES = 64 * 1024 /* ... and by so much in any case */
 };
 
 /* A region that this node leads, as it was last told of. */
@@ -24,6 +26,7 @@ struct told {
     uint64_t conf_ver;
     uint64_t version;
     uint64_t term;
+    uint64_t size_bytes;
     uint64_t digest;
     bool settled; /* nobody waits for something to change in it */
     UT_hash_handle hh;
@@ -110,18 +113,36 @@ unsigned reporter_peer_flags(const struct node *node, const struct peer *peer,
 static uint64_t digest_of(const struct region_report *report)
 {
     const struct region *region = &report->region;
-    uint64_t parts[4 + REGION_PEERS_MAX] = {region->id, region->conf_ver,
-                                            region->version, report->term};
+    uint64_t parts[6 + REGION_PEERS_MAX] = {
+        region->id,   region->conf_ver,   region->version,
+        report->term, report->size_bytes, report->measured};
 
     for (size_t i = 0; i < region->peer_count; i++)
-        parts[4 + i] = report->peers[i].flags;
+        parts[6 + i] = report->peers[i].flags;
     return XXH3_64bits(parts, sizeof parts);
+}
+
+/* As it was told, or as it is if that is noticeably another one: each write
+ * changes it a little. */
+static uint64_t size_to_tell(const struct told *told, uint64_t bytes)
+{
+    uint64_t step;
+
+    if (told == NULL)
+        return bytes;
+    step = told->size_bytes / SIZE_PARTS > SIZE_STEP_BYTES
+               ? told->size_bytes / SIZE_PARTS
+               : SIZE_STEP_BYTES;
+    return bytes > told->size_bytes + step || bytes + step < told->size_bytes
+               ? bytes
+               : told->size_bytes;
 }
 
 /* Borrows the descriptor. */
 static void look_at(const struct reporter *reporter, const struct peer *peer,
                     struct region_report *ret)
 {
+    const struct told *told = find(reporter, peer_region_id(peer));
     struct peer_status status;
     struct region_size size;
 
@@ -131,8 +152,10 @@ static void look_at(const struct reporter *reporter, const struct peer *peer,
         .region = *peer_region(peer),
         .term = status.term,
         .last_index = status.last_index,
-        .size_bytes = size.bytes == SIZE_UNKNOWN ? 0 : size.bytes,
+        .size_bytes =
+            size_to_tell(told, size.bytes == SIZE_UNKNOWN ? 0 : size.bytes),
         .keys = size.keys == SIZE_UNKNOWN ? 0 : size.keys,
+        .measured = size.keys != SIZE_UNKNOWN,
     };
     for (size_t i = 0; i < ret->region.peer_count; i++) {
         const struct region_peer *replica = &ret->region.peers[i];
@@ -212,6 +235,7 @@ static void note(struct reporter *reporter, const struct region_report *report)
     told->conf_ver = report->region.conf_ver;
     told->version = report->region.version;
     told->term = report->term;
+    told->size_bytes = report->size_bytes;
     told->digest = report->digest;
     told->settled = is_settled(report);
 }

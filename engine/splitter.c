@@ -20,7 +20,8 @@ enum {
     COMPRESSION = 4,
     /* Of the wanted size: so much has to be written until it is measured again,
      * as it may have replaced what was there. */
-    GROWTH_PARTS = 8
+    GROWTH_PARTS = 8,
+    RETRY_SECONDS = 10 /* after a split that has failed */
 };
 
 /* A data region that this node leads. */
@@ -32,6 +33,8 @@ struct led {
     uint64_t keys;
     uint64_t written_bytes; /* by then */
     uint64_t limit;         /* at that time */
+    uint64_t retry;         /* in which second it is measured again, because it
+                             * could not be split; 0: it could */
     UT_hash_handle hh;
 };
 
@@ -41,7 +44,9 @@ struct splitter {
     struct led *led;      /* by region */
     uint64_t measuring;   /* the region; 0: none */
     uint64_t version;     /* that it had */
+    uint64_t seconds;     /* since the start */
     bool stopped;
+    uint64_t splitting; /* the region of: */
     struct split_wait split;
 };
 
@@ -130,6 +135,8 @@ static bool may_be_too_large(const struct splitter *splitter,
 
     if (!led->measured)
         return COMPRESSION * led->bytes + written > limit(splitter);
+    if (led->retry != 0)
+        return splitter->seconds >= led->retry;
     return led->bytes + written > limit(splitter) &&
            (written >= splitter->wanted_size / GROWTH_PARTS ||
             limit(splitter) < led->limit);
@@ -140,7 +147,10 @@ static bool may_be_too_large(const struct splitter *splitter,
 static void on_split(struct split_wait *wait, int status, const char *why)
 {
     struct splitter *splitter = container_of(wait, struct splitter, split);
+    struct led *led = find(splitter, splitter->splitting);
 
+    if (status != 0 && led != NULL)
+        led->retry = splitter->seconds + RETRY_SECONDS;
     /* Another leader, or a later round, will see to it. */
     if (status != 0 && status != ERR_NOT_LEADER && status != ERR_EPOCH &&
         status != ERR_BUSY)
@@ -170,6 +180,7 @@ static void on_measured(void *context, const struct measured *measured)
     node_log_event(splitter->node, LOG_INFO,
                    "region %" PRIu64 " has %" PRIu64 " MiB: it is split",
                    region, measured->bytes >> 20);
+    splitter->splitting = region;
     split_start(&splitter->split, splitter->node, region, &measured->middle);
 }
 
@@ -181,6 +192,7 @@ static void measure(struct splitter *splitter, struct led *led,
     splitter->split.done = on_split;
     led->written_bytes = peer_written_bytes(peer);
     led->limit = limit(splitter);
+    led->retry = 0;
     measure_start(node_env(splitter->node), peer_region(peer), on_measured,
                   splitter);
 }
@@ -194,11 +206,12 @@ static void begin_anew(struct splitter *splitter, struct led *led,
 {
     led->version = region->version;
     led->measured = false;
+    led->retry = 0;
     led->bytes = measure_files(node_env(splitter->node)->state, region);
     led->written_bytes = 0;
 }
 
-static struct led *obtain(struct splitter *splitter, const struct peer *peer)
+static void note(struct splitter *splitter, const struct peer *peer)
 {
     const struct region *region = peer_region(peer);
     struct led *led = find(splitter, region->id);
@@ -211,7 +224,6 @@ static struct led *obtain(struct splitter *splitter, const struct peer *peer)
     } else if (led->version != region->version) {
         begin_anew(splitter, led, region);
     }
-    return led;
 }
 
 static void forget_others(struct splitter *splitter)
@@ -228,21 +240,39 @@ static void forget_others(struct splitter *splitter)
 }
 
 /* Of those that sleep nothing is new. */
-void splitter_each_second(struct splitter *splitter)
+static void look_at_awake(struct splitter *splitter)
 {
     const struct peer *peer = NULL;
 
+    while ((peer = node_next_awake(splitter->node, peer)) != NULL)
+        if (peer_region_id(peer) != REGION_PLACEMENT && peer_is_serving(peer))
+            note(splitter, peer);
+}
+
+/* Also of those that sleep: the last that was written to them may have been too
+ * much, and they wait for nothing. */
+static void measure_next(struct splitter *splitter)
+{
+    struct led *led;
+    struct led *next;
+
+    HASH_ITER (hh, splitter->led, led, next) {
+        const struct peer *peer = node_peer(splitter->node, led->region);
+
+        if (!may_be_too_large(splitter, led, peer))
+            continue;
+        measure(splitter, led, peer);
+        return;
+    }
+}
+
+void splitter_each_second(struct splitter *splitter)
+{
+    splitter->seconds++;
     forget_others(splitter);
     if (!read_setting(splitter))
         return;
-    while ((peer = node_next_awake(splitter->node, peer)) != NULL) {
-        struct led *led;
-
-        if (peer_region_id(peer) == REGION_PLACEMENT || !peer_is_serving(peer))
-            continue;
-        led = obtain(splitter, peer);
-        if (splitter->measuring == 0 && !split_is_running(&splitter->split) &&
-            may_be_too_large(splitter, led, peer))
-            measure(splitter, led, peer);
-    }
+    look_at_awake(splitter);
+    if (splitter->measuring == 0 && !split_is_running(&splitter->split))
+        measure_next(splitter);
 }

@@ -8,7 +8,8 @@
  * one region of the node at a time, when it could be too large: when what it
  * had the last time, and all that was written since, is more than the limit.
  * As long as it was not measured by this leader, what files it takes of state/
- * stands in for that.
+ * stands in for that. That goes on while the region sleeps, and one that could
+ * not be split is tried again.
  *
  * Belongs to ENV_WORKER. */
 
@@ -24,7 +25,8 @@ struct splitter;
 
 struct region_size {
     uint64_t bytes; /* about, of entries and chunks, with their keys */
-    uint64_t keys;  /* entries, when it was last measured */
+    uint64_t keys;  /* entries, when it was last measured; SIZE_UNKNOWN: it
+                     * was not */
 };
 
 struct splitter *splitter_new(struct node *node);

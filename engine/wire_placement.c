@@ -24,6 +24,7 @@ struct buf *region_report_encode(const struct region_report *report)
     message.last_index = report->last_index;
     message.size = report->size_bytes;
     message.keys = report->keys;
+    message.measured = report->measured;
     message.digest = report->digest;
     for (size_t i = 0; i < report->region.peer_count; i++) {
         peer[i] = (Grove__PeerReport)GROVE__PEER_REPORT__INIT;
@@ -59,6 +60,7 @@ static bool region_report_from_pb(struct region_report *to,
         .last_index = from->last_index,
         .size_bytes = from->size,
         .keys = from->keys,
+        .measured = from->measured != 0,
         .digest = from->digest,
     };
     if (from->region == NULL || !region_from_pb(&to->region, from->region))

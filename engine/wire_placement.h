@@ -33,8 +33,9 @@ struct region_report {
     struct region region;
     uint64_t term;
     uint64_t last_index;
-    uint64_t size_bytes; /* 0: not known */
+    uint64_t size_bytes; /* about; 0: not known */
     uint64_t keys;
+    bool measured; /* by this leader; else the size is only that of its files */
     uint64_t digest;                            /* of all that counts in it */
     struct peer_report peers[REGION_PEERS_MAX]; /* as in region.peers */
 };

@@ -61,7 +61,6 @@ def a_smaller_size_splits_what_is_there(t):
     write_all(c, files)
     assert data_regions(c, 1) == ['1']
     want(c, 1)
-    put(c.path(3, 'd/f00'), files['f00'])
     wait_split(c)
     check_all(c, files)
 

@@ -41,13 +41,16 @@ struct node {
     struct placement *placement;
     unsigned reports;     /* sent */
     uint64_t last_region; /* of the last one */
-    unsigned last_flags;  /* of its replica on READER */
-    struct reported sum;  /* the last one */
-    bool asks_for_all;    /* whoever is told of it finds that it is not right */
+    uint64_t last_bytes;
+    bool last_measured;
+    unsigned last_flags; /* of its replica on READER */
+    struct reported sum; /* the last one */
+    bool asks_for_all;   /* whoever is told of it finds that it is not right */
 };
 
 static unsigned looks;             /* at peers */
 static enum peer_state state_told; /* by READER of its replicas */
+static struct region_size size_of_2 = {SIZE_UNKNOWN, SIZE_UNKNOWN};
 
 /* ---- node.h, peer.h and others ---- */
 
@@ -124,6 +127,8 @@ static void see_report(struct node *node, struct slice bytes)
     node->reports++;
     node->last_region = report.region.id;
     node->last_flags = report.peers[1].flags;
+    node->last_bytes = report.size_bytes;
+    node->last_measured = report.measured;
     region_report_release(&report);
 }
 
@@ -175,8 +180,8 @@ void splitter_find_size(const struct splitter *splitter, uint64_t region,
                         struct region_size *ret)
 {
     (void)splitter;
-    (void)region;
-    *ret = (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
+    *ret = region == 2 ? size_of_2
+                       : (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
 }
 
 bool peer_is_serving(const struct peer *peer)
@@ -237,6 +242,7 @@ static int setup(void **state)
     struct node *node = mem_zalloc(sizeof *node);
 
     state_told = PEER_RUNNING;
+    size_of_2 = (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
     node->peers = node->own;
     for (uint64_t id = 0; id <= REGIONS_LED; id++)
         node->peers[id] = (struct peer){
@@ -392,6 +398,40 @@ test_region_0s_leader_tells_itself_that_it_has_told_all(void **state)
     assert_int_equal(node->sum.first, 0);
 }
 
+static unsigned reports_of_size(struct node *node, uint64_t bytes)
+{
+    unsigned reports = node->reports;
+
+    size_of_2.bytes = bytes;
+    reporter_each_second(node->reporter);
+    return node->reports - reports;
+}
+
+/* What balances regions by their size has to know it; each write changes it. */
+static void test_a_size_is_told_when_it_has_changed_noticeably(void **state)
+{
+    enum { MIB = 1024 * 1024 };
+    struct node *node = *state;
+
+    all_sleep(node);
+    assert_int_equal(reports_of_size(node, 80 * MIB), 1);
+    assert_int_equal(node->last_region, 2);
+    assert_int_equal(node->last_bytes, 80 * MIB);
+    assert_false(node->last_measured);
+    for (unsigned i = 1; i <= 10; i++)
+        assert_int_equal(reports_of_size(node, (80 + i) * MIB), 0);
+    assert_int_equal(reports_of_size(node, 90 * MIB + 1), 1);
+    assert_int_equal(reports_of_size(node, 80 * MIB), 0);
+    assert_int_equal(reports_of_size(node, 78 * MIB), 1);
+    assert_int_equal(reports_of_size(node, MIB), 1);
+    assert_int_equal(reports_of_size(node, MIB / 16), 1);
+    assert_int_equal(reports_of_size(node, 0), 0);
+    assert_int_equal(reports_of_size(node, MIB / 8), 0);
+    size_of_2.keys = 0;
+    assert_int_equal(reports_of_size(node, MIB / 8), 1);
+    assert_true(node->last_measured);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -406,6 +446,7 @@ int main(void)
         TEST(test_silence_is_told_once_of_regions_that_sleep),
         TEST(test_who_is_damaged_or_restored_has_not_caught_up),
         TEST(test_region_0s_leader_tells_itself_that_it_has_told_all),
+        TEST(test_a_size_is_told_when_it_has_changed_noticeably),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

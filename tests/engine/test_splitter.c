@@ -74,6 +74,11 @@ bool peer_is_serving(const struct peer *peer)
     return peer->serving;
 }
 
+bool peer_is_asleep(const struct peer *peer)
+{
+    return peer->asleep;
+}
+
 uint64_t peer_region_id(const struct peer *peer)
 {
     return peer->region.id;
@@ -282,6 +287,43 @@ static void test_only_a_leader_measures(void **state)
     assert_int_equal(node->measures, 1);
 }
 
+/* The last that was written was too much, or what is wanted has changed. */
+static void test_a_region_that_sleeps_is_split(void **state)
+{
+    struct node *node = *state;
+
+    write_more(node, LIMIT);
+    node->own.asleep = true;
+    write_more(node, 0);
+    assert_int_equal(node->measures, 0);
+    want(node, WANTED / 2);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    found(node, LIMIT, 2);
+    assert_int_equal(node->splits, 1);
+}
+
+static void test_a_split_that_has_failed_is_tried_again(void **state)
+{
+    struct node *node = *state;
+
+    write_more(node, LIMIT + 1);
+    found(node, LIMIT + 1, 2);
+    node->own.asleep = true;
+    node->split->done(node->split, ERR_BUSY, "");
+    for (int i = 0; i < 9; i++)
+        write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 2);
+    found(node, LIMIT + 1, 2);
+    assert_int_equal(node->splits, 2);
+    node->split->done(node->split, 0, "");
+    for (int i = 0; i < 20; i++)
+        write_more(node, 0);
+    assert_int_equal(node->measures, 2);
+}
+
 static void test_a_region_that_has_changed_meanwhile_is_left_alone(void **state)
 {
     struct node *node = *state;
@@ -356,6 +398,8 @@ int main(void)
         TEST(test_a_region_is_as_large_as_the_setting_wants),
         TEST(test_nothing_is_split_by_a_setting_that_is_damaged),
         TEST(test_only_a_leader_measures),
+        TEST(test_a_region_that_sleeps_is_split),
+        TEST(test_a_split_that_has_failed_is_tried_again),
         TEST(test_a_region_that_has_changed_meanwhile_is_left_alone),
         TEST(test_one_name_cannot_be_split),
         TEST(test_a_split_that_fails_for_good_is_told),

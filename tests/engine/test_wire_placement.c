@@ -61,6 +61,7 @@ static struct region_report filled_report(void)
         .last_index = 9,
         .size_bytes = 10,
         .keys = 11,
+        .measured = true,
         .digest = UINT64_MAX - 1,
         .peers = {{PEER_FLAG_CAUGHT_UP, 12}, {PEER_FLAGS, UINT64_MAX}},
     };
@@ -82,6 +83,7 @@ static void test_a_report_comes_back(void **state)
     assert_int_equal(out.last_index, 9);
     assert_int_equal(out.size_bytes, 10);
     assert_int_equal(out.keys, 11);
+    assert_true(out.measured);
     assert_true(out.digest == in.digest);
     assert_memory_equal(out.peers, in.peers, sizeof in.peers);
     region_report_release(&out);
