@@ -276,6 +276,7 @@ static const struct control controls[TABLES] = {
     [TABLE_SETTING_DOWN_AFTER]  = {"settings/down_after",  false, control_parse_setting, control_setting_is_seen},
     [TABLE_SETTING_BALANCE]     = {"settings/balance",     false, control_parse_setting, control_setting_is_seen},
     [TABLE_SETTING_OPERATORS]   = {"settings/operators",   false, control_parse_setting, control_setting_is_seen},
+    [TABLE_SETTING_AUTO_MERGE]  = {"settings/auto_merge",  false, control_parse_setting, control_setting_is_seen},
     /* clang-format on */
 };
 

@@ -96,7 +96,7 @@ bool control_move_is_seen(struct control_op *op)
 
 /* ---- settings ---- */
 
-static_assert(TABLE_SETTING_OPERATORS - TABLE_SETTING_REPLICAS + 1 ==
+static_assert(TABLE_SETTING_AUTO_MERGE - TABLE_SETTING_REPLICAS + 1 ==
                   (int)SETTINGS,
               "a table for each setting");
 

@@ -365,6 +365,7 @@ static void open_node(struct engine *engine)
         .check_interval_ms = engine->check_interval_ms,
         .sleep_after_ms = SLEEP_AFTER_DEFAULT_MS,
         .alarm_ms = ALARM_DEFAULT_MS,
+        .merge_after_ms = MERGE_AFTER_DEFAULT_MS,
         .results_held_max = RESULTS_HELD_DEFAULT,
         .ino_next = engine->store.ino_next,
         .removed = removed,

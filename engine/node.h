@@ -45,6 +45,7 @@ enum {
     RESULTS_HELD_DEFAULT = 8192,
     SLEEP_AFTER_DEFAULT_MS = 3000,
     ALARM_DEFAULT_MS = 5 * 60 * 1000,
+    MERGE_AFTER_DEFAULT_MS = 60 * 1000,
     DISK_RESERVE_BYTES = 256 * 1024 * 1024 /* more than memory has to flush */
 };
 
@@ -73,6 +74,8 @@ struct node_config {
     uint64_t check_interval_ms; /* between consistency checks; 0: none */
     uint64_t sleep_after_ms;    /* that nothing happens in a region; 0: never */
     uint64_t alarm_ms;          /* see peer_sleep.c; not 0 with it */
+    uint64_t merge_after_ms;    /* that a range has not changed: then regions
+                                 * may be merged without being asked */
     uint64_t ino_next;          /* of the block leased on disk */
     uint64_t results_held_max;  /* that a region remembers for this node */
     /* The cluster has removed this node: its owner is to end it. Once. */

@@ -8,6 +8,7 @@
 #include "engine/keys.h"
 #include "engine/members.h"
 #include "engine/placement_choose.h"
+#include "engine/placement_merge.h"
 #include "engine/status.h"
 #include "engine/steps.h"
 
@@ -211,7 +212,7 @@ static void leave_alone(struct placement *placement, const struct goal *goal)
 /* Rule 3: what runs for a region goes on only if it is this goal's. */
 static void pursue(struct placement *placement, const struct goal *goal)
 {
-    struct placement_operator *op = operator_of(placement, goal->region);
+    struct placement_operator *op = operator_holding(placement, goal->region);
 
     if (op != NULL && !operator_is_wanted(op))
         op = NULL;
@@ -332,8 +333,10 @@ static void look_at_region(const struct placement *placement,
                            const struct table_entry *entry,
                            struct choose_region *ret)
 {
-    const struct placement_operator *op =
-        operator_of(placement, entry->report.region.id);
+    uint64_t region = entry->report.region.id;
+    const struct placement_operator *op = operator_holding(placement, region);
+    uint64_t merge_after_ns =
+        node_config(placement->node)->merge_after_ms * 1000000;
 
     *ret = (struct choose_region){
         .report = &entry->report,
@@ -341,23 +344,31 @@ static void look_at_region(const struct placement *placement,
             placement_has_leader(placement, entry) ? entry->leader_node : 0,
         .newly_led = placement_now_ns(placement) - entry->led_ns <
                      LEFT_ALONE_SECONDS * second_ns,
+        .fresh =
+            placement_now_ns(placement) - entry->ranged_ns < merge_after_ns,
         .left_alone =
             op != NULL || entry->left_alone_ns > placement_now_ns(placement),
         .moving = op != NULL,
     };
-    if (op != NULL)
+    if (op != NULL && op->view.region == region)
         ret->goal = op->goal;
+}
+
+static bool is_led(const struct placement *placement, uint64_t region)
+{
+    const struct table_entry *entry =
+        region_table_find(placement->table, region);
+
+    return entry != NULL && placement_has_leader(placement, entry);
 }
 
 /* What nobody carries out does not keep others waiting. */
 static bool is_busy(const struct placement *placement,
                     const struct placement_operator *op)
 {
-    const struct table_entry *entry =
-        region_table_find(placement->table, op->view.region);
-
-    return op->goal_id == 0 && op->ended_ns == 0 && entry != NULL &&
-           placement_has_leader(placement, entry);
+    return op->goal_id == 0 && op->ended_ns == 0 &&
+           is_led(placement, op->view.region) &&
+           (op->goal.into == 0 || is_led(placement, op->goal.into));
 }
 
 static size_t count_automatic(const struct placement *placement)
@@ -396,6 +407,14 @@ static void begin_chosen(struct placement *placement,
     region->goal = *goal;
 }
 
+static void hold_target(const struct choose *c, struct choose_region *regions,
+                        uint64_t target)
+{
+    for (size_t i = 0; i < c->region_count && target != 0; i++)
+        if (regions[i].report->region.id == target)
+            regions[i].left_alone = true;
+}
+
 /* As many as there may be; each one counts when the next is chosen. */
 static void choose_operators(struct placement *placement)
 {
@@ -409,8 +428,10 @@ static void choose_operators(struct placement *placement)
     placement->changed = false;
     choose.regions = regions;
     while (count++ < placement->settings.value[SETTING_OPERATORS] &&
-           choose_next(&choose, &choice))
+           choose_next(&choose, &choice)) {
         begin_chosen(placement, &regions[choice.region], &choice.goal);
+        hold_target(&choose, regions, choice.goal.into);
+    }
     free(regions);
 }
 
@@ -420,7 +441,7 @@ static bool is_done(const struct choose *c, bool leaders)
 
     if (leaders)
         return !choose_next(c, &choice);
-    return !choose_repair(c, &choice) &&
+    return !choose_repair(c, &choice) && !choose_merge(c, &choice) &&
            (c->settings->value[SETTING_BALANCE] == 0 ||
             !choose_region_move(c, &choice));
 }
@@ -436,7 +457,7 @@ bool placement_is_settled(struct placement *placement, bool leaders)
         return false;
     regions = look_at_all(placement, &choose.region_count);
     for (size_t i = 0; i < choose.region_count; i++)
-        regions[i].left_alone = regions[i].newly_led = false;
+        regions[i].left_alone = regions[i].newly_led = regions[i].fresh = false;
     choose.regions = regions;
     settled = is_done(&choose, leaders);
     for (size_t i = 0; i < choose.region_count; i++)
@@ -490,7 +511,7 @@ void placement_on_report(struct placement *placement, uint64_t from,
     if (entry != NULL) {
         placement->changed = true;
         give_way(placement, entry, now_ns);
-        op = operator_of(placement, entry->report.region.id);
+        op = operator_holding(placement, entry->report.region.id);
     }
     if (op != NULL)
         operator_advance(op);

@@ -2,6 +2,9 @@
 
 #include "engine/placement_choose.h"
 
+#include "engine/placement_merge.h"
+#include "engine/range.h"
+
 enum {
     TOLERANCE_PERCENT = 5, /* of what a node has on average */
     ARRIVALS_MAX = 2       /* new replicas at the same time, for one node */
@@ -242,9 +245,40 @@ bool choose_repair(const struct choose *c, struct choice *ret)
 
 /* ---- schedulers ---- */
 
-static bool may_be_moved(const struct choose_region *region)
+bool choose_is_root(const struct region *region)
 {
-    return may_be_changed(region) && !region->newly_led;
+    struct range range = {region->start, region->end};
+
+    return range_has_place(range, NSID_ROOT, (struct slice){NULL, 0});
+}
+
+/* What a scheduler may do: something that the root's leader does not see; the
+ * same as if no region had to rest; or that the root's leader goes. */
+enum kind { OTHERS, OTHERS_RESTING, ROOT };
+
+static bool is_of_kind(const struct choose_region *region, enum kind kind,
+                       uint64_t from)
+{
+    const struct region *r = &region->report->region;
+
+    if (r->id == REGION_PLACEMENT || region->leader_node == 0 ||
+        (from == region->leader_node && choose_is_root(r)) != (kind == ROOT))
+        return false;
+    return kind == OTHERS_RESTING ||
+           (may_be_changed(region) && !region->newly_led);
+}
+
+/* The others first; and while one of them only has to rest, not the root's. */
+static bool others_first(const struct choose *c,
+                         bool (*choose)(const struct choose *c, enum kind kind,
+                                        struct choice *ret),
+                         struct choice *ret)
+{
+    struct choice resting;
+
+    if (choose(c, OTHERS, ret))
+        return true;
+    return !choose(c, OTHERS_RESTING, &resting) && choose(c, ROOT, ret);
 }
 
 /* What is gained by handing leadership on; 0: nothing. */
@@ -266,14 +300,15 @@ static uint64_t leader_gain(const struct choose *c, const struct loads *loads,
     return loads->leaders[from] - loads->leaders[to];
 }
 
-static bool choose_leader_move(const struct choose *c, struct choice *ret)
+static bool leader_move(const struct choose *c, enum kind kind,
+                        struct choice *ret)
 {
     struct loads loads;
     uint64_t best = 0;
 
     measure(c, &loads);
     for (size_t i = 0; i < c->region_count; i++) {
-        if (!may_be_moved(&c->regions[i]))
+        if (!is_of_kind(&c->regions[i], kind, c->regions[i].leader_node))
             continue;
         for (size_t n = 0; n < c->nodes->count; n++) {
             uint64_t node = c->nodes->node[n].id;
@@ -286,6 +321,11 @@ static bool choose_leader_move(const struct choose *c, struct choice *ret)
         }
     }
     return best > 0;
+}
+
+static bool choose_leader_move(const struct choose *c, struct choice *ret)
+{
+    return others_first(c, leader_move, ret);
 }
 
 /* The same for a replica: how much more the old place holds than the new one
@@ -317,13 +357,15 @@ static bool is_whole(const struct choose *c, const struct choose_region *region)
 }
 
 static void best_move(const struct choose *c, const struct loads *loads,
-                      size_t region, uint64_t *best, struct choice *ret)
+                      size_t region, enum kind kind, uint64_t *best,
+                      struct choice *ret)
 {
     for (size_t from = 0; from < c->nodes->count; from++)
         for (size_t to = 0; to < c->nodes->count; to++) {
             uint64_t gain = move_gain(c, loads, &c->regions[region], from, to);
 
-            if (gain <= *best)
+            if (gain <= *best ||
+                !is_of_kind(&c->regions[region], kind, c->nodes->node[from].id))
                 continue;
             *best = gain;
             *ret = (struct choice){
@@ -332,21 +374,27 @@ static void best_move(const struct choose *c, const struct loads *loads,
         }
 }
 
-bool choose_region_move(const struct choose *c, struct choice *ret)
+static bool region_move(const struct choose *c, enum kind kind,
+                        struct choice *ret)
 {
     struct loads loads;
     uint64_t best = 0;
 
     measure(c, &loads);
     for (size_t i = 0; i < c->region_count; i++)
-        if (may_be_moved(&c->regions[i]) && is_whole(c, &c->regions[i]))
-            best_move(c, &loads, i, &best, ret);
+        if (is_whole(c, &c->regions[i]))
+            best_move(c, &loads, i, kind, &best, ret);
     return best > 0;
+}
+
+bool choose_region_move(const struct choose *c, struct choice *ret)
+{
+    return others_first(c, region_move, ret);
 }
 
 bool choose_next(const struct choose *c, struct choice *ret)
 {
-    if (choose_repair(c, ret))
+    if (choose_repair(c, ret) || choose_merge(c, ret))
         return true;
     return c->settings->value[SETTING_BALANCE] != 0 &&
            (choose_region_move(c, ret) || choose_leader_move(c, ret));

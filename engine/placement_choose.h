@@ -10,13 +10,18 @@
  *     too few replicas: one more
  *     too many: one less, learners first, never the leader's
  *     voters and learners are not as placement_plan.h has them
- * Schedulers make nodes alike, when nothing has to be mended: how many regions
- * they lead, and how much they hold.
+ * When nothing has to be mended, small neighbours are merged if that is set
+ * (placement_merge.h). Schedulers make nodes alike: how many regions they lead,
+ * and how much they hold.
  *
  * An operator that is running counts as if it had ended, so that two do not
  * mend the same; and a scheduler moves only what leaves its new place below
  * the old one by a tolerance, so that nothing ever wants to go back. Nor
- * do they touch what has got another leader a moment ago. */
+ * do they touch what has got another leader a moment ago.
+ *
+ * Region 0's leader follows that of the root's region, and a new one begins
+ * from nothing. So schedulers make that one go only where nothing else would
+ * do, even if that has to rest first. */
 
 #ifndef GROVEFS_ENGINE_PLACEMENT_CHOOSE_H
 #define GROVEFS_ENGINE_PLACEMENT_CHOOSE_H
@@ -28,6 +33,7 @@ struct choose_region {
     const struct region_report *report;
     uint64_t leader_node; /* 0: nobody */
     bool newly_led;       /* since a moment: perhaps by somebody's wish */
+    bool fresh;           /* its range has changed a moment ago */
     bool left_alone;      /* has an operator, or had one a moment ago */
     bool moving;          /* has one, towards: */
     struct plan_goal goal;
@@ -44,6 +50,9 @@ struct choice {
     size_t region; /* its place in `regions` */
     struct plan_goal goal;
 };
+
+/* Whether the root's names begin in it. */
+bool choose_is_root(const struct region *region);
 
 /* False: nothing is to be done. */
 bool choose_repair(const struct choose *c, struct choice *ret);

@@ -20,6 +20,7 @@ struct placement_operator {
     uint64_t ended_ns; /* the same; 0: it is running */
     struct step sent;  /* the last one */
     uint64_t sent_ns;
+    uint64_t merge_ns; /* monotonic: the first STEP_MERGE; 0: not yet */
     struct router_call end_call; /* while its end is being written */
     TAILQ_ENTRY(placement_operator) link;
 };
@@ -59,6 +60,9 @@ bool placement_has_leader(const struct placement *placement,
 /* placement_operators.c. NULL: none is running. */
 struct placement_operator *operator_of(const struct placement *placement,
                                        uint64_t region);
+/* The same; or one that makes another region a part of this one. */
+struct placement_operator *operator_holding(const struct placement *placement,
+                                            uint64_t region);
 struct placement_operator *operator_begin(struct placement *placement,
                                           uint64_t region,
                                           const struct plan_goal *goal);

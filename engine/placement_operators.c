@@ -7,12 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/merge_change.h"
 #include "engine/placement_impl.h"
+#include "engine/placement_merge.h"
 
 enum {
     RESEND_MS = 1000,      /* a step that shows no effect */
     END_SECONDS = 5,       /* for writing how a goal has ended */
     GIVE_UP_SECONDS = 600, /* an automatic one that gets nowhere */
+    MERGE_SECONDS = 30,    /* from the first word to whoever is to merge on */
     RESTED_SECONDS = 10,   /* after an automatic one */
     FAILED_SECONDS = 60,   /* after one that has failed */
     TELL_SECONDS = 10,     /* again, also of none: packets get lost */
@@ -32,13 +35,28 @@ struct placement_operator *operator_of(const struct placement *placement,
     return NULL;
 }
 
+struct placement_operator *operator_holding(const struct placement *placement,
+                                            uint64_t region)
+{
+    struct placement_operator *op;
+
+    TAILQ_FOREACH (op, &placement->operators, link)
+        if ((op->view.region == region || op->goal.into == region) &&
+            op->ended_ns == 0)
+            return op;
+    return NULL;
+}
+
 enum { GOAL_TEXT_SIZE = 64 };
 
 /* As a person would write it. Returns `text`. */
 static const char *goal_text(const struct operator_view *view,
                              char text[GOAL_TEXT_SIZE])
 {
-    if (view->leader != 0)
+    if (view->into != 0)
+        (void)snprintf(text, GOAL_TEXT_SIZE, "into region %" PRIu64,
+                       view->into);
+    else if (view->leader != 0)
         (void)snprintf(text, GOAL_TEXT_SIZE, "to be led by node %" PRIu64,
                        view->leader);
     else if (view->from != 0 && view->to != 0)
@@ -70,6 +88,7 @@ struct placement_operator *operator_begin(struct placement *placement,
         .from = goal->from,
         .to = goal->to,
         .leader = goal->leader,
+        .into = goal->into,
         .begin_ns = (int64_t)env_wall_ns(node_env(placement->node)),
         .step = STEP_WAIT,
     };
@@ -232,7 +251,8 @@ static bool is_sent(const struct placement_operator *op,
 {
     uint64_t now_ns = placement_now_ns(op->placement);
 
-    return op->sent.kind == step->kind && op->sent.conf_ver == step->conf_ver &&
+    return op->sent.kind == step->kind && op->sent.region == step->region &&
+           op->sent.conf_ver == step->conf_ver &&
            op->sent.version == step->version &&
            now_ns - op->sent_ns < (uint64_t)RESEND_MS * 1000000;
 }
@@ -270,6 +290,84 @@ static void wait_for_leader(struct placement_operator *op,
         finish(op, ERR_UNAVAILABLE, "nobody leads the region");
 }
 
+static void go_on(struct placement_operator *op,
+                  const struct table_entry *entry, const struct plan *plan,
+                  uint64_t to)
+{
+    show(op, plan, &entry->report);
+    if (plan->step.kind == STEP_NONE)
+        finish(op, 0, "");
+    else if (plan->step.kind == STEP_FAIL)
+        finish(op, ERR_UNAVAILABLE, plan->why);
+    else if (gets_nowhere(op, entry))
+        finish(op, ERR_UNAVAILABLE, "it got nowhere");
+    else if (plan->step.kind != STEP_WAIT)
+        send(op, to, &plan->step);
+}
+
+/* ---- merges ---- */
+
+/* What the target's leader was asked for has been undone, or was not begun for
+ * so long that it will not be; or nobody wants it any more. Nothing of this
+ * counts while the source is frozen: then it is being decided. */
+static bool is_given_up(struct placement_operator *op,
+                        const struct region *source)
+{
+    uint64_t now_ns = placement_now_ns(op->placement);
+    const char *why = NULL;
+    int status = ERR_UNAVAILABLE;
+
+    if (region_is_frozen(source))
+        return false;
+    if (op->placement->settings.value[SETTING_AUTO_MERGE] == 0) {
+        status = ERR_CANCELED;
+        why = "auto_merge was switched off";
+    } else if (op->merge_ns != 0 &&
+               source->version != op->sent.source_version) {
+        why = "the region has changed meanwhile";
+    } else if (op->merge_ns != 0 &&
+               now_ns - op->merge_ns >= MERGE_SECONDS * second_ns) {
+        why = "it was not done in time";
+    }
+    if (why != NULL)
+        finish(op, status, why);
+    return why != NULL;
+}
+
+static void advance_merge(struct placement_operator *op)
+{
+    struct placement *placement = op->placement;
+    const struct table_entry *source =
+        region_table_find(placement->table, op->view.region);
+    const struct table_entry *target =
+        region_table_find(placement->table, op->goal.into);
+    bool known = source != NULL && target != NULL;
+    struct plan plan;
+
+    if (source == NULL && target != NULL &&
+        target->report.region.absorbed == op->view.region) {
+        finish(op, 0, "");
+        return;
+    }
+    if (known && is_given_up(op, &source->report.region))
+        return;
+    if (!known || !placement_has_leader(placement, source) ||
+        !placement_has_leader(placement, target)) {
+        wait_for_leader(op, known ? source : NULL);
+        return;
+    }
+    plan_merge(&(struct reported_region){&source->report, source->leader_node},
+               &(struct reported_region){&target->report, target->leader_node},
+               &placement->nodes, &plan);
+    if (plan.step.kind == STEP_MERGE && op->merge_ns == 0)
+        op->merge_ns = placement_now_ns(placement);
+    go_on(op, source, &plan,
+          plan.step.kind == STEP_MERGE ? target->leader_node
+                                       : source->leader_node);
+}
+
+/* ---- advancing ---- */
+
 void operator_advance(struct placement_operator *op)
 {
     struct placement *placement = op->placement;
@@ -279,21 +377,17 @@ void operator_advance(struct placement_operator *op)
 
     if (!operator_is_wanted(op))
         return;
+    if (op->goal.into != 0) {
+        advance_merge(op);
+        return;
+    }
     if (entry == NULL || !placement_has_leader(placement, entry)) {
         wait_for_leader(op, entry);
         return;
     }
     plan_next(&entry->report, entry->leader_node, &placement->nodes, &op->goal,
               &plan);
-    show(op, &plan, &entry->report);
-    if (plan.step.kind == STEP_NONE)
-        finish(op, 0, "");
-    else if (plan.step.kind == STEP_FAIL)
-        finish(op, ERR_UNAVAILABLE, plan.why);
-    else if (gets_nowhere(op, entry))
-        finish(op, ERR_UNAVAILABLE, "it got nowhere");
-    else if (plan.step.kind != STEP_WAIT)
-        send(op, entry->leader_node, &plan.step);
+    go_on(op, entry, &plan, entry->leader_node);
 }
 
 void operators_advance(struct placement *placement)

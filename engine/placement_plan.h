@@ -46,6 +46,8 @@ struct plan_goal {
     uint64_t from;   /* the node that loses its replica; 0: none does */
     uint64_t to;     /* the node that gets one; 0: none does */
     uint64_t leader; /* the node that is to lead; 0: any */
+    uint64_t into;   /* the region that is to take this one over; 0: none. See
+                      * placement_merge.h, plan_next() does not look at it. */
 };
 
 /* A step, and where it stands. */

@@ -21,6 +21,7 @@ static const char *const step_names[STEP_KINDS] = {
     [STEP_LEAVE] = "leave",
     [STEP_REMOVE] = "remove",
     [STEP_TRANSFER] = "transfer",
+    [STEP_MERGE] = "merge",
 };
 
 /* ---- what there is ---- */
@@ -103,7 +104,9 @@ static bool find_view(struct node *node, uint64_t region,
 
 static void print_goal(const struct operator_view *view, FILE *out)
 {
-    if (view->leader != 0)
+    if (view->into != 0)
+        (void)fprintf(out, "into %" PRIu64, view->into);
+    else if (view->leader != 0)
         (void)fprintf(out, "leader %" PRIu64, view->leader);
     else if (view->from != 0 && view->to != 0)
         (void)fprintf(out, "%" PRIu64 " %" PRIu64, view->from, view->to);
@@ -159,6 +162,8 @@ static void print_row(struct node *node, const struct operator_view *view,
                   step_names[view->step], view->percent, seconds_of(node, view),
                   result_of(view));
     print_column(view->why, out);
+    (void)fputc(' ', out);
+    status_print_known(out, view->into);
     (void)fputc('\n', out);
 }
 
@@ -190,7 +195,7 @@ void placement_render_operators(struct node *node, FILE *out)
         placement_operators(node_placement(node));
 
     (void)fputs("# region from to leader by step progress_percent seconds "
-                "result reason\n",
+                "result reason into\n",
                 out);
     print_goals(node, out);
     for (size_t i = 0; i < told->count; i++)

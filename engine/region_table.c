@@ -245,6 +245,8 @@ struct table_entry *region_table_take(struct region_table *table,
         return NULL;
     if (report->term != entry->report.term)
         entry->led_ns = now_ns;
+    if (report->region.version != entry->report.region.version)
+        entry->ranged_ns = now_ns;
     if (has_progressed(report, &entry->report))
         entry->progress_ns = now_ns;
     region_report_release(&entry->report);

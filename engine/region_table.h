@@ -21,6 +21,7 @@ struct table_entry {
     uint64_t progress_ns;   /* monotonic: when epoch, term or a learner's match
                              * was last seen to grow */
     uint64_t led_ns;        /* monotonic: when this leader was first seen */
+    uint64_t ranged_ns;     /* monotonic: when its range was first seen so */
     uint64_t left_alone_ns; /* monotonic: no automatic operator before */
 };
 

@@ -29,6 +29,8 @@ static const struct {
                              "it takes `on` or `off`"},
     [SETTING_OPERATORS]   = {"operators", NUMBER, 4, 0, 64,
                              "it takes a number from 0 to 64"},
+    [SETTING_AUTO_MERGE]  = {"auto_merge", SWITCH, 0, 0, 1,
+                             "it takes `on` or `off`"},
     /* clang-format on */
 };
 

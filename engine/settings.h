@@ -18,6 +18,7 @@ enum setting {
     SETTING_DOWN_AFTER,  /* seconds until a silent node counts as lost */
     SETTING_BALANCE,     /* whether regions and leaders are spread evenly */
     SETTING_OPERATORS,   /* automatic ones at the same time */
+    SETTING_AUTO_MERGE,  /* whether small neighbours are merged */
     SETTINGS
 };
 

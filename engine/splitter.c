@@ -21,7 +21,8 @@ enum {
     /* Of the wanted size: so much has to be written until it is measured again,
      * as it may have replaced what was there. */
     GROWTH_PARTS = 8,
-    RETRY_SECONDS = 10 /* after a split that has failed */
+    RETRY_SECONDS = 10,      /* after a split that has failed */
+    READ_BYTES = 1024 * 1024 /* in a second, to find what has shrunk */
 };
 
 /* A data region that this node leads. */
@@ -33,6 +34,7 @@ struct led {
     uint64_t keys;
     uint64_t written_bytes; /* by then */
     uint64_t limit;         /* at that time */
+    uint64_t measured_at;   /* the second in which; 0: never */
     uint64_t retry;         /* in which second it is measured again, because it
                              * could not be split; 0: it could */
     UT_hash_handle hh;
@@ -41,10 +43,12 @@ struct led {
 struct splitter {
     struct node *node;
     uint64_t wanted_size; /* of a region: the cluster's setting */
+    bool auto_merge;      /* likewise */
     struct led *led;      /* by region */
     uint64_t measuring;   /* the region; 0: none */
     uint64_t version;     /* that it had */
     uint64_t seconds;     /* since the start */
+    uint64_t read_next;   /* the second from which on to find what has shrunk */
     bool stopped;
     uint64_t splitting; /* the region of: */
     struct split_wait split;
@@ -112,13 +116,14 @@ void splitter_find_size(const struct splitter *splitter, uint64_t region,
 /* ---- how large a region may be ---- */
 
 /* False: it cannot be read. */
-static bool read_setting(struct splitter *splitter)
+static bool read_settings(struct splitter *splitter)
 {
     struct settings settings;
 
     if (settings_read(node_env(splitter->node)->state, &settings) != 0)
         return false;
     splitter->wanted_size = settings.value[SETTING_REGION_SIZE];
+    splitter->auto_merge = settings.value[SETTING_AUTO_MERGE] != 0;
     return true;
 }
 
@@ -140,6 +145,14 @@ static bool may_be_too_large(const struct splitter *splitter,
     return led->bytes + written > limit(splitter) &&
            (written >= splitter->wanted_size / GROWTH_PARTS ||
             limit(splitter) < led->limit);
+}
+
+/* Most of what is written to a region removes nothing, but nobody can tell. */
+static bool may_be_small(const struct splitter *splitter, const struct led *led,
+                         const struct peer *peer)
+{
+    return splitter->auto_merge && splitter->seconds >= splitter->read_next &&
+           (!led->measured || written_since(led, peer) > 0);
 }
 
 /* ---- splitting ---- */
@@ -172,6 +185,7 @@ static void on_measured(void *context, const struct measured *measured)
         peer_region(peer)->version != splitter->version ||
         measured->status != 0)
         return;
+    splitter->read_next = splitter->seconds + 1 + measured->bytes / READ_BYTES;
     led->measured = true;
     led->bytes = measured->bytes;
     led->keys = measured->keys;
@@ -192,6 +206,7 @@ static void measure(struct splitter *splitter, struct led *led,
     splitter->split.done = on_split;
     led->written_bytes = peer_written_bytes(peer);
     led->limit = limit(splitter);
+    led->measured_at = splitter->seconds;
     led->retry = 0;
     measure_start(node_env(splitter->node), peer_region(peer), on_measured,
                   splitter);
@@ -251,28 +266,36 @@ static void look_at_awake(struct splitter *splitter)
 
 /* Also of those that sleep: the last that was written to them may have been too
  * much, and they wait for nothing. */
-static void measure_next(struct splitter *splitter)
+static struct led *find_next(struct splitter *splitter)
 {
+    struct led *best = NULL;
     struct led *led;
     struct led *next;
 
     HASH_ITER (hh, splitter->led, led, next) {
         const struct peer *peer = node_peer(splitter->node, led->region);
 
-        if (!may_be_too_large(splitter, led, peer))
-            continue;
-        measure(splitter, led, peer);
-        return;
+        if (may_be_too_large(splitter, led, peer))
+            return led;
+        if (may_be_small(splitter, led, peer) &&
+            (best == NULL || led->measured_at < best->measured_at))
+            best = led;
     }
+    return best;
 }
 
 void splitter_each_second(struct splitter *splitter)
 {
+    struct led *led;
+
     splitter->seconds++;
     forget_others(splitter);
-    if (!read_setting(splitter))
+    if (!read_settings(splitter))
         return;
     look_at_awake(splitter);
-    if (splitter->measuring == 0 && !split_is_running(&splitter->split))
-        measure_next(splitter);
+    if (splitter->measuring != 0 || split_is_running(&splitter->split))
+        return;
+    led = find_next(splitter);
+    if (led != NULL)
+        measure(splitter, led, node_peer(splitter->node, led->region));
 }

@@ -11,6 +11,11 @@
  * stands in for that. That goes on while the region sleeps, and one that could
  * not be split is tried again.
  *
+ * With the setting `auto_merge` a region is also measured when it could have
+ * become smaller: whenever anything was written to it since. That may be for
+ * nothing, so only so much is read for it as READ_BYTES in a second, of all
+ * regions of the node together.
+ *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_SPLITTER_H

@@ -3,7 +3,9 @@
 #include "engine/steps.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 
+#include "engine/merge.h"
 #include "engine/peer_change.h"
 #include "engine/reporter.h"
 
@@ -66,6 +68,27 @@ static int transfer(struct node *node, struct peer *peer,
     return peer_transfer(peer, step->changes[0].node) ? 0 : ERR_NOT_PERMITTED;
 }
 
+/* Region 0's leader sees by its reports what has come of it. */
+static void merged(struct merge_wait *wait, int status, const char *why)
+{
+    log_line(LOG_DEBUG, "placement", "a merge has ended: %s%s%s",
+             err_text(status), *why != '\0' ? ": " : "", why);
+    free(wait);
+}
+
+static int take_over(struct node *node, const struct step *step)
+{
+    const struct peer *source = node_peer(node, step->source);
+    struct merge_wait *wait;
+
+    if (source == NULL || peer_region(source)->version != step->source_version)
+        return ERR_EPOCH;
+    wait = mem_zalloc(sizeof *wait);
+    wait->done = merged;
+    merge_start(wait, node, step->region, step->source);
+    return 0;
+}
+
 int step_carry_out(struct node *node, const struct step *step)
 {
     struct peer *peer = node_peer(node, step->region);
@@ -83,6 +106,8 @@ int step_carry_out(struct node *node, const struct step *step)
     }
     if (step->kind == STEP_TRANSFER)
         return transfer(node, peer, step);
+    if (step->kind == STEP_MERGE)
+        return take_over(node, step);
     return change_members(node, peer, step);
 }
 

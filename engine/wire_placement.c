@@ -138,6 +138,8 @@ struct buf *step_encode(const struct step *step)
     message.region = step->region;
     message.conf_ver = step->conf_ver;
     message.version = step->version;
+    message.source = step->source;
+    message.source_version = step->source_version;
     for (size_t i = 0; i < step->change_count; i++) {
         change[i] = (Grove__StepChange)GROVE__STEP_CHANGE__INIT;
         change[i].node = step->changes[i].node;
@@ -160,6 +162,8 @@ static bool step_from_pb(struct step *to, const Grove__Step *from)
         .conf_ver = from->conf_ver,
         .version = from->version,
         .change_count = from->n_changes,
+        .source = from->source,
+        .source_version = from->source_version,
     };
     for (size_t i = 0; i < from->n_changes; i++) {
         if (from->changes[i]->node == 0 ||
@@ -202,6 +206,7 @@ static void operator_to_pb(Grove__Operator *to,
     to->from = from->from;
     to->to = from->to;
     to->leader = from->leader;
+    to->into = from->into;
     to->manual = from->manual;
     to->begin_ns = from->begin_ns;
     to->end_ns = from->end_ns;
@@ -240,6 +245,7 @@ static bool operator_from_pb(struct operator_view *to,
         .from = from->from,
         .to = from->to,
         .leader = from->leader,
+        .into = from->into,
         .manual = from->manual != 0,
         .begin_ns = from->begin_ns,
         .end_ns = from->end_ns,

@@ -67,6 +67,7 @@ enum step_kind {
     STEP_LEAVE = 6,  /* the joint configuration */
     STEP_REMOVE = 7, /* one learner */
     STEP_TRANSFER = 8,
+    STEP_MERGE = 9, /* take over a neighbour */
     STEP_KINDS
 };
 
@@ -85,6 +86,8 @@ struct step {
     uint64_t version;
     struct step_change changes[REGION_PEERS_MAX];
     size_t change_count;
+    uint64_t source; /* STEP_MERGE: the neighbour */
+    uint64_t source_version;
 };
 
 struct buf *step_encode(const struct step *step);
@@ -98,6 +101,7 @@ struct operator_view {
     uint64_t from; /* 0: none, as in struct goal */
     uint64_t to;
     uint64_t leader; /* the node that is to lead; 0: any */
+    uint64_t into;   /* the region that is to take it over; 0: none */
     bool manual;
     int64_t begin_ns; /* wall clock */
     int64_t end_ns;   /* 0: it is running */

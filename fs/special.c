@@ -70,6 +70,7 @@ static const struct special_file setting_files[] = {
     {"down_after",  TABLE_SETTING_DOWN_AFTER,  CONTROL},
     {"balance",     TABLE_SETTING_BALANCE,     CONTROL},
     {"operators",   TABLE_SETTING_OPERATORS,   CONTROL},
+    {"auto_merge",  TABLE_SETTING_AUTO_MERGE,  CONTROL},
 };
 
 /* What is in a directory: files, or a directory with these files for each

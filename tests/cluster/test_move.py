@@ -224,7 +224,7 @@ def a_lost_node_is_replaced_after_a_while(t):
 def settings_are_the_same_everywhere_and_checked(t):
     c = t.cluster()
     settings = {'replicas': '5', 'region_size': '8388608', 'down_after': '60',
-                'balance': 'off', 'operators': '2'}
+                'balance': 'off', 'operators': '2', 'auto_merge': 'on'}
     assert sorted(os.listdir(c.path(1, '.cluster/settings'))) == sorted(settings)
     for name, value in settings.items():
         write(c, 1, f'settings/{name}', value)

@@ -44,6 +44,11 @@ uint64_t node_id(const struct node *node)
     return node->id;
 }
 
+const struct node_config *node_config(const struct node *node)
+{
+    return &node->config;
+}
+
 struct peer *node_peer(const struct node *node, uint64_t region)
 {
     assert_int_equal(region, REGION_PLACEMENT);
@@ -235,6 +240,7 @@ void tell(struct node *node, uint64_t region, const char *replicas)
     report->sequence = ++node->sequence;
     report->term = node->terms[region];
     report->digest = region;
+    report->measured = true;
     bytes = region_report_encode(report);
     placement_on_report(node->placement, c.leader,
                         (struct slice){bytes->data, bytes->size});

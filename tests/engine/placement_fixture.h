@@ -36,6 +36,7 @@ struct members {
 
 struct node {
     struct env env;
+    struct node_config config;
     uint64_t id;       /* in: that of region 0's leader; 1 */
     uint64_t now_ns;   /* of both clocks */
     uint64_t each_ns;  /* by which each look at them moves them on */
@@ -73,7 +74,7 @@ void put_goal(struct node *node, const struct goal *goal);
 
 /* ---- what the others say ---- */
 
-/* The region's leader reports it: see plan_texts.h. */
+/* The region's leader reports it, as a small one: see plan_texts.h. */
 void tell(struct node *node, uint64_t region, const char *replicas);
 /* A node tells that it leads nothing any more. */
 void resign(struct node *node, uint64_t id);

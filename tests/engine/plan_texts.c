@@ -99,7 +99,7 @@ static const char *const kind_texts[STEP_KINDS] = {
     [STEP_FAIL] = "fail",         [STEP_REPORT] = "report",
     [STEP_ADD] = "add",           [STEP_VOTERS] = "voters",
     [STEP_LEAVE] = "leave",       [STEP_REMOVE] = "remove",
-    [STEP_TRANSFER] = "transfer",
+    [STEP_TRANSFER] = "transfer", [STEP_MERGE] = "merge",
 };
 
 const char *plan_text(const struct plan *plan)

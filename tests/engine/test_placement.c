@@ -116,12 +116,12 @@ static void test_a_leader_made_by_hand_is_left_in_office(void **state)
     tell(node, 2, "1v* 2v 3v");
     tell(node, 3, "1v* 2v 3v");
     seconds(node, 70);
-    assert_int_equal(operator_of_region(node, 1)->leader, 2);
+    assert_int_equal(operator_of_region(node, 2)->leader, 2);
     assert_int_equal(node->step.kind, STEP_TRANSFER);
     assert_int_equal(node->step_to, 1);
-    tell(node, 1, "1v 2v 3v*");
+    tell(node, 2, "1v 2v 3v*");
     seconds(node, 10);
-    assert_int_equal(operator_of_region(node, 1)->status, ERR_CANCELED);
+    assert_int_equal(operator_of_region(node, 2)->status, ERR_CANCELED);
     assert_int_equal(node->step_to, 1);
 }
 
@@ -137,10 +137,10 @@ static void test_a_leader_that_was_chosen_ends_its_operator(void **state)
     tell(node, 2, "1v* 2v 3v");
     tell(node, 3, "1v* 2v 3v");
     seconds(node, 70);
-    tell(node, 1, "1v 2v* 3v");
+    tell(node, 2, "1v 2v* 3v");
     second(node);
-    assert_true(operator_of_region(node, 1)->end_ns != 0);
-    assert_int_equal(operator_of_region(node, 1)->status, 0);
+    assert_true(operator_of_region(node, 2)->end_ns != 0);
+    assert_int_equal(operator_of_region(node, 2)->status, 0);
 }
 
 /* ---- regions that nobody leads ---- */
@@ -197,6 +197,28 @@ static void test_what_nobody_carries_out_is_given_up(void **state)
     seconds(node, 10);
     assert_int_equal(operator_of_region(node, 1)->status, ERR_UNAVAILABLE);
     assert_string_equal(operator_of_region(node, 1)->why,
+                        "nobody leads the region");
+}
+
+/* A merge needs both leaders; the one that goes moves first. */
+static void test_a_merge_without_a_leader_is_given_up(void **state)
+{
+    struct node *node = *state;
+
+    node->regions = 2;
+    put_setting(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_OPERATORS, 1);
+    put_nodes(node, 1, 6);
+    tell(node, 1, "5v* 2v 3v");
+    tell(node, 2, "4v* 2v 3v");
+    seconds(node, 5);
+    assert_int_equal(operator_of_region(node, 2)->into, 1);
+    resign(node, 5);
+    seconds(node, 590);
+    assert_int_equal(operator_of_region(node, 2)->end_ns, 0);
+    seconds(node, 15);
+    assert_int_equal(operator_of_region(node, 2)->status, ERR_UNAVAILABLE);
+    assert_string_equal(operator_of_region(node, 2)->why,
                         "nobody leads the region");
 }
 
@@ -258,6 +280,7 @@ int main(void)
         TEST(test_a_region_without_a_leader_takes_no_place),
         TEST(test_what_nobody_carries_out_lets_others_begin),
         TEST(test_what_nobody_carries_out_is_given_up),
+        TEST(test_a_merge_without_a_leader_is_given_up),
         TEST(test_that_there_are_no_operators_is_told_again),
         TEST(test_an_old_leader_is_not_listened_to),
     };

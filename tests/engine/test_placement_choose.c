@@ -22,6 +22,15 @@ struct table {
     struct choose choose;
 };
 
+/* Where region i + 1 begins; the first one has the root. */
+static struct slice start_of(size_t i)
+{
+    static uint8_t bytes[REGIONS_MAX];
+
+    bytes[i] = (uint8_t)(i + 1);
+    return i == 0 ? (struct slice){NULL, 0} : (struct slice){&bytes[i], 1};
+}
+
 /* Regions 1, 2 ... by their texts; three replicas, everything at its usual. */
 static void table_init(struct table *t, const char *nodes,
                        const char *const *regions, size_t count)
@@ -32,6 +41,9 @@ static void table_init(struct table *t, const char *nodes,
     for (size_t i = 0; i < count; i++) {
         t->cases[i] = plan_case(regions[i], nodes);
         t->cases[i].report.region.id = i + 1;
+        t->cases[i].report.region.start = start_of(i);
+        if (i + 1 < count)
+            t->cases[i].report.region.end = start_of(i + 1);
         t->regions[i].report = &t->cases[i].report;
         t->regions[i].leader_node = t->cases[i].leader;
     }
@@ -230,7 +242,7 @@ static void test_leaders_are_spread(void **state)
     table_init(&t, "1 2 3", regions, 1);
     assert_string_equal(next(&t), "-");
     table_init(&t, "1 2 3", regions, 2);
-    assert_string_equal(next(&t), "1: leader 2");
+    assert_string_equal(next(&t), "2: leader 2");
     t.settings.value[SETTING_BALANCE] = 0;
     assert_string_equal(next(&t), "-");
     table_init(&t, "1 2 3", regions, 3);
@@ -249,7 +261,7 @@ static void test_regions_are_spread(void **state)
     table_init(&t, "1 2 3 4", regions, 1);
     assert_string_equal(next(&t), "-");
     table_init(&t, "1 2 3 4", regions, 3);
-    assert_string_equal(next(&t), "1: 1 4");
+    assert_string_equal(next(&t), "1: 2 4");
     /* One whose replicas have not caught up waits. */
     table_init(&t, "1 2 3 4", &regions[3], 1);
     t.cases[0].report.size_bytes = 1 << 30;
@@ -264,10 +276,10 @@ static void test_a_region_with_a_new_leader_is_not_balanced(void **state)
     struct table t;
 
     (void)state;
-    table_init(&t, "1 2 3", regions, 2);
-    t.regions[0].newly_led = true;
-    assert_string_equal(next(&t), "2: leader 2");
+    table_init(&t, "1 2 3", regions, 3);
     t.regions[1].newly_led = true;
+    assert_string_equal(next(&t), "3: leader 2");
+    t.regions[2].newly_led = true;
     assert_string_equal(next(&t), "-");
     table_init(&t, "1 2 3 4", regions, 3);
     t.regions[0].newly_led = true;
@@ -275,6 +287,45 @@ static void test_a_region_with_a_new_leader_is_not_balanced(void **state)
     table_init(&t, "1 2 3g 4", regions, 1);
     t.regions[0].newly_led = true;
     assert_string_equal(next(&t), "1: 3 4");
+}
+
+/* Region 0's leader follows the root's, and then begins anew. */
+static void
+test_the_root_gets_another_leader_where_no_other_one_helps(void **state)
+{
+    static const char *const regions[] = {"1v* 2v 3v", "1v* 2v? 3v?",
+                                          "1v* 2v 3v"};
+    struct table t;
+
+    (void)state;
+    table_init(&t, "1 2 3", regions, 2);
+    assert_string_equal(next(&t), "1: leader 2");
+    table_init(&t, "1 2 3", regions, 3);
+    assert_string_equal(next(&t), "3: leader 2");
+    t.regions[2].newly_led = true; /* It will do so soon. */
+    assert_string_equal(next(&t), "-");
+    t.regions[2].newly_led = false;
+    t.regions[2].left_alone = true;
+    assert_string_equal(next(&t), "-");
+}
+
+static void
+test_the_root_leaves_its_leader_where_no_other_one_helps(void **state)
+{
+    static const char *const regions[] = {"1v*", "1v*", "1v*"};
+    struct table t;
+
+    (void)state;
+    table_init(&t, "1 2", regions, 3);
+    t.nodes.replicas = t.settings.value[SETTING_REPLICAS] = 1;
+    t.cases[0].report.size_bytes = 30 << 20;
+    t.cases[1].report.size_bytes = t.cases[2].report.size_bytes = 40 << 20;
+    assert_string_equal(next(&t), "2: 1 2");
+    t.regions[1].newly_led = t.regions[2].newly_led = true;
+    assert_string_equal(next(&t), "-");
+    t.choose.region_count = 2;
+    t.cases[1].report.size_bytes = 85 << 20; /* Too much for the other node. */
+    assert_string_equal(next(&t), "1: 1 2");
 }
 
 /* ---- no ping-pong ---- */
@@ -369,6 +420,10 @@ int main(void)
         cmocka_unit_test(test_leaders_are_spread),
         cmocka_unit_test(test_regions_are_spread),
         cmocka_unit_test(test_a_region_with_a_new_leader_is_not_balanced),
+        cmocka_unit_test(
+            test_the_root_gets_another_leader_where_no_other_one_helps),
+        cmocka_unit_test(
+            test_the_root_leaves_its_leader_where_no_other_one_helps),
         cmocka_unit_test(test_balancing_comes_to_rest),
     };
 

@@ -131,6 +131,24 @@ static void test_a_new_leader_is_seen(void **state)
     assert_int_equal(entry->led_ns, 30);
 }
 
+static void test_a_new_range_is_seen(void **state)
+{
+    struct fixture *f = *state;
+    struct region_report report = report_of(f, 1, "", "");
+    struct table_entry *entry = region_table_take(f->table, 1, &report, 10);
+
+    assert_int_equal(entry->ranged_ns, 10);
+    report = entry->report;
+    report.term++;
+    report.region.conf_ver++;
+    entry = region_table_take(f->table, 1, &report, 20);
+    assert_int_equal(entry->ranged_ns, 10);
+    report = entry->report;
+    report.region.version++;
+    entry = region_table_take(f->table, 1, &report, 30);
+    assert_int_equal(entry->ranged_ns, 30);
+}
+
 /* ---- rule 2 ---- */
 
 static void test_what_overlaps_goes_by_the_version_of_its_range(void **state)
@@ -245,6 +263,7 @@ int main(void)
         TEST(test_a_newer_term_counts_whatever_its_sequence),
         TEST(test_progress_is_seen),
         TEST(test_a_new_leader_is_seen),
+        TEST(test_a_new_range_is_seen),
         TEST(test_what_overlaps_goes_by_the_version_of_its_range),
         TEST(test_neighbours_do_not_overlap),
         TEST(test_a_range_that_grows_drives_others_out),

@@ -135,18 +135,24 @@ void split_cancel(struct split_wait *wait)
 
 /* ---- the fixture ---- */
 
-static void put_setting(struct node *node, struct slice bytes)
+static void put_setting(struct node *node, enum setting setting,
+                        struct slice bytes)
 {
-    put_record(node->env.state,
-               key_setting(slice_of(setting_name(SETTING_REGION_SIZE))), bytes);
+    put_record(node->env.state, key_setting(slice_of(setting_name(setting))),
+               bytes);
+}
+
+static void set(struct node *node, enum setting setting, uint64_t value)
+{
+    struct buf *record = setting_encode(value);
+
+    put_setting(node, setting, (struct slice){record->data, record->size});
+    buf_unref(record);
 }
 
 static void want(struct node *node, uint64_t bytes)
 {
-    struct buf *record = setting_encode(bytes);
-
-    put_setting(node, (struct slice){record->data, record->size});
-    buf_unref(record);
+    set(node, SETTING_REGION_SIZE, bytes);
 }
 
 static int setup(void **state)
@@ -263,7 +269,7 @@ static void test_nothing_is_split_by_a_setting_that_is_damaged(void **state)
 {
     struct node *node = *state;
 
-    put_setting(node, slice_of("?"));
+    put_setting(node, SETTING_REGION_SIZE, slice_of("?"));
     write_more(node, 2 * (uint64_t)LIMIT);
     assert_int_equal(node->measures, 0);
     want(node, WANTED);
@@ -387,6 +393,48 @@ static void test_sizes_are_known_of_regions_that_are_led(void **state)
     assert_int_equal(size.bytes, SIZE_UNKNOWN);
 }
 
+/* What was written may have removed something. */
+static void test_what_may_be_merged_is_measured(void **state)
+{
+    struct node *node = *state;
+    struct region_size size;
+
+    file_bytes = 10 * MIB;
+    write_more(node, 1);
+    assert_int_equal(node->measures, 0);
+    set(node, SETTING_AUTO_MERGE, 1);
+    write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    found(node, MIB, 9);
+    node->own.asleep = true;
+    for (int i = 0; i < 20; i++)
+        write_more(node, 0);
+    assert_int_equal(node->measures, 1);
+    write_more(node, 1);
+    assert_int_equal(node->measures, 2);
+    found(node, 1000, 1);
+    splitter_find_size(node->splitter, REGION, &size);
+    assert_int_equal(size.bytes, 1000);
+}
+
+/* Of a region that is written to all the time. */
+static void test_only_so_much_is_read_to_find_what_is_small(void **state)
+{
+    struct node *node = *state;
+
+    set(node, SETTING_AUTO_MERGE, 1);
+    write_more(node, 1);
+    found(node, 60 * MIB, 9);
+    for (int i = 0; i < 60; i++)
+        write_more(node, 1);
+    assert_int_equal(node->measures, 1);
+    write_more(node, 1);
+    assert_int_equal(node->measures, 2);
+    found(node, 60 * MIB, 9);
+    write_more(node, LIMIT); /* That does not wait. */
+    assert_int_equal(node->measures, 3);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -404,6 +452,8 @@ int main(void)
         TEST(test_one_name_cannot_be_split),
         TEST(test_a_split_that_fails_for_good_is_told),
         TEST(test_sizes_are_known_of_regions_that_are_led),
+        TEST(test_what_may_be_merged_is_measured),
+        TEST(test_only_so_much_is_read_to_find_what_is_small),
     };
 
     return cmocka_run_group_tests_name("splitter", tests, NULL, NULL);

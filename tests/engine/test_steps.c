@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "engine/merge.h"
 #include "engine/reporter.h"
 #include "engine/steps.h"
 #include "tests/engine/two_nodes.h"
@@ -45,6 +46,19 @@ unsigned reporter_peer_flags(const struct node *node, const struct peer *peer,
     (void)peer;
     (void)replica;
     return flags;
+}
+
+/* The merge that was asked for. */
+static struct merge_wait *merging;
+
+void merge_start(struct merge_wait *wait, struct node *node, uint64_t target,
+                 uint64_t source)
+{
+    (void)node;
+    assert_null(merging);
+    assert_int_equal(target, REGION_FIRST_DATA);
+    assert_int_equal(source, REGION_FIRST_DATA);
+    merging = wait;
 }
 
 static int setup(void **state)
@@ -189,6 +203,28 @@ static void test_who_has_no_replica_is_not_removed(void **state)
     assert_int_equal(region_of(all)->conf_ver, conf_ver);
 }
 
+/* There is one region only, which has to do for both. */
+static void test_a_neighbour_is_taken_over_at_its_epoch(void **state)
+{
+    struct two_nodes *all = *state;
+    struct step merge = step_of(all, STEP_MERGE, 2, PEER_VOTER);
+
+    merge.source = REGION_FIRST_DATA + 1;
+    merge.source_version = merge.version;
+    assert_int_equal(carry_out(all, &merge), ERR_EPOCH); /* Not here. */
+    merge.source = REGION_FIRST_DATA;
+    merge.source_version--;
+    assert_int_equal(carry_out(all, &merge), ERR_EPOCH);
+    assert_null(merging);
+    merge.source_version++;
+    assert_int_equal(carry_out(all, &merge), 0);
+    merging->done(merging, ERR_NOT_PERMITTED, "why");
+    merging = NULL;
+    merge.version--;
+    assert_int_equal(carry_out(all, &merge), ERR_EPOCH);
+    assert_null(merging);
+}
+
 static void test_a_node_is_asked_to_tell_all(void **state)
 {
     struct two_nodes *all = *state;
@@ -208,6 +244,7 @@ int main(void)
         TEST(test_who_lacks_much_does_not_become_a_voter),
         TEST(test_leadership_goes_to_who_has_caught_up),
         TEST(test_who_has_no_replica_is_not_removed),
+        TEST(test_a_neighbour_is_taken_over_at_its_epoch),
         TEST(test_a_node_is_asked_to_tell_all),
     };
 

@@ -129,7 +129,9 @@ static void test_a_step_comes_back(void **state)
                       .conf_ver = 2,
                       .version = 3,
                       .changes = {{4, PEER_VOTER}, {5, PEER_LEARNER}},
-                      .change_count = 2};
+                      .change_count = 2,
+                      .source = 6,
+                      .source_version = UINT64_MAX};
     struct buf *b = step_encode(&in);
     struct step out;
 

@@ -62,6 +62,8 @@ static enum engine_table draw_setting(struct sim_cluster *cluster,
         {TABLE_SETTING_OPERATORS, "1"},
         {TABLE_SETTING_OPERATORS, "4"},
         {TABLE_SETTING_REGION_SIZE, "1048576"},
+        {TABLE_SETTING_AUTO_MERGE, "on"},
+        {TABLE_SETTING_AUTO_MERGE, "off"},
     };
     size_t i = sim_pick(cluster->loop, ARRAY_SIZE(settings));
 

@@ -149,6 +149,8 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     draw_clients(plan, loop);
     draw_checks(plan, loop);
     draw_sleep(plan, loop);
+    plan->auto_merge = sim_pick(loop, 3) == 0;
+    plan->merge_after_ms = CHOOSE(loop, 100, 1000, 5000);
 }
 
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
@@ -157,11 +159,13 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              "plan: nodes=%zu founders=%zu%s clients=%zu names=%zu+%zu "
              "chaos_ms=%" PRIu64 " log_keep=%" PRIu64
              " results_held_max=%" PRIu64 " op_timeout_ms=%" PRIu64
-             " region_size=%" PRIu64 " down_after_s=%" PRIu64,
+             " region_size=%" PRIu64 " down_after_s=%" PRIu64
+             " auto_merge=%d merge_after_ms=%" PRIu64,
              plan->nodes, plan->founders, plan->empty ? " (empty)" : "",
              plan->clients, plan->names, plan->dir_names,
              plan->chaos_ns / sim_ms, plan->log_keep, plan->results_held_max,
-             plan->op_timeout_ms, plan->region_size, plan->down_after_s);
+             plan->op_timeout_ms, plan->region_size, plan->down_after_s,
+             plan->auto_merge, plan->merge_after_ms);
     sim_note(loop,
              "plan: delay_us=%" PRIu64 " loss=%" PRIu64 " repeat=%" PRIu64
              " overtake=%" PRIu64 " notice_ms=%" PRIu64 " task_us=%" PRIu64

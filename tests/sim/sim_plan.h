@@ -53,6 +53,8 @@ struct sim_plan {
     uint64_t alarm_ms;
     uint64_t region_size; /* settings, from the start */
     uint64_t down_after_s;
+    bool auto_merge;
+    uint64_t merge_after_ms;
 
     /* In the calm, if nothing else is said: see sim_damage.h. */
     bool damage;

@@ -240,6 +240,8 @@ static bool learn_taken(struct sim_ranges *ranges, struct known_region *r,
           slice_equal(region->end, had.end)))
         return false;
     sim_seen(SEEN_MERGE);
+    if (ranges->cluster->plan->every_ns[SIM_MERGE] == 0)
+        sim_seen(SEEN_MERGE_BY_SIZE); /* Nobody else merges. */
     source->target = region->id;
     sim_logs_ended(ranges->logs, region->absorbed);
     add_version(r, region->version, (struct range){region->start, region->end});

@@ -102,6 +102,7 @@
     X(SPLIT_LEFT, 0, "splits applied where the new region was already")        \
     X(SPLIT_DROPPED, 0, "... where it had been removed")                       \
     X(MERGE, 1, "regions merged")                                              \
+    X(MERGE_BY_SIZE, 1, "... as they had become small")                        \
     X(MERGE_FROZEN, 1, "regions frozen for that, or frozen no more")           \
     X(MERGE_REFUSED, 1, "merges refused or given up")                          \
     X(MERGE_LACKING, 0, "targets rebuilt as the source was not whole")         \

@@ -46,6 +46,7 @@ static int found(const struct sim_cluster *cluster, struct kv *log,
 
     put_setting(batch, SETTING_REGION_SIZE, plan->region_size);
     put_setting(batch, SETTING_DOWN_AFTER, plan->down_after_s);
+    put_setting(batch, SETTING_AUTO_MERGE, plan->auto_merge);
     rc = kv_write(state, batch, KV_RELAXED, e);
     kv_batch_free(batch);
     if (rc != 0)
@@ -154,6 +155,7 @@ static void open_node(struct sim_node *node)
         .check_interval_ms = plan->check_interval_ms,
         .sleep_after_ms = plan->sleep_after_ms,
         .alarm_ms = plan->alarm_ms,
+        .merge_after_ms = plan->merge_after_ms,
         .results_held_max = plan->results_held_max,
         .ino_next = node->ino_next,
         .removed = sim_drain_removed,
