@@ -157,8 +157,7 @@ void bootstrap_on_packet(struct bootstrap *bootstrap,
     struct boot boot = {0};
 
     if (bootstrap->ended || packet->type != WIRE_BOOT ||
-        boot_decode(&boot, (struct slice){packet->header->data,
-                                          packet->header->size}) != 0)
+        boot_decode(&boot, buf_slice(packet->header)) != 0)
         return;
     if (boot.initialised)
         on_cluster(bootstrap, &boot);
@@ -180,8 +179,7 @@ void bootstrap_answer(struct env *env, const struct identity *identity,
         .token_count = identity->token_count,
     };
 
-    if (boot_decode(&question, (struct slice){packet->header->data,
-                                              packet->header->size}) != 0 ||
+    if (boot_decode(&question, buf_slice(packet->header)) != 0 ||
         question.reply)
         return;
     memcpy(answer.tokens, identity->tokens, sizeof answer.tokens);

@@ -485,6 +485,17 @@ int result_decode(struct result *ret, struct slice bytes)
     return 0;
 }
 
+int result_status(struct slice bytes)
+{
+    struct result result = {0};
+    int rc = result_decode(&result, bytes);
+
+    if (rc == 0)
+        rc = result.status;
+    result_release(&result);
+    return rc;
+}
+
 void result_release(struct result *result)
 {
     buf_unref(result->data_buf);

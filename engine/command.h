@@ -255,6 +255,8 @@ struct result {
 
 struct buf *result_encode(const struct result *result); /* NULL: no memory */
 int result_decode(struct result *ret, struct slice bytes);
+/* Its status alone, or why the bytes are none. */
+int result_status(struct slice bytes);
 /* Drops data_buf too. */
 void result_release(struct result *result);
 

@@ -150,7 +150,7 @@ static int write_inline(struct entry *entry, uint64_t size, uint64_t offset,
                min_u64(entry->content.size, size));
     if (data.size > 0)
         memcpy(bytes->data + offset, data.data, data.size);
-    entry->content = (struct slice){bytes->data, bytes->size};
+    entry->content = buf_slice(bytes);
     *ret_inline = bytes;
     return 0;
 }

@@ -558,7 +558,7 @@ void control_carry_out(struct node *node, struct peer *peer,
                        const struct buf *bytes, struct control_wait *wait)
 {
     struct command command = {0};
-    int rc = command_decode(&command, (struct slice){bytes->data, bytes->size});
+    int rc = command_decode(&command, buf_slice(bytes));
 
     if (rc == 0)
         carry_out(node, peer, &command, wait);

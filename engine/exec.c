@@ -104,7 +104,7 @@ void exec_put_entry(struct exec *x, uint64_t dir, struct slice name,
 {
     struct buf *bytes = entry_encode(entry);
 
-    exec_put_raw_entry(x, dir, name, (struct slice){bytes->data, bytes->size});
+    exec_put_raw_entry(x, dir, name, buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -154,8 +154,7 @@ void exec_put_namespace(struct exec *x, const struct namespace_record *record)
     struct key key = key_namespace(record->nsid, x->range.start);
     struct buf *bytes = namespace_encode(record);
 
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -203,8 +202,7 @@ void exec_put_directory(struct exec *x, const struct directory *directory)
     struct key key = key_directory(directory->nsid);
     struct buf *bytes = directory_encode(directory);
 
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 

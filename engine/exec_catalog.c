@@ -33,8 +33,7 @@ static void put_decision(struct exec *x, bool committed)
     struct decision decision = {.txn = *txn, .committed = committed};
     struct buf *bytes = decision_encode(&decision);
 
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
     x->result->decided = true;
     x->result->committed = committed;
@@ -212,7 +211,7 @@ static int change_xattrs(struct exec *x,
         return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
     rc = change(x, directory.xattrs, &bytes);
     if (rc == 0) {
-        directory.xattrs = (struct slice){bytes->data, bytes->size};
+        directory.xattrs = buf_slice(bytes);
         directory.attr.ctime_ns = exec_now(x, directory.attr.ctime_ns);
         directory.attr.version = x->version;
         exec_put_directory(x, &directory);

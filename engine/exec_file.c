@@ -303,7 +303,7 @@ int exec_rename(struct exec *x)
 
 static int store_xattrs(struct exec *x, struct entry *entry, struct buf *bytes)
 {
-    entry->xattrs = (struct slice){bytes->data, bytes->size};
+    entry->xattrs = buf_slice(bytes);
     entry->attr.ctime_ns = exec_now(x, entry->attr.ctime_ns);
     put_file(x, entry);
     buf_unref(bytes);

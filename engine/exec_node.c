@@ -32,8 +32,7 @@ static void put_node(struct exec *x, const struct node_record *node)
     struct key key = key_node(node->id);
     struct buf *bytes = node_encode(node);
 
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 

@@ -17,8 +17,7 @@ static void put_goal(struct exec *x, const struct goal *goal)
     struct key key = key_goal(goal->region);
     struct buf *bytes = goal_encode(goal);
 
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -95,8 +94,7 @@ int exec_set(struct exec *x)
     if (!setting_allows(setting, x->command->size))
         return ERR_INVALID;
     bytes = setting_encode(x->command->size);
-    kv_batch_put(x->batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
     return 0;
 }

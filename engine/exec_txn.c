@@ -25,7 +25,7 @@ static struct slice nothing(void)
 
 static struct slice bytes_of(const struct buf *b)
 {
-    return b == NULL ? nothing() : (struct slice){b->data, b->size};
+    return b == NULL ? nothing() : buf_slice(b);
 }
 
 /* ---- answers ---- */

@@ -113,8 +113,7 @@ uint64_t founding_cluster_id(const struct founders *founders,
 
 static void put(struct kv_batch *batch, struct key key, struct buf *bytes)
 {
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 

@@ -57,11 +57,6 @@ void hosted_leave(struct hosted *hosted)
     (void)pthread_rwlock_unlock(&hosted->lock);
 }
 
-static struct slice bytes_of(const struct buf *b)
-{
-    return (struct slice){b->data, b->size};
-}
-
 /* How many begin at or before the key. */
 static size_t count_up_to(const struct hosted *hosted, struct slice user_key)
 {
@@ -71,7 +66,7 @@ static size_t count_up_to(const struct hosted *hosted, struct slice user_key)
     while (low < high) {
         size_t middle = (low + high) / 2;
 
-        if (slice_compare(bytes_of(hosted->ranges[middle].start), user_key) <=
+        if (slice_compare(buf_slice(hosted->ranges[middle].start), user_key) <=
             0)
             low = middle + 1;
         else
@@ -94,7 +89,7 @@ struct peer *hosted_find(const struct hosted *hosted, struct slice user_key,
     if (count == 0)
         return NULL;
     range = &hosted->ranges[count - 1];
-    *ret_range = (struct range){bytes_of(range->start), bytes_of(range->end)};
+    *ret_range = (struct range){buf_slice(range->start), buf_slice(range->end)};
     return range_has(*ret_range, user_key) ? range->peer : NULL;
 }
 

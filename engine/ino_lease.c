@@ -50,8 +50,7 @@ static void fill(struct env_log_write *write, struct kv_batch *batch)
     struct ino_lease *lease = container_of(write, struct ino_lease, write);
     struct key key = key_identity();
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){lease->bytes->data, lease->bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(lease->bytes));
 }
 
 static void leased(struct env_log_write *write)

@@ -239,8 +239,7 @@ static bool is_answer(const struct env_packet *packet, uint64_t token,
                       struct join_answer *ret)
 {
     return packet != NULL && packet->type == WIRE_JOINED &&
-           join_answer_decode(ret, (struct slice){packet->header->data,
-                                                  packet->header->size}) == 0 &&
+           join_answer_decode(ret, buf_slice(packet->header)) == 0 &&
            ret->token == token;
 }
 

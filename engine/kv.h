@@ -24,6 +24,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "raft/base/buf.h"
 #include "raft/base/err.h"
 
 /* Borrowed bytes; never owns. */
@@ -31,6 +32,12 @@ struct slice {
     const void *data;
     size_t size;
 };
+
+/* All of it; borrows from `b`. */
+static inline struct slice buf_slice(const struct buf *b)
+{
+    return (struct slice){b->data, b->size};
+}
 
 /* Byte order, the order of every store: < 0, 0 or > 0 like memcmp(). */
 int slice_compare(struct slice a, struct slice b);

@@ -39,11 +39,6 @@ static struct rocks_ingest *ingest_of(struct kv_ingest *ingest)
     return container_of(ingest, struct rocks_ingest, ingest);
 }
 
-static struct slice slice_of(const struct buf *b)
-{
-    return (struct slice){b->data, b->size};
-}
-
 static void replace(struct buf **b, struct slice bytes)
 {
     struct buf *copy = buf_copy(bytes.data, bytes.size);
@@ -109,7 +104,7 @@ static int ingest_replace_range(struct kv_ingest *ingest, struct slice begin,
     assert(slice_compare(begin, end) < 0);
 
     if (i->end != NULL) {
-        rc = file_finish(i, slice_of(i->end), e);
+        rc = file_finish(i, buf_slice(i->end), e);
         if (rc != 0)
             return rc;
     }
@@ -138,9 +133,9 @@ static int ingest_put(struct kv_ingest *ingest, struct slice key,
     int rc;
 
     assert(i->end != NULL && i->writer != NULL);
-    assert(slice_compare(slice_of(i->cut), key) <= 0);
-    assert(slice_compare(key, slice_of(i->end)) < 0);
-    assert(i->last == NULL || slice_compare(slice_of(i->last), key) < 0);
+    assert(slice_compare(buf_slice(i->cut), key) <= 0);
+    assert(slice_compare(key, buf_slice(i->end)) < 0);
+    assert(i->last == NULL || slice_compare(buf_slice(i->last), key) < 0);
 
     if (i->file_bytes >= i->rocks->ingest_file_bytes_max) {
         rc = cut_before(i, key, e);
@@ -183,7 +178,7 @@ static int ingest_finish(struct kv_ingest *ingest, struct err *e)
         return err_set(e, rc, "store '%s' has failed before", i->rocks->dir);
     if (i->end == NULL)
         return 0; /* Nothing was declared. */
-    rc = file_finish(i, slice_of(i->end), e);
+    rc = file_finish(i, buf_slice(i->end), e);
     if (rc != 0)
         return rc;
     return switch_over(i, e);

@@ -146,9 +146,7 @@ void members_on_join(struct members *members, uint64_t from,
     struct join_request request;
     struct applicant *applicant;
 
-    if (join_request_decode(&request, (struct slice){packet->header->data,
-                                                     packet->header->size}) !=
-            0 ||
+    if (join_request_decode(&request, buf_slice(packet->header)) != 0 ||
         is_waiting(members, from, request.token) ||
         members->applicant_count == APPLICANTS_MAX)
         return;
@@ -210,8 +208,7 @@ void members_on_joined(struct members *members, const struct env_packet *packet)
     const struct identity *identity = &node_config(members->node)->identity;
     struct join_answer gone;
 
-    if (join_answer_decode(&gone, (struct slice){packet->header->data,
-                                                 packet->header->size}) == 0 &&
+    if (join_answer_decode(&gone, buf_slice(packet->header)) == 0 &&
         gone.status == ERR_NOT_PERMITTED &&
         (gone.token == 0 || gone.token == identity->token))
         node_on_removed(members->node);

@@ -93,8 +93,7 @@ void merges_on_report(struct merges *merges, uint64_t from_node,
     struct merge_report report;
     struct merge *merge;
 
-    if (merge_report_decode(&report, (struct slice){packet->header->data,
-                                                    packet->header->size}) != 0)
+    if (merge_report_decode(&report, buf_slice(packet->header)) != 0)
         return;
     merge = merges_find(merges, report.target);
     if (merge == NULL || merge->source != report.source ||

@@ -80,8 +80,7 @@ void merges_on_query(struct merges *merges, uint64_t from_node,
     struct merge_report report;
     struct buf *header;
 
-    if (merge_query_decode(&query, (struct slice){packet->header->data,
-                                                  packet->header->size}) != 0)
+    if (merge_query_decode(&query, buf_slice(packet->header)) != 0)
         return;
     report = (struct merge_report){
         .target = query.target,

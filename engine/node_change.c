@@ -58,17 +58,6 @@ static void end(struct node_change *change, int status, const char *words)
     change->done(change, status, why);
 }
 
-static int status_in(const struct buf *bytes)
-{
-    struct result result = {0};
-    int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
-
-    if (rc == 0)
-        rc = result.status;
-    result_release(&result);
-    return rc;
-}
-
 /* What may be in the log all the same is proposed again at the next leader:
  * once more is no harm. */
 static void proposed(struct proposal *proposal, int status, bool in_log,
@@ -80,7 +69,8 @@ static void proposed(struct proposal *proposal, int status, bool in_log,
 
     (void)in_log;
     if (change != NULL) {
-        int rc = status == 0 ? status_in(result) : ERR_NOT_LEADER;
+        int rc =
+            status == 0 ? result_status(buf_slice(result)) : ERR_NOT_LEADER;
 
         end(change, rc, words_of(change, rc));
     }

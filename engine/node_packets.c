@@ -33,7 +33,7 @@ static void step_one(void *context, const struct raft_envelope *envelope)
 static void on_placement_packet(struct node *node, uint64_t from,
                                 const struct env_packet *packet)
 {
-    struct slice bytes = {packet->header->data, packet->header->size};
+    struct slice bytes = buf_slice(packet->header);
 
     if (packet->type == WIRE_REPORT)
         placement_on_report(node->placement, from, bytes);

@@ -351,6 +351,22 @@ void peer_propose(struct peer *peer, struct proposal *proposal)
     peer_wake(peer);
 }
 
+int peer_propose_checked(struct peer *peer, struct proposal *proposal,
+                         peer_command_check *check)
+{
+    struct command command = {0};
+    int rc = command_decode(&command, buf_slice(proposal->command));
+
+    if (rc == 0 && !peer_is_serving(peer))
+        rc = ERR_NOT_LEADER;
+    if (rc == 0)
+        rc = check(&peer->region, &command);
+    command_release(&command);
+    if (rc == 0)
+        peer_propose(peer, proposal);
+    return rc;
+}
+
 void peer_fail_proposals(struct peer *peer, int status)
 {
     struct proposals failed = TAILQ_HEAD_INITIALIZER(failed);

@@ -139,8 +139,7 @@ void peer_change_to_raft(const struct peer_change *change,
 static int read_context(const struct buf *bytes, struct peer_change *ret)
 {
     struct change_context context;
-    int rc = change_context_decode(&context,
-                                   (struct slice){bytes->data, bytes->size});
+    int rc = change_context_decode(&context, buf_slice(bytes));
 
     if (rc != 0)
         return rc;

@@ -57,8 +57,7 @@ static void mark_fill(struct env_log_write *write, struct kv_batch *batch)
     struct key key = key_damage(mark->region);
 
     if (mark->bytes != NULL)
-        kv_batch_put(batch, key_slice(&key),
-                     (struct slice){mark->bytes->data, mark->bytes->size});
+        kv_batch_put(batch, key_slice(&key), buf_slice(mark->bytes));
     else
         kv_batch_delete(batch, key_slice(&key));
 }

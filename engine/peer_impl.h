@@ -111,6 +111,13 @@ void peer_persisted(struct peer *peer, struct raft_messages *after_append,
 /* ERR_CORRUPT of Raft: this replica cannot go on. */
 void peer_check_raft(struct peer *peer, int rc);
 void peer_publish_lease(struct peer *peer);
+typedef int peer_command_check(const struct region *region,
+                               const struct command *command);
+/* Proposes a command, on the leader, unless `check` has something against it.
+ * Errors, and then `done` is not called: ERR_NOT_LEADER, and those of
+ * `check`. */
+int peer_propose_checked(struct peer *peer, struct proposal *proposal,
+                         peer_command_check *check);
 void peer_fail_proposals(struct peer *peer, int status);
 void peer_fail_index_requests(struct peer *peer);
 void peer_on_applied(struct peer *peer, uint64_t index);

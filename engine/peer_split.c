@@ -86,18 +86,7 @@ void peer_finish_split(struct peer *peer, struct peer_split *split,
 
 int peer_propose_split(struct peer *peer, struct proposal *proposal)
 {
-    struct command command = {0};
-    int rc = command_decode(&command, (struct slice){proposal->command->data,
-                                                     proposal->command->size});
-
-    if (rc == 0 && !peer_is_serving(peer))
-        rc = ERR_NOT_LEADER;
-    if (rc == 0)
-        rc = region_split_check(&peer->region, &command);
-    command_release(&command);
-    if (rc == 0)
-        peer_propose(peer, proposal);
-    return rc;
+    return peer_propose_checked(peer, proposal, region_split_check);
 }
 
 void peer_campaign(struct peer *peer)

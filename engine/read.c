@@ -100,7 +100,7 @@ static int copy_content(struct reading *r, const struct entry *entry)
     }
     r->result->attr = entry->attr;
     r->result->data_buf = data;
-    r->result->data = (struct slice){data->data, data->size};
+    r->result->data = buf_slice(data);
     return 0;
 }
 
@@ -147,7 +147,7 @@ static int with_xattrs(struct reading *r,
 static void set_data(struct reading *r, struct buf *data)
 {
     r->result->data_buf = data;
-    r->result->data = (struct slice){data->data, data->size};
+    r->result->data = buf_slice(data);
 }
 
 static int get_one(struct reading *r, struct slice xattrs)

@@ -243,8 +243,7 @@ int read_readdir(struct reading *r)
     dirent_writer_init(&writer, (size_t)size);
     rc = list_entries(r, &writer);
     r->result->data_buf = dirent_writer_finish(&writer);
-    r->result->data =
-        (struct slice){r->result->data_buf->data, r->result->data_buf->size};
+    r->result->data = buf_slice(r->result->data_buf);
     return rc;
 }
 
@@ -262,6 +261,6 @@ int read_one_part(struct reading *r)
         return ERR_UNAVAILABLE;
     data = buf_copy(part->range.end.data, part->range.end.size);
     r->result->data_buf = data;
-    r->result->data = (struct slice){data->data, data->size};
+    r->result->data = buf_slice(data);
     return read_part(r, c->dir, part, &r->result->attr);
 }

@@ -101,7 +101,7 @@ static void fill_result(const struct slot *slot, struct result *ret)
         .data_buf = buf_ref(slot->data),
     };
     if (slot->data != NULL)
-        ret->data = (struct slice){slot->data->data, slot->data->size};
+        ret->data = buf_slice(slot->data);
 }
 
 bool read_memo_find(struct read_memo *memo, const struct command *command,

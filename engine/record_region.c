@@ -264,7 +264,7 @@ struct region region_copy(const struct region *region)
 {
     struct buf *bytes = region_encode(region);
     struct region copy;
-    int rc = region_decode(&copy, (struct slice){bytes->data, bytes->size});
+    int rc = region_decode(&copy, buf_slice(bytes));
 
     assert(rc == 0);
     buf_unref(bytes);

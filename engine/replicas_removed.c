@@ -190,8 +190,7 @@ void replicas_on_query(struct replicas *replicas, uint64_t from_node,
     struct peer_note note;
     struct replica *replica;
 
-    if (peer_note_decode(&note, (struct slice){packet->header->data,
-                                               packet->header->size}) != 0)
+    if (peer_note_decode(&note, buf_slice(packet->header)) != 0)
         return;
     replica = replica_find(replicas, note.region);
     if (replica == NULL || replica->peer == NULL)
@@ -218,8 +217,7 @@ void replicas_on_gone(struct replicas *replicas,
     struct replica *replica;
     struct tombstone tombstone;
 
-    if (peer_note_decode(&note, (struct slice){packet->header->data,
-                                               packet->header->size}) != 0)
+    if (peer_note_decode(&note, buf_slice(packet->header)) != 0)
         return;
     replica = replica_find(replicas, note.region);
     if (replica == NULL || replica->peer == NULL ||

@@ -247,8 +247,7 @@ void results_add(struct results *results, const struct command *command,
     if (command->sequence < known->sender.lowest)
         return;
     remember(known, command->sequence);
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){result->data, result->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(result));
 }
 
 /* ---- two regions become one ---- */

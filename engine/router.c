@@ -134,7 +134,7 @@ static bool has_missed(const struct router_call *call, int status)
 static void end_with_bytes(struct router_call *call, const struct buf *bytes)
 {
     struct result result = {0};
-    int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
+    int rc = result_decode(&result, buf_slice(bytes));
 
     if (rc != 0)
         end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
@@ -546,7 +546,7 @@ static void on_refusal(struct router_call *call,
 
 void router_on_return(struct router *router, const struct env_packet *packet)
 {
-    struct slice header = {packet->header->data, packet->header->size};
+    struct slice header = buf_slice(packet->header);
     struct call_return answer = {0};
     struct router_call *call;
 

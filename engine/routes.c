@@ -336,8 +336,7 @@ void routes_on_locate(struct routes *routes, uint64_t from,
     const struct peer *peer = NULL;
     struct buf *header;
 
-    if (locate_decode(&locate, (struct slice){packet->header->data,
-                                              packet->header->size}) == 0)
+    if (locate_decode(&locate, buf_slice(packet->header)) == 0)
         peer = find_located(routes, &locate);
     if (peer != NULL) {
         header = located_encode(&(struct located){
@@ -356,8 +355,7 @@ bool routes_on_located(struct routes *routes, const struct env_packet *packet)
     struct located located;
     bool news;
 
-    if (located_decode(&located, (struct slice){packet->header->data,
-                                                packet->header->size}) != 0)
+    if (located_decode(&located, buf_slice(packet->header)) != 0)
         return false;
     news = routes_learn(routes, &located.region, located.leader_node);
     located_release(&located);

@@ -102,8 +102,7 @@ static int mark_region(struct kv_batch *batch, struct kv *log, struct kv *state,
         return ERR_UNAVAILABLE;
     }
     bytes = damage_encode(&damage);
-    kv_batch_put(batch, key_slice(&mark),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&mark), buf_slice(bytes));
     buf_unref(bytes);
     damage_release(&damage);
     return 0;

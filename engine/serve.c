@@ -208,9 +208,7 @@ static void on_controlled(struct control_wait *wait, int status,
 static void serve_read(struct served *served)
 {
     struct node *node = served->serve->node;
-    int rc =
-        command_decode(&served->command, (struct slice){served->bytes->data,
-                                                        served->bytes->size});
+    int rc = command_decode(&served->command, buf_slice(served->bytes));
 
     if (rc != 0 || !command_is_read(served->command.op)) {
         refuse(served, ERR_INVALID, false);
@@ -328,7 +326,7 @@ static void refuse_for_good(struct served *served, int status)
 void serve_call(struct serve *serve, uint64_t from,
                 const struct env_packet *packet)
 {
-    struct slice header = {packet->header->data, packet->header->size};
+    struct slice header = buf_slice(packet->header);
     struct call call = {0};
     struct served *served;
     bool grows = false;

@@ -44,8 +44,7 @@ static int on_begin(struct snapshots *snapshots, uint64_t from_node,
 
     if (packet->payload_count != 0)
         return ERR_PROTOCOL;
-    rc = snapshot_begin_decode(
-        &begin, (struct slice){packet->header->data, packet->header->size});
+    rc = snapshot_begin_decode(&begin, buf_slice(packet->header));
     if (rc == 0)
         receivings_on_begin(snapshots, from_node, &begin);
     return rc;
@@ -59,8 +58,7 @@ static int on_chunk(struct snapshots *snapshots, uint64_t from_node,
 
     if (packet->payload_count != 1)
         return ERR_PROTOCOL;
-    rc = snapshot_chunk_decode(
-        &chunk, (struct slice){packet->header->data, packet->header->size});
+    rc = snapshot_chunk_decode(&chunk, buf_slice(packet->header));
     if (rc == 0)
         receivings_on_chunk(snapshots, from_node, &chunk, packet->payloads[0]);
     return rc;
@@ -74,8 +72,7 @@ static int on_ack(struct snapshots *snapshots, uint64_t from_node,
 
     if (packet->payload_count != 0)
         return ERR_PROTOCOL;
-    rc = snapshot_ack_decode(
-        &ack, (struct slice){packet->header->data, packet->header->size});
+    rc = snapshot_ack_decode(&ack, buf_slice(packet->header));
     if (rc == 0)
         sendings_on_ack(snapshots, from_node, &ack);
     return rc;

@@ -59,9 +59,8 @@ static int open_writer(struct receiving *r)
 static int put_chunk(struct receiving *r)
 {
     const struct waiting_chunk *first = &r->waiting[0];
-    int rc = snapshot_writer_put(
-        r->writer, (struct slice){first->payload->data, first->payload->size},
-        first->chunk.checksum, &r->error);
+    int rc = snapshot_writer_put(r->writer, buf_slice(first->payload),
+                                 first->chunk.checksum, &r->error);
 
     if (rc == 0 && first->chunk.last)
         rc = snapshot_writer_finish(r->writer, &r->error);

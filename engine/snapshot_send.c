@@ -62,8 +62,7 @@ static void read_chunk(struct sending *s)
 {
     s->status = snapshot_reader_next(s->reader, &s->payload, &s->last);
     if (s->status == 0)
-        s->checksum = snapshot_checksum(
-            (struct slice){s->payload->data, s->payload->size});
+        s->checksum = snapshot_checksum(buf_slice(s->payload));
 }
 
 static void run_job(struct env_task *task)

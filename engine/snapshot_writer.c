@@ -115,9 +115,7 @@ static bool descriptor_fits(const struct snapshot_writer *writer,
     if (region_decode(&region, value) != 0)
         return false;
     bytes = region_encode(&region);
-    fits = slice_equal(
-        (struct slice){bytes->data, bytes->size},
-        (struct slice){writer->descriptor->data, writer->descriptor->size});
+    fits = slice_equal(buf_slice(bytes), buf_slice(writer->descriptor));
     buf_unref(bytes);
     region_release(&region);
     return fits;

@@ -66,24 +66,13 @@ void split_cancel(struct split_wait *wait)
 
 /* ---- proposing ---- */
 
-static int status_of(const struct buf *bytes)
-{
-    struct result result = {0};
-    int rc = result_decode(&result, (struct slice){bytes->data, bytes->size});
-
-    if (rc == 0)
-        rc = result.status;
-    result_release(&result);
-    return rc;
-}
-
 static void on_proposed(struct proposal *proposal, int status, bool in_log,
                         struct buf *result)
 {
     struct split *split = container_of(proposal, struct split, proposal);
 
     (void)in_log;
-    end(split, status == 0 ? status_of(result) : status);
+    end(split, status == 0 ? result_status(buf_slice(result)) : status);
 }
 
 /* The command for the epoch that the region has now. */

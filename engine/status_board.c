@@ -269,8 +269,7 @@ void status_board_on_packet(struct status_board *board,
     struct node_status status = {0};
     struct heard *heard;
 
-    if (node_status_decode(&status, (struct slice){packet->header->data,
-                                                   packet->header->size}) != 0)
+    if (node_status_decode(&status, buf_slice(packet->header)) != 0)
         return;
     heard = keep(board, &status);
     if (heard != NULL) {

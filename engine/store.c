@@ -122,8 +122,7 @@ int store_set_identity(struct store *store, const struct identity *identity,
     struct buf *bytes = identity_encode(identity);
     int rc;
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     rc = kv_write(store->log, batch, KV_SYNCED, e);
     kv_batch_free(batch);
     buf_unref(bytes);

@@ -364,8 +364,7 @@ int raft_batch_decode(const struct env_packet *packet,
 
     if (header->size > WIRE_HEADER_SIZE_MAX)
         return ERR_PROTOCOL;
-    rc = codec_unpack(&m, &grove__raft_batch__descriptor,
-                      (struct slice){header->data, header->size});
+    rc = codec_unpack(&m, &grove__raft_batch__descriptor, buf_slice(header));
     if (rc != 0)
         return rc == ERR_CORRUPT ? ERR_PROTOCOL : rc;
     if (!batch_is_valid(m.message, packet)) {

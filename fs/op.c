@@ -180,6 +180,14 @@ struct op *op_new_on(fuse_req_t req, uint64_t id)
     return op;
 }
 
+struct op *op_new_unless(fuse_req_t req, uint64_t id, int error)
+{
+    if (error == 0)
+        return op_new_on(req, id);
+    (void)fuse_reply_err(req, error);
+    return NULL;
+}
+
 void op_submit(struct op *op, enum request_kind kind, op_done *done)
 {
     op->request.kind = kind;

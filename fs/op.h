@@ -85,6 +85,9 @@ struct op *op_new(fuse_req_t req);
 /* An op on an inode of the kernel. NULL when it is not known; ESTALE has been
  * replied then. */
 struct op *op_new_on(fuse_req_t req, uint64_t id);
+/* The same, unless `error` is not 0: that has been replied then, and NULL is
+ * returned. */
+struct op *op_new_unless(fuse_req_t req, uint64_t id, int error);
 
 /* Submits op->request as it is. */
 void op_submit(struct op *op, enum request_kind kind, op_done *done);

@@ -213,11 +213,7 @@ void op_fallocate(fuse_req_t req, fuse_ino_t id, int mode, off_t offset,
 
     if (error == 0 && (offset < 0 || size <= 0 || offset > INT64_MAX - size))
         error = EFBIG;
-    if (error != 0) {
-        (void)fuse_reply_err(req, error);
-        return;
-    }
-    op = op_new_on(req, id);
+    op = op_new_unless(req, id, error);
     if (op == NULL)
         return;
     op->handle = handle_ref(op->fs, op_handle(file));

@@ -103,11 +103,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
         error = rule->on_get;
     if (error == 0 && special_is(id))
         error = ENODATA;
-    if (error != 0) {
-        (void)fuse_reply_err(req, error);
-        return;
-    }
-    op = op_new_on(req, id);
+    op = op_new_unless(req, id, error);
     if (op == NULL)
         return;
     op->size = size;
@@ -199,11 +195,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
 
     if (error == 0 && size > XATTRS_SIZE_MAX)
         error = E2BIG;
-    if (error != 0) {
-        (void)fuse_reply_err(req, error);
-        return;
-    }
-    op = op_new_on(req, id);
+    op = op_new_unless(req, id, error);
     if (op == NULL)
         return;
     set_name(op, name);
@@ -220,11 +212,7 @@ void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
     const int error = check_change(id, name);
     struct op *op;
 
-    if (error != 0) {
-        (void)fuse_reply_err(req, error);
-        return;
-    }
-    op = op_new_on(req, id);
+    op = op_new_unless(req, id, error);
     if (op == NULL)
         return;
     set_name(op, name);

@@ -246,6 +246,10 @@ bool sleep_agrees(struct raft *r, const struct raft_message *m);
 
 /* Takes over the message and queues it where its type belongs. */
 void outbox_send(struct raft *r, struct raft_message *m);
+/* Sends it on to the leader, as from whom it came. ERR_NOT_LEADER: there is
+ * none; what the message is about is for the trace. */
+int outbox_forward(struct raft *r, const struct raft_message *m,
+                   const char *about);
 void outbox_add_read_state(struct raft *r, uint64_t request, uint64_t index);
 void outbox_close(struct outbox *o);
 struct raft_hard_state raft_hard_state(const struct raft *r);

@@ -125,22 +125,7 @@ int leader_on_read_index(struct raft *r, const struct raft_message *m)
 /* The answer goes to the one that asked first, whoever forwards. */
 int follower_on_read_index(struct raft *r, const struct raft_message *m)
 {
-    struct raft_message forwarded = {
-        .type = RAFT_MSG_READ_INDEX,
-        .from = m->from,
-        .to = r->leader,
-        .context = m->context,
-    };
-
-    if (r->leader == 0) {
-        trace_line(&r->trace, LOG_INFO,
-                   "%" PRIx64 " no leader at term %" PRIu64
-                   "; dropping index reading msg",
-                   r->id, r->term);
-        return ERR_NOT_LEADER;
-    }
-    outbox_send(r, &forwarded);
-    return 0;
+    return outbox_forward(r, m, "index reading");
 }
 
 int follower_on_read_index_resp(struct raft *r, const struct raft_message *m)

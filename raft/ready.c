@@ -64,6 +64,26 @@ void outbox_send(struct raft *r, struct raft_message *m)
     raft_messages_append(&r->outbox.messages, m);
 }
 
+int outbox_forward(struct raft *r, const struct raft_message *m,
+                   const char *about)
+{
+    struct raft_message forwarded = {
+        .type = m->type,
+        .from = m->from,
+        .to = r->leader,
+        .context = m->context,
+    };
+
+    if (r->leader == 0) {
+        trace_line(&r->trace, LOG_INFO,
+                   "%" PRIx64 " no leader at term %" PRIu64 "; dropping %s msg",
+                   r->id, r->term, about);
+        return ERR_NOT_LEADER;
+    }
+    outbox_send(r, &forwarded);
+    return 0;
+}
+
 void outbox_add_read_state(struct raft *r, uint64_t request, uint64_t index)
 {
     struct outbox *o = &r->outbox;

@@ -109,19 +109,5 @@ int leader_on_transfer(struct raft *r, const struct raft_message *m)
 
 int follower_on_transfer(struct raft *r, const struct raft_message *m)
 {
-    struct raft_message forwarded = {
-        .type = RAFT_MSG_TRANSFER_LEADER,
-        .from = m->from,
-        .to = r->leader,
-    };
-
-    if (r->leader == 0) {
-        trace_line(&r->trace, LOG_INFO,
-                   "%" PRIx64 " no leader at term %" PRIu64
-                   "; dropping leader transfer msg",
-                   r->id, r->term);
-        return ERR_NOT_LEADER;
-    }
-    outbox_send(r, &forwarded);
-    return 0;
+    return outbox_forward(r, m, "leader transfer");
 }

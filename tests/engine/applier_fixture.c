@@ -22,8 +22,7 @@ void put_region(struct applier_fixture *f, const struct region *region,
     struct buf *bytes = region_encode(region);
     uint8_t small[MARKER_SIZE_MAX];
 
-    put_record(f->exec->state, key_region(region->id),
-               (struct slice){bytes->data, bytes->size});
+    put_record(f->exec->state, key_region(region->id), buf_slice(bytes));
     put_record(f->exec->state, key_marker(region->id),
                (struct slice){small, marker_encode(marker, small)});
     buf_unref(bytes);
@@ -148,8 +147,7 @@ int status_of(struct buf *bytes)
     struct result result = {0};
     int status;
 
-    assert_int_equal(
-        result_decode(&result, (struct slice){bytes->data, bytes->size}), 0);
+    assert_int_equal(result_decode(&result, buf_slice(bytes)), 0);
     status = result.status;
     result_release(&result);
     buf_unref(bytes);

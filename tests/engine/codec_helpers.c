@@ -46,11 +46,6 @@ struct slice letters(size_t size)
     return (struct slice){text, size};
 }
 
-struct slice buf_slice(const struct buf *b)
-{
-    return (struct slice){b->data, b->size};
-}
-
 void assert_slice_equal(struct slice a, struct slice b)
 {
     assert_int_equal(a.size, b.size);

@@ -23,8 +23,6 @@ struct txn_ref filled_txn(uint64_t seed);
 /* `size` times the letter x, in static memory; at most 2 MiB. */
 struct slice letters(size_t size);
 
-struct slice buf_slice(const struct buf *b);
-
 void assert_slice_equal(struct slice a, struct slice b);
 void assert_attr_equal(const struct attr *a, const struct attr *b);
 void assert_txn_equal(const struct txn_ref *a, const struct txn_ref *b);

@@ -12,8 +12,7 @@ enum { VALUE_SIZE_MAX = 64 * 1024 * 1024, FILE_INO = 100, NODE = 7 };
 
 static void put(struct kv_batch *batch, struct key key, struct buf *bytes)
 {
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
 }
 

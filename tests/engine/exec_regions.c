@@ -46,8 +46,7 @@ static void put_part(struct exec_fixture *f, struct key key,
         kv_batch_delete(batch, key_slice(&key));
     } else {
         bytes = namespace_encode(record);
-        kv_batch_put(batch, key_slice(&key),
-                     (struct slice){bytes->data, bytes->size});
+        kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
         buf_unref(bytes);
     }
     assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
@@ -466,7 +465,7 @@ int prepare_step(struct exec_fixture *f, struct test_prepare *p)
     c.txn = p->ref;
     c.txn_step = p->step;
     if (p->data != NULL)
-        c.data = (struct slice){p->data->data, p->data->size};
+        c.data = buf_slice(p->data);
     rc = run_at(f, &c, &at);
     if (rc != 0)
         return rc;

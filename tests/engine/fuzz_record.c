@@ -224,7 +224,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     first = recode((struct slice){data + 1, size - 1});
     if (first == NULL)
         return 0;
-    second = recode((struct slice){first->data, first->size});
+    second = recode(buf_slice(first));
     assert(second != NULL && second->size == first->size);
     assert(memcmp(first->data, second->data, first->size) == 0);
     buf_unref(first);

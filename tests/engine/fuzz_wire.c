@@ -259,7 +259,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     first = recode((struct slice){data + 2, size - 2}, payload_count);
     if (first == NULL)
         return 0;
-    second = recode((struct slice){first->data, first->size}, payload_count);
+    second = recode(buf_slice(first), payload_count);
     assert(second != NULL && second->size == first->size);
     assert(memcmp(first->data, second->data, first->size) == 0);
     buf_unref(first);

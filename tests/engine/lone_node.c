@@ -291,7 +291,7 @@ uint64_t node_stamp(struct node *node)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    struct slice bytes = {header->data, header->size};
+    struct slice bytes = buf_slice(header);
 
     (void)channel;
     if (type == WIRE_RETURN) {

@@ -129,7 +129,7 @@ int step_carry_out(struct node *node, const struct step *step)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    struct slice bytes = {header->data, header->size};
+    struct slice bytes = buf_slice(header);
     struct step step;
 
     assert_int_equal(channel, ENV_CHANNEL_RAFT);
@@ -178,8 +178,7 @@ void router_call(struct router *router, struct router_call *call,
 
 static void put(struct node *node, struct key key, struct buf *record)
 {
-    put_record(node->env.state, key,
-               (struct slice){record->data, record->size});
+    put_record(node->env.state, key, buf_slice(record));
     buf_unref(record);
 }
 
@@ -242,8 +241,7 @@ void tell(struct node *node, uint64_t region, const char *replicas)
     report->digest = region;
     report->measured = true;
     bytes = region_report_encode(report);
-    placement_on_report(node->placement, c.leader,
-                        (struct slice){bytes->data, bytes->size});
+    placement_on_report(node->placement, c.leader, buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -259,8 +257,7 @@ static void tell_sum(struct node *node, uint64_t id, uint64_t first)
         sum.led_digest ^= region;
     }
     bytes = reported_encode(&sum);
-    placement_on_reported(node->placement, id,
-                          (struct slice){bytes->data, bytes->size});
+    placement_on_reported(node->placement, id, buf_slice(bytes));
     buf_unref(bytes);
 }
 

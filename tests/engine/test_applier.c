@@ -41,8 +41,7 @@ static void put_marker(struct kv *state)
 
     kv_batch_put(batch, key_slice(&key),
                  (struct slice){bytes, marker_encode(&marker, bytes)});
-    kv_batch_put(batch, key_slice(&region_key),
-                 (struct slice){record->data, record->size});
+    kv_batch_put(batch, key_slice(&region_key), buf_slice(record));
     buf_unref(record);
     assert_int_equal(kv_write(state, batch, KV_RELAXED, NULL), 0);
     kv_batch_free(batch);
@@ -88,8 +87,7 @@ static int apply(struct fixture *f, const struct command *command)
     result_release(&f->result);
     buf_unref(f->bytes);
     f->bytes = bytes;
-    assert_int_equal(
-        result_decode(&f->result, (struct slice){bytes->data, bytes->size}), 0);
+    assert_int_equal(result_decode(&f->result, buf_slice(bytes)), 0);
     return f->result.status;
 }
 
@@ -347,8 +345,7 @@ static void test_the_only_replica_goes_on_behind_a_damaged_record(void **state)
 
     assert_int_equal(apply_to_damaged(f, &entry, &bytes), ERR_CORRUPT);
     assert_int_equal(applier_skip(f->applier, &entry, &bytes), 0);
-    assert_int_equal(
-        result_decode(&result, (struct slice){bytes->data, bytes->size}), 0);
+    assert_int_equal(result_decode(&result, buf_slice(bytes)), 0);
     assert_int_equal(result.status, ERR_CORRUPT);
     assert_int_equal(applier_marker(f->applier)->index, ++f->index);
     assert_int_equal(create_file(f, 3, "b"), 0);

@@ -81,7 +81,7 @@ static void put_part(struct applier_fixture *f, const char *name,
     struct buf *bytes = namespace_encode(record);
 
     put_record(f->exec->state, key_user('n', f->dir, slice_of(name)),
-               (struct slice){bytes->data, bytes->size});
+               buf_slice(bytes));
     buf_unref(bytes);
 }
 

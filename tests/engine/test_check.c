@@ -43,7 +43,7 @@ static void put_region(struct kv *state, const struct region *region)
     struct key marker_key = key_marker(region->id);
     uint8_t small[MARKER_SIZE_MAX];
 
-    put(state, &region_key, (struct slice){bytes->data, bytes->size});
+    put(state, &region_key, buf_slice(bytes));
     put(state, &marker_key,
         (struct slice){small, marker_encode(&marker, small)});
     buf_unref(bytes);

@@ -23,8 +23,7 @@ static void put(struct exec_fixture *f, struct key key, struct buf *bytes)
 {
     struct kv_batch *batch = kv_batch_new(f->state);
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
     kv_batch_free(batch);
     buf_unref(bytes);

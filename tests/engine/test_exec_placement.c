@@ -15,8 +15,7 @@ static void put_node(struct exec_fixture *f, uint64_t id, enum node_state state)
     struct buf *bytes = node_encode(&node);
     struct key key = key_node(id);
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
     buf_unref(bytes);
     kv_batch_free(batch);

@@ -82,10 +82,7 @@ static void answer(struct net_node *node, uint64_t from)
     asked++;
     assert_int_equal(node->types[node->packet_count - 1], WIRE_JOIN);
     assert_true(from == join_guest_id(token));
-    assert_int_equal(
-        join_request_decode(
-            &request, (struct slice){node->header->data, node->header->size}),
-        0);
+    assert_int_equal(join_request_decode(&request, buf_slice(node->header)), 0);
     assert_true(request.token == token);
     if (joined.status == 0) {
         joined.cluster_id = 7;

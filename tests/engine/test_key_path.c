@@ -23,8 +23,7 @@ static void put(struct kv *kv, struct key key, struct buf *value)
 {
     struct kv_batch *batch = kv_batch_new(kv);
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){value->data, value->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(value));
     assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
     kv_batch_free(batch);
     buf_unref(value);

@@ -199,8 +199,7 @@ static void put_node(struct node *node, uint64_t id, enum node_state state)
         .id = id, .state = state, .address = "localhost:1"};
     struct buf *bytes = node_encode(&record);
 
-    put_record(node->env.state, key_node(id),
-               (struct slice){bytes->data, bytes->size});
+    put_record(node->env.state, key_node(id), buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -210,7 +209,7 @@ static void put_down_after(struct node *node)
 
     put_record(node->env.state,
                key_setting(slice_of(setting_name(SETTING_DOWN_AFTER))),
-               (struct slice){bytes->data, bytes->size});
+               buf_slice(bytes));
     buf_unref(bytes);
 }
 

@@ -270,10 +270,7 @@ static void test_who_holds_nothing_is_removed(void **state)
     assert_true(node_change_is_running(&f->change));
     assert_int_equal(f->node.asked_count, 0);
     assert_int_equal(
-        command_decode(&command,
-                       (struct slice){f->placement.proposal->command->data,
-                                      f->placement.proposal->command->size}),
-        0);
+        command_decode(&command, buf_slice(f->placement.proposal->command)), 0);
     assert_int_equal(command.op, COMMAND_NODE_STATE);
     assert_int_equal(command.target_node, OTHER_NODE);
     assert_int_equal(command.node_state, NODE_REMOVED);

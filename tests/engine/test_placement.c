@@ -246,8 +246,7 @@ static void hear(struct node *node, uint64_t term, uint64_t region)
         .term = term, .operators = {{.region = region}}, .count = 1};
     struct buf *bytes = operators_encode(&view);
 
-    placement_on_operators(node->placement,
-                           (struct slice){bytes->data, bytes->size});
+    placement_on_operators(node->placement, buf_slice(bytes));
     buf_unref(bytes);
 }
 

@@ -79,8 +79,7 @@ static void hear(struct node *node, const char *marks, int64_t manual_ns,
             .begin_ns = *marks == 'm' ? manual_ns : automatic_ns,
         };
     bytes = operators_encode(&view);
-    placement_on_operators(node->placement,
-                           (struct slice){bytes->data, bytes->size});
+    placement_on_operators(node->placement, buf_slice(bytes));
     buf_unref(bytes);
 }
 

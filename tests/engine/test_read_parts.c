@@ -36,7 +36,7 @@ static void put_part(struct fixture *f, const char *name, uint64_t count,
                                                     .version = version});
 
     put_record(f->exec->state, key_user('n', f->dir, slice_of(name)),
-               (struct slice){bytes->data, bytes->size});
+               buf_slice(bytes));
     buf_unref(bytes);
 }
 

@@ -112,8 +112,7 @@ static void remove_replica(struct fixture *f)
     region.peers[0].id = ++region.peer_max;
     region.voters[0] = region.peer_max;
     bytes = region_encode(&region);
-    put_record(state, key_region(REGION_FIRST_DATA),
-               (struct slice){bytes->data, bytes->size});
+    put_record(state, key_region(REGION_FIRST_DATA), buf_slice(bytes));
     buf_unref(bytes);
     region_release(&region);
 }

@@ -135,7 +135,7 @@ static void see_report(struct node *node, struct slice bytes)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    struct slice bytes = {header->data, header->size};
+    struct slice bytes = buf_slice(header);
 
     assert_int_equal(to, node->peers[REGION_PLACEMENT].leader_node);
     assert_int_equal(channel, ENV_CHANNEL_RAFT);

@@ -68,8 +68,7 @@ static void expect_one(struct fixture *f, struct command c, int status,
 
     assert_int_equal(results_find(f->results, &c, &result), status);
     if (status == 0)
-        assert_true(slice_equal(slice_of(text),
-                                (struct slice){result->data, result->size}));
+        assert_true(slice_equal(slice_of(text), buf_slice(result)));
     buf_unref(result);
 }
 
@@ -179,8 +178,7 @@ static void put_decision(struct fixture *f, uint64_t sequence, bool committed)
                                 .committed = committed};
     struct buf *bytes = decision_encode(&decision);
 
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes->data, bytes->size});
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
     buf_unref(bytes);
     kv_batch_free(batch);

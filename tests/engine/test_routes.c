@@ -422,9 +422,7 @@ static void test_all_others_that_can_be_reached_are_asked(void **state)
     assert_int_equal(node->sent_type, WIRE_LOCATE);
     for (unsigned i = 1; i <= NODE_COUNT; i++)
         assert_int_equal(node->sent_to[i], i != OWN_NODE && i != DOWN_NODE);
-    assert_int_equal(locate_decode(&locate, (struct slice){node->sent->data,
-                                                           node->sent->size}),
-                     0);
+    assert_int_equal(locate_decode(&locate, buf_slice(node->sent)), 0);
     assert_true(slice_equal(locate.user_key, slice_of("key")));
     locate_release(&locate);
 }
@@ -486,9 +484,7 @@ static void test_who_has_it_answers(void **state)
     assert_int_equal(node->sent_count, 1);
     assert_int_equal(node->sent_to[2], 1);
     assert_int_equal(node->sent_type, WIRE_LOCATED);
-    assert_int_equal(located_decode(&located, (struct slice){node->sent->data,
-                                                             node->sent->size}),
-                     0);
+    assert_int_equal(located_decode(&located, buf_slice(node->sent)), 0);
     assert_int_equal(located.region.id, 7);
     assert_int_equal(located.leader_node, OWN_NODE);
     located_release(&located);

@@ -44,8 +44,7 @@ static void put_records(struct kv *kv, const struct region *region,
     uint8_t marker_bytes[MARKER_SIZE_MAX];
     size_t size = marker_encode(&marker, marker_bytes);
 
-    put_record(kv, key_region(region->id),
-               (struct slice){bytes->data, bytes->size});
+    put_record(kv, key_region(region->id), buf_slice(bytes));
     put_record(kv, key_marker(region->id), (struct slice){marker_bytes, size});
     buf_unref(bytes);
 }
@@ -275,7 +274,7 @@ static size_t copy(struct fixture *f)
         assert_int_equal(snapshot_reader_next(reader, &payload, &last), 0);
         assert_true(last || payload->size >= SNAPSHOT_CHUNK_BYTES);
         assert_in_range(payload->size, 1, SNAPSHOT_PAYLOAD_BYTES_MAX);
-        bytes = (struct slice){payload->data, payload->size};
+        bytes = buf_slice(payload);
         assert_int_equal(
             snapshot_writer_put(writer, bytes, snapshot_checksum(bytes), NULL),
             0);
@@ -368,7 +367,7 @@ static void test_what_comes_later_is_not_in_a_snapshot(void **state)
     put_record(f->from, late, slice_of("v"));
     assert_int_equal(snapshot_reader_next(reader, &payload, &last), 0);
     assert_true(last);
-    rest = (struct slice){payload->data, payload->size};
+    rest = buf_slice(payload);
     while (rest.size > 0) {
         struct slice key;
         struct slice value;
@@ -470,10 +469,8 @@ static void test_marker_and_descriptor_must_both_come(void **state)
 
     assert_int_equal(finish_with(f, key_marker(1), (struct slice){small, size}),
                      ERR_PROTOCOL);
-    assert_int_equal(
-        finish_with(f, key_region(1),
-                    (struct slice){descriptor->data, descriptor->size}),
-        ERR_PROTOCOL);
+    assert_int_equal(finish_with(f, key_region(1), buf_slice(descriptor)),
+                     ERR_PROTOCOL);
     buf_unref(descriptor);
 }
 

@@ -34,9 +34,7 @@ static bool note_begin(struct packet *packet)
     const struct buf *header = packet->packet.header;
     struct snapshot_begin begin;
 
-    assert_int_equal(snapshot_begin_decode(
-                         &begin, (struct slice){header->data, header->size}),
-                     0);
+    assert_int_equal(snapshot_begin_decode(&begin, buf_slice(header)), 0);
     assert_in_range(begun_count, 0, BEGUN_MAX - 1);
     begun[begun_count].node = packet->to;
     begun[begun_count++].stream = begin.stream;
@@ -49,9 +47,7 @@ static bool note_ack(struct packet *packet)
     const struct buf *header = packet->packet.header;
     struct snapshot_ack ack;
 
-    assert_int_equal(
-        snapshot_ack_decode(&ack, (struct slice){header->data, header->size}),
-        0);
+    assert_int_equal(snapshot_ack_decode(&ack, buf_slice(header)), 0);
     accepted_count += ack.accepted;
     refused_status = ack.status;
     return false;

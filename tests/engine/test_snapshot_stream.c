@@ -264,9 +264,7 @@ static bool lose_acks_of_chunks(struct two_nodes *all, struct packet *packet)
     (void)all;
     if (packet->packet.type != WIRE_SNAPSHOT_ACK)
         return true;
-    assert_int_equal(
-        snapshot_ack_decode(&ack, (struct slice){header->data, header->size}),
-        0);
+    assert_int_equal(snapshot_ack_decode(&ack, buf_slice(header)), 0);
     return ack.accepted;
 }
 
@@ -492,9 +490,7 @@ static bool raise_term_of_snapshot(struct two_nodes *all, struct packet *packet)
     (void)all;
     if (packet->packet.type != WIRE_SNAPSHOT_BEGIN)
         return true;
-    assert_int_equal(snapshot_begin_decode(
-                         &begin, (struct slice){header->data, header->size}),
-                     0);
+    assert_int_equal(snapshot_begin_decode(&begin, buf_slice(header)), 0);
     begin.raft_term++;
     packet->packet.header = snapshot_begin_encode(&begin);
     snapshot_begin_release(&begin);

@@ -135,10 +135,7 @@ int peer_propose_split(struct peer *peer, struct proposal *proposal)
 
     forget_command(node);
     node->bytes = buf_ref(proposal->command);
-    assert_int_equal(
-        command_decode(&node->command,
-                       (struct slice){node->bytes->data, node->bytes->size}),
-        0);
+    assert_int_equal(command_decode(&node->command, buf_slice(node->bytes)), 0);
     if (node->refusal == 0)
         node->proposal = proposal;
     return node->refusal;

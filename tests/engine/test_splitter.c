@@ -146,7 +146,7 @@ static void set(struct node *node, enum setting setting, uint64_t value)
 {
     struct buf *record = setting_encode(value);
 
-    put_setting(node, setting, (struct slice){record->data, record->size});
+    put_setting(node, setting, buf_slice(record));
     buf_unref(record);
 }
 

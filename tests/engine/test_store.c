@@ -99,14 +99,12 @@ static void leave_damaged_store(struct fixture *f, size_t voter_count)
 
     assert_int_equal(open_as(f, 3), 0);
     f->store.identity.cluster_id = 7;
-    put_record(f->store.state, key_region(1),
-               (struct slice){bytes->data, bytes->size});
+    put_record(f->store.state, key_region(1), buf_slice(bytes));
     put_record(f->store.state, key_tombstone(2), slice_of("x"));
     put_record(f->store.log, key_hard_state(1), slice_of("x"));
     buf_unref(bytes);
     bytes = identity_encode(&f->store.identity);
-    put_record(f->store.log, key_identity(),
-               (struct slice){bytes->data, bytes->size});
+    put_record(f->store.log, key_identity(), buf_slice(bytes));
     buf_unref(bytes);
     store_close(&f->store);
     (void)snprintf(path, sizeof path, "%s/state/DAMAGED", f->path);

@@ -300,7 +300,7 @@ static void put_region(struct node *node, const struct region *region)
     struct buf *bytes = region_encode(region);
 
     put_record(node->env.state, key_region(REGION_FIRST_DATA),
-               (struct slice){bytes->data, bytes->size});
+               buf_slice(bytes));
     buf_unref(bytes);
 }
 

@@ -19,9 +19,7 @@ static void on_done(struct proposal *proposal, int status, bool in_log,
     asked->status = status;
     asked->in_log = in_log;
     if (status == 0)
-        assert_int_equal(
-            result_decode(&decoded, (struct slice){result->data, result->size}),
-            0);
+        assert_int_equal(result_decode(&decoded, buf_slice(result)), 0);
     asked->result = decoded.status;
     result_release(&decoded);
     buf_unref(proposal->command);
