@@ -11,20 +11,8 @@
 
 #include "engine/exec.h"
 #include "engine/node.h"
+#include "engine/placement.h"
 #include "engine/settings.h"
-
-static int get_goal(struct exec *x, uint64_t region, struct goal *ret)
-{
-    struct key key = key_goal(region);
-    struct kv_value value = {0};
-    int rc = kv_get(x->state, NULL, key_slice(&key), &value);
-
-    if (rc != 0)
-        return rc;
-    rc = goal_decode(ret, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
-}
 
 static void put_goal(struct exec *x, const struct goal *goal)
 {
@@ -63,7 +51,7 @@ int exec_begin_goal(struct exec *x)
     rc = goal.to == 0 ? 0 : check_node(x, goal.to);
     if (rc != 0)
         return rc;
-    rc = get_goal(x, goal.region, &last);
+    rc = placement_read_goal(x->state, goal.region, &last);
     if (rc == 0 && goal_is_running(&last))
         return ERR_BUSY;
     if (rc != 0 && rc != ERR_NOT_FOUND)
@@ -83,7 +71,7 @@ int exec_end_goal(struct exec *x)
 {
     const struct goal *end = &x->command->goal;
     struct goal goal = {0};
-    int rc = get_goal(x, end->region, &goal);
+    int rc = placement_read_goal(x->state, end->region, &goal);
 
     if (rc != 0)
         return rc;

@@ -144,18 +144,6 @@ static void measure_close(struct measure *m)
     free(m->marks);
 }
 
-void measure_run(struct kv *state, const struct region *region,
-                 struct measured *ret)
-{
-    struct measure m = {.stride = 1};
-
-    measure_open(&m, state, region);
-    while (measure_step(&m))
-        ;
-    measure_close(&m);
-    *ret = m.measured;
-}
-
 /* ---- in steps ---- */
 
 static void run_back(struct env_task *task)

@@ -29,8 +29,4 @@ void measure_start(struct env *env, const struct region *region,
  * compressed, and without what is still in memory. Any thread. */
 uint64_t measure_files(struct kv *state, const struct region *region);
 
-/* The same as measure_start() at once, for tests. May block. */
-void measure_run(struct kv *state, const struct region *region,
-                 struct measured *ret);
-
 #endif

@@ -10,6 +10,7 @@
 #include "engine/command.h"
 #include "engine/keys.h"
 #include "engine/members_plan.h"
+#include "engine/reporter.h"
 #include "engine/router.h"
 #include "engine/settings.h"
 #include "engine/status.h"
@@ -17,8 +18,7 @@
 
 enum {
     JOIN_MS = 4000, /* less than the one who asks waits for the answer */
-    APPLICANTS_MAX = 64,
-    CAUGHT_UP_ENTRIES = 256 /* that a new voter may be behind */
+    APPLICANTS_MAX = 64
 };
 
 static const uint64_t second_ns = 1000000000;
@@ -32,7 +32,7 @@ struct applicant {
     TAILQ_ENTRY(applicant) link;
 };
 
-/* Since when region 0's leader has missed a node. */
+/* Since when region 0's leader has missed a node, from when it took office. */
 struct missed {
     uint64_t id; /* 0: free */
     uint64_t since_ns;
@@ -224,39 +224,47 @@ static bool was_removed(struct node *node)
 
 /* ---- region 0's members: what its leader sees ---- */
 
-static struct missed *missed_slot(struct members *members, uint64_t id)
+/* `id` 0: of one that is free. MEMBERS_NODES_MAX: there is none. */
+static size_t missed_place(const struct members *members, uint64_t id)
 {
-    for (size_t i = 0; i < MEMBERS_NODES_MAX; i++)
-        if (members->missed[i].id == id)
-            return &members->missed[i];
-    return NULL;
+    size_t place = 0;
+
+    while (place < MEMBERS_NODES_MAX && members->missed[place].id != id)
+        place++;
+    return place;
 }
 
 static void forget_missed(struct members *members, uint64_t id)
 {
-    struct missed *missed = missed_slot(members, id);
+    size_t place = missed_place(members, id);
 
-    if (missed != NULL)
-        missed->id = 0;
+    if (place < MEMBERS_NODES_MAX)
+        members->missed[place].id = 0;
 }
 
-/* Whether a node has been missed for long. */
-static bool is_lost(struct members *members, uint64_t id, bool up)
+bool members_is_lost(const struct members *members, uint64_t id)
 {
-    struct missed *missed = missed_slot(members, id);
+    size_t place = missed_place(members, id);
     uint64_t now_ns = env_mono_ns(node_env(members->node));
+
+    return id != 0 && place < MEMBERS_NODES_MAX &&
+           now_ns - members->missed[place].since_ns >=
+               members->settings.value[SETTING_DOWN_AFTER] * second_ns;
+}
+
+/* Whether it is reached or not counts from here on. */
+static void note_missed(struct members *members, uint64_t id, bool up)
+{
+    size_t place = missed_place(members, id);
 
     if (up) {
         forget_missed(members, id);
-        return false;
+    } else if (place == MEMBERS_NODES_MAX) {
+        place = missed_place(members, 0);
+        assert(place < MEMBERS_NODES_MAX); /* As many as nodes in a view. */
+        members->missed[place] =
+            (struct missed){id, env_mono_ns(node_env(members->node))};
     }
-    if (missed == NULL) {
-        missed = missed_slot(members, 0);
-        assert(missed != NULL); /* There are as many as nodes in a view. */
-        *missed = (struct missed){id, now_ns};
-    }
-    return now_ns - missed->since_ns >=
-           members->settings.value[SETTING_DOWN_AFTER] * second_ns;
 }
 
 /* One without a replica tells nothing of itself yet. */
@@ -275,15 +283,12 @@ static bool is_up(const struct members *members, const struct region *region,
 static bool has_caught_up(const struct members *members,
                           const struct peer *placement, uint64_t id)
 {
-    const struct status_board *board = node_status_board(members->node);
-    struct raft_peer_status progress;
+    const struct region_peer *replica =
+        region_find_node(peer_region(placement), id);
 
-    if (id == node_id(members->node))
-        return true;
-    return peer_progress(placement, id, &progress) &&
-           progress.state == RAFT_REPLICATE &&
-           progress.match + CAUGHT_UP_ENTRIES >= peer_commit(placement) &&
-           status_board_state(board, id, REGION_PLACEMENT) == PEER_RUNNING;
+    return replica != NULL &&
+           (reporter_peer_flags(members->node, placement, replica) &
+            PEER_FLAG_CAUGHT_UP) != 0;
 }
 
 static void add_node(struct members *members, const struct peer *placement,
@@ -298,11 +303,12 @@ static void add_node(struct members *members, const struct peer *placement,
         return;
     }
     assert(view->node_count < MEMBERS_NODES_MAX);
+    note_missed(members, record->id, up);
     view->nodes[view->node_count++] = (struct member_node){
         .id = record->id,
         .state = record->state,
         .up = up,
-        .lost = is_lost(members, record->id, up),
+        .lost = members_is_lost(members, record->id),
         .caught_up = has_caught_up(members, placement, record->id),
     };
 }

@@ -27,6 +27,10 @@ void members_free(struct members *members); /* Takes NULL; nothing may wait. */
 /* Once a second. */
 void members_tick(struct members *members);
 
+/* On region 0's leader: it has missed the node for `down_after`, as it found
+ * when it last looked. */
+bool members_is_lost(const struct members *members, uint64_t id);
+
 /* WIRE_JOIN, from a store that has no node id yet; `from` is what it goes by
  * until it has one. */
 void members_on_join(struct members *members, uint64_t from,

@@ -154,6 +154,7 @@ struct router *node_router(const struct node *node);
 struct reader *node_reader(const struct node *node);
 struct txns *node_txns(const struct node *node);
 struct flows *node_flows(const struct node *node);
+struct members *node_members(const struct node *node);
 struct merges *node_merges(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);

@@ -175,6 +175,11 @@ struct flows *node_flows(const struct node *node)
     return node->flows;
 }
 
+struct members *node_members(const struct node *node)
+{
+    return node->members;
+}
+
 struct merges *node_merges(const struct node *node)
 {
     return node->merges;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/keys.h"
+#include "engine/members.h"
 #include "engine/placement_choose.h"
 #include "engine/placement_merge.h"
 #include "engine/status.h"
@@ -86,92 +87,96 @@ static bool leads(struct placement *placement)
     return true;
 }
 
-/* NULL: more nodes than there can be. The place of one that was removed is
- * free. */
+static struct noticed *find_noticed(struct placement *placement, uint64_t node)
+{
+    for (size_t i = 0; i < NODES_MAX; i++)
+        if (placement->noticed[i].node == node)
+            return &placement->noticed[i];
+    return NULL;
+}
+
+/* NULL: there are more than there can be, until who is gone is forgotten. */
 static struct noticed *noticed_of(struct placement *placement, uint64_t node)
 {
-    struct noticed *unused = NULL;
+    struct noticed *noticed = find_noticed(placement, node);
 
-    for (size_t i = 0; i < NODES_MAX; i++) {
-        struct noticed *noticed = &placement->noticed[i];
+    if (noticed == NULL)
+        noticed = find_noticed(placement, 0);
+    if (noticed != NULL)
+        noticed->node = node;
+    return noticed;
+}
 
-        if (noticed->node == node)
-            return noticed;
-        if (noticed->node == 0 ||
-            plan_find_node(&placement->nodes, noticed->node) == NULL)
-            unused = noticed;
-    }
-    if (unused != NULL)
-        *unused = (struct noticed){.node = node};
-    return unused;
+/* Ids are never used again, so in time there are more than places. */
+static void forget_gone(struct placement *placement)
+{
+    for (size_t i = 0; i < NODES_MAX; i++)
+        if (plan_find_node(&placement->nodes, placement->noticed[i].node) ==
+            NULL)
+            placement->noticed[i] = (struct noticed){0};
 }
 
 /* ---- what there is ---- */
 
-/* A node counts as lost only after this leader has missed it for so long. */
-static void note_silence(struct placement *placement, struct plan_node *node)
+static bool is_live(struct placement *placement, uint64_t id)
 {
-    struct noticed *noticed = noticed_of(placement, node->id);
-    uint64_t now_ns = placement_now_ns(placement);
-
-    if (noticed == NULL)
-        return;
-    if (node->live)
-        noticed->silent_ns = 0;
-    else if (noticed->silent_ns == 0)
-        noticed->silent_ns = now_ns;
-    node->down = !node->live &&
-                 now_ns - noticed->silent_ns >=
-                     placement->settings.value[SETTING_DOWN_AFTER] * second_ns;
+    return id == node_id(placement->node) ||
+           status_board_find(node_status_board(placement->node), id) != NULL;
 }
 
-/* Records of removed nodes are kept for ever, and there may be many. */
+/* Records of removed nodes stay for ever: only members have to find room. */
 static void add_node(struct placement *placement,
-                     const struct node_record *record)
+                     const struct node_record *record, struct plan_nodes *nodes)
 {
-    struct plan_nodes *nodes = &placement->nodes;
-    struct plan_node *node = &nodes->node[nodes->count];
+    bool live = is_live(placement, record->id);
 
-    if (nodes->count == NODES_MAX || record->state == NODE_REMOVED)
+    if (record->state == NODE_REMOVED || nodes->count == NODES_MAX)
         return;
-    *node = (struct plan_node){
+    nodes->node[nodes->count++] = (struct plan_node){
         .id = record->id,
         .state = record->state,
-        .live = record->id == node_id(placement->node) ||
-                status_board_find(node_status_board(placement->node),
-                                  record->id) != NULL,
+        .live = live,
+        .down =
+            !live && members_is_lost(node_members(placement->node), record->id),
     };
-    note_silence(placement, node);
-    nodes->count++;
 }
 
-static void read_nodes(struct placement *placement)
+static int read_nodes(struct placement *placement)
 {
     struct key lower = key_node(0);
     struct key upper = key_node(UINT64_MAX);
     struct kv_iter *iter = kv_iter_new(node_env(placement->node)->state, NULL,
                                        key_slice(&lower), key_slice(&upper));
+    struct plan_nodes nodes = {.replicas =
+                                   placement->settings.value[SETTING_REPLICAS]};
+    int rc = 0;
 
-    placement->nodes.count = 0;
-    placement->nodes.replicas = placement->settings.value[SETTING_REPLICAS];
-    kv_iter_seek(iter, key_slice(&lower));
-    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
+    for (kv_iter_seek(iter, key_slice(&lower)); rc == 0 && kv_iter_valid(iter);
+         kv_iter_next(iter)) {
         struct node_record record = {0};
 
-        if (node_decode(&record, kv_iter_value(iter)) == 0)
-            add_node(placement, &record);
+        rc = node_decode(&record, kv_iter_value(iter));
+        if (rc == 0)
+            add_node(placement, &record, &nodes);
     }
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
+    if (rc == 0)
+        placement->nodes = nodes;
+    return rc;
 }
 
-/* Settings and nodes as they are now. False: they cannot be read. */
+/* Settings and nodes as they are now. False: they cannot be read, and nothing
+ * is to be decided; members.c sees to what is damaged. */
 static bool look_around(struct placement *placement)
 {
     struct kv *state = node_env(placement->node)->state;
 
-    if (settings_read(state, &placement->settings) != 0)
+    if (settings_read(state, &placement->settings) != 0 ||
+        read_nodes(placement) != 0)
         return false;
-    read_nodes(placement);
+    forget_gone(placement);
     return true;
 }
 
@@ -242,19 +247,6 @@ static void read_goals(struct placement *placement)
             pursue(placement, &goal);
     }
     kv_iter_free(iter);
-}
-
-int placement_read_goal(struct kv *state, uint64_t region, struct goal *ret)
-{
-    struct key key = key_goal(region);
-    struct kv_value value = {0};
-    int rc = kv_get(state, NULL, key_slice(&key), &value);
-
-    if (rc != 0)
-        return rc;
-    rc = goal_decode(ret, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
 }
 
 int placement_check_goal(struct placement *placement, const struct goal *goal,
@@ -360,6 +352,15 @@ static void look_at_regions(struct placement *placement)
     }
 }
 
+bool placement_has_leader(const struct placement *placement,
+                          const struct table_entry *entry)
+{
+    const struct plan_node *node =
+        plan_find_node(&placement->nodes, entry->leader_node);
+
+    return node != NULL && node->live;
+}
+
 /* ---- automatic operators ---- */
 
 static void look_at_region(const struct placement *placement,
@@ -373,7 +374,8 @@ static void look_at_region(const struct placement *placement,
 
     *ret = (struct choose_region){
         .report = &entry->report,
-        .leader_node = entry->leader_node,
+        .leader_node =
+            placement_has_leader(placement, entry) ? entry->leader_node : 0,
         .newly_led = placement_now_ns(placement) - entry->led_ns <
                      LEFT_ALONE_SECONDS * second_ns,
         .fresh =
@@ -386,13 +388,30 @@ static void look_at_region(const struct placement *placement,
         ret->goal = op->goal;
 }
 
+static bool is_led(const struct placement *placement, uint64_t region)
+{
+    const struct table_entry *entry =
+        region_table_find(placement->table, region);
+
+    return entry != NULL && placement_has_leader(placement, entry);
+}
+
+/* What nobody carries out does not keep others waiting. */
+static bool is_busy(const struct placement *placement,
+                    const struct placement_operator *op)
+{
+    return op->goal_id == 0 && op->ended_ns == 0 &&
+           is_led(placement, op->view.region) &&
+           (op->goal.into == 0 || is_led(placement, op->goal.into));
+}
+
 static size_t count_automatic(const struct placement *placement)
 {
     const struct placement_operator *op;
     size_t count = 0;
 
     TAILQ_FOREACH (op, &placement->operators, link)
-        count += op->goal_id == 0 && op->ended_ns == 0;
+        count += is_busy(placement, op);
     return count;
 }
 
@@ -450,18 +469,24 @@ static void choose_operators(struct placement *placement)
     free(regions);
 }
 
-static bool is_done(const struct choose *c, bool leaders)
+static bool is_done(const struct choose *c, bool steady)
 {
     struct choice choice;
 
-    if (leaders)
+    if (steady)
         return !choose_next(c, &choice);
-    return !choose_repair(c, &choice) && !choose_merge(c, &choice) &&
+    return !choose_repair(c, &choice) &&
            (c->settings->value[SETTING_BALANCE] == 0 ||
             !choose_region_move(c, &choice));
 }
 
-bool placement_is_settled(struct placement *placement, bool leaders)
+/* What needs answers in time may have to be tried again and again. */
+static bool is_only_tried(const struct plan_goal *goal)
+{
+    return goal->leader != 0 || goal->into != 0;
+}
+
+bool placement_is_settled(struct placement *placement, bool steady)
 {
     struct choose choose = {.nodes = &placement->nodes,
                             .settings = &placement->settings};
@@ -474,10 +499,10 @@ bool placement_is_settled(struct placement *placement, bool leaders)
     for (size_t i = 0; i < choose.region_count; i++)
         regions[i].left_alone = regions[i].newly_led = regions[i].fresh = false;
     choose.regions = regions;
-    settled = is_done(&choose, leaders);
+    settled = is_done(&choose, steady);
     for (size_t i = 0; i < choose.region_count; i++)
         settled = settled && (!regions[i].moving ||
-                              (!leaders && regions[i].goal.leader != 0));
+                              (!steady && is_only_tried(&regions[i].goal)));
     free(regions);
     return settled;
 }
@@ -502,14 +527,13 @@ void placement_each_second(struct placement *placement)
 /* Leadership has gone elsewhere, perhaps by somebody's wish: what was chosen
  * just before does not take it back. */
 static void give_way(struct placement *placement,
-                     const struct table_entry *entry)
+                     const struct table_entry *entry, uint64_t now_ns)
 {
     struct placement_operator *op =
         operator_of(placement, entry->report.region.id);
 
     if (op != NULL && op->goal_id == 0 && op->goal.leader != 0 &&
-        entry->led_ns == placement_now_ns(placement) &&
-        entry->leader_node != op->goal.leader)
+        entry->led_ns == now_ns && entry->leader_node != op->goal.leader)
         operator_end(op, ERR_CANCELED, "another node was made the leader");
 }
 
@@ -519,14 +543,14 @@ void placement_on_report(struct placement *placement, uint64_t from,
     struct region_report report;
     struct placement_operator *op = NULL;
     struct table_entry *entry = NULL;
+    uint64_t now_ns = placement_now_ns(placement);
 
     if (!leads(placement) || region_report_decode(&report, bytes) != 0)
         return;
-    entry = region_table_take(placement->table, from, &report,
-                              placement_now_ns(placement));
+    entry = region_table_take(placement->table, from, &report, now_ns);
     if (entry != NULL) {
         placement->changed = true;
-        give_way(placement, entry);
+        give_way(placement, entry, now_ns);
         op = operator_holding(placement, entry->report.region.id);
     }
     if (op != NULL)
@@ -569,7 +593,8 @@ void placement_on_operators(struct placement *placement, struct slice bytes)
 {
     struct operators_view view;
 
-    if (operators_decode(&view, bytes) == 0)
+    if (operators_decode(&view, bytes) == 0 &&
+        view.term >= placement->told.term)
         placement->told = view;
 }
 

@@ -61,9 +61,10 @@ enum placement_answer placement_has_replicas(struct placement *placement,
                                              uint64_t node);
 
 /* On region 0's leader: all regions were reported, no operator is running, and
- * none will begin by itself. `leaders`: nor any that only makes another node
- * lead. For tests. */
-bool placement_is_settled(struct placement *placement, bool leaders);
+ * none will begin by itself. Not `steady`: but for those that make another node
+ * lead or merge regions, which a slow network keeps from their end. For tests.
+ */
+bool placement_is_settled(struct placement *placement, bool steady);
 
 /* What region 0's leader has last told of its operators; also on itself. */
 const struct operators_view *

@@ -323,7 +323,7 @@ static bool leader_move(const struct choose *c, enum kind kind,
     return best > 0;
 }
 
-bool choose_leader_move(const struct choose *c, struct choice *ret)
+static bool choose_leader_move(const struct choose *c, struct choice *ret)
 {
     return others_first(c, leader_move, ret);
 }

@@ -56,7 +56,6 @@ bool choose_is_root(const struct region *region);
 
 /* False: nothing is to be done. */
 bool choose_repair(const struct choose *c, struct choice *ret);
-bool choose_leader_move(const struct choose *c, struct choice *ret);
 bool choose_region_move(const struct choose *c, struct choice *ret);
 
 /* The first of them that finds something. */

@@ -30,9 +30,8 @@ TAILQ_HEAD(operators, placement_operator);
 /* What this leader has noticed of a node. */
 struct noticed {
     uint64_t node;
-    bool told;          /* all that it leads */
-    uint64_t silent_ns; /* monotonic: since when; 0: it is not */
-    uint64_t asked_ns;  /* when it was last asked to tell all */
+    bool told;         /* all that it leads */
+    uint64_t asked_ns; /* monotonic: when it was last asked to tell all */
 };
 
 struct placement {
@@ -54,6 +53,9 @@ struct placement {
 };
 
 uint64_t placement_now_ns(const struct placement *placement);
+/* Whether somebody leads the region, as far as is known, and can be reached. */
+bool placement_has_leader(const struct placement *placement,
+                          const struct table_entry *entry);
 
 /* placement_operators.c. NULL: none is running. */
 struct placement_operator *operator_of(const struct placement *placement,

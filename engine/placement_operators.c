@@ -18,7 +18,7 @@ enum {
     MERGE_SECONDS = 30,    /* from the first word to whoever is to merge on */
     RESTED_SECONDS = 10,   /* after an automatic one */
     FAILED_SECONDS = 60,   /* after one that has failed */
-    TELL_SECONDS = 10,     /* again, as packets get lost */
+    TELL_SECONDS = 10,     /* again, also of none: packets get lost */
     SHOWN_SECONDS = 600    /* one that has ended */
 };
 
@@ -267,7 +267,8 @@ static void send(struct placement_operator *op, uint64_t to,
     placement_send_step(op->placement, to, step);
 }
 
-/* A goal by hand is given up by hand. */
+/* A goal by hand is given up by hand. `entry`: NULL if the region is not known
+ * now. */
 static bool gets_nowhere(const struct placement_operator *op,
                          const struct table_entry *entry)
 {
@@ -275,7 +276,18 @@ static bool gets_nowhere(const struct placement_operator *op,
 
     return op->goal_id == 0 &&
            now_ns - op->begun_ns >= GIVE_UP_SECONDS * second_ns &&
-           now_ns - entry->progress_ns >= GIVE_UP_SECONDS * second_ns;
+           (entry == NULL ||
+            now_ns - entry->progress_ns >= GIVE_UP_SECONDS * second_ns);
+}
+
+/* Nobody does a step until its next leader reports. */
+static void wait_for_leader(struct placement_operator *op,
+                            const struct table_entry *entry)
+{
+    if (entry == NULL && region_table_is_whole(op->placement->table))
+        finish(op, ERR_NOT_FOUND, "there is no such region any more");
+    else if (gets_nowhere(op, entry))
+        finish(op, ERR_UNAVAILABLE, "nobody leads the region");
 }
 
 static void go_on(struct placement_operator *op,
@@ -329,26 +341,29 @@ static void advance_merge(struct placement_operator *op)
         region_table_find(placement->table, op->view.region);
     const struct table_entry *target =
         region_table_find(placement->table, op->goal.into);
+    bool known = source != NULL && target != NULL;
     struct plan plan;
 
     if (source == NULL && target != NULL &&
         target->report.region.absorbed == op->view.region) {
         finish(op, 0, "");
-    } else if (source == NULL || target == NULL) {
-        if (region_table_is_whole(placement->table))
-            finish(op, ERR_NOT_FOUND, "there is no such region any more");
-    } else if (!is_given_up(op, &source->report.region) &&
-               source->leader_node != 0 && target->leader_node != 0) {
-        plan_merge(
-            &(struct reported_region){&source->report, source->leader_node},
-            &(struct reported_region){&target->report, target->leader_node},
-            &placement->nodes, &plan);
-        if (plan.step.kind == STEP_MERGE && op->merge_ns == 0)
-            op->merge_ns = placement_now_ns(placement);
-        go_on(op, source, &plan,
-              plan.step.kind == STEP_MERGE ? target->leader_node
-                                           : source->leader_node);
+        return;
     }
+    if (known && is_given_up(op, &source->report.region))
+        return;
+    if (!known || !placement_has_leader(placement, source) ||
+        !placement_has_leader(placement, target)) {
+        wait_for_leader(op, known ? source : NULL);
+        return;
+    }
+    plan_merge(&(struct reported_region){&source->report, source->leader_node},
+               &(struct reported_region){&target->report, target->leader_node},
+               &placement->nodes, &plan);
+    if (plan.step.kind == STEP_MERGE && op->merge_ns == 0)
+        op->merge_ns = placement_now_ns(placement);
+    go_on(op, source, &plan,
+          plan.step.kind == STEP_MERGE ? target->leader_node
+                                       : source->leader_node);
 }
 
 /* ---- advancing ---- */
@@ -366,10 +381,10 @@ void operator_advance(struct placement_operator *op)
         advance_merge(op);
         return;
     }
-    if (entry == NULL && region_table_is_whole(placement->table))
-        finish(op, ERR_NOT_FOUND, "there is no such region any more");
-    if (entry == NULL || entry->leader_node == 0)
-        return; /* Until its next leader reports. */
+    if (entry == NULL || !placement_has_leader(placement, entry)) {
+        wait_for_leader(op, entry);
+        return;
+    }
     plan_next(&entry->report, entry->leader_node, &placement->nodes, &op->goal,
               &plan);
     go_on(op, entry, &plan, entry->leader_node);
@@ -395,6 +410,7 @@ static void collect(const struct placement *placement,
     TAILQ_FOREACH (op, &placement->operators, link)
         skip++;
     skip = skip > OPERATORS_TOLD_MAX ? skip - OPERATORS_TOLD_MAX : 0;
+    ret->term = placement->term;
     ret->count = 0;
     TAILQ_FOREACH (op, &placement->operators, link) {
         if (skip > 0)
@@ -410,8 +426,7 @@ void operators_tell(struct placement *placement)
     size_t count = node_all_nodes(placement->node, nodes);
     struct buf *bytes;
 
-    if (!placement->tell && (TAILQ_EMPTY(&placement->operators) ||
-                             placement->seconds % TELL_SECONDS != 0))
+    if (!placement->tell && placement->seconds % TELL_SECONDS != 0)
         return;
     placement->tell = false;
     collect(placement, &placement->told);

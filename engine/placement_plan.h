@@ -34,6 +34,7 @@ struct plan_node {
     bool down; /* could not for `down_after` */
 };
 
+/* Who is not in it was removed. */
 struct plan_nodes {
     struct plan_node node[NODES_MAX];
     size_t count;

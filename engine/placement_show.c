@@ -69,7 +69,22 @@ static struct operator_view view_of_manual(const struct node *node,
     return *told;
 }
 
-/* The later one of what was set by hand and what was not. */
+/* Whether what was set by hand comes after what was not: their clocks are of
+ * different nodes and count only where region 0's leader does not say which
+ * one began first. */
+static bool is_later(const struct node *node, const struct goal *goal,
+                     const struct operator_view *automatic)
+{
+    const struct operator_view *told = find_told(node, goal->region, true);
+
+    if (goal_is_running(goal) || automatic == NULL)
+        return true;
+    if (told != NULL && told->begin_ns == goal->begin_ns)
+        return told > automatic; /* In one list. */
+    return goal->begin_ns > automatic->begin_ns;
+}
+
+/* The later one of the two. */
 static bool find_view(struct node *node, uint64_t region,
                       struct operator_view *ret)
 {
@@ -78,7 +93,7 @@ static bool find_view(struct node *node, uint64_t region,
     bool has_goal =
         placement_read_goal(node_env(node)->state, region, &goal) == 0;
 
-    if (has_goal && (automatic == NULL || automatic->begin_ns < goal.begin_ns))
+    if (has_goal && is_later(node, &goal, automatic))
         *ret = view_of_manual(node, &goal);
     else if (automatic != NULL)
         *ret = *automatic;

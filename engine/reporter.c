@@ -91,21 +91,21 @@ unsigned reporter_peer_flags(const struct node *node, const struct peer *peer,
                              const struct region_peer *replica)
 {
     const struct status_board *board = node_status_board(node);
-    uint64_t commit = peer_commit(peer);
+    unsigned state =
+        status_board_state(board, replica->node, peer_region_id(peer));
     struct raft_peer_status progress = {0};
     unsigned flags = 0;
 
     if (replica->node != node_id(node) && !node_is_alive(node, replica->node))
         flags |= PEER_FLAG_SILENT;
-    if (status_board_state(board, replica->node, peer_region_id(peer)) ==
-        PEER_DAMAGED)
+    if (state == PEER_DAMAGED)
         flags |= PEER_FLAG_DAMAGED;
     if (!peer_progress(peer, replica->node, &progress))
         return flags;
     if (progress.pending_snapshot != 0)
         flags |= PEER_FLAG_SNAPSHOT;
-    else if (progress.state == RAFT_REPLICATE &&
-             progress.match + BEHIND_MAX >= commit)
+    else if (progress.state == RAFT_REPLICATE && state == PEER_RUNNING &&
+             progress.match + BEHIND_MAX >= peer_commit(peer))
         flags |= PEER_FLAG_CAUGHT_UP;
     return flags;
 }
@@ -209,6 +209,10 @@ static void send_sum(struct reporter *reporter)
         sum.led_count++;
         sum.led_digest ^= told->digest;
     }
+    /* Whoever is told may ask for all at once. */
+    reporter->first = 0;
+    reporter->changed = false;
+    reporter->seconds = 0;
     bytes = reported_encode(&sum);
     if (reporter->to == node_id(reporter->node))
         placement_on_reported(node_placement(reporter->node), reporter->to,
@@ -217,9 +221,6 @@ static void send_sum(struct reporter *reporter)
         node_send(reporter->node, reporter->to, ENV_CHANNEL_RAFT, WIRE_REPORTED,
                   bytes, NULL);
     buf_unref(bytes);
-    reporter->first = 0;
-    reporter->changed = false;
-    reporter->seconds = 0;
 }
 
 static void note(struct reporter *reporter, const struct region_report *report)

@@ -162,7 +162,8 @@ static void on_split(struct split_wait *wait, int status, const char *why)
     struct splitter *splitter = container_of(wait, struct splitter, split);
     struct led *led = find(splitter, splitter->splitting);
 
-    if (status != 0 && led != NULL)
+    /* A key that is refused would be found again, until more is written. */
+    if (status != 0 && status != ERR_INVALID && led != NULL)
         led->retry = splitter->seconds + RETRY_SECONDS;
     /* Another leader, or a later round, will see to it. */
     if (status != 0 && status != ERR_NOT_LEADER && status != ERR_EPOCH &&

@@ -111,25 +111,55 @@ static const struct heard *find(const struct status_board *board,
     return NULL;
 }
 
-/* A node that was removed says nothing any more, and its place is the next
- * one's: that of who was silent for longest. */
-static struct heard *slot_of(struct status_board *board, uint64_t node_id)
+static bool is_member(const struct status_board *board, uint64_t node_id)
 {
-    struct heard *oldest = &board->heard[0];
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(board->node, nodes);
+
+    for (size_t i = 0; i < count; i++)
+        if (nodes[i] == node_id)
+            return true;
+    return false;
+}
+
+/* Whom to forget first: who is gone for good, then who was silent longest. */
+static bool goes_first(const struct status_board *board, const struct heard *a,
+                       const struct heard *b)
+{
+    bool a_stays = is_member(board, a->status.node);
+    bool b_stays = is_member(board, b->status.node);
+
+    return a_stays != b_stays ? b_stays : a->mono_ns < b->mono_ns;
+}
+
+/* Ids are never used again, so in time there are more than slots. NULL: all
+ * that have one are connected. */
+static struct heard *make_room(struct status_board *board)
+{
+    struct heard *chosen = NULL;
 
     for (size_t i = 0; i < NODES_MAX; i++) {
         struct heard *heard = &board->heard[i];
+        uint64_t id = heard->status.node;
 
-        if (heard->status.node == node_id)
-            return heard;
-        if (oldest->status.node != 0 &&
-            (heard->status.node == 0 || heard->mono_ns < oldest->mono_ns))
-            oldest = heard;
+        if (id != node_id(board->node) && !node_link_up(board->node, id) &&
+            (chosen == NULL || goes_first(board, heard, chosen)))
+            chosen = heard;
     }
-    status_list_release(&oldest->list);
-    *oldest = (struct heard){.status = {.node = 0}};
-    status_list_init(&oldest->list, 0);
-    return oldest;
+    if (chosen == NULL)
+        return NULL;
+    status_list_release(&chosen->list);
+    *chosen = (struct heard){0};
+    status_list_init(&chosen->list, 0);
+    return chosen;
+}
+
+static struct heard *slot_of(struct status_board *board, uint64_t node_id)
+{
+    for (size_t i = 0; i < NODES_MAX; i++)
+        if (board->heard[i].status.node == node_id)
+            return &board->heard[i];
+    return node_id == 0 ? make_room(board) : slot_of(board, 0);
 }
 
 static struct heard *keep(struct status_board *board,

@@ -228,6 +228,7 @@ struct buf *operators_encode(const struct operators_view *view)
         operator_to_pb(&item[i], &view->operators[i]);
         items[i] = &item[i];
     }
+    message.term = view->term;
     message.operators = items;
     message.n_operators = view->count;
     return codec_pack_header(&message.base);
@@ -261,6 +262,7 @@ static bool operators_from_pb(struct operators_view *to,
 {
     if (from->n_operators > OPERATORS_TOLD_MAX)
         return false;
+    to->term = from->term;
     to->count = from->n_operators;
     for (size_t i = 0; i < to->count; i++)
         if (!operator_from_pb(&to->operators[i], from->operators[i]))

@@ -15,7 +15,7 @@
 
 /* What a leader thinks of a replica. */
 enum peer_flag {
-    PEER_FLAG_CAUGHT_UP = 1 << 0, /* has nearly everything, by the log */
+    PEER_FLAG_CAUGHT_UP = 1 << 0, /* has nearly everything, and runs */
     PEER_FLAG_SNAPSHOT = 1 << 1,  /* is being sent a snapshot */
     PEER_FLAG_DAMAGED = 1 << 2,
     PEER_FLAG_SILENT = 1 << 3, /* its node cannot be reached */
@@ -112,6 +112,7 @@ struct operator_view {
 };
 
 struct operators_view {
+    uint64_t term; /* of region 0's leader who tells them */
     struct operator_view operators[OPERATORS_TOLD_MAX];
     size_t count;
 };

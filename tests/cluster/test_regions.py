@@ -11,7 +11,7 @@ import threading
 from harness import (get, main, put, slow, table, test, together, wait_until)
 from trees import odd_files, real_files, same
 
-FILES = int(os.environ.get('REGION_FILES', '3000'))
+FILES = int(os.environ.get('REGION_FILES', '20000'))
 TOPS = '/usr/include', '/usr/lib/python3', '/usr/share'
 PARTS = 4
 PAUSE_S = 1.0
@@ -93,7 +93,7 @@ def copy_in_parts(c, tree):
     together(*(lambda part=part: copy(part) for part in range(PARTS)))
 
 
-@slow(900)
+@slow(2200)
 @test
 def a_tree_copied_in_while_regions_split_and_move_is_the_same_on_all_mounts(t):
     c = t.cluster(nodes=5)

@@ -13,205 +13,23 @@
 #include <cmocka.h>
 
 #include "engine/keys.h"
-#include "engine/peer.h"
-#include "engine/placement.h"
-#include "engine/router.h"
-#include "engine/settings.h"
-#include "engine/status.h"
-#include "engine/steps.h"
-#include "tests/engine/kv_helpers.h"
-#include "tests/sim/kv_mem.h"
+#include "tests/engine/placement_fixture.h"
 
-enum { OWN = 1, OTHER = 2, THIRD = 3, IDS_MAX = 64, MIB = 1024 * 1024 };
-
-struct peer {
-    bool serving;
-    uint64_t term;
-};
-
-struct node {
-    struct env env;
-    struct node_config config;
-    struct peer peer; /* of region 0 */
-    struct placement *placement;
-    uint64_t now_ns;
-    bool silent[IDS_MAX]; /* by node */
-    uint64_t sequence;
-    struct step step; /* the last one that was sent, other than STEP_REPORT */
-    uint64_t step_to; /* 0: none was */
-    unsigned asked[IDS_MAX]; /* to tell all, by node */
-};
-
-/* ---- node.h, peer.h and others ---- */
-
-static uint64_t now(struct env *env)
-{
-    return container_of(env, struct node, env)->now_ns;
-}
-
-static const struct env_ops ops = {.mono_ns = now, .wall_ns = now};
-
-struct env *node_env(struct node *node)
-{
-    return &node->env;
-}
-
-uint64_t node_id(const struct node *node)
-{
-    (void)node;
-    return OWN;
-}
-
-const struct node_config *node_config(const struct node *node)
-{
-    return &node->config;
-}
-
-struct peer *node_peer(const struct node *node, uint64_t region)
-{
-    assert_int_equal(region, REGION_PLACEMENT);
-    return &((struct node *)(uintptr_t)node)->peer;
-}
-
-bool peer_is_serving(const struct peer *peer)
-{
-    return peer->serving;
-}
-
-uint64_t peer_term(const struct peer *peer)
-{
-    return peer->term;
-}
-
-struct router *node_router(const struct node *node)
-{
-    (void)node;
-    return NULL;
-}
-
-void router_cancel(struct router *router, struct router_call *call)
-{
-    (void)router;
-    assert_false(call->active);
-}
-
-void router_to_region(struct router_call *call, uint64_t region)
-{
-    (void)call;
-    (void)region;
-    fail_msg("there are no goals by hand");
-}
-
-void router_call(struct router *router, struct router_call *call,
-                 struct command *command)
-{
-    (void)router;
-    (void)command;
-    router_to_region(call, REGION_PLACEMENT);
-}
-
-size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
-{
-    (void)node;
-    (void)nodes;
-    return 0;
-}
-
-/* The node itself has to do for its board. */
-struct status_board *node_status_board(const struct node *node)
-{
-    return (struct status_board *)(uintptr_t)node;
-}
-
-const struct node_status *status_board_find(const struct status_board *board,
-                                            uint64_t id)
-{
-    static const struct node_status status;
-    const struct node *node = (const struct node *)board;
-
-    return node->silent[id] ? NULL : &status;
-}
-
-void node_log_event(struct node *node, enum log_level level, const char *format,
-                    ...)
-{
-    (void)node;
-    (void)level;
-    (void)format;
-}
-
-static void note_step(struct node *node, uint64_t to, const struct step *step)
-{
-    if (step->kind == STEP_REPORT) {
-        node->asked[to]++;
-        return;
-    }
-    node->step = *step;
-    node->step_to = to;
-}
-
-int step_carry_out(struct node *node, const struct step *step)
-{
-    note_step(node, OWN, step);
-    return 0;
-}
-
-void node_send(struct node *node, uint64_t to, enum env_channel channel,
-               uint16_t type, struct buf *header, struct buf *payload)
-{
-    struct step step;
-
-    (void)channel;
-    (void)payload;
-    assert_int_equal(type, WIRE_STEP);
-    assert_int_equal(step_decode(&step, buf_slice(header)), 0);
-    note_step(node, to, &step);
-}
-
-/* ---- the fixture ---- */
-
-static void put(struct node *node, struct key key, struct buf *record)
-{
-    put_record(node->env.state, key, buf_slice(record));
-    buf_unref(record);
-}
-
-static void put_node(struct node *node, uint64_t id, enum node_state state)
-{
-    put(node, key_node(id),
-        node_encode(&(struct node_record){.id = id, .state = state}));
-}
-
-static void set(struct node *node, enum setting setting, uint64_t value)
-{
-    put(node, key_setting(slice_of(setting_name(setting))),
-        setting_encode(value));
-}
+enum { OWN = 1, OTHER = 2, THIRD = 3 };
 
 static int setup(void **state)
 {
-    struct node *node = mem_zalloc(sizeof *node);
+    struct node *node = placement_fixture_new();
 
-    node->env.ops = &ops;
-    node->env.state = kv_mem_new();
-    node->now_ns = UINT64_C(1000000000);
-    node->peer = (struct peer){.serving = true, .term = 5};
-    for (uint64_t id = OWN; id <= THIRD; id++)
-        put_node(node, id, NODE_UP);
-    set(node, SETTING_BALANCE, 0);
-    node->placement = placement_new(node);
+    put_nodes(node, OWN, THIRD);
+    put_setting(node, SETTING_BALANCE, 0);
     *state = node;
     return 0;
 }
 
 static int teardown(void **state)
 {
-    struct node *node = *state;
-
-    placement_stop(node->placement);
-    placement_free(node->placement);
-    kv_close(node->env.state);
-    free(node);
+    placement_fixture_free(*state);
     return 0;
 }
 
@@ -251,7 +69,7 @@ static struct region_report report_of(uint64_t id, const char *start,
     return report;
 }
 
-static void tell(struct node *node, struct region_report report)
+static void tell_report(struct node *node, struct region_report report)
 {
     struct buf *bytes;
 
@@ -276,7 +94,7 @@ static void sum_up(struct node *node, uint64_t from, uint64_t count,
 /* One region, of which THIRD lacks a replica. All have told. */
 static void tell_all(struct node *node)
 {
-    tell(node, report_of(1, "", "", 2));
+    tell_report(node, report_of(1, "", "", 2));
     sum_up(node, OWN, 1, 1);
     sum_up(node, OTHER, 0, 0);
     sum_up(node, THIRD, 0, 0);
@@ -312,7 +130,7 @@ static void test_nothing_begins_while_a_live_node_has_not_told(void **state)
     struct node *node = *state;
 
     pass(node, 1);
-    tell(node, report_of(1, "", "", 2));
+    tell_report(node, report_of(1, "", "", 2));
     sum_up(node, OWN, 1, 1);
     sum_up(node, THIRD, 0, 0);
     pass(node, 100);
@@ -328,7 +146,7 @@ static void test_regions_that_nobody_leads_are_waited_for_a_minute(void **state)
     struct node *node = *state;
 
     pass(node, 1);
-    tell(node, report_of(1, "", "m", 2));
+    tell_report(node, report_of(1, "", "m", 2));
     for (uint64_t id = OWN; id <= THIRD; id++)
         sum_up(node, id, id == OWN, id == OWN);
     pass(node, 59);
@@ -360,7 +178,7 @@ static void test_a_new_leadership_begins_from_nothing(void **state)
     tell_all(node);
     pass(node, 1);
     node->step_to = 0;
-    node->peer.term++;
+    node->peer->term++;
     pass(node, 100);
     assert_int_equal(node->step_to, 0);
     assert_int_equal(count_running(node), 0);
@@ -381,7 +199,7 @@ static void test_who_does_not_lead_does_and_answers_nothing(void **state)
     tell_all(node);
     pass(node, 1);
     node->step_to = 0;
-    node->peer.serving = false;
+    node->peer->serving = false;
     tell_all(node);
     pass(node, 100);
     assert_int_equal(node->step_to, 0);
@@ -395,19 +213,19 @@ static void test_who_has_replicas_is_known_when_all_regions_are(void **state)
 {
     struct node *node = *state;
 
-    set(node, SETTING_OPERATORS, 0);
+    put_setting(node, SETTING_OPERATORS, 0);
     pass(node, 1);
     assert_int_equal(placement_has_replicas(node->placement, OTHER),
                      PLACEMENT_UNKNOWN);
-    tell(node, report_of(1, "", "m", 2));
+    tell_report(node, report_of(1, "", "m", 2));
     assert_int_equal(placement_has_replicas(node->placement, OTHER),
                      PLACEMENT_YES);
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_UNKNOWN);
-    tell(node, report_of(2, "m", "", 2));
+    tell_report(node, report_of(2, "m", "", 2));
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_NO);
-    set(node, SETTING_OPERATORS, 1);
+    put_setting(node, SETTING_OPERATORS, 1);
     for (uint64_t id = OWN; id <= THIRD; id++)
         sum_up(node, id, id == OWN ? 2 : 0, id == OWN ? 1 ^ 2 : 0);
     pass(node, 5);
@@ -423,7 +241,7 @@ static void test_a_region_that_nobody_leads_may_be_anywhere(void **state)
     struct buf *bytes = reported_encode(&nothing);
 
     pass(node, 1);
-    tell(node, report_of(1, "", "", 2));
+    tell_report(node, report_of(1, "", "", 2));
     assert_int_equal(placement_has_replicas(node->placement, THIRD),
                      PLACEMENT_NO);
     placement_on_reported(node->placement, OWN, buf_slice(bytes));
@@ -437,10 +255,10 @@ static void test_region_0_is_not_counted(void **state)
 {
     struct node *node = *state;
 
-    set(node, SETTING_OPERATORS, 0);
+    put_setting(node, SETTING_OPERATORS, 0);
     pass(node, 1);
-    tell(node, report_of(REGION_PLACEMENT, "", "", 3));
-    tell(node, report_of(1, "", "", 2));
+    tell_report(node, report_of(REGION_PLACEMENT, "", "", 3));
+    tell_report(node, report_of(1, "", "", 2));
     sum_up(node, OWN, 2, 1);
     sum_up(node, OTHER, 0, 0);
     sum_up(node, THIRD, 0, 0);
@@ -471,14 +289,13 @@ static void test_a_place_of_a_removed_node_is_free(void **state)
     struct node *node = *state;
     uint64_t last = 3 * NODES_MAX;
 
-    tell_all(node);
     for (uint64_t id = THIRD; id < last; id++) {
         put_node(node, id, NODE_UP);
         pass(node, 1);
         put_node(node, id, NODE_REMOVED);
     }
     put_node(node, last, NODE_UP);
-    set(node, SETTING_OPERATORS, 1);
+    put_setting(node, SETTING_OPERATORS, 1);
     node->step_to = 0;
     pass(node, 1);
     assert_int_equal(node->step_to, 0);
@@ -490,8 +307,8 @@ static void test_a_place_of_a_removed_node_is_free(void **state)
 
 static void tell_two_small(struct node *node)
 {
-    tell(node, report_of(1, "", "m", 3));
-    tell(node, report_of(2, "m", "", 3));
+    tell_report(node, report_of(1, "", "m", 3));
+    tell_report(node, report_of(2, "m", "", 3));
     sum_up(node, OWN, 2, 1 ^ 2);
     sum_up(node, OTHER, 0, 0);
     sum_up(node, THIRD, 0, 0);
@@ -502,7 +319,7 @@ static void test_a_merge_holds_both_regions(void **state)
 {
     struct node *node = *state;
 
-    set(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_AUTO_MERGE, 1);
     pass(node, 1);
     tell_two_small(node);
     pass(node, 1);
@@ -511,7 +328,7 @@ static void test_a_merge_holds_both_regions(void **state)
     assert_int_equal(node->step.source, 2);
     put_node(node, THIRD + 1, NODE_UP);
     sum_up(node, THIRD + 1, 0, 0);
-    set(node, SETTING_REPLICAS, 5);
+    put_setting(node, SETTING_REPLICAS, 5);
     pass(node, 20);
     assert_int_equal(count_running(node), 1);
     assert_int_equal(node->step.kind, STEP_MERGE);
@@ -522,13 +339,13 @@ static void test_a_merge_is_done_when_the_target_says_so(void **state)
     struct node *node = *state;
     struct region_report whole = report_of(1, "", "", 3);
 
-    set(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_AUTO_MERGE, 1);
     pass(node, 1);
     tell_two_small(node);
     pass(node, 1);
     whole.region.version = 9;
     whole.region.absorbed = 2;
-    tell(node, whole);
+    tell_report(node, whole);
     pass(node, 1);
     assert_int_equal(count_running(node), 0);
     assert_int_equal(placement_operators(node->placement)->operators[0].status,
@@ -541,19 +358,19 @@ static void test_a_merge_that_was_undone_has_failed(void **state)
     struct node *node = *state;
     struct region_report source = report_of(2, "m", "", 3);
 
-    set(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_AUTO_MERGE, 1);
     pass(node, 1);
     tell_two_small(node);
     pass(node, 1);
     source.region.version = 2;
     source.region.merge =
         (struct region_merge){.state = MERGE_FROZEN, .other = 1, .attempt = 7};
-    tell(node, source);
+    tell_report(node, source);
     pass(node, 40); /* That is decided by others. */
     assert_int_equal(count_running(node), 1);
     source = report_of(2, "m", "", 3);
     source.region.version = 3;
-    tell(node, source);
+    tell_report(node, source);
     pass(node, 1);
     assert_int_equal(count_running(node), 0);
     assert_string_equal(placement_operators(node->placement)->operators[0].why,
@@ -568,7 +385,7 @@ static void test_a_merge_that_is_not_begun_is_given_up(void **state)
 {
     struct node *node = *state;
 
-    set(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_AUTO_MERGE, 1);
     pass(node, 1);
     tell_two_small(node);
     pass(node, 29);
@@ -581,11 +398,11 @@ static void test_a_merge_ends_with_its_setting(void **state)
 {
     struct node *node = *state;
 
-    set(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_AUTO_MERGE, 1);
     pass(node, 1);
     tell_two_small(node);
     pass(node, 1);
-    set(node, SETTING_AUTO_MERGE, 0);
+    put_setting(node, SETTING_AUTO_MERGE, 0);
     pass(node, 1);
     assert_int_equal(count_running(node), 0);
     assert_int_equal(placement_operators(node->placement)->operators[0].status,
@@ -597,7 +414,7 @@ static void test_nothing_is_merged_a_moment_after_a_split(void **state)
     struct node *node = *state;
 
     node->config.merge_after_ms = 30000;
-    set(node, SETTING_AUTO_MERGE, 1);
+    put_setting(node, SETTING_AUTO_MERGE, 1);
     pass(node, 1);
     tell_two_small(node);
     pass(node, 29);

@@ -27,6 +27,10 @@ struct peer {
     bool gone;
 };
 
+struct placement {
+    struct node *node;
+};
+
 /* Node 1; region 0's leader is READER. */
 struct node {
     struct node_config config;
@@ -34,15 +38,18 @@ struct node {
     struct peer *peers; /* those, by region id */
     bool other_is_silent;
     struct reporter *reporter;
+    struct placement *placement;
     unsigned reports;     /* sent */
     uint64_t last_region; /* of the last one */
     uint64_t last_bytes;
     bool last_measured;
     unsigned last_flags; /* of its replica on READER */
     struct reported sum; /* the last one */
+    bool asks_for_all;   /* whoever is told of it finds that it is not right */
 };
 
-static unsigned looks; /* at peers */
+static unsigned looks;             /* at peers */
+static enum peer_state state_told; /* by READER of its replicas */
 static struct region_size size_of_2 = {SIZE_UNKNOWN, SIZE_UNKNOWN};
 
 /* ---- node.h, peer.h and others ---- */
@@ -112,24 +119,18 @@ struct splitter *node_splitter(const struct node *node)
 
 struct placement *node_placement(const struct node *node)
 {
-    (void)node;
-    return NULL;
+    return node->placement;
 }
 
-void node_send(struct node *node, uint64_t to, enum env_channel channel,
-               uint16_t type, struct buf *header, struct buf *payload)
+static void see_sum(struct node *node, struct slice bytes)
 {
-    struct slice bytes = buf_slice(header);
+    assert_int_equal(reported_decode(&node->sum, bytes), 0);
+}
+
+static void see_report(struct node *node, struct slice bytes)
+{
     struct region_report report;
 
-    assert_int_equal(to, node->peers[REGION_PLACEMENT].leader_node);
-    assert_int_equal(channel, ENV_CHANNEL_RAFT);
-    assert_null(payload);
-    if (type == WIRE_REPORTED) {
-        assert_int_equal(reported_decode(&node->sum, bytes), 0);
-        return;
-    }
-    assert_int_equal(type, WIRE_REPORT);
     assert_int_equal(region_report_decode(&report, bytes), 0);
     node->reports++;
     node->last_region = report.region.id;
@@ -139,28 +140,48 @@ void node_send(struct node *node, uint64_t to, enum env_channel channel,
     region_report_release(&report);
 }
 
+void node_send(struct node *node, uint64_t to, enum env_channel channel,
+               uint16_t type, struct buf *header, struct buf *payload)
+{
+    struct slice bytes = buf_slice(header);
+
+    assert_int_equal(to, node->peers[REGION_PLACEMENT].leader_node);
+    assert_int_equal(channel, ENV_CHANNEL_RAFT);
+    assert_null(payload);
+    if (type == WIRE_REPORTED) {
+        see_sum(node, bytes);
+        return;
+    }
+    assert_int_equal(type, WIRE_REPORT);
+    see_report(node, bytes);
+}
+
+/* This node leads region 0 itself. */
 void placement_on_report(struct placement *placement, uint64_t from,
                          struct slice bytes)
 {
-    (void)placement;
-    (void)from;
-    (void)bytes;
-    fail();
+    assert_int_equal(from, 1);
+    see_report(placement->node, bytes);
 }
 
 void placement_on_reported(struct placement *placement, uint64_t from,
                            struct slice bytes)
 {
-    placement_on_report(placement, from, bytes);
+    struct node *node = placement->node;
+
+    assert_int_equal(from, 1);
+    see_sum(node, bytes);
+    if (node->asks_for_all)
+        reporter_tell_all(node->reporter);
+    node->asks_for_all = false;
 }
 
 unsigned status_board_state(const struct status_board *board, uint64_t node_id,
                             uint64_t region)
 {
     (void)board;
-    (void)node_id;
     (void)region;
-    return PEER_RUNNING;
+    return node_id == 1 ? PEER_RUNNING : state_told;
 }
 
 void splitter_find_size(const struct splitter *splitter, uint64_t region,
@@ -228,6 +249,7 @@ static int setup(void **state)
 {
     struct node *node = mem_zalloc(sizeof *node);
 
+    state_told = PEER_RUNNING;
     size_of_2 = (struct region_size){SIZE_UNKNOWN, SIZE_UNKNOWN};
     node->peers = node->own;
     for (uint64_t id = 0; id <= REGIONS_LED; id++)
@@ -240,6 +262,8 @@ static int setup(void **state)
             .leader_node = id == REGION_PLACEMENT ? READER : 1,
             .term = 1,
         };
+    node->placement = mem_zalloc(sizeof *node->placement);
+    node->placement->node = node;
     node->reporter = reporter_new(node);
     *state = node;
     return 0;
@@ -250,6 +274,7 @@ static int teardown(void **state)
     struct node *node = *state;
 
     reporter_free(node->reporter);
+    free(node->placement);
     free(node);
     return 0;
 }
@@ -343,6 +368,44 @@ static void test_silence_is_told_once_of_regions_that_sleep(void **state)
     assert_int_equal(node->last_flags, PEER_FLAG_SILENT | PEER_FLAG_CAUGHT_UP);
 }
 
+/* Whatever the log says: such a replica cannot take part yet. */
+static void test_who_is_damaged_or_restored_has_not_caught_up(void **state)
+{
+    struct node *node = *state;
+
+    state_told = PEER_DAMAGED;
+    reporter_tick(node->reporter);
+    assert_int_equal(node->last_flags, PEER_FLAG_DAMAGED);
+    state_told = PEER_RESTORING;
+    reporter_each_second(node->reporter);
+    assert_int_equal(node->last_flags, 0);
+    state_told = PEER_RUNNING;
+    reporter_each_second(node->reporter);
+    assert_int_equal(node->last_flags, PEER_FLAG_CAUGHT_UP);
+}
+
+/* It is asked while it still tells its sum. */
+static void
+test_region_0s_leader_tells_itself_that_it_has_told_all(void **state)
+{
+    struct node *node = *state;
+    uint64_t sequence;
+
+    node->peers[REGION_PLACEMENT].leader_node = 1;
+    reporter_tick(node->reporter);
+    sequence = node->sum.sequence;
+    node->asks_for_all = true;
+    reporter_tell_again(node->reporter, 2);
+    reporter_tick(node->reporter);
+    node->reports = 0;
+    reporter_tick(node->reporter);
+    assert_int_equal(node->reports, 1 + REGIONS_LED);
+    assert_true(node->sum.first > sequence);
+    reporter_tell_again(node->reporter, 2);
+    reporter_tick(node->reporter);
+    assert_int_equal(node->sum.first, 0);
+}
+
 static unsigned reports_of_size(struct node *node, uint64_t bytes)
 {
     unsigned reports = node->reports;
@@ -389,6 +452,8 @@ int main(void)
         TEST(test_a_lost_leadership_counts_at_once),
         TEST(test_a_removed_replica_counts_within_a_second),
         TEST(test_silence_is_told_once_of_regions_that_sleep),
+        TEST(test_who_is_damaged_or_restored_has_not_caught_up),
+        TEST(test_region_0s_leader_tells_itself_that_it_has_told_all),
         TEST(test_a_size_is_told_when_it_has_changed_noticeably),
     };
 

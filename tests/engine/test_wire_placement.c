@@ -182,6 +182,7 @@ static void test_a_step_has_a_bounded_number_of_sound_changes(void **state)
 static void test_operators_come_back(void **state)
 {
     struct operators_view in = {
+        .term = UINT64_MAX - 2,
         .operators = {{.region = 1,
                        .from = 2,
                        .to = 3,
