@@ -10,6 +10,7 @@ has none of it, and from its leader's; the region being split.
 import os
 import random
 import statistics
+import tempfile
 import time
 
 from systems import Grovefs, running
@@ -160,8 +161,9 @@ class Regions:
     def run(self):
         for number in range(self.options.rounds):
             note(f"round {number + 1} of {self.options.rounds}")
+            folder = tempfile.mkdtemp(dir=self.folder)
             with running(FourNodes(self.tools, self.options.options,
-                                   self.folder)) as cluster:
+                                   folder)) as cluster:
                 self.rounds.append(self.measure(cluster))
 
     # ---- what is printed ----
