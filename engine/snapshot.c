@@ -15,7 +15,7 @@ struct snapshots *snapshots_new(struct node *node)
 
     snapshots->node = node;
     snapshots->env = node_env(node);
-    TAILQ_INIT(&snapshots->sendings);
+    sendings_init(snapshots);
     TAILQ_INIT(&snapshots->receivings);
     return snapshots;
 }

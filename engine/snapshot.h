@@ -28,6 +28,9 @@
  *    SNAPSHOT_SENDING_TO_ONE_MAX, and takes SNAPSHOT_RECEIVING_MAX. Others wait
  *    for their turn at the sender, or are refused and come again with Raft's
  *    next try. Region 0 is small, and all wait for it: it does not wait.
+ * 6. All streams of a node together read SNAPSHOT_BYTES_PER_S, after a first
+ *    SNAPSHOT_BURST_BYTES, so that who writes meanwhile finds the disks and the
+ *    processors of both ends free for most of the time.
  *
  * The chunks' payload: pairs of {key size (4 bytes, big endian), value size
  * (4), key, value} in ascending order of keys over all ranges of the region,
@@ -49,6 +52,8 @@ enum {
     SNAPSHOT_SENDING_MAX = 4,
     SNAPSHOT_SENDING_TO_ONE_MAX = 2, /* their windows fit into its queue */
     SNAPSHOT_RECEIVING_MAX = 4,
+    SNAPSHOT_BYTES_PER_S = 100 * 1024 * 1024,
+    SNAPSHOT_BURST_BYTES = 16 * 1024 * 1024,
     SNAPSHOT_RANGES_MAX = 8,
     SNAPSHOT_LEFTOVERS_MAX = 2 * SNAPSHOT_RANGES_MAX
 };

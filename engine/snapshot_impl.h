@@ -25,6 +25,8 @@ struct snapshots {
     bool stopped;
     struct sendings sendings;
     struct receivings receivings;
+    uint64_t paid_ns;      /* until when what was read is paid for: rule 6 */
+    struct env_timer pace; /* until more may be read */
 };
 
 static inline uint64_t snapshot_stall_ns(void)
@@ -39,6 +41,7 @@ static inline bool snapshot_comes_later(int status)
 }
 
 /* snapshot_send.c */
+void sendings_init(struct snapshots *snapshots);
 void sendings_on_ack(struct snapshots *snapshots, uint64_t from_node,
                      const struct snapshot_ack *ack);
 void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id);

@@ -174,6 +174,33 @@ static void fail(struct sending *s, const char *reason)
     end_failed(s);
 }
 
+/* ---- pace ---- */
+
+static const uint64_t second_ns = 1000000000;
+
+/* What was not used for a while is lost. */
+static void pay(struct snapshots *snapshots, size_t bytes)
+{
+    uint64_t now_ns = env_mono_ns(snapshots->env);
+
+    if (snapshots->paid_ns < now_ns)
+        snapshots->paid_ns = now_ns;
+    snapshots->paid_ns += bytes * second_ns / SNAPSHOT_BYTES_PER_S;
+}
+
+/* False: it is time again when `pace` fires. */
+static bool may_read(struct snapshots *snapshots)
+{
+    uint64_t burst_ns = SNAPSHOT_BURST_BYTES * second_ns / SNAPSHOT_BYTES_PER_S;
+    uint64_t now_ns = env_mono_ns(snapshots->env);
+
+    if (snapshots->paid_ns <= now_ns + burst_ns)
+        return true;
+    env_timer_start(snapshots->env, &snapshots->pace,
+                    snapshots->paid_ns - burst_ns - now_ns);
+    return false;
+}
+
 /* ---- sending ---- */
 
 static void send_chunk(struct sending *s)
@@ -188,6 +215,7 @@ static void send_chunk(struct sending *s)
         s->heard_ns = env_mono_ns(s->snapshots->env);
     s->sent_count++;
     s->sent_bytes += s->payload->size;
+    pay(s->snapshots, s->payload->size);
     s->all_sent = s->last;
     node_send(s->snapshots->node, s->to_node, ENV_CHANNEL_BULK,
               WIRE_SNAPSHOT_CHUNK, header, s->payload);
@@ -204,8 +232,25 @@ static void read_on(struct sending *s)
         return;
     if (s->all_sent && s->reader != NULL)
         start_job(s, SENDING_CLOSE);
-    else if (!s->all_sent && s->sent_count - s->acked_count < SNAPSHOT_WINDOW)
+    else if (!s->all_sent && s->sent_count - s->acked_count < SNAPSHOT_WINDOW &&
+             may_read(s->snapshots))
         start_job(s, SENDING_READ);
+}
+
+static void on_pace(struct env_timer *timer)
+{
+    struct snapshots *snapshots = container_of(timer, struct snapshots, pace);
+    struct sending *s;
+
+    TAILQ_FOREACH (s, &snapshots->sendings, link)
+        if (!s->ended)
+            read_on(s);
+}
+
+void sendings_init(struct snapshots *snapshots)
+{
+    TAILQ_INIT(&snapshots->sendings);
+    snapshots->pace.fire = on_pace;
 }
 
 /* ---- turns ---- */
@@ -479,6 +524,7 @@ void sendings_stop(struct snapshots *snapshots)
     struct sending *s;
     struct sending *next;
 
+    env_timer_stop(snapshots->env, &snapshots->pace);
     for (s = TAILQ_FIRST(&snapshots->sendings); s != NULL; s = next) {
         next = TAILQ_NEXT(s, link);
         drop(s);

@@ -69,6 +69,29 @@ static void test_a_snapshot_brings_the_follower_up_to_date(void **state)
     assert_in_range(all->chunk_count, 6, 7);
 }
 
+/* The first burst goes at once, the rest at its pace. */
+static void test_a_large_snapshot_leaves_time_to_others(void **state)
+{
+    struct two_nodes *all = *state;
+    unsigned burst = SNAPSHOT_BURST_BYTES / SNAPSHOT_CHUNK_BYTES;
+    unsigned in_a_tick =
+        SNAPSHOT_BYTES_PER_S / SNAPSHOT_CHUNK_BYTES * TICK_MS / 1000;
+    unsigned ticks = 0;
+
+    put_entries(&all->node[LEADER], 8 * ENTRIES);
+    for (unsigned i = 0; i < PATIENCE; i++) {
+        unsigned before = all->chunk_count;
+
+        tick(all);
+        assert_in_range(all->chunk_count - before, 0,
+                        before == 0 ? burst + 1 : in_a_tick + 1);
+        ticks += all->chunk_count > before;
+    }
+    assert_in_range(ticks, 1 + (all->chunk_count - burst) / (in_a_tick + 1),
+                    2 + (all->chunk_count - burst) / in_a_tick);
+    assert_true(has_entries(&all->node[FOLLOWER], 8 * ENTRIES));
+}
+
 static void test_what_was_restored_survives_a_restart(void **state)
 {
     struct two_nodes *all = *state;
@@ -607,6 +630,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_a_snapshot_brings_the_follower_up_to_date),
+        T(test_a_large_snapshot_leaves_time_to_others),
         T(test_what_was_restored_survives_a_restart),
         T(test_a_lost_chunk_ends_the_stream_and_the_next_succeeds),
         T(test_a_damaged_chunk_is_not_taken),

@@ -66,19 +66,17 @@ static void fake_fatal(struct env *env, const char *reason)
     node_of(env)->fatal_count++;
 }
 
-/* What a timer would bring comes with a heartbeat as well. */
 static void fake_timer_start(struct env *env, struct env_timer *timer,
                              uint64_t delay_ns)
 {
-    (void)env;
-    (void)timer;
-    (void)delay_ns;
+    struct two_nodes *all = node_of(env)->all;
+
+    timers_start(&all->timers, timer, all->now_ns + delay_ns);
 }
 
 static void fake_timer_stop(struct env *env, struct env_timer *timer)
 {
-    (void)env;
-    (void)timer;
+    timers_stop(&node_of(env)->all->timers, timer);
 }
 
 static const struct env_ops fake_ops = {
@@ -186,6 +184,7 @@ void tick(struct two_nodes *all)
 {
     all->now_ns += (uint64_t)TICK_MS * 1000000;
     all->ticks++;
+    timers_fire(&all->timers, all->now_ns);
     for (size_t i = 0; i < 2; i++) {
         peer_tick(all->node[i].peer);
         if (all->ticks % 10 == 0)
@@ -451,6 +450,7 @@ struct two_nodes *two_nodes_new(void)
 
     all->now_ns = 1000000000;
     STAILQ_INIT(&all->packets);
+    timers_init(&all->timers);
     for (size_t i = 0; i < 2; i++) {
         struct node *node = &all->node[i];
 

@@ -12,6 +12,7 @@
 #include "engine/node.h"
 #include "engine/range_change.h"
 #include "engine/snapshot.h"
+#include "engine/timers.h"
 
 enum {
     LEADER = 0, /* in the array; node ids are one more */
@@ -87,6 +88,7 @@ struct two_nodes {
     struct node node[2];
     struct packets packets;
     uint64_t now_ns;
+    struct timers timers; /* of both; they fire with a tick */
     uint64_t random;
     uint64_t ticks;
     /* What a test does to a packet: false drops it. NULL: nothing. */
