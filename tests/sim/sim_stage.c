@@ -264,6 +264,7 @@ void sim_stage_init(struct sim_stage *stage, const struct sim_scene *scene)
                         .notice_ns = 100 * sim_ms,
                         .task_ns = 10 * sim_us,
                         .sync_ns = 500 * sim_us,
+                        .apply_owners = 3,
                         .step_ns = 50 * sim_ms,
                         .clients = 1,
                         .names = 5,
