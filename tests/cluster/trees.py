@@ -66,9 +66,13 @@ def described(top):
     return sorted(seen)
 
 
-def same(tree, copy):
+def same_content(tree, copy):
     done = subprocess.run(['diff', '-r', '--no-dereference', tree, copy],
                           capture_output=True, text=True, errors='replace', check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[:2000]
+
+
+def same(tree, copy):
+    same_content(tree, copy)
     for a, b in zip(described(tree), described(copy), strict=True):
         assert a == b, f'{a}\n{b}'

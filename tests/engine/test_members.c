@@ -35,7 +35,8 @@ struct node {
     struct node_config config;
     uint64_t now_ns;
     struct peer *placement;
-    bool silent; /* OTHER_NODE */
+    bool silent;   /* OTHER_NODE */
+    unsigned told; /* OTHER_NODE, that it was removed */
     struct members *members;
 };
 
@@ -90,12 +91,10 @@ struct router *node_router(const struct node *node)
 void node_send(struct node *node, uint64_t to, enum env_channel channel,
                uint16_t type, struct buf *header, struct buf *payload)
 {
-    (void)node;
-    (void)to;
     (void)channel;
-    (void)type;
     (void)header;
     (void)payload;
+    node->told += to == OTHER_NODE && type == WIRE_JOINED;
 }
 
 void node_log_event(struct node *node, enum log_level level, const char *format,
@@ -327,6 +326,23 @@ static void test_nobody_waits_for_a_removed_node(void **state)
     assert_false(is_lost(node));
 }
 
+/* What it missed when it was removed. */
+static void test_who_is_still_connected_hears_that_it_was_removed(void **state)
+{
+    struct node *node = *state;
+
+    seconds(node, 5);
+    assert_int_equal(node->told, 0);
+    put_node(node, OTHER_NODE, NODE_REMOVED);
+    node->placement->region.peer_count = 1;
+    node->silent = true;
+    seconds(node, 5);
+    assert_int_equal(node->told, 0);
+    node->silent = false;
+    seconds(node, 5);
+    assert_true(node->told > 0);
+}
+
 /* A record that cannot be read is not one of a removed node. */
 static void test_nothing_is_decided_from_a_damaged_record(void **state)
 {
@@ -350,6 +366,7 @@ int main(void)
         TEST(test_one_word_is_enough_not_to_be_lost),
         TEST(test_a_new_leader_begins_to_count_anew),
         TEST(test_nobody_waits_for_a_removed_node),
+        TEST(test_who_is_still_connected_hears_that_it_was_removed),
         TEST(test_nothing_is_decided_from_a_damaged_record),
     };
 
