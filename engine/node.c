@@ -12,7 +12,6 @@
 #include "engine/event_log.h"
 #include "engine/event_watch.h"
 #include "engine/flow.h"
-#include "engine/ino_lease.h"
 #include "engine/keys.h"
 #include "engine/liveness.h"
 #include "engine/members.h"
@@ -27,13 +26,14 @@
 #include "engine/routes.h"
 #include "engine/snapshot.h"
 #include "engine/splitter.h"
+#include "engine/stamps.h"
 #include "engine/status.h"
 #include "engine/txn.h"
 
 enum {
     RETIRE_MS = 1500, /* for handing leadership over */
     RETIRE_LOOK_MS = 50,
-    FOLLOW_MS = 2000, /* after region 0 has changed its leader */
+    FOLLOW_MS = 2000,     /* after region 0 has changed its leader */
     FOLLOW_AFTER_MANUAL_MS = 60 * 1000
 };
 
@@ -47,7 +47,7 @@ int node_open(struct node **ret, struct env *env,
 
     node->env = env;
     node->config = *config;
-    node->inos = ino_lease_new(env, &config->identity, config->ino_next);
+    node->stamps = stamps_new(env, &config->identity, config->ino_next);
     node->events = event_log_new();
     node->event_watch = event_watch_new(env, node->events);
     node->outbox = outbox_new(env);
@@ -95,7 +95,7 @@ void node_close(struct node *node)
     outbox_free(node->outbox);
     event_watch_free(node->event_watch);
     event_log_free(node->events);
-    ino_lease_free(node->inos);
+    stamps_free(node->stamps);
     free(node);
 }
 
@@ -314,15 +314,17 @@ void node_flush_state(struct node *node)
 
 uint64_t node_stamp(struct node *node)
 {
-    uint64_t wall = env_wall_ns(node->env) / 1000000 << 16;
+    return stamps_next(node->stamps);
+}
 
-    node->stamp_last = wall > node->stamp_last ? wall : node->stamp_last + 1;
-    return node->stamp_last;
+uint64_t node_stamp_bound(const struct node *node)
+{
+    return stamps_bound(node->stamps);
 }
 
 uint64_t node_new_ino(struct node *node)
 {
-    return ino_lease_take(node->inos);
+    return stamps_new_ino(node->stamps);
 }
 
 /* ---- events ---- */

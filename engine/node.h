@@ -217,8 +217,9 @@ void node_flush_state(struct node *node);
 
 /* ---- stamps and ids ---- */
 
-/* A hybrid logical clock: milliseconds << 16, never twice the same. */
+/* See stamps.h. */
 uint64_t node_stamp(struct node *node);
+uint64_t node_stamp_bound(const struct node *node);
 /* An inode number that no file ever had. */
 uint64_t node_new_ino(struct node *node);
 

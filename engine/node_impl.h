@@ -31,11 +31,10 @@ struct node {
     struct env_timer tick;
     unsigned ticks;
     uint64_t follow_ns; /* region 0's leader does not follow before */
-    uint64_t stamp_last;
     struct disks *disks;
     struct env_task flush_task;
     bool flush_posted;
-    struct ino_lease *inos;
+    struct stamps *stamps;
     bool removed;
     void (*retired)(void *context);
     void *retired_context;

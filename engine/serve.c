@@ -280,24 +280,38 @@ static void start(struct served *served, enum call_kind kind)
     }
 }
 
+/* A stamp that is too far ahead of this node's clock would make all that comes
+ * after it look as if it had been written then. Returns a reference, or NULL:
+ * memory is out. */
+static struct buf *with_credible_stamp(struct node *node,
+                                       struct command *command,
+                                       struct buf *bytes)
+{
+    if (command->stamp <= node_stamp_bound(node))
+        return buf_ref(bytes);
+    command->stamp = node_stamp(node);
+    return command_encode(command);
+}
+
 /* What is proposed is checked here once, so that a log never holds what its
- * replicas cannot read. */
-static bool is_sound(const struct call *call, const struct env_packet *packet,
-                     bool *ret_grows)
+ * replicas cannot read. Sets `served->bytes`. */
+static int take_payload(struct served *served, const struct call *call,
+                        const struct env_packet *packet, bool *ret_grows)
 {
     struct command command = {0};
-    int rc;
+    struct buf *bytes;
 
     if (call->kind == CALL_READ_INDEX)
-        return packet->payload_count == 0;
+        return packet->payload_count == 0 ? 0 : ERR_PROTOCOL;
     if (packet->payload_count != 1)
-        return false;
-    rc = command_decode(&command, (struct slice){packet->payloads[0]->data,
-                                                 packet->payloads[0]->size});
-    *ret_grows =
-        rc == 0 && call->kind == CALL_PROPOSE && command_grows(&command);
+        return ERR_PROTOCOL;
+    bytes = packet->payloads[0];
+    if (command_decode(&command, buf_slice(bytes)) != 0)
+        return ERR_PROTOCOL;
+    *ret_grows = call->kind == CALL_PROPOSE && command_grows(&command);
+    served->bytes = with_credible_stamp(served->serve->node, &command, bytes);
     command_release(&command);
-    return rc == 0;
+    return served->bytes == NULL ? ERR_NO_MEMORY : 0;
 }
 
 static bool has_ticket(const struct tickets *tickets, uint64_t from,
@@ -330,6 +344,7 @@ void serve_call(struct serve *serve, uint64_t from,
     struct call call = {0};
     struct served *served;
     bool grows = false;
+    int rc;
 
     if (serve->stopped || call_decode(&call, header) != 0 ||
         has_ticket(&serve->refused, from, call.ticket))
@@ -339,8 +354,9 @@ void serve_call(struct serve *serve, uint64_t from,
     served->from = from;
     served->ticket = call.ticket;
     served->region = call.region;
-    if (!is_sound(&call, packet, &grows)) {
-        refuse_for_good(served, ERR_PROTOCOL);
+    rc = take_payload(served, &call, packet, &grows);
+    if (rc != 0) {
+        refuse_for_good(served, rc);
         return;
     }
     if (grows && !has_ticket(&serve->taken, from, call.ticket)) {
@@ -350,7 +366,5 @@ void serve_call(struct serve *serve, uint64_t from,
         }
         keep_ticket(&serve->taken, served);
     }
-    if (packet->payload_count == 1)
-        served->bytes = buf_ref(packet->payloads[0]);
     start(served, call.kind);
 }
