@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "engine/check.h"
+#include "engine/clocks.h"
 #include "engine/disks.h"
 #include "engine/event_log.h"
 #include "engine/event_watch.h"
@@ -33,6 +34,8 @@
 enum {
     RETIRE_MS = 1500, /* for handing leadership over */
     RETIRE_LOOK_MS = 50,
+    HAND_OVER_TICKS = 47, /* not in step with a leader's check of its quorum:
+                           * just behind it nobody counts as active */
     FOLLOW_MS = 2000,     /* after region 0 has changed its leader */
     FOLLOW_AFTER_MANUAL_MS = 60 * 1000
 };
@@ -62,6 +65,7 @@ int node_open(struct node **ret, struct env *env,
     node->snapshots = snapshots_new(node);
     node->splitter = splitter_new(node);
     node->board = status_board_new(node);
+    node->clocks = clocks_new(node);
     node->reporter = reporter_new(node);
     node->placement = placement_new(node);
     node->disks = disks_new(node);
@@ -90,6 +94,7 @@ void node_close(struct node *node)
     reader_free(node->reader);
     router_free(node->router);
     disks_free(node->disks);
+    clocks_free(node->clocks);
     status_board_free(node->board);
     liveness_free(node->liveness);
     outbox_free(node->outbox);
@@ -153,8 +158,22 @@ static void follow_root_leader(struct node *node)
         return;
     leader = root_leader(node);
     if (leader != 0 && leader != node_id(node) && node_link_up(node, leader) &&
-        !is_being_drained(node, leader))
+        !is_being_drained(node, leader) && !node_clock_is_wrong(node, leader))
         (void)peer_transfer(placement, leader);
+}
+
+/* What a leader stamps everybody gets, so none is to have a wrong clock; but a
+ * region is better led by such a node than by none. Not each second: a try that
+ * fails has stopped the region for a moment. */
+static void stop_leading(struct node *node)
+{
+    struct peer *peer = NULL;
+
+    if (node->ticks % HAND_OVER_TICKS != 0 ||
+        !node_clock_is_wrong(node, node_id(node)))
+        return;
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        (void)peer_transfer_to_right_clock(peer);
 }
 
 static void each_second(struct node *node)
@@ -170,6 +189,7 @@ static void each_second(struct node *node)
     splitter_each_second(node->splitter);
     snapshots_tick(node->snapshots);
     status_board_tick(node->board);
+    clocks_each_second(node->clocks);
     reporter_each_second(node->reporter);
     placement_each_second(node->placement);
 }
@@ -185,6 +205,7 @@ static void on_tick(struct env_timer *timer)
     disks_tick(node->disks);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
+    stop_leading(node);
 }
 
 void node_start(struct node *node)

@@ -50,6 +50,7 @@ enum {
 };
 
 struct barrier;
+struct clocks;
 struct event_log;
 struct event_watch;
 struct flows;
@@ -158,6 +159,7 @@ struct members *node_members(const struct node *node);
 struct merges *node_merges(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
+struct clocks *node_clocks(const struct node *node);
 struct reporter *node_reporter(const struct node *node);
 struct placement *node_placement(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
@@ -173,6 +175,9 @@ size_t node_region_nodes(const struct node *node, uint64_t region,
 /* Region 0 knows all nodes; until there is a replica of it here, none are. */
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX]);
 bool node_link_up(const struct node *node, uint64_t node_id);
+
+/* See clocks.h. */
+bool node_clock_is_wrong(const struct node *node, uint64_t node_id);
 
 /* See liveness.h and peer_sleep.c. */
 bool node_is_alive(const struct node *node, uint64_t node_id);

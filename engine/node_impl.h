@@ -21,6 +21,7 @@ struct node {
     struct splitter *splitter;
     struct liveness *liveness;
     struct status_board *board;
+    struct clocks *clocks;
     struct reporter *reporter;
     struct placement *placement;
     struct event_log *events;

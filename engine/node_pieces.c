@@ -2,6 +2,7 @@
 
 /* What the pieces of a node reach of each other through it. */
 
+#include "engine/clocks.h"
 #include "engine/disks.h"
 #include "engine/liveness.h"
 #include "engine/merge.h"
@@ -193,6 +194,16 @@ struct snapshots *node_snapshots(const struct node *node)
 struct status_board *node_status_board(const struct node *node)
 {
     return node->board;
+}
+
+struct clocks *node_clocks(const struct node *node)
+{
+    return node->clocks;
+}
+
+bool node_clock_is_wrong(const struct node *node, uint64_t node_id)
+{
+    return clocks_is_wrong(node->clocks, node_id);
 }
 
 struct reporter *node_reporter(const struct node *node)

@@ -421,21 +421,53 @@ bool peer_transfer(struct peer *peer, uint64_t node_id)
     return false;
 }
 
-bool peer_transfer_away(struct peer *peer)
+static bool has_right_clock(const struct peer *peer, uint64_t peer_id)
 {
-    struct raft_peer_status best = {0};
+    return !node_clock_is_wrong(peer->node, peer_node_of(peer, peer_id));
+}
 
-    if (!peer_is_leader(peer))
-        return false;
+/* The one that has most, from `match_min` on; 0: there is none. */
+static uint64_t find_successor(const struct peer *peer, uint64_t match_min,
+                               bool any_clock)
+{
+    struct raft_peer_status best = {.match = match_min};
+
     for (size_t i = 0; i < raft_peer_count(peer->raft); i++) {
         struct raft_peer_status other;
 
         raft_peer_at(peer->raft, i, &other);
         if (other.id != peer->id && !other.learner && other.recent_active &&
-            other.match > best.match && !is_damaged(peer, other.id))
+            other.match > best.match && !is_damaged(peer, other.id) &&
+            (any_clock || has_right_clock(peer, other.id)))
             best = other;
     }
-    return best.id != 0 && transfer_to(peer, best.id);
+    return best.id;
+}
+
+bool peer_transfer_away(struct peer *peer)
+{
+    uint64_t successor;
+
+    if (!peer_is_leader(peer))
+        return false;
+    successor = find_successor(peer, 0, false);
+    if (successor == 0)
+        successor = find_successor(peer, 0, true);
+    return successor != 0 && transfer_to(peer, successor);
+}
+
+bool peer_transfer_to_right_clock(struct peer *peer)
+{
+    uint64_t last = raft_last_index(peer->raft);
+    uint64_t match_min = last > TRANSFER_LAG_MAX ? last - TRANSFER_LAG_MAX : 0;
+    struct raft_status status;
+    uint64_t successor;
+
+    raft_status(peer->raft, &status);
+    if (!peer_is_leader(peer) || status.transferee != 0)
+        return false;
+    successor = find_successor(peer, match_min, false);
+    return successor != 0 && transfer_to(peer, successor);
 }
 
 void peer_report_unreachable(struct peer *peer, uint64_t node_id)

@@ -38,6 +38,7 @@ enum {
     ELECTION_TICKS = 10,
     HEARTBEAT_TICKS = 1,
     LEASE_MS = 700, /* < (ELECTION_TICKS - 1) * TICK_MS, with room for drift */
+    TRANSFER_LAG_MAX = 1000, /* entries that one who is to lead may lack */
 };
 
 struct node;
@@ -127,8 +128,12 @@ void peer_campaign(struct peer *peer);
 /* Hands leadership to the peer on another node. False: not the leader, or no
  * voter there. */
 bool peer_transfer(struct peer *peer, uint64_t node_id);
-/* To any other voter that is up to date: before a stop. */
+/* To any other voter that is up to date, if possible to one whose node's clock
+ * is right: before a stop. */
 bool peer_transfer_away(struct peer *peer);
+/* Only to one whose node's clock is right, and which would take over at once.
+ */
+bool peer_transfer_to_right_clock(struct peer *peer);
 /* Somebody on this node wants something of the region: a follower that sleeps
  * has to find out whether its leader is still there. */
 void peer_rouse(struct peer *peer);

@@ -138,6 +138,7 @@ static void add_node(struct placement *placement,
         .live = live,
         .down =
             !live && members_is_lost(node_members(placement->node), record->id),
+        .wrong_clock = node_clock_is_wrong(placement->node, record->id),
     };
 }
 

@@ -292,6 +292,7 @@ static uint64_t leader_gain(const struct choose *c, const struct loads *loads,
 
     if (from == NODES_MAX || to == NODES_MAX || peer == NULL ||
         peer->role != PEER_VOTER || !may_be_given(&c->nodes->node[to]) ||
+        c->nodes->node[to].wrong_clock ||
         !plan_is_ready(region->report, c->nodes, node))
         return 0;
     if (loads->leaders[from] <

@@ -32,6 +32,7 @@ struct plan_node {
     enum node_state state;
     bool live; /* can be reached now */
     bool down; /* could not for `down_after` */
+    bool wrong_clock;
 };
 
 /* Who is not in it was removed. */

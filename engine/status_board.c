@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/clocks.h"
 #include "engine/router.h"
 #include "engine/routes.h"
 #include "engine/splitter.h"
@@ -270,6 +271,7 @@ void status_board_on_packet(struct status_board *board,
     if (node_status_decode(&status, buf_slice(packet->header)) != 0)
         return;
     heard = keep(board, &status);
+    clocks_hear(node_clocks(board->node), status.node, status.wall_ns);
     status_list_follow(&heard->list, &status.changes);
     ask_where(board, &status);
     node_status_release(&status);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/check.h"
+#include "engine/clocks.h"
 #include "engine/members.h"
 #include "engine/router.h"
 #include "engine/settings.h"
@@ -191,6 +192,40 @@ static int report_disk(struct node *node, FILE *out)
     return 1;
 }
 
+static void print_clock(const struct clock_view *view, uint64_t id, FILE *out)
+{
+    (void)fprintf(out, "the clock of node %" PRIu64 " is %.3f s %s ", id,
+                  (double)llabs(view->deviation_ns) / 1e9,
+                  view->deviation_ns > 0 ? "ahead of" : "behind");
+    (void)fputs(view->by_majority ? "the median of all nodes since "
+                                  : "the other node's since ",
+                out);
+    status_print_time(out, view->since_ns);
+    (void)fputs(view->by_majority
+                    ? ": set it right, until then it does not lead where "
+                      "another node can\n"
+                    : ": set right the one of the two that is wrong\n",
+                out);
+}
+
+static int report_clocks(struct node *node, FILE *out)
+{
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
+    int troubles = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct clock_view view;
+
+        if (!clocks_find(node_clocks(node), nodes[i], &view) ||
+            view.since_ns == 0)
+            continue;
+        print_clock(&view, nodes[i], out);
+        troubles++;
+    }
+    return troubles;
+}
+
 /* It has joined, and no leader has reached it yet. */
 static int report_waiting(const struct node *node, FILE *out)
 {
@@ -208,6 +243,7 @@ void status_render_health(struct node *node, FILE *out)
     int troubles = 0;
 
     troubles += report_silent_nodes(node, out);
+    troubles += report_clocks(node, out);
     troubles += report_waiting(node, out);
     troubles += report_draining(node, out);
     troubles += report_regions(node, out);
@@ -336,6 +372,25 @@ static void render_number(FILE *out, const char *name, const char *type,
     (void)fprintf(out, "%s %" PRIu64 "\n", name, number);
 }
 
+static void render_clocks(struct node *node, FILE *out)
+{
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(node, nodes);
+
+    head(out, "grovefs_clock_offset_seconds", "gauge",
+         "How far a node's clock is ahead of this node's.");
+    for (size_t i = 0; i < count; i++) {
+        struct clock_view view;
+
+        if (nodes[i] != node_id(node) &&
+            clocks_find(node_clocks(node), nodes[i], &view))
+            (void)fprintf(out,
+                          "grovefs_clock_offset_seconds{node=\"%" PRIu64
+                          "\"} %.3f\n",
+                          nodes[i], (double)view.offset_ns / 1e9);
+    }
+}
+
 void status_render_metrics(struct node *node, FILE *out)
 {
     const struct node_config *config = node_config(node);
@@ -355,6 +410,7 @@ void status_render_metrics(struct node *node, FILE *out)
     render_number(out, "grovefs_snapshot_streams", "gauge",
                   "Snapshot streams under way.",
                   snapshots_running(node_snapshots(node)));
+    render_clocks(node, out);
     if (config->metrics != NULL)
         config->metrics(config->context, out);
 }

@@ -8,11 +8,7 @@
 #include "engine/node.h"
 #include "engine/status.h"
 
-enum {
-    LOOK_MS = 10,
-    LAG_ENTRIES_MAX = 1000, /* that the new leader may lack */
-    WHY_SIZE = 96
-};
+enum { LOOK_MS = 10, WHY_SIZE = 96 };
 
 static void end(struct transfer *transfer, int status, const char *words)
 {
@@ -51,7 +47,7 @@ static bool is_ready(const struct transfer *transfer, const struct peer *peer)
     return !own.transferring &&
            peer_progress(peer, transfer->target_node, &progress) &&
            progress.recent_active &&
-           progress.match + LAG_ENTRIES_MAX >= own.last_index;
+           progress.match + TRANSFER_LAG_MAX >= own.last_index;
 }
 
 static void step(struct transfer *transfer)
@@ -68,6 +64,8 @@ static void step(struct transfer *transfer)
         end(transfer, ERR_NOT_PERMITTED, "has no voting replica of it");
     } else if (is_damaged(transfer)) {
         end(transfer, ERR_NOT_PERMITTED, "has a damaged replica of it");
+    } else if (node_clock_is_wrong(node, transfer->target_node)) {
+        end(transfer, ERR_NOT_PERMITTED, "has a wrong clock");
     } else if (env_mono_ns(node_env(node)) >= transfer->until_ns) {
         end(transfer, ERR_UNKNOWN_OUTCOME, "has not taken over in time");
     } else {

@@ -87,6 +87,40 @@ static void test_a_started_peer_hears_no_candidate_for_a_timeout(void **state)
     assert_int_equal(follower_term(all), LEADER_TERM + 1);
 }
 
+static bool follower_leads(struct two_nodes *all)
+{
+    return peer_is_leader(all->node[FOLLOWER].peer);
+}
+
+static void test_a_leader_hands_over_to_a_right_clock_only(void **state)
+{
+    struct two_nodes *all = *state;
+    struct peer *leader = all->node[LEADER].peer;
+
+    assert_false(peer_transfer_to_right_clock(leader)); /* It lacks all. */
+    assert_true(tick_until(all, follower_is_restored, 100));
+    tick(all);
+    all->node[FOLLOWER].wrong_clock = true;
+    assert_false(peer_transfer_to_right_clock(leader));
+    all->node[FOLLOWER].wrong_clock = false;
+    assert_true(peer_transfer_to_right_clock(leader));
+    assert_false(peer_transfer_to_right_clock(leader)); /* Under way. */
+    assert_true(tick_until(all, follower_leads, 20));
+    assert_false(peer_transfer_to_right_clock(leader));
+}
+
+/* Better than nobody. */
+static void test_who_stops_hands_over_even_to_a_wrong_clock(void **state)
+{
+    struct two_nodes *all = *state;
+
+    assert_true(tick_until(all, follower_is_restored, 100));
+    tick(all);
+    all->node[FOLLOWER].wrong_clock = true;
+    assert_true(peer_transfer_away(all->node[LEADER].peer));
+    assert_true(tick_until(all, follower_leads, 20));
+}
+
 /* clang-format off */
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 /* clang-format on */
@@ -97,6 +131,8 @@ int main(void)
         T(test_the_log_is_kept_until_the_state_is_durable),
         T(test_a_leader_tells_who_was_removed),
         T(test_a_started_peer_hears_no_candidate_for_a_timeout),
+        T(test_a_leader_hands_over_to_a_right_clock_only),
+        T(test_who_stops_hands_over_even_to_a_wrong_clock),
     };
 
     return cmocka_run_group_tests_name("peer", tests, NULL, NULL);

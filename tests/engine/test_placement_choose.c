@@ -251,6 +251,20 @@ static void test_leaders_are_spread(void **state)
     assert_string_equal(next(&t), "2: leader 3");
 }
 
+/* It would hand it on at once. */
+static void test_who_has_a_wrong_clock_gets_no_leadership(void **state)
+{
+    static const char *const regions[] = {"1v* 2v 3v", "1v* 2v 3v"};
+    struct table t;
+
+    (void)state;
+    table_init(&t, "1 2 3", regions, 2);
+    t.nodes.node[1].wrong_clock = true;
+    assert_string_equal(next(&t), "2: leader 3");
+    t.nodes.node[2].wrong_clock = true;
+    assert_string_equal(next(&t), "-");
+}
+
 static void test_regions_are_spread(void **state)
 {
     static const char *const regions[] = {"1v* 2v 3v", "1v 2v* 3v", "1v 2v 3v*",
@@ -418,6 +432,7 @@ int main(void)
         cmocka_unit_test(test_a_node_is_not_given_too_much_at_once),
         cmocka_unit_test(test_what_is_under_way_counts_as_done),
         cmocka_unit_test(test_leaders_are_spread),
+        cmocka_unit_test(test_who_has_a_wrong_clock_gets_no_leadership),
         cmocka_unit_test(test_regions_are_spread),
         cmocka_unit_test(test_a_region_with_a_new_leader_is_not_balanced),
         cmocka_unit_test(

@@ -75,6 +75,7 @@ struct node {
     enum env_owner held; /* so does this one; ENV_WORKER: none */
     bool hold_install;   /* so does ENV_BULK, once a snapshot is restored */
     int fatal_count;
+    bool wrong_clock;
     struct seen_split split; /* of its replica */
     struct seen_merge merge; /* likewise */
     unsigned warning_count;  /* events */

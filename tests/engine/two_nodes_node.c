@@ -190,6 +190,11 @@ uint64_t node_stamp(struct node *node)
     return 0;
 }
 
+bool node_clock_is_wrong(const struct node *node, uint64_t node_id)
+{
+    return node->all->node[node_id - 1].wrong_clock;
+}
+
 void node_on_damage(struct node *node, struct peer *peer)
 {
     snapshots_on_damage(node->snapshots, peer_region_id(peer));
