@@ -18,7 +18,11 @@
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
 
-enum { LOOK_MS = 20, PAUSE_MS_MAX = 5000 };
+enum {
+    LOOK_MS = 20,
+    PAUSE_MS_MAX = 5000,
+    CLOCK_OFFSET_MS = 200 /* that clocks are apart that are right */
+};
 
 static struct sim_node *node_of(struct sim_machine *machine)
 {
@@ -382,11 +386,23 @@ static void look(struct sim_event *event)
 
 /* ---- the cluster ---- */
 
+int64_t sim_clock_offset(struct sim_loop *loop)
+{
+    return (int64_t)sim_pick(loop, CLOCK_OFFSET_MS * sim_ms);
+}
+
+/* Some are wrong from the beginning. */
+static int64_t first_clock_offset(const struct sim_cluster *cluster)
+{
+    if (sim_pick(cluster->loop, 8) == 0)
+        return (int64_t)sim_pick(cluster->loop, cluster->plan->step_ns);
+    return sim_clock_offset(cluster->loop);
+}
+
 static void node_init(struct sim_cluster *cluster, size_t number)
 {
     struct sim_node *node = &cluster->nodes[number];
     int64_t drift = (int64_t)cluster->plan->drift_ppm;
-    uint64_t step_ns = cluster->plan->step_ns;
 
     node->cluster = cluster;
     node->number = number;
@@ -396,7 +412,7 @@ static void node_init(struct sim_cluster *cluster, size_t number)
         .node_id = number + 1,
         .drift_ppm =
             (int64_t)sim_between(cluster->loop, 0, 2 * (uint64_t)drift) - drift,
-        .wall_offset_ns = (int64_t)sim_pick(cluster->loop, step_ns),
+        .wall_offset_ns = first_clock_offset(cluster),
         .context = node,
         .send = send_packet,
         .pending = pending_bytes,
@@ -462,6 +478,7 @@ void sim_cluster_calm(struct sim_cluster *cluster)
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         struct sim_node *node = &cluster->nodes[i];
 
+        node->machine.wall_is_right = true;
         node->machine.slow_disk_until_ns = 0;
         node->machine.disk_full_until_ns = 0;
         node->machine.slow_apply_until_ns = 0;

@@ -113,7 +113,10 @@ void sim_node_cut_power(struct sim_node *node, enum sim_tail tail,
 void sim_node_stop(struct sim_node *node, uint64_t down_ns);
 void sim_node_pause(struct sim_node *node, uint64_t span_ns);
 
-/* Ends all that is slow, cut, stopped or down; clocks stay as they are. */
+/* By how much a clock is ahead that is as right as those of nodes are. */
+int64_t sim_clock_offset(struct sim_loop *loop);
+
+/* Ends all that is slow, cut, stopped or down, and sets the clocks right. */
 void sim_cluster_calm(struct sim_cluster *cluster);
 /* All nodes but those that were removed. */
 bool sim_cluster_is_up(const struct sim_cluster *cluster);

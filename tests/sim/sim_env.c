@@ -60,6 +60,8 @@ static uint64_t wall_ns(struct env *env)
     struct sim_machine *machine = env_of(env)->machine;
     const uint64_t epoch_ns = UINT64_C(1700000000) * 1000000000;
 
+    if (machine->wall_is_right)
+        return epoch_ns + machine->loop->now_ns;
     return epoch_ns + local_span(machine, machine->loop->now_ns) +
            (uint64_t)machine->wall_offset_ns;
 }

@@ -52,6 +52,7 @@ struct sim_machine {
     uint64_t node_id;
     int64_t drift_ppm;
     int64_t wall_offset_ns;
+    bool wall_is_right; /* its wall clock follows the time */
     uint64_t slow_disk_until_ns;
     uint64_t slow_apply_until_ns;
     uint64_t paused_until_ns;

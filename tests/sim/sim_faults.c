@@ -88,12 +88,16 @@ static void isolate(struct sim_faults *f)
     }
 }
 
+/* Ahead, or back again. */
 static void step_clock(struct sim_faults *f)
 {
     struct sim_machine *machine = &pick_node(f)->machine;
     uint64_t step_ns = f->cluster->plan->step_ns;
 
-    machine->wall_offset_ns = (int64_t)sim_pick(f->cluster->loop, step_ns);
+    if (sim_pick(f->cluster->loop, 3) == 0)
+        machine->wall_offset_ns = sim_clock_offset(f->cluster->loop);
+    else
+        machine->wall_offset_ns = (int64_t)sim_pick(f->cluster->loop, step_ns);
     sim_note(f->cluster->loop, "node %u: clock step",
              (unsigned)machine->node_id);
 }

@@ -23,6 +23,7 @@
 enum {
     START_SECONDS = 30,  /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20,  /* for a write after the calm has begun */
+    CLOCK_SECONDS = 30,  /* for clocks to be found wrong, or right again */
     WORK_MS = 2000,      /* that clients go on in the calm */
     SHOWN_MS = 2000,     /* /.cluster is at most so old */
     REST_SECONDS = 30,   /* for requests to end */
@@ -41,6 +42,7 @@ enum {
 uint64_t sim_seen_counts[SIM_SEEN_COUNT];
 
 static const uint64_t second_ns = 1000000000;
+static const int64_t hour_ns = 3600000000000;
 
 struct run {
     struct sim_loop *loop;
@@ -50,6 +52,7 @@ struct run {
     struct sim_faults *faults;
     struct sim_damage *damage;
     struct sim_operator *operator;
+    struct sim_node *wrong_clock;
     uint64_t written; /* when the calm began */
 };
 
@@ -125,14 +128,47 @@ static void play(struct run *run, struct sim_play *play)
     sim_clients_work(run->clients);
 }
 
+/* That they were found, in the chaos. */
+static void look_at_clocks(const struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++) {
+        const struct node *node = run->cluster->nodes[i].node;
+
+        if (node != NULL && node_clock_is_wrong(node, i + 1))
+            sim_seen(SEEN_CLOCK_WRONG);
+    }
+}
+
+/* In the words of /.cluster/health. */
+static bool clocks_agree(struct run *run)
+{
+    for (size_t i = 0; i < run->plan.nodes; i++) {
+        const struct sim_node *node = &run->cluster->nodes[i];
+        struct buf *health = NULL;
+        bool agree;
+
+        if (node->removed || node->node == NULL)
+            continue;
+        if (status_render(node->node, TABLE_HEALTH, 0, &health) != 0)
+            return false;
+        agree = memmem(health->data, health->size, "clock", 5) == NULL;
+        buf_unref(health);
+        if (!agree)
+            return false;
+    }
+    return true;
+}
+
 static void calm(struct run *run)
 {
     sim_note(run->loop, "calm");
     sim_operator_rest(run->operator);
+    look_at_clocks(run);
     sim_cluster_calm(run->cluster);
     wait_until(run, all_up, START_SECONDS, "nodes do not come up");
     run->written = sim_clients_written(run->clients);
     wait_until(run, has_written, SERVE_SECONDS, "no write succeeds");
+    wait_until(run, clocks_agree, CLOCK_SECONDS, "a clock counts as wrong");
     go_on(run, WORK_MS * sim_ms);
 }
 
@@ -244,6 +280,46 @@ static void damage(struct run *run)
     audit(run);
 }
 
+static size_t count_members(const struct run *run)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < run->plan.nodes; i++)
+        count += !run->cluster->nodes[i].removed;
+    return count;
+}
+
+static bool wrong_clock_leads_nothing(struct run *run)
+{
+    const struct node *node = run->wrong_clock->node;
+    const struct peer *peer = NULL;
+
+    while ((peer = node_next_peer(node, peer)) != NULL)
+        if (peer_is_leader(peer) && peer_region(peer)->voter_count > 1)
+            return false;
+    return true;
+}
+
+/* Three nodes can tell whose clock is wrong: that one has to go, and comes back
+ * into favour. */
+static void spoil_clock(struct run *run)
+{
+    if (count_members(run) < 3 || sim_pick(run->loop, 3) != 0 ||
+        sim_cluster_leader(run->cluster, first_region(run),
+                           &run->wrong_clock) == NULL)
+        return;
+    sim_note(run->loop, "spoil clock");
+    sim_seen(SEEN_CLOCK_SPOILT);
+    run->wrong_clock->machine.wall_is_right = false;
+    run->wrong_clock->machine.wall_offset_ns = hour_ns;
+    wait_until(run, wrong_clock_leads_nothing, CLOCK_SECONDS,
+               "a node with a wrong clock leads");
+    audit(run);
+    run->wrong_clock->machine.wall_is_right = true;
+    wait_until(run, clocks_agree, CLOCK_SECONDS, "a clock counts as wrong");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after that");
+}
+
 static bool sleeps(struct run *run)
 {
     return sim_sleep_is_deep(run->cluster);
@@ -341,6 +417,7 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
     calm(&run);
     become_quiet(&run);
     damage(&run);
+    spoil_clock(&run);
     doze(&run);
     if (history != NULL)
         sim_lincheck_write(sim_clients_history(run.clients), run.cluster->watch,

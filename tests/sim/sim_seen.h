@@ -88,6 +88,8 @@
     X(SLOW_LINK, 1, "slow links")                                              \
     X(OVERTAKEN, 1, "packets that overtook others")                            \
     X(LINK_LOST, 1, "connections lost")                                        \
+    X(CLOCK_WRONG, 1, "clocks found to be wrong")                              \
+    X(CLOCK_SPOILT, 1, "leaders whose clock was set ahead, in the calm")       \
     X(CHECKED, 1, "consistency checks with a verdict")                         \
     X(DAMAGE_FOUND, 1, "replicas found damaged")                               \
     X(DAMAGE_LED, 1, "... that led")                                           \
