@@ -445,6 +445,13 @@ void engine_space(struct engine *engine, struct engine_space *ret_space)
     engine_space_of(engine, ret_space);
 }
 
+/* Given by options, by who let it join, or as the first one: founding does not
+ * change it. */
+uint64_t engine_node_id(const struct engine *engine)
+{
+    return engine->store.identity.node_id;
+}
+
 uint64_t engine_value_size_max(const struct engine *engine)
 {
     return engine->value_size_max;

@@ -324,6 +324,9 @@ struct engine_space {
 };
 void engine_space(struct engine *engine, struct engine_space *ret_space);
 
+/* This node's id in the cluster. */
+uint64_t engine_node_id(const struct engine *engine);
+
 /* The greatest value size, for a check before data is sent. */
 uint64_t engine_value_size_max(const struct engine *engine);
 uint64_t engine_op_timeout_ms(const struct engine *engine);

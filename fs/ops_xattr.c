@@ -33,7 +33,6 @@ struct name_rule {
 
 static const struct name_rule name_rules[] = {
     /* clang-format off */
-    {OWN_PREFIX "version",   0,          EPERM},
     {OWN_PREFIX,             ENODATA,    EPERM},
     {"user.",                0,          0},
     {"trusted.",             0,          0},
@@ -42,14 +41,12 @@ static const struct name_rule name_rules[] = {
     /* clang-format on */
 };
 
-/* The first rule that fits. A longer name than "user.grove.version" is not
- * that name. */
+/* The first rule that fits. */
 static const struct name_rule *rule_of(const char *name)
 {
     const struct name_rule *rule = name_rules;
 
-    while (!begins(name, rule->prefix) ||
-           (rule == name_rules && strcmp(name, rule->prefix) != 0))
+    while (!begins(name, rule->prefix))
         rule++;
     return rule;
 }
@@ -80,27 +77,64 @@ static void get_done(struct op *op, int status)
     buf_unref(data);
 }
 
-static void version_done(struct op *op, int status)
+/* Ours: what each says of a file or directory, once its attributes are
+ * known. */
+struct own_xattr {
+    const char *name;
+    int (*print)(const struct op *op, char *to, size_t size);
+};
+
+/* A hybrid logical clock: milliseconds since the epoch, and a counter. */
+static int print_version(const struct op *op, char *to, size_t size)
 {
-    char text[32];
+    uint64_t version = op->request.attr.version;
+
+    return snprintf(to, size, "%" PRIu64 ".%" PRIu64, version >> 16,
+                    version & 0xffff);
+}
+
+static int print_node(const struct op *op, char *to, size_t size)
+{
+    return snprintf(to, size, "%" PRIu64, engine_node_id(op->fs->engine));
+}
+
+static const struct own_xattr own_xattrs[] = {
+    /* clang-format off */
+    {OWN_PREFIX "node",    print_node},
+    {OWN_PREFIX "version", print_version},
+    /* clang-format on */
+};
+
+/* NULL: the name is not one of them. */
+static const struct own_xattr *own_of(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(own_xattrs); i++)
+        if (strcmp(name, own_xattrs[i].name) == 0)
+            return &own_xattrs[i];
+    return NULL;
+}
+
+static void own_done(struct op *op, int status)
+{
+    char text[48];
     int size;
 
     if (status != 0) {
         op_reply_error(op, status);
         return;
     }
-    size = snprintf(text, sizeof text, "%" PRIu64, op->request.attr.version);
+    size = own_of(op->xattr)->print(op, text, sizeof text);
     op_reply_xattr(op, text, (size_t)size);
 }
 
 void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
-    const struct name_rule *rule = rule_of(name);
+    const bool own = own_of(name) != NULL;
     struct op *op;
     int error = check_name(name);
 
-    if (error == 0)
-        error = rule->on_get;
+    if (error == 0 && !own)
+        error = rule_of(name)->on_get;
     if (error == 0 && special_is(id))
         error = ENODATA;
     op = op_new_unless(req, id, error);
@@ -108,8 +142,8 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
         return;
     op->size = size;
     set_name(op, name);
-    if (rule == name_rules)
-        op_submit_on(op, REQUEST_GETATTR, version_done);
+    if (own)
+        op_submit_on(op, REQUEST_GETATTR, own_done);
     else
         op_submit_on(op, REQUEST_GETXATTR, get_done);
 }

@@ -324,6 +324,12 @@ void engine_space(struct engine *engine, struct engine_space *ret_space)
     *ret_space = (struct engine_space){UINT64_C(1) << 33, UINT64_C(1) << 32};
 }
 
+uint64_t engine_node_id(const struct engine *engine)
+{
+    (void)engine;
+    return 1;
+}
+
 uint64_t engine_value_size_max(const struct engine *engine)
 {
     return engine->config.value_size_max;

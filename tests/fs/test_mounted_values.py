@@ -174,16 +174,23 @@ def test_xattrs(m):
     assert os.listxattr(m.root) == []
 
 
+def version_of(path):
+    ms, counter = os.getxattr(path, "user.grove.version").split(b".")
+    return int(ms), int(counter)
+
+
 def test_own_and_foreign_xattrs(m):
     f = m.path("f")
     m.ok("echo 1 > f")
-    before = int(os.getxattr(f, "user.grove.version"))
+    before = version_of(f)
     m.ok("echo 2 > f")
-    assert int(os.getxattr(f, "user.grove.version")) > before
+    assert version_of(f) > before
+    assert os.getxattr(f, "user.grove.node") == b"1"
     assert os.listxattr(f) == []
     for name, on_get, on_set in (
             ("user.grove.version", 0, errno.EPERM),
             ("user.grove.versions", errno.ENODATA, errno.EPERM),
+            ("user.grove.node", 0, errno.EPERM),
             ("user.grove.region", errno.ENODATA, errno.EPERM),
             ("security.capability", errno.ENODATA, None),
             ("security.selinux", errno.EOPNOTSUPP, errno.EOPNOTSUPP),
