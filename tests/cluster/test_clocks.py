@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Nodes whose clocks are wrong: libfaketime sets each node's wall clock by a
+file of its own, nI, and leaves the monotonic clock alone."""
+
+import errno
+import os
+import re
+import time
+from unittest import mock
+
+from harness import GROVEFS, errno_of, get, load, main, put, test, wait_until
+
+# The daemon's last argument is its mountpoint.
+WRAPPER = f'''#!/bin/sh
+for mount; do :; done
+export FAKETIME_TIMESTAMP_FILE="$(dirname "$0")/$(basename "$mount")"
+export FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
+for library in /usr/lib/*/faketime/libfaketimeMT.so.1; do
+    LD_PRELOAD=$library exec '{os.path.abspath(GROVEFS)}' "$@"
+done
+'''
+
+
+class Clocks:
+    """A cluster whose nodes' clocks can be set, right at first."""
+
+    def __init__(self, t):
+        self.folder = t.scratch('clocks')
+        wrapper = f'{self.folder}/grovefs'
+        with open(wrapper, 'w', encoding='ascii') as f:
+            f.write(WRAPPER)
+        os.chmod(wrapper, 0o755)
+        for node in (1, 2, 3):
+            self.set(node, 0)
+        with mock.patch.dict(os.environ, GROVEFS=wrapper):
+            self.cluster = t.cluster()
+
+    def set(self, node, seconds):
+        path = f'{self.folder}/n{node}'
+        with open(f'{path}.new', 'w', encoding='ascii') as f:
+            f.write(f'{seconds:+d}\n')
+        os.rename(f'{path}.new', path)
+
+
+def clock_lines(c, node):
+    return [line for line in c.info(node, 'health').splitlines() if ' clock ' in line]
+
+
+def leads(c, seen_from):
+    return {c.leader(seen_from, region) for region in (0, 1)}
+
+
+def version_ms(path):
+    return int(os.getxattr(path, 'user.grove.version').split(b'.')[0])
+
+
+@test
+def a_node_with_a_wrong_clock_is_named_and_leads_no_more(t):
+    clocks = Clocks(t)
+    c = clocks.cluster
+    for node in c.nodes:
+        c.wait_healthy(node)
+    victim = c.leader()
+    other = next(node for node in c.nodes if node != victim)
+    writers = load(c)
+    clocks.set(victim, 3600)
+    for node in c.nodes:
+        lines = wait_until('health says so', 30, lambda node=node: clock_lines(c, node))
+        assert len(lines) == 1, lines
+        said = re.match(rf'the clock of node {victim} is (\d+\.\d+) s ahead of ', lines[0])
+        assert said and 3595 < float(said.group(1)) < 3605, lines
+    wait_until('others lead', 30, lambda: victim not in leads(c, other))
+    offset = re.search(rf'^grovefs_clock_offset_seconds{{node="{victim}"}} (.*)$',
+                       c.info(other, 'metrics'), re.M)
+    assert 3595 < float(offset.group(1)) < 3605, offset
+    assert errno_of(put, c.path(other, '.cluster/region/1/transfer'),
+                    f'{victim}\n'.encode(), flags=os.O_TRUNC) == errno.EPERM
+    assert f'node {victim} has a wrong clock' in c.info(other, 'log')
+
+    clocks.set(victim, 0)
+    for node in c.nodes:
+        c.wait_healthy(node)
+        assert 'is right again' in c.info(node, 'log')
+    put(c.path(other, '.cluster/region/1/transfer'), f'{victim}\n'.encode(),
+        flags=os.O_TRUNC)
+    assert c.leader(other) == victim
+    for writer in writers:
+        writer.end()
+        for node in c.nodes:
+            writer.check(c.mount(node))
+
+
+@test
+def what_a_wrong_clock_stamps_looks_as_new_as_it_is(t):
+    clocks = Clocks(t)
+    c = clocks.cluster
+    victim = next(node for node in c.nodes if node not in leads(c, 1))
+    other = c.leader()
+    for seconds in (3600, -3600):
+        clocks.set(victim, seconds)
+        wait_until('its clock is wrong', 30, lambda: clock_lines(c, other))
+        name = f'f{seconds}'
+        put(c.path(victim, name), b'1\n')
+        now_ms = time.time() * 1000
+        assert get(c.path(other, name)) == b'1\n'
+        assert abs(version_ms(c.path(other, name)) - now_ms) < 60000
+        before = version_ms(c.path(other, name))
+        put(c.path(other, name), b'2\n')
+        assert version_ms(c.path(victim, name)) >= before
+        assert os.getxattr(c.path(victim, name), 'user.grove.node') == str(victim).encode()
+        clocks.set(victim, 0)
+        wait_until('its clock is right', 30, lambda: not clock_lines(c, other))
+
+
+if __name__ == '__main__':
+    main()
