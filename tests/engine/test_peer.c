@@ -92,6 +92,12 @@ static bool follower_leads(struct two_nodes *all)
     return peer_is_leader(all->node[FOLLOWER].peer);
 }
 
+static bool follower_has_all(struct two_nodes *all)
+{
+    return peer_applied(all->node[FOLLOWER].peer) >
+           LEADER_INDEX + TRANSFER_LAG_MAX;
+}
+
 static void test_a_leader_hands_over_to_a_right_clock_only(void **state)
 {
     struct two_nodes *all = *state;
@@ -107,6 +113,33 @@ static void test_a_leader_hands_over_to_a_right_clock_only(void **state)
     assert_false(peer_transfer_to_right_clock(leader)); /* Under way. */
     assert_true(tick_until(all, follower_leads, 20));
     assert_false(peer_transfer_to_right_clock(leader));
+}
+
+/* Heartbeats do come. */
+static bool no_entries(struct two_nodes *all, struct packet *packet)
+{
+    (void)all;
+    return packet->to != FOLLOWER + 1 || packet->packet.payload_count == 0;
+}
+
+/* The region would stand still until it had caught up. */
+static void test_a_leader_keeps_what_nobody_could_take_at_once(void **state)
+{
+    static struct asked asked[TRANSFER_LAG_MAX + 1];
+    const struct command command = {.op = COMMAND_NOOP};
+    struct two_nodes *all = *state;
+    struct peer *leader = all->node[LEADER].peer;
+
+    assert_true(tick_until(all, follower_is_restored, 100));
+    tick(all);
+    all->filter = no_entries;
+    for (size_t i = 0; i <= TRANSFER_LAG_MAX; i++)
+        assert_int_equal(ask(&all->node[LEADER], &asked[i], &command), 0);
+    tick(all);
+    assert_false(peer_transfer_to_right_clock(leader));
+    all->filter = NULL;
+    assert_true(tick_until(all, follower_has_all, 100));
+    assert_true(peer_transfer_to_right_clock(leader));
 }
 
 /* Better than nobody. */
@@ -132,6 +165,7 @@ int main(void)
         T(test_a_leader_tells_who_was_removed),
         T(test_a_started_peer_hears_no_candidate_for_a_timeout),
         T(test_a_leader_hands_over_to_a_right_clock_only),
+        T(test_a_leader_keeps_what_nobody_could_take_at_once),
         T(test_who_stops_hands_over_even_to_a_wrong_clock),
     };
 

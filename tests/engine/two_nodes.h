@@ -8,6 +8,7 @@
 #define GROVEFS_TESTS_ENGINE_TWO_NODES_H
 
 #include "engine/env.h"
+#include "engine/frame.h"
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/range_change.h"
@@ -32,7 +33,7 @@ struct packet {
     uint64_t from;
     uint64_t to;
     struct env_packet packet;
-    struct buf *payloads[8];
+    struct buf *payloads[FRAME_PAYLOADS_MAX];
     STAILQ_ENTRY(packet) link;
 };
 
