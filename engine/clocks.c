@@ -16,6 +16,8 @@ enum {
 
 static const int64_t max_drift_ns = (int64_t)MAX_DRIFT_MS * 1000000;
 static const int64_t unknown = INT64_MIN;
+/* In the year 2116: all later ones are wrong alike, and sums stay sums. */
+static const int64_t wall_max_ns = INT64_MAX / 2;
 
 /* A node's clock. Differences are taken from this node's monotonic clock, so
  * that a step of its own clock does not make them wrong. */
@@ -81,6 +83,8 @@ void clocks_hear(struct clocks *clocks, uint64_t node_id, int64_t wall_ns)
         clock = make(clocks, node_id);
     if (clock == NULL || clock == &clocks->clocks[0] || wall_ns < 0)
         return;
+    if (wall_ns > wall_max_ns)
+        wall_ns = wall_max_ns;
     if (wall_ns - mono_ns > clock->seconds[0])
         clock->seconds[0] = wall_ns - mono_ns;
 }
