@@ -247,6 +247,7 @@ static int apply_decoded(struct applier *applier,
         buf_unref(result);
         return rc;
     }
+    applier_tell_catalog(applier, command, result);
     if (command->op == COMMAND_CHECK || command->op == COMMAND_VERIFY)
         applier->on_check(applier->on_check_context, entry->index, command);
     *ret_result = result;
@@ -262,7 +263,7 @@ int applier_apply(struct applier *applier, const struct raft_entry *entry,
     if (applier->corrupt)
         return ERR_CORRUPT;
     if (entry->data == NULL)
-        return applier_finish(applier, entry, applier->marker.version);
+        return applier_finish_other(applier, entry);
     rc = command_decode(&command,
                         (struct slice){entry->data->data, entry->data->size});
     if (rc != 0)
@@ -279,7 +280,7 @@ int applier_skip(struct applier *applier, const struct raft_entry *entry,
 
     applier->corrupt = false;
     (void)applier_answer(ERR_CORRUPT, ret_result);
-    return applier_finish(applier, entry, applier->marker.version);
+    return applier_finish_other(applier, entry);
 }
 
 /* ---- a split ---- */
@@ -415,7 +416,7 @@ int applier_split(struct applier *applier, const struct raft_entry *entry,
         applier_follow(applier, &split->left);
     }
     (void)applier_answer(status, ret_result);
-    return applier_finish(applier, entry, applier->marker.version);
+    return applier_finish_other(applier, entry);
 }
 
 int applier_apply_region(struct applier *applier,
@@ -429,12 +430,12 @@ int applier_apply_region(struct applier *applier,
     if (applier->corrupt)
         return ERR_CORRUPT;
     if (region == NULL)
-        return applier_finish(applier, entry, applier->marker.version);
+        return applier_finish_other(applier, entry);
     rc = region_decode(&changed, (struct slice){region->data, region->size});
     assert(rc == 0);
     applier_follow(applier, &changed);
     region_release(&changed);
     kv_batch_put(applier->batch, key_slice(&key),
                  (struct slice){region->data, region->size});
-    return applier_finish(applier, entry, applier->marker.version);
+    return applier_finish_other(applier, entry);
 }

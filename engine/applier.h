@@ -43,6 +43,14 @@ void applier_watch(struct applier *applier,
                                     const struct command *command),
                    void *context);
 
+/* Has `on_catalog` called right behind each entry, before the next one is
+ * applied: for each directory that it may have given another mode, or once with
+ * nsid 0. `version` is that of the marker. On the region's owner. */
+void applier_watch_catalog(struct applier *applier,
+                           void (*on_catalog)(void *context, uint64_t nsid,
+                                              uint64_t version),
+                           void *context);
+
 /* How far it is applied. */
 const struct marker *applier_marker(const struct applier *applier);
 

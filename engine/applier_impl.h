@@ -26,6 +26,8 @@ struct applier {
     void (*on_check)(void *context, uint64_t index,
                      const struct command *command);
     void *on_check_context;
+    void (*on_catalog)(void *context, uint64_t nsid, uint64_t version);
+    void *on_catalog_context;
 };
 
 /* Ends the node. Returns `rc`. */
@@ -34,6 +36,13 @@ int applier_fail(struct applier *applier, const struct raft_entry *entry,
 /* Writes the batch with the marker in it: rule 1. */
 int applier_finish(struct applier *applier, const struct raft_entry *entry,
                    uint64_t version);
+/* The same for an entry that leaves all directories as they are. */
+int applier_finish_other(struct applier *applier,
+                         const struct raft_entry *entry);
+/* applier_catalog.c: behind the entry of a command. */
+void applier_tell_catalog(const struct applier *applier,
+                          const struct command *command,
+                          const struct buf *result);
 int applier_answer(int status, struct buf **ret_result);
 /* The region's descriptor is this from here on. */
 void applier_follow(struct applier *applier, const struct region *region);

@@ -67,7 +67,7 @@ static Grove__CatalogChange **changes_to_pb(struct pb_changes *to,
     assert(count <= CATALOG_CHANGES_MAX);
 
     for (size_t i = 0; i < count; i++) {
-        assert(from[i].kind >= CATALOG_ADD && from[i].kind <= CATALOG_REMOVE);
+        assert(from[i].kind >= CATALOG_ADD && from[i].kind <= CATALOG_STRONG);
         assert(from[i].name.size <= NAME_SIZE_MAX);
         to->change[i] = (Grove__CatalogChange)GROVE__CATALOG_CHANGE__INIT;
         to->change[i].kind = from[i].kind;
@@ -87,7 +87,7 @@ static bool changes_from_pb(struct catalog_change *to, size_t *ret_count,
         return false;
 
     for (size_t i = 0; i < count; i++) {
-        if (from[i]->kind < CATALOG_ADD || from[i]->kind > CATALOG_REMOVE)
+        if (from[i]->kind < CATALOG_ADD || from[i]->kind > CATALOG_STRONG)
             return false;
         to[i].kind = (enum catalog_change_kind)from[i]->kind;
         to[i].nsid = from[i]->nsid;
@@ -210,6 +210,7 @@ static bool op_is_known(uint32_t op)
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
+           (op >= COMMAND_DIR_MODE && op <= COMMAND_DIR_MOVE) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
            op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
@@ -248,7 +249,7 @@ static void numbers_from_message(struct command *to, const Grove__Command *from)
 
 static bool command_from_pb(struct command *to, const Grove__Command *from)
 {
-    if (!op_is_known(from->op) || from->txn_kind > TXN_RENAME ||
+    if (!op_is_known(from->op) || from->txn_kind > TXN_TO_STRONG ||
         from->txn_step > TXN_STEP_ENDS || from->node_state > NODE_REMOVED ||
         from->merge_step > MERGE_STEP_END)
         return false;
@@ -509,6 +510,7 @@ bool command_grows(const struct command *command)
     case COMMAND_CREATE:
     case COMMAND_SETXATTR:
     case COMMAND_DIR_SETXATTR:
+    case COMMAND_DIR_ADD:
     case COMMAND_TXN_COPY:
         return true;
     case COMMAND_WRITE:

@@ -80,6 +80,13 @@ enum command_op {
     COMMAND_UNFREEZE = 44, /* in the source */
     /* Region 0: `new_region` has taken merge.other over, which is no more. */
     COMMAND_REGION_GONE = 45,
+    /* On eventual directories, in region 0: see exec_mode.c. */
+    COMMAND_DIR_MODE = 50,   /* `ino` gets the mode state `size`, unless its
+                              * epoch is not `offset`: ERR_ABORTED → first_id:
+                              * the new epoch */
+    COMMAND_DIR_ADD = 51,    /* dir, name, set → attr */
+    COMMAND_DIR_REMOVE = 52, /* dir, name, ino; `offset`: as for DIR_MODE */
+    COMMAND_DIR_MOVE = 53,   /* dir, name, to_dir, to_name, flags NOREPLACE */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
@@ -110,7 +117,14 @@ static inline bool command_is_control(enum command_op op)
 struct command;
 bool command_grows(const struct command *command);
 
-enum txn_kind { TXN_MKDIR = 1, TXN_RMDIR = 2, TXN_RENAME = 3 };
+enum txn_kind {
+    TXN_MKDIR = 1,
+    TXN_RMDIR = 2,
+    TXN_RENAME = 3,
+    TXN_TO_EVENTUAL =
+        4,            /* the directory `ino` at (dir, name), which is empty */
+    TXN_TO_STRONG = 5 /* likewise; `offset`: the epoch of its fence */
+};
 
 /* Which step of a transaction a PREPARE or RESOLVE is. What an answer carries
  * as data, the step that needs it takes as data. */
@@ -143,7 +157,9 @@ enum merge_step {
 enum catalog_change_kind {
     CATALOG_ADD = 1,  /* nsid, parent, name, attr */
     CATALOG_MOVE = 2, /* nsid, parent, name */
-    CATALOG_REMOVE = 3
+    CATALOG_REMOVE = 3,
+    CATALOG_EVENTUAL = 4, /* nsid */
+    CATALOG_STRONG = 5    /* nsid, attr.version: the epoch of its fence */
 };
 
 struct catalog_change {

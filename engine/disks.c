@@ -61,6 +61,11 @@ bool disks_are_full(const struct disks *disks, uint64_t region)
            (disks->own_full || lacks_room(disks, peer_region(peer)));
 }
 
+bool disks_own_is_full(const struct disks *disks)
+{
+    return disks->own_full;
+}
+
 static bool is_refusing(const struct disks *disks)
 {
     const struct peer *peer = NULL;

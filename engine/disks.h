@@ -18,5 +18,7 @@ void disks_each_second(struct disks *disks); /* says what has changed */
 
 /* See node_disk_full(). */
 bool disks_are_full(const struct disks *disks, uint64_t region);
+/* Whether that of this node is down to the reserve. */
+bool disks_own_is_full(const struct disks *disks);
 
 #endif

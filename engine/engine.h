@@ -17,8 +17,10 @@
  *
  * Reads are linearizable: they see everything that any node had acknowledged
  * when they were submitted. A write has been stored and synced by a majority
- * and applied when it succeeds. What the errors mean is in err.h; NOT_LEADER,
- * EPOCH, LOCKED and the like never leave the engine.
+ * and applied when it succeeds. In eventual directories neither holds: there
+ * this node alone answers, and stores and syncs what is written. What the
+ * errors mean is in err.h; NOT_LEADER, EPOCH, LOCKED and the like never leave
+ * the engine.
  *
  * Read next: node.h (how the pieces are put together). */
 
@@ -75,6 +77,14 @@ static inline uint64_t ino_of_nsid(uint64_t nsid)
 {
     return nsid | INO_DIR_BIT;
 }
+
+/* An extended attribute that every directory and file has: how consistent the
+ * directory is, or the one that the file is in. It is never listed. Directories
+ * take XATTR_STRONG and XATTR_EVENTUAL; to remove it makes one as its parent
+ * is. */
+#define XATTR_CONSISTENCY "user.grove.consistency"
+#define XATTR_STRONG "strong"
+#define XATTR_EVENTUAL "eventual"
 
 enum request_kind {
     /* A file that is not, or no longer, at {dir, name} with the given ino is
@@ -172,6 +182,8 @@ enum engine_table {
     TABLE_METRICS,
     TABLE_CHECK, /* takes texts, too: grovefs-cluster(7) */
     TABLE_OPERATORS,
+    TABLE_MODES,
+    TABLE_EVENTUAL,
     /* What there is of /.cluster/region and /.cluster/node as far as is known
      * here: numbers in ascending order, one a line. */
     TABLE_REGION_IDS,

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/catalog.h"
+
 typedef int exec_function(struct exec *x);
 
 /* The consistency check: what is to be done comes behind the entry. */
@@ -32,6 +34,10 @@ static exec_function *const functions[] = {
     [COMMAND_DIR_SETATTR] = exec_dir_setattr,
     [COMMAND_DIR_SETXATTR] = exec_dir_setxattr,
     [COMMAND_DIR_REMOVEXATTR] = exec_dir_removexattr,
+    [COMMAND_DIR_MODE] = exec_dir_mode,
+    [COMMAND_DIR_ADD] = exec_dir_add,
+    [COMMAND_DIR_REMOVE] = exec_dir_remove,
+    [COMMAND_DIR_MOVE] = exec_dir_move,
     [COMMAND_LEASE_IDS] = exec_lease_ids,
     [COMMAND_LEASE_REGION_IDS] = exec_lease_region_ids,
     [COMMAND_NODE_UPDATE] = exec_node_update,
@@ -141,8 +147,11 @@ int exec_get_namespace(struct exec *x, uint64_t nsid,
 
     if (rc != 0)
         return rc;
-    if (record.closing.id.node != 0) {
+    if (record.closing.id.node != 0)
         rc = exec_locked(x, &record.closing);
+    else if (record.opening.id.node != 0 && record.reopened)
+        rc = exec_locked(x, &record.opening);
+    if (rc != 0) {
         namespace_release(&record);
         return rc;
     }
@@ -186,16 +195,7 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change)
 
 int exec_get_directory(struct exec *x, uint64_t nsid, struct directory *ret)
 {
-    struct key key = key_directory(nsid);
-    struct kv_value value = {0};
-    int rc;
-
-    rc = kv_get(x->state, NULL, key_slice(&key), &value);
-    if (rc != 0)
-        return rc;
-    rc = directory_decode(ret, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
+    return catalog_get(x->state, NULL, nsid, ret);
 }
 
 void exec_put_directory(struct exec *x, const struct directory *directory)

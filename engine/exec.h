@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c, exec_catalog.c, exec_node.c and exec_placement.c share.
+ * exec_txn.c, exec_catalog.c, exec_mode.c, exec_node.c and exec_placement.c
+ * share.
  * exec_txn.h has what the files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
@@ -53,6 +54,10 @@ int exec_txn_forget(struct exec *x);
 int exec_dir_setattr(struct exec *x);
 int exec_dir_setxattr(struct exec *x);
 int exec_dir_removexattr(struct exec *x);
+int exec_dir_mode(struct exec *x);
+int exec_dir_add(struct exec *x);
+int exec_dir_remove(struct exec *x);
+int exec_dir_move(struct exec *x);
 int exec_lease_ids(struct exec *x);
 int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);
@@ -76,8 +81,8 @@ void exec_put_raw_entry(struct exec *x, uint64_t dir, struct slice name,
                         struct slice record);
 void exec_delete_entry(struct exec *x, uint64_t dir, struct slice name);
 
-/* The record of an open namespace. ERR_NOT_FOUND when the directory is gone,
- * ERR_LOCKED while it is being removed. */
+/* The record of an open namespace. ERR_NOT_FOUND when the directory is gone, or
+ * eventual; ERR_LOCKED while it is being closed, or opened again. */
 int exec_get_namespace(struct exec *x, uint64_t nsid,
                        struct namespace_record *ret);
 /* The same without rule (4). */
@@ -92,6 +97,13 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change);
 /* The directory in the catalog. ERR_NOT_FOUND. */
 int exec_get_directory(struct exec *x, uint64_t nsid, struct directory *ret);
 void exec_put_directory(struct exec *x, const struct directory *directory);
+
+/* exec_catalog.c: the index of directories by their names. */
+void exec_put_child(struct exec *x, const struct directory *directory);
+void exec_delete_child(struct exec *x, uint64_t parent, struct slice name);
+/* Takes ids from one of the catalog's counters. */
+int exec_take_ids(struct exec *x, struct key counter, uint64_t count,
+                  uint64_t *ret_first);
 
 /* Puts `txn` into the result as the holder. */
 void exec_name_holder(struct exec *x, const struct txn_ref *txn);

@@ -6,10 +6,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "engine/catalog.h"
 #include "engine/exec.h"
 #include "engine/xattr.h"
-
-enum { PATH_DEPTH_MAX = 4096 };
 
 /* ---- decisions ---- */
 
@@ -39,71 +38,201 @@ static void put_decision(struct exec *x, bool committed)
     x->result->committed = committed;
 }
 
-/* Whether `nsid` is `ancestor` or lies below it. */
-static int is_below(struct exec *x, uint64_t nsid, uint64_t ancestor, bool *ret)
-{
-    *ret = false;
-    for (int depth = 0; depth < PATH_DEPTH_MAX && nsid != 0; depth++) {
-        struct directory directory = {0};
-        int rc;
+/* ---- the index of directories by name ---- */
 
-        if (nsid == ancestor) {
-            *ret = true;
-            return 0;
-        }
-        rc = exec_get_directory(x, nsid, &directory);
-        if (rc != 0)
-            return rc;
-        nsid = directory.parent;
-        directory_release(&directory);
-    }
-    return nsid == 0 ? 0 : ERR_INVALID;
+void exec_put_child(struct exec *x, const struct directory *directory)
+{
+    struct key key = key_directory_name(directory->parent, directory->name);
+    uint8_t nsid[8];
+
+    be64_put(nsid, directory->nsid);
+    kv_batch_put(x->batch, key_slice(&key), (struct slice){nsid, sizeof nsid});
+}
+
+void exec_delete_child(struct exec *x, uint64_t parent, struct slice name)
+{
+    struct key key = key_directory_name(parent, name);
+
+    kv_batch_delete(x->batch, key_slice(&key));
+}
+
+/* ---- what a decision changes ----
+ *
+ * Data regions know nothing of what lies below an eventual directory, so no
+ * transaction adds anything there, or moves or removes it: see exec_mode.c. */
+
+static int get_parent(struct exec *x, uint64_t nsid, struct mode *ret)
+{
+    struct directory directory = {0};
+    int rc = exec_get_directory(x, nsid, &directory);
+
+    if (rc == 0)
+        *ret = directory.mode;
+    directory_release(&directory);
+    return rc;
+}
+
+static int check_childless(struct exec *x, uint64_t nsid)
+{
+    bool has_children = false;
+    int rc = catalog_has_child(x->state, nsid, &has_children);
+
+    return rc == 0 && has_children ? ERR_NOT_EMPTY : rc;
+}
+
+static int check_add(struct exec *x, const struct catalog_change *change)
+{
+    struct mode parent = {0};
+    int rc = get_parent(x, change->parent, &parent);
+
+    return rc == 0 && parent.state != MODE_STRONG ? ERR_BUSY : rc;
+}
+
+static int check_move(struct exec *x, const struct catalog_change *change,
+                      const struct directory *directory)
+{
+    const struct mode *mode = &directory->mode;
+    struct mode parent = {0};
+    bool below = false;
+    int rc = get_parent(x, change->parent, &parent);
+
+    if (rc == 0)
+        rc = catalog_is_below(x->state, change->parent, change->nsid, &below);
+    if (rc != 0 || below)
+        return rc == 0 ? ERR_INVALID : rc;
+    if (mode->state != MODE_STRONG && mode->domain != directory->nsid)
+        return ERR_CROSS_DEVICE;
+    if (parent.state == MODE_FENCED)
+        return ERR_BUSY;
+    return parent.state == MODE_EVENTUAL ? ERR_CROSS_DEVICE : 0;
+}
+
+static int check_remove(struct exec *x, const struct directory *directory)
+{
+    if (directory->nsid == NSID_ROOT || directory->mode.state != MODE_STRONG)
+        return ERR_BUSY;
+    return check_childless(x, directory->nsid);
+}
+
+static int check_eventual(struct exec *x, const struct directory *directory)
+{
+    struct mode parent = {0};
+    int rc;
+
+    if (directory->nsid == NSID_ROOT || directory->mode.state != MODE_STRONG)
+        return ERR_BUSY;
+    rc = get_parent(x, directory->parent, &parent);
+    return rc == 0 && parent.state != MODE_STRONG ? ERR_BUSY : rc;
+}
+
+static int check_strong(struct exec *x, const struct catalog_change *change,
+                        const struct directory *directory)
+{
+    const struct mode *mode = &directory->mode;
+
+    if (mode->state != MODE_FENCED || mode->epoch != change->attr.version ||
+        mode->domain != directory->nsid)
+        return ERR_BUSY;
+    return check_childless(x, directory->nsid);
 }
 
 static int check_change(struct exec *x, const struct catalog_change *change)
 {
     struct directory directory = {0};
-    bool below = false;
     int rc;
 
-    if (change->kind == CATALOG_REMOVE)
-        return change->nsid == NSID_ROOT ? ERR_BUSY : 0;
-    rc = exec_get_directory(x, change->parent, &directory);
-    directory_release(&directory);
-    if (rc != 0 || change->kind == CATALOG_ADD)
-        return rc;
-
+    if (change->kind == CATALOG_ADD)
+        return check_add(x, change);
     rc = exec_get_directory(x, change->nsid, &directory);
+    if (rc == ERR_NOT_FOUND && change->kind == CATALOG_REMOVE)
+        return 0;
+    if (rc != 0)
+        return rc;
+    if (change->kind == CATALOG_MOVE)
+        rc = check_move(x, change, &directory);
+    else if (change->kind == CATALOG_REMOVE)
+        rc = check_remove(x, &directory);
+    else if (change->kind == CATALOG_EVENTUAL)
+        rc = check_eventual(x, &directory);
+    else if (change->kind == CATALOG_STRONG)
+        rc = check_strong(x, change, &directory);
+    else
+        rc = ERR_INVALID;
     directory_release(&directory);
-    if (rc == 0)
-        rc = is_below(x, change->parent, change->nsid, &below);
-    return rc == 0 && below ? ERR_INVALID : rc;
+    return rc;
+}
+
+/* Where a directory was before. All names go before any comes: an exchange
+ * gives each of two to the other one. */
+static int drop_name(struct exec *x, const struct catalog_change *change)
+{
+    struct directory directory = {0};
+    int rc;
+
+    if (change->kind != CATALOG_MOVE && change->kind != CATALOG_REMOVE)
+        return 0;
+    rc = exec_get_directory(x, change->nsid, &directory);
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    exec_delete_child(x, directory.parent, directory.name);
+    directory_release(&directory);
+    return 0;
+}
+
+static void add_directory(struct exec *x, const struct catalog_change *change)
+{
+    struct directory directory = {
+        .nsid = change->nsid,
+        .parent = change->parent,
+        .name = change->name,
+        .attr = change->attr,
+    };
+
+    directory.attr.version = x->version;
+    exec_put_directory(x, &directory);
+    exec_put_child(x, &directory);
+}
+
+static void remove_directory(struct exec *x, uint64_t nsid)
+{
+    struct key key = key_directory(nsid);
+
+    kv_batch_delete(x->batch, key_slice(&key));
+}
+
+static int change_directory(struct exec *x, const struct catalog_change *change)
+{
+    const uint64_t version = x->version;
+    struct directory directory = {0};
+    int rc = exec_get_directory(x, change->nsid, &directory);
+
+    if (rc != 0)
+        return rc;
+    if (change->kind == CATALOG_MOVE) {
+        directory.parent = change->parent;
+        directory.name = change->name;
+        exec_put_child(x, &directory);
+    } else if (change->kind == CATALOG_EVENTUAL) {
+        directory.mode =
+            (struct mode){MODE_EVENTUAL, directory.nsid, version, version};
+    } else {
+        directory.mode = (struct mode){MODE_STRONG, 0, 0, version};
+    }
+    directory.attr.ctime_ns = exec_now(x, directory.attr.ctime_ns);
+    directory.attr.version = version;
+    exec_put_directory(x, &directory);
+    directory_release(&directory);
+    return 0;
 }
 
 static int make_change(struct exec *x, const struct catalog_change *change)
 {
-    struct key key = key_directory(change->nsid);
-    struct directory directory = {0};
-    int rc;
-
-    if (change->kind == CATALOG_REMOVE) {
-        kv_batch_delete(x->batch, key_slice(&key));
-        return 0;
-    }
-    if (change->kind == CATALOG_ADD) {
-        directory.nsid = change->nsid;
-        directory.attr = change->attr;
-    } else {
-        rc = exec_get_directory(x, change->nsid, &directory);
-        if (rc != 0)
-            return rc;
-        directory.attr.ctime_ns = exec_now(x, directory.attr.ctime_ns);
-    }
-    directory.parent = change->parent;
-    directory.name = change->name;
-    directory.attr.version = x->version;
-    exec_put_directory(x, &directory);
-    directory_release(&directory);
+    if (change->kind == CATALOG_ADD)
+        add_directory(x, change);
+    else if (change->kind == CATALOG_REMOVE)
+        remove_directory(x, change->nsid);
+    else
+        return change_directory(x, change);
     return 0;
 }
 
@@ -133,6 +262,8 @@ int exec_txn_decide(struct exec *x)
         x->keep = true;
         return rc;
     }
+    for (size_t i = 0; i < c->change_count && rc == 0; i++)
+        rc = drop_name(x, &c->changes[i]);
     for (size_t i = 0; i < c->change_count && rc == 0; i++)
         rc = make_change(x, &c->changes[i]);
     if (rc == 0)
@@ -245,14 +376,15 @@ int exec_dir_removexattr(struct exec *x)
 
 /* ---- ids ---- */
 
-static int lease_ids(struct exec *x, struct key key)
+int exec_take_ids(struct exec *x, struct key counter, uint64_t count,
+                  uint64_t *ret_first)
 {
     struct kv_value value = {0};
     uint8_t bytes[8];
     uint64_t next;
     int rc;
 
-    rc = kv_get(x->state, NULL, key_slice(&key), &value);
+    rc = kv_get(x->state, NULL, key_slice(&counter), &value);
     if (rc != 0)
         return rc;
     if (value.size != sizeof bytes) {
@@ -261,11 +393,16 @@ static int lease_ids(struct exec *x, struct key key)
     }
     next = be64_get(value.data);
     kv_value_release(&value);
-    x->result->first_id = next;
-    be64_put(bytes, next + x->command->size);
-    kv_batch_put(x->batch, key_slice(&key),
+    *ret_first = next;
+    be64_put(bytes, next + count);
+    kv_batch_put(x->batch, key_slice(&counter),
                  (struct slice){bytes, sizeof bytes});
     return 0;
+}
+
+static int lease_ids(struct exec *x, struct key counter)
+{
+    return exec_take_ids(x, counter, x->command->size, &x->result->first_id);
 }
 
 int exec_lease_ids(struct exec *x)

@@ -106,7 +106,7 @@ int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
     int rc = exec_get_raw_namespace(x, nsid, &record);
 
     if (rc != 0)
-        return rc;
+        return rc == ERR_NOT_FOUND ? ERR_BUSY : rc; /* It is eventual. */
     if (record.closing.id.node != 0 &&
         !txn_id_equal(record.closing.id, txn->id))
         rc = exec_locked(x, &record.closing);
@@ -126,17 +126,62 @@ int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
 
 /* ---- opening ---- */
 
-void exec_open_part(struct exec *x, const struct txn_ref *txn,
-                    const struct namespace_record *part, bool marked)
+/* Of a new directory there is none. Of one that becomes strong again another
+ * attempt may have made it, and even be through with it. */
+static int refuse_other(struct exec *x, const struct txn_ref *txn)
+{
+    struct namespace_record record = {0};
+    const struct txn_ref *holder = &record.opening;
+    int rc = exec_get_raw_namespace(x, txn->opens_nsid, &record);
+
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    if (record.closing.id.node != 0)
+        holder = &record.closing;
+    if (holder->id.node == 0)
+        rc = ERR_BUSY;
+    else if (!txn_id_equal(holder->id, txn->id))
+        rc = exec_locked(x, holder);
+    namespace_release(&record);
+    return rc;
+}
+
+int exec_open_part(struct exec *x, const struct txn_ref *txn,
+                   const struct namespace_record *part, bool marked)
 {
     struct namespace_record record = *part;
+    int rc = refuse_other(x, txn);
 
+    if (rc != 0)
+        return rc;
     record.nsid = txn->opens_nsid;
     record.version = x->version;
     record.opening = *txn;
     exec_put_namespace(x, &record);
     if (marked)
         mark(x, record.nsid);
+    return 0;
+}
+
+int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
+{
+    const struct command *c = x->command;
+    struct namespace_record parent = {0};
+    struct namespace_record part = {.nsid = txn->opens_nsid,
+                                    .mtime_ns = c->now_ns,
+                                    .ctime_ns = c->now_ns,
+                                    .reopened = c->txn_kind == TXN_TO_STRONG};
+    int rc = exec_get_namespace(x, c->dir, &parent);
+
+    if (rc != 0)
+        return rc;
+    part.domain = parent.domain;
+    namespace_release(&parent);
+    if (range_has_namespace(x->range, txn->opens_nsid))
+        return exec_open_part(x, txn, &part, false);
+    exec_answer(x, namespace_encode(&part));
+    x->result->left |= TXN_LEFT_PARTS;
+    return 0;
 }
 
 /* ---- resolving ---- */
@@ -155,6 +200,7 @@ int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     if (txn_id_equal(holder->id, txn->id)) {
         *holder = (struct txn_ref){0};
+        record.reopened = false;
         if (x->command->commit == opens)
             exec_put_namespace(x, &record);
         else

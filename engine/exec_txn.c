@@ -30,8 +30,7 @@ static struct slice bytes_of(const struct buf *b)
 
 /* ---- answers ---- */
 
-/* Takes a reference. */
-static void answer(struct exec *x, struct buf *data)
+void exec_answer(struct exec *x, struct buf *data)
 {
     buf_unref(x->result->data_buf);
     x->result->data_buf = data;
@@ -40,7 +39,7 @@ static void answer(struct exec *x, struct buf *data)
 
 void exec_answer_end(struct exec *x)
 {
-    answer(x, buf_copy(x->range.end.data, x->range.end.size));
+    exec_answer(x, buf_copy(x->range.end.data, x->range.end.size));
 }
 
 static void add_change(struct exec *x, struct catalog_change change)
@@ -105,28 +104,6 @@ static void put_intent(struct exec *x, const struct end *end,
 
 /* ---- mkdir ---- */
 
-/* The new namespace, which may belong to another region. */
-static int open_namespace(struct exec *x, const struct txn_ref *txn)
-{
-    const struct command *c = x->command;
-    struct namespace_record parent = {0};
-    struct namespace_record part = {
-        .nsid = txn->opens_nsid, .mtime_ns = c->now_ns, .ctime_ns = c->now_ns};
-    int rc = exec_get_namespace(x, c->dir, &parent);
-
-    if (rc != 0)
-        return rc;
-    part.domain = parent.domain;
-    namespace_release(&parent);
-    if (range_has_namespace(x->range, txn->opens_nsid)) {
-        exec_open_part(x, txn, &part, false);
-    } else {
-        answer(x, namespace_encode(&part));
-        x->result->left |= TXN_LEFT_PARTS;
-    }
-    return 0;
-}
-
 static struct entry reference_to(uint64_t nsid)
 {
     return (struct entry){
@@ -167,7 +144,7 @@ static int prepare_mkdir(struct exec *x)
     if (rc == 0)
         rc = exec_touch_namespace(x, c->dir, 1);
     if (rc == 0)
-        rc = open_namespace(x, &txn);
+        rc = exec_open_namespace(x, &txn);
     if (rc == 0) {
         put_intent(x, &end, &txn);
         add_directory(x, txn.opens_nsid);
@@ -351,7 +328,7 @@ static int hold_source(struct exec *x, struct end *from)
     if (rc != 0)
         return rc;
     put_intent(x, from, &x->command->txn);
-    answer(x, entry_encode(&from->old));
+    exec_answer(x, entry_encode(&from->old));
     x->result->left = TXN_LEFT_TARGET;
     return 0;
 }
@@ -387,7 +364,7 @@ static int prepare_target(struct exec *x)
     if (rc == 0)
         put_intent(x, &to, &txn);
     if (rc == 0 && is_exchange(x)) {
-        answer(x, entry_encode(&to.old));
+        exec_answer(x, entry_encode(&to.old));
         x->result->left |= TXN_LEFT_SOURCE;
     }
     end_release(&from);
@@ -461,7 +438,7 @@ static int prepare_part(struct exec *x)
         rc = exec_close_part(x, txn, true);
     } else if (txn->opens_nsid != 0 &&
                namespace_decode(&part, x->command->data) == 0) {
-        exec_open_part(x, txn, &part, true);
+        rc = exec_open_part(x, txn, &part, true);
         namespace_release(&part);
     } else {
         rc = ERR_INVALID;
@@ -480,6 +457,9 @@ static int prepare_first(struct exec *x)
         return prepare_rmdir(x);
     case TXN_RENAME:
         return prepare_rename(x);
+    case TXN_TO_EVENTUAL:
+    case TXN_TO_STRONG:
+        return exec_prepare_mode(x);
     }
     return ERR_INVALID;
 }

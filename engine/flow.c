@@ -7,46 +7,16 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/control.h"
 #include "engine/event_log.h"
-#include "engine/event_watch.h"
+#include "engine/eventual_read.h"
+#include "engine/flow_impl.h"
 #include "engine/keys.h"
-#include "engine/reader.h"
-#include "engine/router.h"
-#include "engine/settle.h"
+#include "engine/modes.h"
 #include "engine/status.h"
-#include "engine/txn.h"
 
 enum {
     ALONE_MS = 500,    /* a read waits that may do without a majority */
     HOPELESS_MS = 200, /* any request, long after the leader was lost */
-};
-
-struct flow {
-    struct flows *flows;
-    struct request *request;
-    uint64_t id;
-    uint64_t deadline_ns;
-    struct command command; /* borrows from the request */
-    struct read_op read;
-    struct router_call call;
-    struct settle settle;
-    struct txn_op txn;
-    struct control_op control;
-    struct event_wait events;
-    bool waiting; /* for room in the regions' memory of results */
-    struct env_timer wait_deadline;
-    TAILQ_ENTRY(flow) link;
-    UT_hash_handle by_id;
-};
-
-struct flows {
-    struct node *node;
-    struct flow *running;          /* by id */
-    TAILQ_HEAD(, flow) waiting;    /* in the order in which they came */
-    struct env_task admit_waiting; /* once for many releases */
-    bool admit_posted;
-    bool stopped;
 };
 
 static void admit_waiting(struct env_task *task);
@@ -144,11 +114,23 @@ static int check_limits(const struct request *request)
     return 0;
 }
 
-static void take_result(struct request *request, int status,
+/* Of an eventual directory a strong one has only what the catalog says. */
+static void look_into_directory(struct node *node, struct request *request)
+{
+    uint64_t nsid = nsid_of_ino(request->attr.ino);
+    struct attr attr;
+
+    if ((request->attr.ino & INO_DIR_BIT) != 0 &&
+        modes_find(node_modes(node), nsid).state != MODE_STRONG &&
+        eventual_directory_attr(node_env(node)->state, NULL, nsid, &attr) == 0)
+        request->attr = attr;
+}
+
+static void take_result(struct node *node, struct request *request, int status,
                         const struct result *result)
 {
     request->status = status;
-    if (status != 0)
+    if (status != 0 || result == NULL)
         return;
     request->attr = result->attr;
     request->ret_offset = result->offset;
@@ -156,6 +138,7 @@ static void take_result(struct request *request, int status,
     request->at_end = result->at_end;
     memcpy(request->ret_next, result->next, sizeof request->ret_next);
     request->ret_data = buf_ref(result->data_buf);
+    look_into_directory(node, request);
 }
 
 /* ---- the end ---- */
@@ -180,17 +163,18 @@ static void forget_flow(struct flow *flow)
     txns_detach(&flow->txn);
     control_cancel(&flow->control);
     event_watch_cancel(&flow->events);
+    flow_cancel_eventual(flow);
     HASH_DELETE(by_id, flow->flows->running, flow);
     free(flow);
 }
 
-static void end(struct flow *flow, int status, const struct result *result)
+void flow_end(struct flow *flow, int status, const struct result *result)
 {
     struct request *request = flow->request;
 
     assert(status != ERR_LOCKED);
     node_note_outcome(flow->flows->node, request, status);
-    take_result(request, status, result);
+    take_result(flow->flows->node, request, status, result);
     forget_flow(flow);
     request->done(request);
 }
@@ -201,7 +185,7 @@ void flows_cancel(struct flows *flows, uint64_t id)
 
     HASH_FIND(by_id, flows->running, &id, sizeof id, flow);
     if (flow != NULL)
-        end(flow, ERR_INTERRUPTED, NULL);
+        flow_end(flow, ERR_INTERRUPTED, NULL);
 }
 
 void flows_stop(struct flows *flows)
@@ -211,47 +195,10 @@ void flows_stop(struct flows *flows)
 
     flows->stopped = true;
     HASH_ITER (by_id, flows->running, flow, next)
-        end(flow, ERR_CANCELED, NULL);
+        flow_end(flow, ERR_CANCELED, NULL);
 }
 
 /* ---- reads ---- */
-
-/* Whether a majority may be reachable, as far as this node can see. */
-static bool leaders_are_known(const struct node *node)
-{
-    const struct peer *placement = node_peer(node, REGION_PLACEMENT);
-    const struct peer *data = node_root_peer(node);
-
-    return placement != NULL && peer_leader_node(placement) != 0 &&
-           (data == NULL || peer_leader_node(data) != 0);
-}
-
-/* REQUEST_LOCAL_IF_ALONE: this node's own state, however old it is. */
-static void read_locally(struct flow *flow)
-{
-    struct read_unknown unknown = {.count = 0};
-    struct result result = {0};
-
-    (void)read_execute(node_env(flow->flows->node)->state, NULL, &flow->command,
-                       &unknown, &result);
-    if (result.status != 0) /* No replica of the data region: half of it. */
-        result.status =
-            read_catalog(node_env(flow->flows->node)->state,
-                         nsid_of_ino(flow->command.ino), &result.attr);
-    if (node_peer(flow->flows->node, REGION_PLACEMENT) == NULL) {
-        /* It has joined just now. */
-        result.attr =
-            (struct attr){.ino = flow->command.ino, .mode = S_IFDIR | 0755};
-        result.status = 0;
-    }
-    end(flow, result.status == 0 ? 0 : ERR_NO_QUORUM, &result);
-    result_release(&result);
-}
-
-static bool is_local_if_alone(const struct flow *flow)
-{
-    return (flow->command.flags & REQUEST_LOCAL_IF_ALONE) != 0;
-}
 
 /* A SETATTR of a directory has taken effect already when its attributes are
  * read: that they cannot be had does not mean that nothing has changed. */
@@ -260,35 +207,47 @@ static bool has_changed_something(const struct flow *flow)
     return flow->request->kind >= REQUEST_CREATE;
 }
 
+static void read_failed(struct flow *flow)
+{
+    if (has_changed_something(flow))
+        flow_end(flow, ERR_UNKNOWN_OUTCOME, NULL);
+    else if (!flow_may_be_alone(flow) || !flow_read_alone(flow))
+        flow_end(flow, ERR_NO_QUORUM, NULL);
+}
+
 static void read_done(struct read_op *read, int status, struct result *result)
 {
     struct flow *flow = container_of(read, struct flow, read);
 
-    if (status == ERR_NO_QUORUM && is_local_if_alone(flow))
-        read_locally(flow);
-    else if (status == ERR_NO_QUORUM && has_changed_something(flow))
-        end(flow, ERR_UNKNOWN_OUTCOME, NULL);
+    env_timer_stop(node_env(flow->flows->node), &flow->pause);
+    if (status == ERR_NO_QUORUM)
+        read_failed(flow);
     else
-        end(flow, status, result);
+        flow_end(flow, status, result);
 }
 
-static void read_start(struct flow *flow)
+/* Nobody has answered for a while: what can be read alone waits no longer. */
+static void has_waited(struct env_timer *timer)
 {
-    uint64_t soon_ns =
-        env_mono_ns(node_env(flow->flows->node)) + (uint64_t)ALONE_MS * 1000000;
+    (void)flow_read_alone(container_of(timer, struct flow, pause));
+}
 
-    if (is_local_if_alone(flow)) {
-        if (!leaders_are_known(flow->flows->node)) {
-            read_locally(flow);
-            return;
-        }
-        if (flow->deadline_ns > soon_ns)
-            flow->deadline_ns = soon_ns;
+void flow_read(struct flow *flow)
+{
+    struct node *node = flow->flows->node;
+    bool may_be_alone = !has_changed_something(flow) && flow_may_be_alone(flow);
+
+    if (may_be_alone && !flow_leaders_are_known(node) && flow_read_alone(flow))
+        return;
+    if (may_be_alone) {
+        flow->pause.fire = has_waited;
+        env_timer_start(node_env(node), &flow->pause,
+                        (uint64_t)ALONE_MS * 1000000);
     }
     flow->read.command = &flow->command;
     flow->read.deadline_ns = flow->deadline_ns;
     flow->read.done = read_done;
-    reader_start(node_reader(flow->flows->node), &flow->read);
+    reader_start(node_reader(node), &flow->read);
 }
 
 bool flows_try(struct node *node, struct request *request)
@@ -302,9 +261,11 @@ bool flows_try(struct node *node, struct request *request)
     if (request->status != 0)
         return true;
     command = command_of(node, request);
-    if (!reader_try(node, &command, &result))
+    if (flow_is_eventual(node, &command)
+            ? !flow_try_eventual(node, &command, &result)
+            : !reader_try(node, &command, &result))
         return false;
-    take_result(request, result.status, &result);
+    take_result(node, request, result.status, &result);
     result_release(&result);
     return true;
 }
@@ -320,9 +281,9 @@ static void settled(struct settle *settle, int status)
     uint64_t now_ns = env_mono_ns(node_env(flow->flows->node));
 
     if (status != 0)
-        end(flow, status == ERR_CANCELED ? status : ERR_NO_QUORUM, NULL);
+        flow_end(flow, status == ERR_CANCELED ? status : ERR_NO_QUORUM, NULL);
     else if (now_ns >= flow->deadline_ns)
-        end(flow, ERR_BUSY, NULL);
+        flow_end(flow, ERR_BUSY, NULL);
     else
         admit(flow);
 }
@@ -342,13 +303,13 @@ static void written(struct router_call *call, int status,
         txn_start(flow, TXN_RENAME); /* A directory's, or of two regions. */
     } else if (status == 0 && flow->command.op == COMMAND_DIR_SETATTR) {
         flow->command.op = COMMAND_GETATTR;
-        read_start(flow);
-    } else {
-        end(flow, status, result);
+        flow_read(flow);
+    } else if (!flow_failed_strong(flow, status)) {
+        flow_end(flow, status, result);
     }
 }
 
-static void write_start(struct flow *flow)
+void flow_write(struct flow *flow)
 {
     flow->call.kind = CALL_PROPOSE;
     if (is_on_directory(flow->request))
@@ -368,7 +329,8 @@ static void txn_done(struct txn_op *txn, int status, const struct attr *attr)
 
     if (attr != NULL)
         result.attr = *attr;
-    end(flow, status, &result);
+    if (!flow_failed_strong(flow, status))
+        flow_end(flow, status, &result);
 }
 
 static void txn_start(struct flow *flow, enum txn_kind kind)
@@ -388,7 +350,7 @@ static void render(struct flow *flow)
     int rc = status_render(flow->flows->node, request->table, request->object,
                            &result.data_buf);
 
-    end(flow, rc, &result);
+    flow_end(flow, rc, &result);
     buf_unref(result.data_buf);
 }
 
@@ -399,15 +361,15 @@ static void begin_events(struct flow *flow)
 
     result.data_buf = buf_copy(EVENT_COLUMNS, strlen(EVENT_COLUMNS));
     result.attr.size = strlen(EVENT_COLUMNS) + event_log_size_bytes(log);
-    end(flow, 0, &result);
+    flow_end(flow, 0, &result);
     buf_unref(result.data_buf);
 }
 
 static void events_came(struct event_wait *wait, struct buf *text,
                         uint64_t next)
 {
-    end(container_of(wait, struct flow, events), 0,
-        &(struct result){.offset = next, .data_buf = text});
+    flow_end(container_of(wait, struct flow, events), 0,
+             &(struct result){.offset = next, .data_buf = text});
 }
 
 static void events(struct flow *flow)
@@ -422,15 +384,15 @@ static void events(struct flow *flow)
         begin_events(flow);
     else if (count <= request->offset &&
              (request->flags & REQUEST_NO_WAIT) != 0)
-        end(flow, 0, &(struct result){.offset = request->offset});
+        flow_end(flow, 0, &(struct result){.offset = request->offset});
     else
         event_watch_start(node_event_watch(node), &flow->events);
 }
 
 static void controlled(struct control_op *control, int status)
 {
-    end(container_of(control, struct flow, control), status,
-        &(struct result){.status = status});
+    flow_end(container_of(control, struct flow, control), status,
+             &(struct result){.status = status});
 }
 
 static void control(struct flow *flow)
@@ -444,8 +406,10 @@ static void control(struct flow *flow)
                   (struct slice){request->data->data, request->data->size});
 }
 
-static void start(struct flow *flow)
+void flow_start(struct flow *flow)
 {
+    if (flow_start_eventual(flow))
+        return;
     switch (flow->request->kind) {
     case REQUEST_RENDER:
         render(flow);
@@ -464,13 +428,13 @@ static void start(struct flow *flow)
         return;
     case REQUEST_CREATE:
         flow->command.ino = node_new_ino(flow->flows->node);
-        write_start(flow);
+        flow_write(flow);
         return;
     default:
         if (command_is_read(flow->command.op))
-            read_start(flow);
+            flow_read(flow);
         else
-            write_start(flow);
+            flow_write(flow);
     }
 }
 
@@ -483,12 +447,16 @@ static void start(struct flow *flow)
 
 static bool needs_room(const struct flow *flow)
 {
-    return flow->request->kind >= REQUEST_CREATE;
+    struct modes *modes = node_modes(flow->flows->node);
+
+    return flow->request->kind >= REQUEST_CREATE &&
+           modes_find(modes, flow->command.dir).state == MODE_STRONG;
 }
 
 static void waited_too_long(struct env_timer *timer)
 {
-    end(container_of(timer, struct flow, wait_deadline), ERR_NO_QUORUM, NULL);
+    flow_end(container_of(timer, struct flow, wait_deadline), ERR_NO_QUORUM,
+             NULL);
 }
 
 static void wait_for_room(struct flow *flow)
@@ -509,7 +477,7 @@ static void admit(struct flow *flow)
 
     if (!needs_room(flow) || (TAILQ_EMPTY(&flows->waiting) &&
                               router_has_room(node_router(flows->node))))
-        start(flow);
+        flow_start(flow);
     else
         wait_for_room(flow);
 }
@@ -523,7 +491,7 @@ static void admit_waiting(struct env_task *task)
     while (!flows->stopped && router_has_room(node_router(flows->node)) &&
            (flow = TAILQ_FIRST(&flows->waiting)) != NULL) {
         stop_waiting(flow);
-        start(flow);
+        flow_start(flow);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <xxhash.h>
 
 #include "engine/address.h"
+#include "engine/eventual_record.h"
 #include "engine/keys.h"
 #include "engine/region_log.h"
 
@@ -245,6 +246,7 @@ static void fill(struct kv_batch *state, struct kv_batch *log,
                                      DATA_REPLICAS, &next_peer);
 
     put_region(state, log, &placement);
+    eventual_head_put(state, &(struct eventual_head){.whole = true});
     put_catalog(state, founders, now_ns);
     if (!has_peer(&data, identity->node_id))
         return;

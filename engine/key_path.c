@@ -5,24 +5,13 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/catalog.h"
 #include "engine/record.h"
 
 enum {
     DEPTH_MAX = 1024, /* shown; what lies deeper is shown by its namespace id */
     BYTE_MAX = 0xff
 };
-
-static int get_directory(struct kv *state, uint64_t nsid, struct directory *ret)
-{
-    struct key key = key_directory(nsid);
-    struct kv_value value = {0};
-    int rc = kv_get(state, NULL, key_slice(&key), &value);
-
-    if (rc == 0)
-        rc = directory_decode(ret, (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc;
-}
 
 /* ---- from key to path ---- */
 
@@ -42,7 +31,7 @@ static uint64_t parent_of(struct kv *state, uint64_t nsid)
     struct directory directory = {0};
     uint64_t parent = 0;
 
-    if (get_directory(state, nsid, &directory) == 0)
+    if (catalog_get(state, NULL, nsid, &directory) == 0)
         parent = directory.parent;
     directory_release(&directory);
     return parent;
@@ -69,23 +58,17 @@ static void print_name_of(FILE *out, struct kv *state, uint64_t nsid)
 {
     struct directory directory = {0};
 
-    if (get_directory(state, nsid, &directory) == 0)
+    if (catalog_get(state, NULL, nsid, &directory) == 0)
         print_escaped(out, directory.name);
     directory_release(&directory);
 }
 
-void key_path_print(FILE *out, struct kv *state, struct slice user_key)
+/* Nothing for the root. */
+static void print_names_to(FILE *out, struct kv *state, uint64_t nsid)
 {
-    const uint8_t *bytes = user_key.data;
     uint64_t chain[DEPTH_MAX];
     size_t count = 0;
-    uint64_t nsid;
 
-    if (user_key.size < KEY_NSID_SIZE) {
-        (void)fputc('-', out);
-        return;
-    }
-    nsid = be64_get(bytes);
     if (!climb(state, nsid, chain, &count)) {
         (void)fprintf(out, "#%" PRIu64, nsid);
         count = 0;
@@ -94,6 +77,25 @@ void key_path_print(FILE *out, struct kv *state, struct slice user_key)
         (void)fputc('/', out);
         print_name_of(out, state, chain[count]);
     }
+}
+
+void key_path_print_directory(FILE *out, struct kv *state, uint64_t nsid)
+{
+    if (nsid == NSID_ROOT)
+        (void)fputc('/', out);
+    else
+        print_names_to(out, state, nsid);
+}
+
+void key_path_print(FILE *out, struct kv *state, struct slice user_key)
+{
+    const uint8_t *bytes = user_key.data;
+
+    if (user_key.size < KEY_NSID_SIZE) {
+        (void)fputc('-', out);
+        return;
+    }
+    print_names_to(out, state, be64_get(bytes));
     (void)fputc('/', out);
     print_escaped(out, (struct slice){bytes + KEY_NSID_SIZE,
                                       user_key.size - KEY_NSID_SIZE});
@@ -179,7 +181,7 @@ static uint64_t follow(struct kv *state, uint64_t parent,
         entry_decode(&entry, (struct slice){value.data, value.size}) == 0 &&
         entry.kind == ENTRY_DIR)
         nsid = nsid_of_ino(entry.attr.ino);
-    if (nsid != 0 && (get_directory(state, nsid, &directory) != 0 ||
+    if (nsid != 0 && (catalog_get(state, NULL, nsid, &directory) != 0 ||
                       !is_it(&directory, parent, name)))
         nsid = 0;
     directory_release(&directory);

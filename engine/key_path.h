@@ -25,6 +25,10 @@
 /* Prints a user key (nsid + name, without a class); an empty one is `-`. */
 void key_path_print(FILE *out, struct kv *state, struct slice user_key);
 
+/* Prints a directory's path, without a slash at its end; the root's is `/`. One
+ * that the catalog does not have is #nsid. */
+void key_path_print_directory(FILE *out, struct kv *state, uint64_t nsid);
+
 /* Takes a path apart. `ret` is the user key without a class. ERR_INVALID: not
  * a path as above (`-` is none here); ERR_NAME_TOO_LONG; ERR_NOT_FOUND: one of
  * its directories is not there; ERR_CORRUPT, ERR_VERSION, ERR_IO. Costs a look

@@ -50,7 +50,8 @@ struct key key_user(char class, uint64_t nsid, struct slice name)
 {
     struct key key;
 
-    assert(class == 'd' || class == 'n' || class == 'x');
+    assert(class == 'd' || class == 'n' || class == 'v' || class == 'w' ||
+           class == 'x');
     assert(name.size <= NAME_SIZE_MAX);
 
     key.size = 0;
@@ -148,6 +149,17 @@ struct key key_directory(uint64_t nsid)
     return numbered("cd", &nsid, 1);
 }
 
+struct key key_directory_name(uint64_t parent, struct slice name)
+{
+    struct key key = numbered("cp", &parent, 1);
+
+    assert(name.size <= NAME_SIZE_MAX);
+    if (name.size > 0)
+        memcpy(key.data + key.size, name.data, name.size);
+    key.size += name.size;
+    return key;
+}
+
 struct key key_goal(uint64_t region)
 {
     return numbered("cg", &region, 1);
@@ -214,6 +226,36 @@ struct key key_marker(uint64_t region)
     return numbered("s", &region, 1);
 }
 
+struct key key_eventual_head(void)
+{
+    return numbered("eh", NULL, 0);
+}
+
+struct key key_eventual_namespace(uint64_t nsid)
+{
+    return numbered("en", &nsid, 1);
+}
+
+struct key key_eventual_peer(uint64_t node)
+{
+    return numbered("ep", &node, 1);
+}
+
+struct key key_eventual_change(uint64_t sequence)
+{
+    return numbered("i", &sequence, 1);
+}
+
+struct key key_fence(void)
+{
+    return numbered("F", NULL, 0);
+}
+
+struct key key_journal(uint64_t sequence)
+{
+    return numbered("E", &sequence, 1);
+}
+
 struct key key_damage(uint64_t region)
 {
     return numbered("D", &region, 1);
@@ -277,6 +319,30 @@ bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
                      struct slice *ret_name)
 {
     return key_parse_user(key, 'd', ret_nsid, ret_name);
+}
+
+bool key_parse_directory_name(struct slice key, uint64_t *ret_parent,
+                              struct slice *ret_name)
+{
+    const size_t prefix_size = 2 + KEY_NSID_SIZE;
+    const uint8_t *data = key.data;
+
+    if (key.size <= prefix_size || key.size > prefix_size + NAME_SIZE_MAX ||
+        data[0] != 'c' || data[1] != 'p')
+        return false;
+    *ret_parent = be64_get(data + 2);
+    *ret_name = (struct slice){data + prefix_size, key.size - prefix_size};
+    return true;
+}
+
+bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence)
+{
+    const uint8_t *data = key.data;
+
+    if (key.size != 1 + 8 || data[0] != (uint8_t) class)
+        return false;
+    *ret_sequence = be64_get(data + 1);
+    return true;
 }
 
 bool key_parse_namespace_mark(struct slice key, uint64_t *ret_nsid)

@@ -11,18 +11,27 @@
  *   'c' 'i'                      the next namespace id
  *   'c' 'm' region               which region has taken it over: it is gone
  *   'c' 'n' node                 a node
+ *   'c' 'p' nsid name            the directory of that name in directory nsid:
+ *                                its nsid
  *   'c' 'r'                      the next region id
  *   'c' 's' name                 a setting of the cluster
  *   'c' 't' node boot sequence   a decision about a transaction
  *   'd' user key                 an entry
  *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
+ *   'e' 'h'                      how far eventual changes are applied here
+ *   'e' 'n' nsid                 count and times of an eventual namespace
+ *   'e' 'p' node                 what was pulled from a node
  *   'g' region                   the tombstone of a replica that was here
+ *   'i' sequence                 the eventual entry that was changed here then:
+ *                                its user key
  *   'm' region node              a sender: boot number, lowest sequence
  *   'm' region node sequence     a remembered result
  *   'n' user key                 a region's part of a namespace; the name is ""
  *                                unless the region begins inside the namespace
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
+ *   'v' user key                 an eventual entry, also one that is removed
+ *   'w' user key                 its content, unless that is inline
  *   'x' user key                 there is an intent at this user key
  *   'x' user key \0              a transaction has marked the part of a
  *                                namespace that has this key of class 'n'
@@ -30,6 +39,8 @@
  * In log/:
  *
  *   'D' region                   this node's replica is damaged
+ *   'E' sequence                 an eventual change that was accepted here
+ *   'F'                          the fence that this node has told others of
  *   'H' region                   hard state
  *   'I'                          identity of the store
  *   'L' region index             a log entry
@@ -71,8 +82,8 @@ uint32_t be32_get(const uint8_t *from);
 void be64_put(uint8_t *to, uint64_t number);
 uint64_t be64_get(const uint8_t *from);
 
-/* `class` is one of 'd', 'n', 'x'. An empty name gives the place before the
- * namespace's first entry. */
+/* `class` is one of 'd', 'n', 'v', 'w', 'x'. An empty name gives the place
+ * before the namespace's first entry. */
 struct key key_user(char class, uint64_t nsid, struct slice name);
 /* The first key behind an entry and all its chunks. */
 struct key key_behind_entry(uint64_t nsid, struct slice name);
@@ -94,6 +105,8 @@ struct key key_namespace_mark(uint64_t nsid, struct slice start);
 bool key_next_part(uint64_t nsid, struct slice region_end, struct key *ret);
 
 struct key key_directory(uint64_t nsid);
+/* A directory by its name in `parent`; the empty name: before all of them. */
+struct key key_directory_name(uint64_t parent, struct slice name);
 struct key key_goal(uint64_t region);
 struct key key_gone_region(uint64_t region);
 struct key key_id_allocator(void);
@@ -107,9 +120,16 @@ struct key key_region(uint64_t region);
 struct key key_marker(uint64_t region);
 struct key key_tombstone(uint64_t region);
 
+struct key key_eventual_head(void);
+struct key key_eventual_namespace(uint64_t nsid);
+struct key key_eventual_peer(uint64_t node);
+struct key key_eventual_change(uint64_t sequence);
+
 struct key key_damage(uint64_t region);
+struct key key_fence(void);
 struct key key_hard_state(uint64_t region);
 struct key key_identity(void);
+struct key key_journal(uint64_t sequence);
 struct key key_log_entry(uint64_t region, uint64_t index);
 struct key key_log_start(uint64_t region);
 struct key key_log_peer(uint64_t region);
@@ -119,9 +139,16 @@ struct key key_log_peer(uint64_t region);
 bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
                      struct slice *ret_name);
 
-/* The same for 'x' and 'n'. */
+/* The same for 'n', 'v', 'w' and 'x'. */
 bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
                     struct slice *ret_name);
+
+/* The name of a key_directory_name(). */
+bool key_parse_directory_name(struct slice key, uint64_t *ret_parent,
+                              struct slice *ret_name);
+
+/* The sequence of a key_eventual_change() or key_journal(). */
+bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence);
 
 /* The namespace of a key_namespace_mark(). */
 bool key_parse_namespace_mark(struct slice key, uint64_t *ret_nsid);

@@ -12,14 +12,18 @@
 #include "engine/disks.h"
 #include "engine/event_log.h"
 #include "engine/event_watch.h"
+#include "engine/eventual.h"
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/liveness.h"
 #include "engine/members.h"
 #include "engine/merge.h"
+#include "engine/mode_change.h"
+#include "engine/modes.h"
 #include "engine/node_impl.h"
 #include "engine/outbox.h"
 #include "engine/placement.h"
+#include "engine/pull.h"
 #include "engine/reader.h"
 #include "engine/replicas.h"
 #include "engine/reporter.h"
@@ -40,7 +44,86 @@ enum {
     FOLLOW_AFTER_MANUAL_MS = 60 * 1000
 };
 
+/* ---- eventual changes ---- */
+
+static bool own_clock_is_wrong(void *context)
+{
+    struct node *node = context;
+
+    return node_clock_is_wrong(node, node_id(node));
+}
+
+static bool own_disk_is_full(void *context)
+{
+    const struct node *node = context;
+
+    return disks_own_is_full(node->disks);
+}
+
+static void flush_eventual(void *context)
+{
+    node_flush_state(context);
+}
+
+static void save_catalog(void *context)
+{
+    struct node *node = context;
+    struct peer *placement = node_peer(node, REGION_PLACEMENT);
+
+    if (placement != NULL)
+        peer_save_commit(placement);
+}
+
+static void on_mode(void *context, uint64_t nsid, struct mode before,
+                    struct mode mode)
+{
+    struct node *node = context;
+
+    eventual_on_mode(node->eventual, nsid, before, mode);
+}
+
+static int open_eventual(struct node *node, struct err *e)
+{
+    const struct peer *placement = node_any_peer(node, REGION_PLACEMENT);
+
+    if (placement != NULL && peer_is_damaged(placement))
+        modes_distrust(node->modes);
+    modes_watch(node->modes, on_mode, node);
+    node->eventual = eventual_new(&(struct eventual_config){
+        .env = node->env,
+        .node = node_id(node),
+        .boot = node->config.identity.boot,
+        .modes = node->modes,
+        .clock_is_wrong = own_clock_is_wrong,
+        .disk_is_full = own_disk_is_full,
+        .flush = flush_eventual,
+        .save_catalog = save_catalog,
+        .context = node,
+    });
+    node->pulls = pulls_new(node);
+    node->mode_changes = mode_changes_new(node);
+    return eventual_open(node->eventual, e);
+}
+
+int node_reload_catalog(struct node *node)
+{
+    int rc = modes_load(node->modes, node->env->state);
+
+    return rc == 0 ? eventual_sweep(node->eventual) : rc;
+}
+
 /* ---- life ---- */
+
+/* A damaged catalog is rebuilt by others, which takes a node that runs. */
+static int load_modes(struct node *node, struct err *e)
+{
+    int rc = modes_load(node->modes, node->env->state);
+
+    node->modes_damaged = rc == ERR_CORRUPT;
+    if (rc == 0 || node->modes_damaged)
+        return 0;
+    return err_set(e, rc, "read the modes of directories");
+}
 
 int node_open(struct node **ret, struct env *env,
               const struct node_config *config, struct err *e)
@@ -55,6 +138,7 @@ int node_open(struct node **ret, struct env *env,
     node->event_watch = event_watch_new(env, node->events);
     node->outbox = outbox_new(env);
     node->liveness = liveness_new(node);
+    node->modes = modes_new();
     node->replicas = replicas_new(node);
     node->router = router_new(node);
     node->reader = reader_new(node);
@@ -69,7 +153,11 @@ int node_open(struct node **ret, struct env *env,
     node->reporter = reporter_new(node);
     node->placement = placement_new(node);
     node->disks = disks_new(node);
-    rc = replicas_open(node->replicas, e);
+    rc = load_modes(node, e);
+    if (rc == 0)
+        rc = replicas_open(node->replicas, e);
+    if (rc == 0)
+        rc = open_eventual(node, e);
     if (rc != 0) {
         node_close(node);
         return rc;
@@ -82,11 +170,15 @@ void node_close(struct node *node)
 {
     if (node == NULL)
         return;
+    mode_changes_free(node->mode_changes);
+    pulls_free(node->pulls);
+    eventual_free(node->eventual);
     placement_free(node->placement);
     reporter_free(node->reporter);
     splitter_free(node->splitter);
     snapshots_free(node->snapshots);
     replicas_free(node->replicas);
+    modes_free(node->modes);
     members_free(node->members);
     merges_free(node->merges);
     flows_free(node->flows);
@@ -116,6 +208,9 @@ void node_stop(struct node *node)
     members_stop(node->members);
     splitter_stop(node->splitter);
     flows_stop(node->flows);
+    mode_changes_stop(node->mode_changes);
+    pulls_stop(node->pulls);
+    eventual_stop(node->eventual);
     merges_stop(node->merges);
     txns_stop(node->txns);
     reader_stop(node->reader);
@@ -192,6 +287,8 @@ static void each_second(struct node *node)
     clocks_each_second(node->clocks);
     reporter_each_second(node->reporter);
     placement_each_second(node->placement);
+    eventual_tick(node->eventual);
+    mode_changes_each_second(node->mode_changes);
 }
 
 static void on_tick(struct env_timer *timer)
@@ -203,13 +300,27 @@ static void on_tick(struct env_timer *timer)
     replicas_tick(node->replicas);
     reporter_tick(node->reporter);
     disks_tick(node->disks);
+    pulls_tick(node->pulls);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
     stop_leading(node);
 }
 
+static void note_damaged_modes(struct node *node)
+{
+    struct peer *placement = node_peer(node, REGION_PLACEMENT);
+
+    if (!node->modes_damaged || placement == NULL)
+        return;
+    if (!peer_found_damage(placement, "a record of a directory is damaged"))
+        node_log_event(node, LOG_ERROR,
+                       "a record of a directory in the catalog is damaged: "
+                       "it counts as strong");
+}
+
 void node_start(struct node *node)
 {
+    note_damaged_modes(node);
     node->tick.fire = on_tick;
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
     status_board_tick(node->board);
@@ -299,6 +410,8 @@ void node_on_manual_transfer(struct node *node, uint64_t region)
 
 void node_on_damage(struct node *node, struct peer *peer)
 {
+    if (peer_region_id(peer) == REGION_PLACEMENT)
+        modes_distrust(node->modes);
     status_board_tick(node->board);
     snapshots_on_damage(node->snapshots, peer_region_id(peer));
     reader_on_damage(node->reader);

@@ -53,11 +53,14 @@ struct barrier;
 struct clocks;
 struct event_log;
 struct event_watch;
+struct eventual;
 struct flows;
 struct placement;
+struct pulls;
 struct hosted;
 struct members;
 struct merges;
+struct modes;
 struct reader;
 struct reporter;
 struct router;
@@ -140,6 +143,9 @@ bool node_on_merge(struct node *node, const struct peer *target,
 void node_on_merge_applied(struct node *node, struct peer *target,
                            uint64_t source, bool applied);
 void node_drop_absorbed(struct node *node, const struct region *region);
+/* Region 0's state was replaced by a snapshot: on its owner, before anything
+ * behind that is applied. ERR_CORRUPT, ERR_IO. */
+int node_reload_catalog(struct node *node);
 /* Some region's replica on this node is frozen from here on, or no more. */
 void node_on_freeze(struct node *node);
 void node_on_peer_restored(struct node *node, struct peer *peer);
@@ -157,6 +163,7 @@ struct txns *node_txns(const struct node *node);
 struct flows *node_flows(const struct node *node);
 struct members *node_members(const struct node *node);
 struct merges *node_merges(const struct node *node);
+struct modes *node_modes(const struct node *node); /* any thread */
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct clocks *node_clocks(const struct node *node);
@@ -165,6 +172,8 @@ struct placement *node_placement(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */
 struct event_watch *node_event_watch(const struct node *node);
 struct splitter *node_splitter(const struct node *node);
+struct eventual *node_eventual(const struct node *node);
+struct pulls *node_pulls(const struct node *node);
 /* This node's replica of region 0 was removed, and with it the node. */
 void node_on_removed(struct node *node);
 

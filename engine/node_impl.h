@@ -10,6 +10,8 @@
 struct node {
     struct env *env;
     struct node_config config;
+    struct modes *modes;
+    bool modes_damaged; /* when they were read at the start */
     struct replicas *replicas;
     struct router *router;
     struct reader *reader;
@@ -24,6 +26,9 @@ struct node {
     struct clocks *clocks;
     struct reporter *reporter;
     struct placement *placement;
+    struct eventual *eventual;
+    struct pulls *pulls;
+    struct mode_changes *mode_changes;
     struct event_log *events;
     struct event_watch *event_watch;
     struct outbox *outbox;

@@ -10,6 +10,7 @@
 #include "engine/node_impl.h"
 #include "engine/outbox.h"
 #include "engine/placement.h"
+#include "engine/pull.h"
 #include "engine/replicas.h"
 #include "engine/router.h"
 #include "engine/snapshot.h"
@@ -96,6 +97,10 @@ void node_on_packet(struct node *node, uint64_t from,
     case WIRE_SNAPSHOT_ACK:
         snapshots_on_packet(node->snapshots, from, packet);
         return;
+    case WIRE_EVENTUAL_ASK:
+    case WIRE_EVENTUAL_ANSWER:
+        pulls_on_packet(node->pulls, from, packet);
+        return;
     case WIRE_JOIN:
         members_on_join(node->members, from, packet);
         return;
@@ -139,6 +144,7 @@ void node_on_link(struct node *node, uint64_t id, bool up)
                        id);
     link_set(node, id, up);
     liveness_on_link(node->liveness, id, up);
+    pulls_on_link(node->pulls, id, up);
     if (up)
         return;
     router_on_link_down(node->router, id);

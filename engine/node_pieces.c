@@ -186,6 +186,11 @@ struct merges *node_merges(const struct node *node)
     return node->merges;
 }
 
+struct modes *node_modes(const struct node *node)
+{
+    return node->modes;
+}
+
 struct snapshots *node_snapshots(const struct node *node)
 {
     return node->snapshots;
@@ -224,6 +229,16 @@ struct event_log *node_events(const struct node *node)
 struct splitter *node_splitter(const struct node *node)
 {
     return node->splitter;
+}
+
+struct eventual *node_eventual(const struct node *node)
+{
+    return node->eventual;
+}
+
+struct pulls *node_pulls(const struct node *node)
+{
+    return node->pulls;
 }
 
 struct event_watch *node_event_watch(const struct node *node)

@@ -79,6 +79,20 @@ static void change_log(struct peer *peer, struct log_change *change)
     log_change_submit(change, log_changed, peer);
 }
 
+void peer_save_commit(struct peer *peer)
+{
+    struct hard_state state = *region_log_hard_state(peer->log);
+    struct log_change *change;
+
+    if (!peer->commit_unsaved || peer->install != NULL || peer->damaged)
+        return;
+    state.commit = raft_commit(peer->raft);
+    change = log_change_new(peer->log);
+    log_change_hard_state(change, &state);
+    peer->commit_unsaved = false;
+    change_log(peer, change);
+}
+
 /* A snapshot was ingested, and the crash came before the log was reset: the
  * marker lies outside of the log, or where the log has something else. Or a
  * split has just made the region, whose log is empty but for votes. */
@@ -216,7 +230,7 @@ int peer_create(struct peer **ret, struct node *node, uint64_t region,
     peer->id = peer_id;
     peer->region.id = region;
     peer->applier = applier_new(peer->env, region);
-    applier_watch(peer->applier, check_on_command, peer->check);
+    peer_watch_applier(peer);
     rc = open_log(peer);
     if (rc != 0) {
         peer_close(peer);

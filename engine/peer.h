@@ -142,6 +142,11 @@ bool peer_is_asleep(const struct peer *peer);
 /* It is in use, although nothing came in: it was read under its lease, say. Any
  * thread. */
 void peer_note_use(struct peer *peer);
+
+/* Has the commit index written into the log with the next group commit, unless
+ * it is there: what is applied here is applied again after a restart, without
+ * asking a leader. */
+void peer_save_commit(struct peer *peer);
 /* See liveness.h. */
 void peer_on_node_lost(struct peer *peer, uint64_t node_id);
 void peer_on_node_found(struct peer *peer, uint64_t node_id);

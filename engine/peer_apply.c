@@ -18,9 +18,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "engine/check.h"
 #include "engine/command.h"
+#include "engine/modes.h"
 #include "engine/node.h"
 #include "engine/peer_impl.h"
+
+/* What reads it next would meet the same. */
+static void follow_catalog(void *context, uint64_t nsid, uint64_t version)
+{
+    struct peer *peer = context;
+    char reason[128];
+    int rc =
+        modes_follow(node_modes(peer->node), peer->env->state, nsid, version);
+
+    if (rc == 0)
+        return;
+    (void)snprintf(reason, sizeof reason,
+                   "region %" PRIu64 ": cannot read directory %" PRIu64 ": %s",
+                   peer->region_id, nsid, err_text(rc));
+    env_fatal(peer->env, reason);
+}
+
+void peer_watch_applier(struct peer *peer)
+{
+    applier_watch(peer->applier, check_on_command, peer->check);
+    if (peer->region_id == REGION_PLACEMENT)
+        applier_watch_catalog(peer->applier, follow_catalog, peer);
+}
 
 /* Normal entries, or one alone that changes the region itself. */
 struct apply_batch {

@@ -182,7 +182,7 @@ int peer_load_state(struct peer *peer)
     if (rc == 0 && peer->damaged)
         peer->applier = applier_new(peer->env, peer->region_id);
     if (rc == 0)
-        applier_watch(peer->applier, check_on_command, peer->check);
+        peer_watch_applier(peer);
     return rc;
 }
 

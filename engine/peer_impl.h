@@ -124,8 +124,10 @@ void peer_fail_proposals(struct peer *peer, int status);
 void peer_fail_index_requests(struct peer *peer);
 void peer_on_applied(struct peer *peer, uint64_t index);
 
-/* peer_apply.c: hands over what is committed; a damaged peer gives nothing.
- * Takes the entries out of the ready, or copies them. */
+/* peer_apply.c: has those told who follow what the applier does. */
+void peer_watch_applier(struct peer *peer);
+/* Hands over what is committed; a damaged peer gives nothing. Takes the entries
+ * out of the ready, or copies them. */
 void peer_apply(struct peer *peer, struct raft_ready *ready);
 
 /* peer_member.c: remembers who has sent a message. */

@@ -16,7 +16,7 @@
  *     (durable)
  *          |
  *     reload_applier            on the region's owner: marker and results are
- *          |                    read anew
+ *          |                    read anew, and the modes of directories
  *          |
  *     finish_install            the descriptor too; Raft is told, the messages
  *                               that waited leave, and readies flow again
@@ -88,6 +88,8 @@ static void reload_applier(struct env_task *task)
     struct peer *peer = container_of(task, struct peer, install_task);
 
     peer->install_status = applier_reload(peer->applier);
+    if (peer->install_status == 0 && peer->region_id == REGION_PLACEMENT)
+        peer->install_status = node_reload_catalog(peer->node);
     env_post(peer->env, ENV_WORKER, &peer->install_done_task);
 }
 

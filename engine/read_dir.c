@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "engine/catalog.h"
 #include "engine/dirent.h"
 
 /* ---- regions ---- */
@@ -34,16 +35,26 @@ const struct read_part *read_find_part(struct reading *r, const struct key *key)
 
 int read_find_directory(struct reading *r, uint64_t nsid, struct directory *ret)
 {
-    struct key key = key_directory(nsid);
-    struct kv_value value = {0};
     int rc;
 
     r->region = REGION_PLACEMENT;
-    rc = kv_get(r->state, NULL, key_slice(&key), &value);
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
-    rc = directory_decode(ret, (struct slice){value.data, value.size});
-    kv_value_release(&value);
+    rc = catalog_get(r->state, NULL, nsid, ret);
+    return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
+}
+
+/* No region has any part of a directory that is not strong. Who asks for one
+ * goes by an older catalog; what is there now is told instead. */
+static int read_no_part(struct reading *r, uint64_t nsid, struct attr *ret)
+{
+    struct directory directory = {0};
+    int rc = read_find_directory(r, nsid, &directory);
+
+    if (rc == 0 && directory.mode.state == MODE_STRONG)
+        rc = ERR_STALE;
+    if (rc == 0)
+        *ret = (struct attr){.mtime_ns = directory.attr.mtime_ns,
+                             .ctime_ns = directory.attr.ctime_ns};
+    directory_release(&directory);
     return rc;
 }
 
@@ -61,7 +72,7 @@ static int read_part(struct reading *r, uint64_t nsid,
         return 0;
     rc = kv_get(r->state, NULL, key_slice(&key), &value);
     if (rc != 0)
-        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
+        return rc == ERR_NOT_FOUND ? read_no_part(r, nsid, ret) : rc;
     rc = namespace_decode(&record, (struct slice){value.data, value.size});
     kv_value_release(&value);
     ret->entry_count = (uint32_t)record.entry_count;
@@ -123,10 +134,11 @@ int read_directory_attr(struct reading *r, uint64_t nsid, struct attr *ret)
     struct directory directory = {0};
     int rc = read_find_directory(r, nsid, &directory);
 
-    if (rc == 0) {
+    if (rc == 0)
         *ret = directory.attr;
+    /* What each node has of an eventual one is no matter of any region. */
+    if (rc == 0 && directory.mode.state == MODE_STRONG)
         rc = add_parts(r, &directory, ret);
-    }
     directory_release(&directory);
     return rc;
 }

@@ -123,6 +123,7 @@ struct buf *namespace_encode(const struct namespace_record *record)
     message.version = record->version;
     message.closing = txn_to_pb(&closing, &record->closing);
     message.opening = txn_to_pb(&opening, &record->opening);
+    message.reopened = record->reopened;
     return codec_pack_record(&message.base);
 }
 
@@ -136,6 +137,7 @@ static bool namespace_from_pb(struct namespace_record *to,
         .mtime_ns = from->mtime_ns,
         .ctime_ns = from->ctime_ns,
         .version = from->version,
+        .reopened = from->reopened,
     };
     return txn_from_pb(&to->closing, from->closing) &&
            txn_from_pb(&to->opening, from->opening);
@@ -178,6 +180,10 @@ struct buf *directory_encode(const struct directory *directory)
     message.attr = attr_to_pb(&attr, &directory->attr);
     message.xattrs = codec_bytes(directory->xattrs);
     message.mtime_version = directory->mtime_version;
+    message.mode = directory->mode.state;
+    message.domain = directory->mode.domain;
+    message.mode_since = directory->mode.since;
+    message.mode_epoch = directory->mode.epoch;
     return codec_pack_record(&message.base);
 }
 
@@ -190,9 +196,14 @@ static bool directory_from_pb(struct directory *to,
         .name = codec_slice(from->name),
         .xattrs = codec_slice(from->xattrs),
         .mtime_version = from->mtime_version,
+        .mode = {.state = (enum mode_state)from->mode,
+                 .domain = from->domain,
+                 .since = from->mode_since,
+                 .epoch = from->mode_epoch},
     };
     attr_from_pb(&to->attr, from->attr);
-    return name_is_valid(to->name) && xattr_check(to->xattrs);
+    return from->mode <= MODE_FENCED && name_is_valid(to->name) &&
+           xattr_check(to->xattrs);
 }
 
 int directory_decode(struct directory *ret, struct slice bytes)

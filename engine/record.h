@@ -84,6 +84,7 @@ struct namespace_record {
     uint64_t version;
     struct txn_ref closing; /* id.node 0: open */
     struct txn_ref opening; /* it is deleted if this one aborts */
+    bool reopened; /* ... and was known before: not open while it is set */
 
     void *held; /* private */
 };
@@ -91,6 +92,22 @@ struct namespace_record {
 struct buf *namespace_encode(const struct namespace_record *record);
 int namespace_decode(struct namespace_record *ret, struct slice bytes);
 void namespace_release(struct namespace_record *record);
+
+/* How consistent a namespace is: see modes.h. */
+enum mode_state {
+    MODE_STRONG = 0,
+    MODE_EVENTUAL = 1,
+    MODE_FENCED = 2 /* eventual, and nobody changes it: it is about to become
+                     * strong, or to go */
+};
+
+struct mode {
+    enum mode_state state;
+    uint64_t domain; /* the directory whose mode it is: itself, or the one that
+                      * it was inherited from; 0: that of a strong one */
+    uint64_t since;  /* version of region 0 with which it became eventual */
+    uint64_t epoch;  /* version of region 0 with which `state` began */
+};
 
 /* A directory in the catalog. The root's parent is 0. */
 struct directory {
@@ -100,6 +117,7 @@ struct directory {
     struct attr attr; /* ino, mode, owner, times, version */
     struct slice xattrs;
     uint64_t mtime_version; /* when mtime was set by hand; see read.c */
+    struct mode mode;
 
     void *held; /* private */
 };

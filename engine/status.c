@@ -216,6 +216,8 @@ static void (*const renderers[])(struct node *node, FILE *out) = {
     [TABLE_METRICS] = status_render_metrics,
     [TABLE_CHECK] = render_check,
     [TABLE_OPERATORS] = placement_render_operators,
+    [TABLE_MODES] = status_render_modes,
+    [TABLE_EVENTUAL] = status_render_eventual,
     [TABLE_REGION_IDS] = status_render_region_ids,
     [TABLE_NODE_IDS] = status_render_node_ids,
 };

@@ -91,6 +91,15 @@ void status_print_leader(struct node *node, uint64_t region, FILE *out);
 int status_render_region_file(struct node *node, enum engine_table table,
                               uint64_t object, FILE *out);
 
+/* status_eventual.c: the directories whose mode was set by hand, and what
+ * other nodes lack of this node's changes. */
+void status_render_modes(struct node *node, FILE *out);
+void status_render_eventual(struct node *node, FILE *out);
+/* What they add to health; returns how many lines. */
+int status_report_eventual(struct node *node, FILE *out);
+/* ... and to the metrics. */
+void status_render_eventual_metrics(struct node *node, FILE *out);
+
 /* /.cluster/lag; with `only` the rows of one region. */
 void status_render_lag(struct node *node, const struct peer *only, FILE *out);
 
@@ -101,6 +110,12 @@ void status_print_known(FILE *out, uint64_t number);
 
 /* Seconds since the epoch as people and awk like it: 2026-01-31T12:00:00Z. */
 void status_print_time(FILE *out, int64_t wall_ns);
+/* The lines before the numbers of a metric; with the one number. */
+void status_metric_head(FILE *out, const char *name, const char *type,
+                        const char *help);
+void status_metric(FILE *out, const char *name, const char *type,
+                   const char *help, uint64_t number);
+
 /* One replica as this node sees it, for lag and metrics. False: unknown. */
 struct replica_view {
     uint64_t match; /* 0: not known here */

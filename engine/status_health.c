@@ -251,6 +251,7 @@ void status_render_health(struct node *node, FILE *out)
         troubles += report_behind(node, peer, out);
         troubles += report_check(peer, out);
     }
+    troubles += status_report_eventual(node, out);
     troubles += report_disk(node, out);
     if (troubles == 0)
         (void)fputs("ok\n", out);
@@ -258,8 +259,8 @@ void status_render_health(struct node *node, FILE *out)
 
 /* ---- metrics ---- */
 
-static void head(FILE *out, const char *name, const char *type,
-                 const char *help)
+void status_metric_head(FILE *out, const char *name, const char *type,
+                        const char *help)
 {
     (void)fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
@@ -355,7 +356,7 @@ static void render_region_metric(struct node *node,
 {
     const struct peer *peer = NULL;
 
-    head(out, metric->name, metric->type, metric->help);
+    status_metric_head(out, metric->name, metric->type, metric->help);
     while ((peer = node_next_peer(node, peer)) != NULL) {
         struct peer_status status;
 
@@ -365,10 +366,10 @@ static void render_region_metric(struct node *node,
     }
 }
 
-static void render_number(FILE *out, const char *name, const char *type,
-                          const char *help, uint64_t number)
+void status_metric(FILE *out, const char *name, const char *type,
+                   const char *help, uint64_t number)
 {
-    head(out, name, type, help);
+    status_metric_head(out, name, type, help);
     (void)fprintf(out, "%s %" PRIu64 "\n", name, number);
 }
 
@@ -377,8 +378,8 @@ static void render_clocks(struct node *node, FILE *out)
     uint64_t nodes[NODES_MAX];
     size_t count = node_all_nodes(node, nodes);
 
-    head(out, "grovefs_clock_offset_seconds", "gauge",
-         "How far a node's clock is ahead of this node's.");
+    status_metric_head(out, "grovefs_clock_offset_seconds", "gauge",
+                       "How far a node's clock is ahead of this node's.");
     for (size_t i = 0; i < count; i++) {
         struct clock_view view;
 
@@ -398,19 +399,20 @@ void status_render_metrics(struct node *node, FILE *out)
 
     for (size_t i = 0; i < ARRAY_SIZE(region_metrics); i++)
         render_region_metric(node, &region_metrics[i], out);
-    render_number(out, "grovefs_requests_total", "counter",
+    status_metric(out, "grovefs_requests_total", "counter",
                   "Requests that did not end at once.",
                   status_board_requests(board));
-    render_number(out, "grovefs_requests_failed_total", "counter",
+    status_metric(out, "grovefs_requests_failed_total", "counter",
                   "Requests that failed for want of a majority or a disk.",
                   status_board_failures(board));
-    render_number(out, "grovefs_calls_waiting", "gauge",
+    status_metric(out, "grovefs_calls_waiting", "gauge",
                   "Commands on their way to a leader.",
                   router_waiting(node_router(node)));
-    render_number(out, "grovefs_snapshot_streams", "gauge",
+    status_metric(out, "grovefs_snapshot_streams", "gauge",
                   "Snapshot streams under way.",
                   snapshots_running(node_snapshots(node)));
     render_clocks(node, out);
+    status_render_eventual_metrics(node, out);
     if (config->metrics != NULL)
         config->metrics(config->context, out);
 }

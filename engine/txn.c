@@ -344,6 +344,8 @@ static void prepare(struct txn *txn)
         }
         prepare->txn.opens_nsid = txns->nsid_next++;
         command->ino = ino_of_nsid(prepare->txn.opens_nsid);
+    } else if (command->txn_kind == TXN_TO_STRONG) {
+        prepare->txn.opens_nsid = nsid_of_ino(command->ino);
     }
     prepare->command = command;
     prepare->deadline_ns = txn->deadline_ns;

@@ -30,7 +30,8 @@ static void keep_changes(struct txn_prepare *prepare,
         if (name.size > 0)
             memcpy(prepare->change_names[i], name.data, name.size);
         prepare->changes[i].name.data = prepare->change_names[i];
-        if (result->changes[i].kind == CATALOG_REMOVE)
+        if (result->changes[i].kind == CATALOG_REMOVE ||
+            result->changes[i].kind == CATALOG_EVENTUAL)
             prepare->txn.closes_nsid = result->changes[i].nsid;
     }
 }

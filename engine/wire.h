@@ -40,12 +40,15 @@ enum wire_type {
     WIRE_LOCATE = 14,        /* locate: where is this key, or this region? */
     WIRE_LOCATED = 15,       /* located */
     /* See wire_placement.h. */
-    WIRE_REPORT = 17,      /* region_report */
-    WIRE_REPORTED = 18,    /* reported */
-    WIRE_STEP = 19,        /* step */
-    WIRE_OPERATORS = 20,   /* operators_view */
-    WIRE_MERGE_QUERY = 21, /* merge_query: how far are your replicas? */
-    WIRE_MERGE_REPORT = 22 /* merge_report */
+    WIRE_REPORT = 17,       /* region_report */
+    WIRE_REPORTED = 18,     /* reported */
+    WIRE_STEP = 19,         /* step */
+    WIRE_OPERATORS = 20,    /* operators_view */
+    WIRE_MERGE_QUERY = 21,  /* merge_query: how far are your replicas? */
+    WIRE_MERGE_REPORT = 22, /* merge_report */
+    /* See wire_eventual.h. */
+    WIRE_EVENTUAL_ASK = 23,   /* eventual_ask */
+    WIRE_EVENTUAL_ANSWER = 24 /* eventual_answer; payload: changes, or none */
 };
 
 /* Raft messages of any regions to one node. The message's entries share their

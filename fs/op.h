@@ -59,7 +59,8 @@ struct op {
     size_t size;                         /* public: likewise */
     uint64_t position;                   /* public: of READDIR */
     unsigned write_count;                /* public: see handle_keep() */
-    struct buf *content;   /* public: of a WRITE, until it is in the request */
+    struct buf *content;   /* public: of a WRITE or SETXATTR, until it is in
+                            * the request */
     unsigned flags;        /* public: of the request, during a preparing step */
     struct handle *staged; /* public: a reference; its truncation is running */
     op_step *next;         /* public: what follows a preparing step */

@@ -2,8 +2,9 @@
 
 /* Extended attributes. user.* and trusted.* are the users' own (the kernel
  * has checked who may); user.grove.* is ours: virtual, not listed, so that
- * `cp -a` does not copy it. Everything else is answered here, without the
- * engine, because tools ask for it all the time. */
+ * `cp -a` does not copy it; only the consistency of a directory can be changed.
+ * Everything else is answered here, without the engine, because tools ask for
+ * it all the time. */
 
 #include "fs/ops.h"
 
@@ -77,8 +78,8 @@ static void get_done(struct op *op, int status)
     buf_unref(data);
 }
 
-/* Ours: what each says of a file or directory, once its attributes are
- * known. */
+/* Ours: what each says of a file or directory, once its attributes are known;
+ * NULL: the engine says it. */
 struct own_xattr {
     const char *name;
     int (*print)(const struct op *op, char *to, size_t size);
@@ -100,6 +101,7 @@ static int print_node(const struct op *op, char *to, size_t size)
 
 static const struct own_xattr own_xattrs[] = {
     /* clang-format off */
+    {XATTR_CONSISTENCY,    NULL},
     {OWN_PREFIX "node",    print_node},
     {OWN_PREFIX "version", print_version},
     /* clang-format on */
@@ -129,11 +131,11 @@ static void own_done(struct op *op, int status)
 
 void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
 {
-    const bool own = own_of(name) != NULL;
+    const struct own_xattr *own = own_of(name);
     struct op *op;
     int error = check_name(name);
 
-    if (error == 0 && !own)
+    if (error == 0 && own == NULL)
         error = rule_of(name)->on_get;
     if (error == 0 && special_is(id))
         error = ENODATA;
@@ -142,7 +144,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t id, const char *name, size_t size)
         return;
     op->size = size;
     set_name(op, name);
-    if (own)
+    if (own != NULL && own->print != NULL)
         op_submit_on(op, REQUEST_GETATTR, own_done);
     else
         op_submit_on(op, REQUEST_GETXATTR, get_done);
@@ -212,6 +214,76 @@ static void changed_done(struct op *op, int status)
     op_reply_error(op, status);
 }
 
+/* ---- how consistent a directory is ---- */
+
+static bool is_consistency(const char *name)
+{
+    return strcmp(name, XATTR_CONSISTENCY) == 0;
+}
+
+static bool is_text(const char *value, size_t size, const char *text)
+{
+    return size == strlen(text) && memcmp(value, text, size) == 0;
+}
+
+static int check_consistency(uint64_t id, const char *value, size_t size,
+                             int flags)
+{
+    if (special_is(id) || inode_nsid(id) == 0)
+        return EPERM;
+    if ((flags & XATTR_CREATE) != 0)
+        return EEXIST; /* Each directory has it. */
+    return is_text(value, size, XATTR_STRONG) ||
+                   is_text(value, size, XATTR_EVENTUAL)
+               ? 0
+               : EINVAL;
+}
+
+/* It is about all that the directory will ever have, so it is the owner's.
+ * Write permission, which the kernel has checked, is not enough. */
+static void owner_done(struct op *op, int status)
+{
+    const uid_t uid = fuse_req_ctx(op->req)->uid;
+
+    if (status == 0 && uid != 0 && uid != op->request.attr.uid)
+        status = ERR_NOT_PERMITTED;
+    if (status != 0) {
+        op_reply_error(op, status);
+        return;
+    }
+    set_name(op, XATTR_CONSISTENCY); /* The first question was not about it. */
+    op->request.data = op->content;
+    op->content = NULL;
+    op_submit_on(
+        op, op->request.data != NULL ? REQUEST_SETXATTR : REQUEST_REMOVEXATTR,
+        changed_done);
+}
+
+static void set_consistency(fuse_req_t req, uint64_t id, const char *value,
+                            size_t size, int flags)
+{
+    struct op *op =
+        op_new_unless(req, id, check_consistency(id, value, size, flags));
+
+    if (op == NULL)
+        return;
+    op->content = buf_copy(value, size);
+    op_submit_on(op, REQUEST_GETATTR, owner_done);
+}
+
+/* The directory is as its parent is from then on. */
+static void remove_consistency(fuse_req_t req, uint64_t id)
+{
+    const bool is_dir = !special_is(id) && inode_nsid(id) != 0;
+    struct op *op = op_new_unless(req, id, is_dir ? 0 : EPERM);
+
+    if (op == NULL)
+        return;
+    op_submit_on(op, REQUEST_GETATTR, owner_done);
+}
+
+/* ---- all others ---- */
+
 static int check_change(uint64_t id, const char *name)
 {
     if (special_is(id))
@@ -221,8 +293,8 @@ static int check_change(uint64_t id, const char *name)
     return rule_of(name)->on_set;
 }
 
-void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
-                 const char *value, size_t size, int flags)
+static void set(fuse_req_t req, uint64_t id, const char *name,
+                const char *value, size_t size, int flags)
 {
     struct op *op;
     int error = check_change(id, name);
@@ -241,14 +313,29 @@ void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
     op_submit_on(op, REQUEST_SETXATTR, changed_done);
 }
 
-void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
+static void drop(fuse_req_t req, uint64_t id, const char *name)
 {
-    const int error = check_change(id, name);
-    struct op *op;
+    struct op *op = op_new_unless(req, id, check_change(id, name));
 
-    op = op_new_unless(req, id, error);
     if (op == NULL)
         return;
     set_name(op, name);
     op_submit_on(op, REQUEST_REMOVEXATTR, changed_done);
+}
+
+void op_setxattr(fuse_req_t req, fuse_ino_t id, const char *name,
+                 const char *value, size_t size, int flags)
+{
+    if (is_consistency(name))
+        set_consistency(req, id, value, size, flags);
+    else
+        set(req, id, name, value, size, flags);
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t id, const char *name)
+{
+    if (is_consistency(name))
+        remove_consistency(req, id);
+    else
+        drop(req, id, name);
 }

@@ -35,6 +35,8 @@ static const struct special_file cluster_files[] = {
     {"metrics", TABLE_METRICS, READ_ONLY},
     {"check",   TABLE_CHECK,   CONTROL},
     {"operators", TABLE_OPERATORS, READ_ONLY},
+    {"modes",   TABLE_MODES,   READ_ONLY},
+    {"eventual", TABLE_EVENTUAL, READ_ONLY},
 };
 
 static const struct special_file region_files[] = {

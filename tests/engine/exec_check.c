@@ -232,30 +232,83 @@ static void check_namespace(struct exec_fixture *f, struct slice key,
         assert_int_equal(count, count_names(f, nsid));
 }
 
+static struct directory get_directory(struct exec_fixture *f, uint64_t nsid)
+{
+    struct key key = key_directory(nsid);
+    struct directory directory = {0};
+    struct kv_value value = {0};
+
+    assert_int_equal(kv_get(f->state, NULL, key_slice(&key), &value), 0);
+    assert_int_equal(
+        directory_decode(&directory, (struct slice){value.data, value.size}),
+        0);
+    kv_value_release(&value);
+    return directory;
+}
+
+/* What the index of directories says, the directories say, too. */
+static void check_child(struct exec_fixture *f, struct slice key,
+                        struct slice value)
+{
+    struct directory directory;
+    struct slice name;
+    uint64_t parent;
+
+    assert_true(key_parse_directory_name(key, &parent, &name));
+    assert_int_equal(value.size, 8);
+    directory = get_directory(f, be64_get(value.data));
+    assert_int_equal(directory.parent, parent);
+    assert_true(slice_equal(directory.name, name));
+    directory_release(&directory);
+}
+
 void check_state(struct exec_fixture *f)
 {
     for_each(f, "d", check_data_key);
     for_each(f, "x", check_index);
     for_each(f, "n", check_namespace);
+    for_each(f, "cp", check_child);
 }
 
 /* ---- settled ---- */
+
+static bool is_strong(struct exec_fixture *f, uint64_t nsid)
+{
+    struct directory directory = get_directory(f, nsid);
+    bool strong = directory.mode.state == MODE_STRONG;
+
+    directory_release(&directory);
+    return strong;
+}
+
+/* Names below one that is not strong are in the index alone. */
+static void check_name(struct exec_fixture *f,
+                       const struct directory *directory)
+{
+    struct key key = key_directory_name(directory->parent, directory->name);
+    struct entry entry;
+
+    if (directory->nsid == NSID_ROOT)
+        return;
+    assert_true(has_record(f->state, key));
+    if (!is_strong(f, directory->parent))
+        return;
+    entry = get_entry(f, directory->parent, directory->name);
+    assert_int_equal(entry.kind, ENTRY_DIR);
+    assert_int_equal(nsid_of_ino(entry.attr.ino), directory->nsid);
+    entry_release(&entry);
+}
 
 static void check_directory(struct exec_fixture *f, struct slice key,
                             struct slice value)
 {
     struct directory directory = {0};
-    struct entry entry;
 
     (void)key;
     assert_int_equal(directory_decode(&directory, value), 0);
-    assert_true(has_namespace(f, directory.nsid));
-    if (directory.nsid != NSID_ROOT) {
-        entry = get_entry(f, directory.parent, directory.name);
-        assert_int_equal(entry.kind, ENTRY_DIR);
-        assert_int_equal(nsid_of_ino(entry.attr.ino), directory.nsid);
-        entry_release(&entry);
-    }
+    assert_int_equal(has_namespace(f, directory.nsid),
+                     directory.mode.state == MODE_STRONG);
+    check_name(f, &directory);
     directory_release(&directory);
 }
 

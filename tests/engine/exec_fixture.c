@@ -230,6 +230,26 @@ struct test_txn txn_rename(struct exec_fixture *f, uint64_t dir,
     return txn;
 }
 
+struct test_txn txn_to_eventual(struct exec_fixture *f, uint64_t dir,
+                                const char *name, uint64_t nsid)
+{
+    struct test_txn txn = txn_new(f, TXN_TO_EVENTUAL, dir, name);
+
+    txn.command.ino = ino_of_nsid(nsid);
+    return txn;
+}
+
+struct test_txn txn_to_strong(struct exec_fixture *f, uint64_t dir,
+                              const char *name, uint64_t nsid, uint64_t epoch)
+{
+    struct test_txn txn = txn_new(f, TXN_TO_STRONG, dir, name);
+
+    txn.nsid = nsid;
+    txn.command.ino = ino_of_nsid(nsid);
+    txn.command.offset = epoch;
+    return txn;
+}
+
 static int step(struct exec_fixture *f, const struct test_txn *txn,
                 enum command_op op)
 {
@@ -299,4 +319,44 @@ uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name)
 
     commit(f, txn);
     return txn.nsid;
+}
+
+uint64_t make_eventual(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    uint64_t nsid = make_dir(f, dir, name);
+
+    commit(f, txn_to_eventual(f, dir, name, nsid));
+    return nsid;
+}
+
+uint64_t set_mode(struct exec_fixture *f, uint64_t nsid, enum mode_state mode,
+                  uint64_t epoch)
+{
+    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_MODE,
+                                              .ino = ino_of_nsid(nsid),
+                                              .size = (uint64_t)mode,
+                                              .offset = epoch}),
+                     0);
+    return f->result.first_id;
+}
+
+struct directory catalog_of(struct exec_fixture *f, uint64_t nsid)
+{
+    struct key key = key_directory(nsid);
+    struct directory directory = {0};
+    struct directory found;
+    struct kv_value value = {0};
+
+    assert_int_equal(kv_get(f->state, NULL, key_slice(&key), &value), 0);
+    assert_int_equal(
+        directory_decode(&directory, (struct slice){value.data, value.size}),
+        0);
+    kv_value_release(&value);
+    found = (struct directory){.nsid = directory.nsid,
+                               .parent = directory.parent,
+                               .attr = directory.attr,
+                               .mtime_version = directory.mtime_version,
+                               .mode = directory.mode};
+    directory_release(&directory);
+    return found;
 }

@@ -83,6 +83,11 @@ struct test_txn txn_rmdir(struct exec_fixture *f, uint64_t dir,
 struct test_txn txn_rename(struct exec_fixture *f, uint64_t dir,
                            const char *name, uint64_t to_dir,
                            const char *to_name, unsigned flags);
+/* Of the directory `nsid` there, which is empty. */
+struct test_txn txn_to_eventual(struct exec_fixture *f, uint64_t dir,
+                                const char *name, uint64_t nsid);
+struct test_txn txn_to_strong(struct exec_fixture *f, uint64_t dir,
+                              const char *name, uint64_t nsid, uint64_t epoch);
 int prepare(struct exec_fixture *f, struct test_txn *txn);
 int decide(struct exec_fixture *f, const struct test_txn *txn);
 int abort_txn(struct exec_fixture *f, const struct test_txn *txn);
@@ -92,6 +97,11 @@ int forget(struct exec_fixture *f, const struct test_txn *txn);
 void commit(struct exec_fixture *f, struct test_txn txn);
 /* mkdir to its end; returns the new directory's nsid. */
 uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name);
+/* The same, and it is eventual then. */
+uint64_t make_eventual(struct exec_fixture *f, uint64_t dir, const char *name);
+/* DIR_MODE. Returns the new epoch. */
+uint64_t set_mode(struct exec_fixture *f, uint64_t nsid, enum mode_state mode,
+                  uint64_t epoch);
 
 /* ---- What state/ must be like ---- */
 
@@ -99,6 +109,8 @@ uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name);
 uint64_t count_names(struct exec_fixture *f, uint64_t nsid);
 /* Its first part. */
 bool has_namespace(struct exec_fixture *f, uint64_t nsid);
+/* What the catalog says of a directory; its name is not set. */
+struct directory catalog_of(struct exec_fixture *f, uint64_t nsid);
 /* How many keys have this class in front. */
 uint64_t count_class(struct kv *state, const char *class);
 /* Each namespace has a part wherever it has a name, the counts of its parts

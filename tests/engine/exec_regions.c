@@ -353,7 +353,8 @@ static void take_changes(struct exec_fixture *f, struct test_prepare *p)
         memset(txn->names[i], 0, sizeof txn->names[i]);
         if (name.size > 0)
             memcpy(txn->names[i], name.data, name.size);
-        if (txn->changes[i].kind == CATALOG_REMOVE)
+        if (txn->changes[i].kind == CATALOG_REMOVE ||
+            txn->changes[i].kind == CATALOG_EVENTUAL)
             p->ref.closes_nsid = txn->changes[i].nsid;
     }
 }

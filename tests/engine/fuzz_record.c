@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/dirent.h"
+#include "engine/eventual_record.h"
 #include "engine/record.h"
 #include "engine/xattr.h"
 
@@ -212,12 +213,36 @@ static struct buf *recode_dirents(struct slice bytes)
     return dirent_writer_finish(&writer);
 }
 
+static struct buf *recode_eventual(struct slice bytes)
+{
+    struct eventual_record record;
+    struct buf *b;
+
+    if (eventual_decode(&record, bytes) != 0)
+        return NULL;
+    b = eventual_encode(&record);
+    eventual_release(&record);
+    return b;
+}
+
+static struct buf *recode_eventual_entry(struct slice bytes)
+{
+    struct eventual_record record;
+    struct buf *b;
+
+    if (eventual_decode_entry(&record, bytes) != 0)
+        return NULL;
+    b = eventual_encode_entry(&record);
+    eventual_release(&record);
+    return b;
+}
+
 static recoder *const recoders[] = {
     recode_entry,   recode_namespace,   recode_directory, recode_decision,
     recode_region,  recode_damage,      recode_node,      recode_identity,
     recode_marker,  recode_hard_state,  recode_log_start, recode_sender,
     recode_xattrs,  recode_dirents,     recode_tombstone, recode_goal,
-    recode_setting, recode_gone_region,
+    recode_setting, recode_gone_region, recode_eventual,  recode_eventual_entry,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "engine/wire.h"
+#include "engine/wire_eventual.h"
 #include "engine/wire_placement.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -177,6 +178,26 @@ static struct buf *recode_operators(struct slice bytes, size_t payload_count)
                                                  : NULL;
 }
 
+static struct buf *recode_ask(struct slice bytes, size_t payload_count)
+{
+    struct eventual_ask packet;
+
+    (void)payload_count;
+    if (eventual_ask_decode(&packet, bytes) != 0)
+        return NULL;
+    return eventual_ask_encode(&packet);
+}
+
+static struct buf *recode_answer(struct slice bytes, size_t payload_count)
+{
+    struct eventual_answer packet;
+
+    (void)payload_count;
+    if (eventual_answer_decode(&packet, bytes) != 0)
+        return NULL;
+    return eventual_answer_encode(&packet);
+}
+
 static struct buf *recode_begin(struct slice bytes, size_t payload_count)
 {
     struct snapshot_begin packet;
@@ -243,6 +264,7 @@ static recoder *const recoders[] = {
     recode_note,  recode_locate,    recode_located,     recode_alive,
     recode_join,  recode_joined,    recode_report,      recode_reported,
     recode_step,  recode_operators, recode_merge_query, recode_merge_report,
+    recode_ask,   recode_answer,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

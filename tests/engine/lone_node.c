@@ -53,6 +53,18 @@ struct env *node_env(struct node *node)
     return &node->env;
 }
 
+struct modes *node_modes(const struct node *node)
+{
+    (void)node;
+    return NULL; /* It does not apply anything of region 0. */
+}
+
+int node_reload_catalog(struct node *node)
+{
+    (void)node;
+    return 0;
+}
+
 const struct node_config *node_config(const struct node *node)
 {
     return &node->config;

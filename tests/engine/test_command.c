@@ -304,6 +304,7 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
                      (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
+                     (op >= COMMAND_DIR_MODE && op <= COMMAND_DIR_MOVE) ||
                      op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
                      op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
 
@@ -330,13 +331,13 @@ static void test_a_command_over_a_limit_is_refused(void **state)
     assert_decodes_to(ERR_CORRUPT, try_command,
                       framed(with_bytes(empty(), 24, letters(128))));
     assert_decodes_to(ERR_CORRUPT, try_command,
-                      framed(with_number(empty(), 20, TXN_RENAME + 1)));
+                      framed(with_number(empty(), 20, TXN_TO_STRONG + 1)));
 }
 
 static void test_the_changes_of_a_command_are_checked(void **state)
 {
     struct buf *change = with_number(empty(), 1, CATALOG_MOVE);
-    struct buf *other = with_number(empty(), 1, CATALOG_REMOVE + 1);
+    struct buf *other = with_number(empty(), 1, CATALOG_STRONG + 1);
     struct buf *b = empty();
 
     (void)state;
@@ -595,6 +596,10 @@ static void test_what_brings_content_grows(void **state)
     command.txn_kind = TXN_MKDIR;
     assert_true(command_grows(&command));
     command.op = COMMAND_TXN_RESOLVE;
+    assert_false(command_grows(&command));
+    command.op = COMMAND_DIR_ADD;
+    assert_true(command_grows(&command));
+    command.op = COMMAND_DIR_REMOVE;
     assert_false(command_grows(&command));
 }
 

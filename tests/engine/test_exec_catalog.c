@@ -112,6 +112,176 @@ static void test_the_root_is_not_removed(void **state)
     check_settled(f);
 }
 
+/* ---- the index of names ---- */
+
+/* 0: there is none. */
+static uint64_t child(struct exec_fixture *f, uint64_t parent, const char *name)
+{
+    struct key key = key_directory_name(parent, slice_of(name));
+    struct kv_value value = {0};
+    uint64_t nsid = 0;
+
+    if (kv_get(f->state, NULL, key_slice(&key), &value) == 0)
+        nsid = be64_get(value.data);
+    kv_value_release(&value);
+    return nsid;
+}
+
+static void test_the_index_has_all_directories(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t a = make_dir(f, ROOT, "a");
+    uint64_t b = make_dir(f, a, "b");
+
+    assert_int_equal(child(f, ROOT, "a"), a);
+    assert_int_equal(child(f, a, "b"), b);
+    commit(f, txn_rename(f, a, "b", ROOT, "c", 0));
+    assert_int_equal(child(f, a, "b"), 0);
+    assert_int_equal(child(f, ROOT, "c"), b);
+    commit(f, txn_rmdir(f, ROOT, "c"));
+    assert_int_equal(count_class(f->state, "cp"), 1);
+    check_settled(f);
+}
+
+static void test_the_index_follows_an_exchange(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t a = make_dir(f, ROOT, "a");
+    uint64_t b = make_dir(f, ROOT, "b");
+    struct test_txn txn = txn_rename(f, ROOT, "a", ROOT, "b", REQUEST_EXCHANGE);
+    struct catalog_change first;
+
+    commit(f, txn_rename(f, ROOT, "a", ROOT, "b", REQUEST_EXCHANGE));
+    assert_int_equal(child(f, ROOT, "a"), b);
+    assert_int_equal(child(f, ROOT, "b"), a);
+    assert_int_equal(prepare(f, &txn), 0);
+    first = txn.changes[0];
+    txn.changes[0] = txn.changes[1];
+    txn.changes[1] = first;
+    strcpy(txn.names[0], "a");
+    strcpy(txn.names[1], "b");
+    assert_int_equal(decide(f, &txn), 0);
+    assert_int_equal(child(f, ROOT, "a"), a);
+    assert_int_equal(child(f, ROOT, "b"), b);
+    assert_int_equal(resolve(f, &txn, true), 0);
+    check_settled(f);
+}
+
+static void test_the_index_follows_a_replacement(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t a = make_dir(f, ROOT, "a");
+
+    (void)make_dir(f, ROOT, "b");
+    commit(f, txn_rename(f, ROOT, "a", ROOT, "b", 0));
+    assert_int_equal(child(f, ROOT, "a"), 0);
+    assert_int_equal(child(f, ROOT, "b"), a);
+    assert_int_equal(count_class(f->state, "cp"), 1);
+    check_settled(f);
+}
+
+/* ---- what is eventual ---- */
+
+/* Decides about one change; all transactions are new ones. */
+static int decide_one(struct exec_fixture *f, struct catalog_change change)
+{
+    struct test_txn txn = txn_mkdir(f, ROOT, "x");
+
+    txn.change_count = 1;
+    txn.changes[0] = change;
+    strcpy(txn.names[0], "x");
+    return decide(f, &txn);
+}
+
+static void test_no_transaction_goes_below_an_eventual_directory(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t d = make_dir(f, ROOT, "d");
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t epoch = catalog_of(f, e).mode.epoch;
+    struct catalog_change add = {.kind = CATALOG_ADD, .nsid = 500, .parent = e};
+    struct catalog_change move = {.kind = CATALOG_MOVE, .nsid = d, .parent = e};
+
+    assert_int_equal(decide_one(f, add), ERR_BUSY);
+    assert_int_equal(decide_one(f, move), ERR_CROSS_DEVICE);
+    (void)set_mode(f, e, MODE_FENCED, epoch);
+    assert_int_equal(decide_one(f, add), ERR_BUSY);
+    assert_int_equal(decide_one(f, move), ERR_BUSY);
+    check_settled(f);
+}
+
+static void test_an_eventual_directory_moves_with_all_below_it(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t d = make_dir(f, ROOT, "d");
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t inside;
+
+    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_ADD,
+                                              .dir = e,
+                                              .name = slice_of("i")}),
+                     0);
+    inside = nsid_of_ino(f->result.attr.ino);
+    commit(f, txn_rename(f, ROOT, "e", d, "g", 0));
+    assert_int_equal(catalog_of(f, e).parent, d);
+    assert_int_equal(catalog_of(f, e).mode.domain, e);
+    assert_int_equal(decide_one(f, (struct catalog_change){.kind = CATALOG_MOVE,
+                                                           .nsid = inside,
+                                                           .parent = d}),
+                     ERR_CROSS_DEVICE);
+    check_settled(f);
+}
+
+static void test_only_a_strong_directory_is_removed(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t d = make_dir(f, ROOT, "d");
+    uint64_t e = make_eventual(f, d, "e");
+    struct catalog_change remove = {.kind = CATALOG_REMOVE, .nsid = e};
+
+    assert_int_equal(decide_one(f, remove), ERR_BUSY);
+    (void)set_mode(f, e, MODE_FENCED, catalog_of(f, e).mode.epoch);
+    assert_int_equal(decide_one(f, remove), ERR_BUSY);
+    remove.nsid = d;
+    assert_int_equal(decide_one(f, remove), ERR_NOT_EMPTY);
+    check_settled(f);
+}
+
+static void test_only_a_strong_one_below_strong_ones_gets_eventual(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct catalog_change change = {.kind = CATALOG_EVENTUAL, .nsid = e};
+
+    assert_int_equal(decide_one(f, change), ERR_BUSY);
+    change.nsid = ROOT;
+    assert_int_equal(decide_one(f, change), ERR_BUSY);
+    change.nsid = 999;
+    assert_int_equal(decide_one(f, change), ERR_NOT_FOUND);
+    check_settled(f);
+}
+
+static void test_only_a_fence_of_this_epoch_makes_strong(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t epoch = catalog_of(f, e).mode.epoch;
+    struct catalog_change change = {
+        .kind = CATALOG_STRONG, .nsid = e, .attr = {.version = epoch}};
+
+    assert_int_equal(decide_one(f, change), ERR_BUSY);
+    epoch = set_mode(f, e, MODE_FENCED, epoch);
+    assert_int_equal(decide_one(f, change), ERR_BUSY);
+    epoch = set_mode(f, e, MODE_EVENTUAL, epoch);
+    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_ADD,
+                                              .dir = e,
+                                              .name = slice_of("i")}),
+                     0);
+    change.attr.version = set_mode(f, e, MODE_FENCED, epoch);
+    assert_int_equal(decide_one(f, change), ERR_NOT_EMPTY);
+    check_settled(f);
+}
+
 /* ---- directories ---- */
 
 static struct command on_dir(enum command_op op, uint64_t nsid)
@@ -181,6 +351,14 @@ int main(void)
         WITH_ROOT(test_a_directory_does_not_move_below_itself),
         WITH_ROOT(test_a_move_of_what_is_gone_is_decided_against),
         WITH_ROOT(test_the_root_is_not_removed),
+        WITH_ROOT(test_the_index_has_all_directories),
+        WITH_ROOT(test_the_index_follows_an_exchange),
+        WITH_ROOT(test_the_index_follows_a_replacement),
+        WITH_ROOT(test_no_transaction_goes_below_an_eventual_directory),
+        WITH_ROOT(test_an_eventual_directory_moves_with_all_below_it),
+        WITH_ROOT(test_only_a_strong_directory_is_removed),
+        WITH_ROOT(test_only_a_strong_one_below_strong_ones_gets_eventual),
+        WITH_ROOT(test_only_a_fence_of_this_epoch_makes_strong),
         WITH_ROOT(test_a_directory_s_attributes_are_changed),
         WITH_ROOT(test_a_directory_s_xattrs_survive_its_rename),
         WITH_ROOT(test_leased_ids_never_overlap),

@@ -135,6 +135,27 @@ static void test_the_beginning_of_a_directory_ends_with_a_slash(void **state)
     assert_path(*state, USERS, "", "/app/users/");
 }
 
+static void assert_directory(struct fixture *f, uint64_t nsid, const char *path)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    key_path_print_directory(out, f->kv, nsid);
+    (void)fclose(out);
+    assert_string_equal(text, path);
+    free(text);
+}
+
+/* ... and the directory itself does not. */
+static void test_a_directory_is_shown_without_a_slash_at_its_end(void **state)
+{
+    assert_directory(*state, NSID_ROOT, "/");
+    assert_directory(*state, USERS, "/app/users");
+    assert_directory(*state, ODD, "/app/a\\040b\\134\\303\\274#");
+    assert_directory(*state, ORPHAN, "#11");
+}
+
 /* One column has no blanks; design 10. */
 static void test_odd_bytes_are_escaped(void **state)
 {
@@ -234,6 +255,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_a_key_is_a_path),
+        TEST(test_a_directory_is_shown_without_a_slash_at_its_end),
         TEST(test_the_beginning_of_a_directory_ends_with_a_slash),
         TEST(test_odd_bytes_are_escaped),
         TEST(test_bytes_need_not_be_escaped),

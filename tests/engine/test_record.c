@@ -230,7 +230,7 @@ static void test_unknown_fields_are_ignored(void **state)
 static void test_a_namespace_comes_back(void **state)
 {
     struct namespace_record in = {
-        1, 2, 3, -4, 5, UINT64_MAX, filled_txn(7), filled_txn(8), NULL};
+        1, 2, 3, -4, 5, UINT64_MAX, filled_txn(7), filled_txn(8), true, NULL};
     struct buf *b = namespace_encode(&in);
     struct namespace_record out;
 
@@ -243,8 +243,10 @@ static void test_a_namespace_comes_back(void **state)
     assert_int_equal(out.mtime_ns, -4);
     assert_int_equal(out.ctime_ns, 5);
     assert_true(out.version == UINT64_MAX);
+    assert_true(out.reopened);
     assert_txn_equal(&out.closing, &in.closing);
     assert_txn_equal(&out.opening, &in.opening);
+    assert_true(out.reopened);
     namespace_release(&out);
 }
 

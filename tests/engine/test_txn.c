@@ -477,6 +477,64 @@ static void test_who_is_held_up_settles_in_his_own_time(void **state)
 
 #define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* ---- modes ---- */
+
+static void start_mode(struct fixture *f, enum txn_kind kind)
+{
+    struct command command = {.txn_kind = kind,
+                              .dir = DIR_NSID,
+                              .name = slice_of("a"),
+                              .ino = ino_of_nsid(CLOSED_NSID)};
+
+    f->op = (struct txn_op){.deadline_ns = f->node.now_ns + timeout_ns,
+                            .done = on_done};
+    txns_start(f->txns, &f->op, &command);
+}
+
+/* Its first step is done; its namespace is left. */
+static void prepare_mode(struct fixture *f, enum txn_kind kind,
+                         enum catalog_change_kind change)
+{
+    struct result result = {
+        .left = TXN_LEFT_PARTS,
+        .changes = {{.kind = change, .nsid = CLOSED_NSID}},
+        .change_count = 1,
+    };
+
+    start_mode(f, kind);
+    answer(f, COMMAND_TXN_PREPARE, 0, &result);
+    for (int i = 0; i < PARTS; i++)
+        pass_part(f, COMMAND_TXN_PREPARE, i);
+    assert_int_equal(f->router.command.op, COMMAND_TXN_DECIDE);
+    assert_int_equal(f->router.command.changes[0].kind, change);
+}
+
+static void test_what_becomes_eventual_closes_all_parts(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_mode(f, TXN_TO_EVENTUAL, CATALOG_EVENTUAL);
+    assert_int_equal(f->router.command.txn.closes_nsid, CLOSED_NSID);
+    assert_int_equal(f->router.command.txn.opens_nsid, 0);
+    succeed(f, COMMAND_TXN_DECIDE);
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->status, 0);
+}
+
+static void test_what_becomes_strong_opens_all_parts(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_mode(f, TXN_TO_STRONG, CATALOG_STRONG);
+    assert_int_equal(f->router.command.txn.opens_nsid, CLOSED_NSID);
+    assert_int_equal(f->router.command.txn.closes_nsid, 0);
+    answer(f, COMMAND_TXN_DECIDE, ERR_BUSY,
+           &(struct result){.status = ERR_BUSY, .decided = true});
+    assert_failed(f, ERR_BUSY);
+    assert_int_equal(f->router.command.op, COMMAND_TXN_RESOLVE);
+    assert_false(f->router.command.commit);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +549,8 @@ int main(void)
         TEST(test_while_a_user_waits_all_steps_have_his_time),
         TEST(test_each_step_of_what_was_abandoned_has_its_own_time),
         TEST(test_who_is_held_up_settles_in_his_own_time),
+        TEST(test_what_becomes_eventual_closes_all_parts),
+        TEST(test_what_becomes_strong_opens_all_parts),
     };
 
     return cmocka_run_group_tests_name("txn", tests, NULL, NULL);

@@ -125,6 +125,23 @@ static struct xattr *find_xattr(struct entry *entry, const char *name)
     return NULL;
 }
 
+static bool is_consistency(const struct request *r)
+{
+    return strcmp(r->xattr, XATTR_CONSISTENCY) == 0;
+}
+
+/* Of a directory, or of the one that a file is in. Nothing is inherited. */
+static int get_consistency(const struct entry *entry, struct request *r)
+{
+    const char *text;
+
+    if ((r->ino & INO_DIR_BIT) == 0)
+        entry = entry->parent;
+    text = entry->eventual ? XATTR_EVENTUAL : XATTR_STRONG;
+    r->ret_data = buf_copy(text, strlen(text));
+    return 0;
+}
+
 static int do_getxattr(struct engine *engine, struct request *r)
 {
     struct entry *entry;
@@ -133,6 +150,8 @@ static int do_getxattr(struct engine *engine, struct request *r)
 
     if (rc != 0)
         return rc;
+    if (is_consistency(r))
+        return get_consistency(entry, r);
     xattr = find_xattr(entry, r->xattr);
     if (xattr == NULL)
         return ERR_NO_DATA;
@@ -351,6 +370,19 @@ static int do_rename(struct engine *engine, struct request *r)
     return 0;
 }
 
+/* fs/ lets nothing else come here. */
+static int set_consistency(struct entry *entry, const struct request *r)
+{
+    assert((r->ino & INO_DIR_BIT) != 0 && r->flags == 0);
+    entry->eventual = false;
+    if (r->kind == REQUEST_SETXATTR) {
+        entry->eventual = r->data->data[0] == XATTR_EVENTUAL[0];
+        assert(r->data->size ==
+               strlen(entry->eventual ? XATTR_EVENTUAL : XATTR_STRONG));
+    }
+    return 0;
+}
+
 static int do_setxattr(struct engine *engine, struct request *r)
 {
     struct entry *entry;
@@ -359,6 +391,8 @@ static int do_setxattr(struct engine *engine, struct request *r)
 
     if (rc != 0)
         return rc;
+    if (is_consistency(r))
+        return set_consistency(entry, r);
     xattr = find_xattr(entry, r->xattr);
     if (xattr != NULL && (r->flags & REQUEST_XATTR_CREATE) != 0)
         return ERR_EXISTS;

@@ -19,6 +19,7 @@ struct entry {
     struct attr attr;
     uint8_t *content;
     TAILQ_HEAD(, xattr) xattrs;
+    bool eventual; /* of a directory */
     struct entry *parent;
     struct entry **entries; /* of a directory, sorted */
     size_t count;

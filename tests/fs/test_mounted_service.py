@@ -134,7 +134,8 @@ def test_cluster_files(m):
     assert os.listdir(m.root) == []
     names = sorted(os.listdir(m.path(".cluster")))
     assert names == sorted("version health nodes regions leaders lag log events"
-                           " metrics check operators region node settings".split())
+                           " metrics check operators modes eventual region node"
+                           " settings".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")

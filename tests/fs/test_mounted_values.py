@@ -201,6 +201,49 @@ def test_own_and_foreign_xattrs(m):
                                           b"x") == on_set, name
 
 
+CONSISTENCY = "user.grove.consistency"
+
+
+def test_the_consistency_of_a_directory(m):
+    m.ok("mkdir d; echo 1 > d/f")
+    d, f = m.path("d"), m.path("d/f")
+    assert os.getxattr(d, CONSISTENCY) == b"strong"
+    m.ok(f"setfattr -n {CONSISTENCY} -v eventual d")
+    assert os.getxattr(d, CONSISTENCY) == b"eventual"
+    assert os.getxattr(f, CONSISTENCY) == b"eventual"
+    assert os.getxattr(m.root, CONSISTENCY) == b"strong"
+    assert os.listxattr(d) == []
+    os.setxattr(d, CONSISTENCY, b"strong", os.XATTR_REPLACE)
+    assert os.getxattr(d, CONSISTENCY) == b"strong"
+    m.ok(f"setfattr -n {CONSISTENCY} -v eventual d; setfattr -x {CONSISTENCY} d")
+    assert os.getxattr(f, CONSISTENCY) == b"strong"
+
+
+def test_what_a_consistency_cannot_be(m):
+    m.ok("mkdir d; echo 1 > d/f")
+    d, f = m.path("d"), m.path("d/f")
+    for value in b"", b"eventual\n", b"Strong", b"eventually", b"x" * 20000:
+        assert error_of(os.setxattr, d, CONSISTENCY, value) == errno.EINVAL
+    assert error_of(os.setxattr, d, CONSISTENCY, b"eventual",
+                    os.XATTR_CREATE) == errno.EEXIST
+    assert error_of(os.setxattr, f, CONSISTENCY, b"eventual") == errno.EPERM
+    assert error_of(os.removexattr, f, CONSISTENCY) == errno.EPERM
+    special = m.path(".cluster")
+    assert error_of(os.getxattr, special, CONSISTENCY) == errno.ENODATA
+    assert error_of(os.setxattr, special, CONSISTENCY,
+                    b"eventual") == errno.EPERM
+    assert os.getxattr(d, CONSISTENCY) == b"strong"
+
+
+def test_a_consistency_is_its_owners(m):
+    m.ok("mkdir d; chmod 777 d")
+    as_user = "setpriv --reuid 1000 --clear-groups "
+    for change in f"-n {CONSISTENCY} -v eventual", f"-x {CONSISTENCY}":
+        order = f"{as_user} setfattr {change} d"
+        m.ok(f"! {order} 2> refused; grep -q 'not permitted' refused")
+        m.ok(f"chown 1000 d; {order}; chown 0 d")
+
+
 def test_statfs_and_ioctl(m):
     m.order("fault * * hang")
     space = os.statvfs(m.root)

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The eventual entries of this node: changes that are accepted here, and those
+ * that were pulled from other nodes (pull.h).
+ *
+ * Each node has all eventual namespaces, whatever regions it has: so each
+ * mount may read and write them, alone, too.
+ *
+ * A change that is accepted here is executed, gets its version and its number,
+ * is written into state/, and is acknowledged when it is in the journal: a
+ * synced write of log/, in the group commit of all others. After a crash the
+ * journal is replayed; what state/ has safely is cut off.
+ *
+ * 1. *Numbers* of changes are this node's own, and count what it accepts and
+ *    what it pulls alike. They begin anew above all earlier ones with each
+ *    boot (EVENTUAL_BOOT_SHIFT), so no number that another node may have seen
+ *    is ever given to anything else.
+ * 2. Class 'i' has each name once, at the number of its newest change here. So
+ *    it is bounded by the number of names, however long a node was away.
+ * 3. What is not durable here is not shown to other nodes, unless it was pulled
+ *    from one: see eventual_shown().
+ * 4. Behind a fence (modes.h) nothing is accepted. A node tells of a fence
+ *    when all it had accepted before is durable, and the fence, too: after a
+ *    restart it accepts nothing until it has applied region 0 that far again.
+ * 5. A record is taken only in the life of its namespace as an eventual one:
+ *    `since` says which. An older one is dropped, of a newer one nothing is
+ *    known here yet: it waits.
+ *
+ * Everything is written on the owner of region 0 (env_apply_owner()), which
+ * applies the modes, too. The functions here belong to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_EVENTUAL_H
+#define GROVEFS_ENGINE_EVENTUAL_H
+
+#include "engine/command.h"
+#include "engine/eventual_record.h"
+#include "engine/modes.h"
+#include "engine/node.h"
+
+enum { EVENTUAL_BOOT_SHIFT = 40 };
+
+struct eventual;
+
+struct eventual_config {
+    struct env *env;
+    uint64_t node; /* this one */
+    uint64_t boot; /* counted up already */
+    struct modes *modes;
+    bool (*clock_is_wrong)(void *context); /* this node's */
+    bool (*disk_is_full)(void *context);   /* likewise: down to the reserve */
+    void (*flush)(void *context);          /* asks for a flush of state/ */
+    /* Asks that this node knows after a restart, with nobody else's help, what
+     * it has applied of region 0: in the group commit that comes. */
+    void (*save_catalog)(void *context);
+    void *context;
+};
+
+/* `modes` has to stay until eventual_free(). */
+struct eventual *eventual_new(const struct eventual_config *config);
+/* Reads what there is and replays the journal. May block; before the worker
+ * runs, and behind modes_load(). ERR_CORRUPT, ERR_VERSION, ERR_IO. */
+int eventual_open(struct eventual *eventual, struct err *e);
+/* Ends all with ERR_CANCELED. What is under way elsewhere comes back later:
+ * until then it must not be freed. */
+void eventual_stop(struct eventual *eventual);
+void eventual_free(struct eventual *eventual); /* Takes NULL. */
+
+/* Once a second: cuts the journal. */
+void eventual_tick(struct eventual *eventual);
+
+/* A namespace has another mode, as modes_watch() says it: what is left of its
+ * last life as an eventual one is deleted; others are told of a fence (rule 4).
+ * Before eventual_open() nothing happens. On region 0's owner. */
+void eventual_on_mode(struct eventual *eventual, uint64_t nsid,
+                      struct mode before, struct mode mode);
+
+/* The catalog was replaced by a snapshot and modes_load() has read it: deletes
+ * what is left of namespaces that are not eventual any more. Not at each start:
+ * a catalog that has come to harm might lack a namespace, and a crash between
+ * the end of its life and the deletion leaves but a few tombstones, which
+ * nobody sees. On region 0's owner. ERR_CORRUPT, ERR_IO. */
+int eventual_sweep(struct eventual *eventual);
+
+/* ---- changes that are accepted here ---- */
+
+struct eventual_op {
+    const struct command *command; /* public: in; copied where it is needed
+                                    * longer than eventual_start(). Node and
+                                    * time are filled in */
+    /* Statuses of eventual_execute(); ERR_EPOCH: the namespace is fenced or
+     * strong; ERR_READ_ONLY: this node's clock is wrong; ERR_NO_SPACE;
+     * ERR_UNAVAILABLE: it has not been whole yet, or lags behind its own fence;
+     * ERR_CANCELED.
+     * `result` is the callee's to read only. */
+    void (*done)(struct eventual_op *op, int status,
+                 const struct result *result);
+    struct eventual_work *work; /* private; NULL: none under way */
+};
+
+/* A zeroed op with its public part is ready. */
+void eventual_start(struct eventual *eventual, struct eventual_op *op);
+/* Ends it without `done`; it may take effect. One that has ended is ignored. */
+void eventual_cancel(struct eventual_op *op);
+
+/* ---- changes from other nodes ---- */
+
+/* The changes of one answer: items of local (8 bytes) and size (4 bytes), big
+ * endian, and a record (eventual_encode()). */
+struct eventual_merge {
+    uint64_t node;     /* public: in; who has sent them */
+    struct buf *items; /* NULL: none; borrowed until done */
+    uint64_t last;     /* its numbers up to here, when all are taken */
+    bool complete;     /* that is all it has */
+    bool whole;        /* ... and it is whole */
+    uint64_t
+        received[NODES_MAX]; /* if complete: what it has of each origin's */
+    uint64_t origins[NODES_MAX];
+    size_t origin_count;
+    /* `status` 0: all are taken; ERR_UNAVAILABLE: up to one that has to wait,
+     * `behind` says whether for region 0, or for room on the disk, else for a
+     * clock; ERR_PROTOCOL;
+     * ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY: up to one that this node cannot
+     * compare or keep; ERR_CANCELED. */
+    void (*done)(struct eventual_merge *merge, int status);
+
+    uint64_t taken_last; /* public: out; `node`'s numbers up to here are here */
+    bool behind;
+    struct eventual_merge_run *run; /* private; NULL: none under way */
+};
+
+/* A zeroed merge with its public part is ready. */
+void eventual_merge_start(struct eventual *eventual,
+                          struct eventual_merge *merge);
+
+/* ---- what others may know ---- */
+
+/* All changes up to this number may be shown to other nodes. */
+uint64_t eventual_shown(const struct eventual *eventual);
+/* The fence that others may be told of: rule 4. */
+uint64_t eventual_fence(const struct eventual *eventual);
+/* It has everything that some other node once had, or was alone. Any thread. */
+bool eventual_is_whole(const struct eventual *eventual);
+/* There is no other node: it is whole as it is. */
+void eventual_set_whole(struct eventual *eventual);
+
+/* Calls `notice` when shown, fence or whole has grown. */
+void eventual_watch(struct eventual *eventual, void (*notice)(void *context),
+                    void *context);
+
+/* For numbers: what was accepted and what was pulled since the start. */
+struct eventual_counts {
+    uint64_t accepted;
+    uint64_t pulled;   /* and made a difference */
+    uint64_t outlived; /* pulled, and older than what is here */
+    uint64_t held;     /* ahead of this node's clock */
+    uint64_t journal_entries;
+};
+
+void eventual_count(const struct eventual *eventual,
+                    struct eventual_counts *ret);
+
+#endif

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the files eventual*.c of eventual.h share; for them only.
+ *
+ * A change goes this way: eventual.c takes it on ENV_WORKER, eventual_accept.c
+ * executes it on region 0's owner, eventual_journal.c writes it to log/, and
+ * eventual.c answers. */
+
+#ifndef GROVEFS_ENGINE_EVENTUAL_IMPL_H
+#define GROVEFS_ENGINE_EVENTUAL_IMPL_H
+
+#include <stdatomic.h>
+
+#include "engine/eventual.h"
+#include "engine/eventual_exec.h"
+
+/* Changes of one command in the journal: numbers that follow each other. */
+struct eventual_journaled {
+    struct env_log_write write;
+    struct eventual *eventual;
+    struct eventual_work *work; /* that is answered when it is durable */
+    uint64_t first;
+    uint64_t last;
+    size_t size_bytes;
+    struct buf *records[2]; /* NULL once they are durable */
+    STAILQ_ENTRY(eventual_journaled) link;
+};
+
+STAILQ_HEAD(eventual_journaled_list, eventual_journaled);
+
+struct eventual_journal {
+    struct eventual_journaled_list writing; /* in the order of numbers */
+    struct eventual_journaled_list kept;    /* durable, and in front of them */
+    size_t entry_count;
+    size_t size_bytes;
+    struct env_log_write cut;
+    bool cutting;
+    uint64_t cut_last;
+};
+
+/* A command under way. It outlives its op when that is cancelled. */
+struct eventual_work {
+    struct env_task task;
+    struct eventual *eventual;
+    struct eventual_op *op; /* NULL: cancelled */
+    struct command command; /* borrows from `bytes` */
+    struct buf *bytes;
+    int status;
+    struct result result;
+    uint64_t last; /* the greatest number given out, as of then */
+    struct eventual_journaled *journaled; /* NULL: nothing has changed */
+    TAILQ_ENTRY(eventual_work) link;      /* while it has an op */
+};
+
+/* Changes of another node under way, likewise. */
+struct eventual_merge_run {
+    struct env_task task;
+    struct eventual *eventual;
+    struct eventual_merge *merge; /* NULL: cancelled */
+    struct eventual_merge copy;   /* with an own reference to the items */
+    bool has_room;                /* on the disk */
+    int status;
+    uint64_t last;
+    bool whole;
+    struct eventual_counts counts;        /* what it adds to them */
+    TAILQ_ENTRY(eventual_merge_run) link; /* while it has a merge */
+};
+
+struct eventual {
+    struct eventual_config config;
+    atomic_bool whole; /* written by ENV_WORKER, read by all */
+    /* ENV_WORKER: */
+    bool stopped;
+    TAILQ_HEAD(, eventual_work) works;
+    TAILQ_HEAD(, eventual_merge_run) merges;
+    struct eventual_journal journal;
+    uint64_t last;        /* the greatest number that is known to be given */
+    uint64_t fence;       /* that is durable */
+    uint64_t fence_asked; /* or about to be */
+    bool whole_posted;
+    struct env_task whole_task;
+    void (*notice)(void *context);
+    void *notice_context;
+    struct eventual_counts counts;
+    /* Region 0's owner: */
+    bool is_open;
+    struct eventual_head head;
+    struct kv_batch *batch; /* reused */
+};
+
+/* Two namespaces at most change with one batch. */
+struct eventual_tally {
+    struct {
+        uint64_t nsid;
+        struct eventual_namespace record;
+    } of[2];
+    size_t count;
+};
+
+void eventual_notice(struct eventual *eventual);
+
+static inline void eventual_post_owner(struct eventual *eventual,
+                                       struct env_task *task)
+{
+    struct env *env = eventual->config.env;
+
+    env_post(env, env_apply_owner(env, REGION_PLACEMENT), task);
+}
+
+/* ---- eventual.c, on ENV_WORKER ---- */
+
+/* Numbers up to this one are given out. */
+void eventual_report(struct eventual *eventual, uint64_t last);
+/* The end of a work that has come back, which is freed. */
+void eventual_answer(struct eventual_work *work);
+
+/* ---- eventual_accept.c, on region 0's owner ---- */
+
+/* Executes the command of a work. */
+void eventual_accept(struct eventual_work *work);
+
+/* Puts a record in the place of `old` (or NULL), and counts it. ERR_CORRUPT,
+ * ERR_IO: of the count. */
+int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
+                   const struct eventual_record *record,
+                   const struct eventual_record *old);
+/* Writes the batch with these counts and this head, which is eventual->head
+ * from here on. A failure ends the node. */
+int eventual_write(struct eventual *eventual,
+                   const struct eventual_tally *tally,
+                   const struct eventual_head *head);
+
+/* Stores a record on its own, under record->local, if it is newer than what is
+ * known of its name: `*ret_newer`. ERR_CORRUPT, ERR_IO. */
+int eventual_take(struct eventual *eventual,
+                  const struct eventual_record *record, bool *ret_newer);
+
+/* The namespace's life as an eventual one that the record is of has ended. */
+bool eventual_is_outlived(const struct eventual *eventual,
+                          const struct eventual_record *record);
+/* Whether keys and numbers are such as a node makes them. */
+bool eventual_is_sound(const struct eventual_record *record);
+
+/* ---- eventual_journal.c ---- */
+
+void eventual_journal_init(struct eventual_journal *journal);
+void eventual_journal_close(struct eventual_journal *journal);
+/* Replays all that is there: eventual_open(). */
+int eventual_journal_open(struct eventual *eventual, struct err *e);
+/* For the changes of an outcome, whose numbers are given: encodes them. NULL:
+ * no memory. Any thread. */
+struct eventual_journaled *
+eventual_journaled_new(struct eventual *eventual,
+                       const struct eventual_outcome *outcome);
+void eventual_journaled_free(struct eventual_journaled *journaled);
+/* Writes that of a work, which is answered then. */
+void eventual_journal_write(struct eventual_work *work);
+/* Cuts off what state/ has safely. */
+void eventual_journal_cut(struct eventual *eventual);
+
+/* ---- eventual_mode.c ---- */
+
+/* The fence in log/, if any: eventual_open(). */
+int eventual_fence_open(struct eventual *eventual);
+/* Tells of a fence that came without eventual_on_mode(). On ENV_WORKER. */
+void eventual_fence_follow(struct eventual *eventual);
+
+/* ---- eventual_merge.c ---- */
+
+void eventual_merge_stop(struct eventual *eventual);
+
+#endif

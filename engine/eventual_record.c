@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/eventual_record.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "engine/keys.h"
+#include "engine/range.h"
+
+static struct slice value_slice(const struct kv_value *value)
+{
+    return (struct slice){value->data, value->size};
+}
+
+/* Nobody but this program has written state/. */
+static int of_state(int rc)
+{
+    return rc == ERR_VERSION ? ERR_CORRUPT : rc;
+}
+
+/* ---- entries ---- */
+
+int eventual_compare(const struct eventual_record *a,
+                     const struct eventual_record *b)
+{
+    if (a->hlc != b->hlc)
+        return a->hlc < b->hlc ? -1 : 1;
+    if (a->origin != b->origin)
+        return a->origin < b->origin ? -1 : 1;
+    return 0;
+}
+
+static int copy_part(struct slice content, uint64_t offset, uint64_t size,
+                     struct buf **ret)
+{
+    uint64_t left = content.size > offset ? content.size - offset : 0;
+    struct buf *b = buf_new((size_t)(left < size ? left : size));
+
+    if (b == NULL)
+        return ERR_NO_MEMORY;
+    if (b->size > 0)
+        memcpy(b->data, (const uint8_t *)content.data + offset, b->size);
+    *ret = b;
+    return 0;
+}
+
+int eventual_get_content(struct kv *state, const struct kv_snapshot *snapshot,
+                         const struct eventual_record *record, uint64_t offset,
+                         uint64_t size, struct buf **ret)
+{
+    struct key key = key_user('w', record->dir, record->name);
+    struct kv_value value = {0};
+    int rc;
+
+    if (!eventual_is_large(record))
+        return copy_part(record->content, offset, size, ret);
+    rc = kv_get(state, snapshot, key_slice(&key), &value);
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+    if (value.size != record->attr.size)
+        rc = ERR_CORRUPT;
+    else
+        rc = copy_part(value_slice(&value), offset, size, ret);
+    kv_value_release(&value);
+    return rc;
+}
+
+static int get_entry(struct kv *state, const struct kv_snapshot *snapshot,
+                     uint64_t dir, struct slice name,
+                     struct eventual_record *ret)
+{
+    struct key key = key_user('v', dir, name);
+    struct kv_value value = {0};
+    int rc = kv_get(state, snapshot, key_slice(&key), &value);
+
+    if (rc != 0)
+        return rc;
+    rc = of_state(eventual_decode_entry(ret, value_slice(&value)));
+    kv_value_release(&value);
+    if (rc != 0)
+        return rc;
+    if (ret->dir != dir || !slice_equal(ret->name, name)) {
+        eventual_release(ret);
+        return ERR_CORRUPT;
+    }
+    return 0;
+}
+
+static int get_whole(struct kv *state, const struct kv_snapshot *snapshot,
+                     uint64_t dir, struct slice name,
+                     struct eventual_record *ret)
+{
+    struct eventual_record record = {0};
+    int rc = get_entry(state, snapshot, dir, name, &record);
+
+    if (rc == 0 && eventual_is_large(&record))
+        rc = eventual_get_content(state, snapshot, &record, 0, record.attr.size,
+                                  &record.held_other);
+    if (rc != 0) {
+        eventual_release(&record);
+        return rc;
+    }
+    if (record.held_other != NULL)
+        record.content = buf_slice(record.held_other);
+    *ret = record;
+    return 0;
+}
+
+int eventual_get(struct kv *state, const struct kv_snapshot *snapshot,
+                 uint64_t dir, struct slice name, bool content,
+                 struct eventual_record *ret)
+{
+    struct kv_snapshot *moment;
+    int rc;
+
+    if (!content)
+        return get_entry(state, snapshot, dir, name, ret);
+    if (snapshot != NULL)
+        return get_whole(state, snapshot, dir, name, ret);
+
+    /* Entry and content are of one moment. */
+    moment = kv_snapshot_new(state);
+    rc = get_whole(state, moment, dir, name, ret);
+    kv_snapshot_free(moment);
+    return rc;
+}
+
+static void put_content(struct kv_batch *batch,
+                        const struct eventual_record *record,
+                        const struct eventual_record *old)
+{
+    struct key key = key_user('w', record->dir, record->name);
+
+    if (!record->removed && eventual_is_large(record)) {
+        assert(record->content.size == record->attr.size);
+        kv_batch_put(batch, key_slice(&key), record->content);
+    } else if (old != NULL && !old->removed && eventual_is_large(old)) {
+        kv_batch_delete(batch, key_slice(&key));
+    }
+}
+
+void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
+                  const struct eventual_record *old)
+{
+    struct key key = key_user('v', record->dir, record->name);
+    struct key change = key_eventual_change(record->local);
+    struct buf *bytes = eventual_encode_entry(record);
+
+    assert(record->local != 0);
+    if (old != NULL) {
+        struct key old_change = key_eventual_change(old->local);
+
+        assert(old->dir == record->dir);
+        assert(slice_equal(old->name, record->name));
+        kv_batch_delete(batch, key_slice(&old_change));
+    }
+    kv_batch_put(batch, key_slice(&change), key_user_part(&key));
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
+    put_content(batch, record, old);
+    buf_unref(bytes);
+}
+
+/* ---- the others ---- */
+
+/* Takes `bytes`. */
+static void put(struct kv_batch *batch, struct key key, struct buf *bytes)
+{
+    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
+    buf_unref(bytes);
+}
+
+int eventual_namespace_get(struct kv *state, const struct kv_snapshot *snapshot,
+                           uint64_t nsid, struct eventual_namespace *ret)
+{
+    struct key key = key_eventual_namespace(nsid);
+    struct kv_value value = {0};
+    int rc = kv_get(state, snapshot, key_slice(&key), &value);
+
+    if (rc == ERR_NOT_FOUND)
+        *ret = (struct eventual_namespace){0};
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = of_state(eventual_namespace_decode(ret, value_slice(&value)));
+    kv_value_release(&value);
+    return rc;
+}
+
+void eventual_namespace_put(struct kv_batch *batch, uint64_t nsid,
+                            const struct eventual_namespace *record)
+{
+    put(batch, key_eventual_namespace(nsid), eventual_namespace_encode(record));
+}
+
+/* `value` is what a get has found with `rc`, and is released. */
+static int take_head(int rc, struct kv_value *value, struct eventual_head *ret)
+{
+    if (rc == ERR_NOT_FOUND)
+        *ret = (struct eventual_head){0};
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = of_state(eventual_head_decode(ret, value_slice(value)));
+    kv_value_release(value);
+    return rc;
+}
+
+int eventual_head_get(struct kv *state, struct eventual_head *ret)
+{
+    struct key key = key_eventual_head();
+    struct kv_value value = {0};
+
+    return take_head(kv_get(state, NULL, key_slice(&key), &value), &value, ret);
+}
+
+int eventual_head_get_durable(struct kv *state, struct eventual_head *ret)
+{
+    struct key key = key_eventual_head();
+    struct kv_value value = {0};
+
+    return take_head(kv_get_durable(state, key_slice(&key), &value), &value,
+                     ret);
+}
+
+void eventual_head_put(struct kv_batch *batch, const struct eventual_head *head)
+{
+    put(batch, key_eventual_head(), eventual_head_encode(head));
+}
+
+int eventual_peer_get(struct kv *state, uint64_t node,
+                      struct eventual_peer *ret)
+{
+    struct key key = key_eventual_peer(node);
+    struct kv_value value = {0};
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    if (rc == ERR_NOT_FOUND)
+        *ret = (struct eventual_peer){0};
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = of_state(eventual_peer_decode(ret, value_slice(&value)));
+    kv_value_release(&value);
+    return rc;
+}
+
+void eventual_peer_put(struct kv_batch *batch, uint64_t node,
+                       const struct eventual_peer *peer)
+{
+    put(batch, key_eventual_peer(node), eventual_peer_encode(peer));
+}

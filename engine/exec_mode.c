@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Commands of region 0 on eventual directories. Names of directories below one
+ * are in the catalog alone, so one entry of region 0 is all that it takes to
+ * make, remove or move one; and its mode is in the catalog anyway.
+ *
+ * Who sends them goes by what its node knows. When that is not so (any more)
+ * they do nothing but answer ERR_ABORTED: to be looked at again. */
+
+#include "engine/catalog.h"
+#include "engine/exec.h"
+
+/* ---- modes ---- */
+
+int exec_dir_mode(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct directory directory = {0};
+    struct mode *mode = &directory.mode;
+    int rc;
+
+    if (c->size != MODE_EVENTUAL && c->size != MODE_FENCED)
+        return ERR_INVALID;
+    rc = exec_get_directory(x, nsid_of_ino(c->ino), &directory);
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
+    if (mode->state == MODE_STRONG || (uint64_t)mode->state == c->size ||
+        mode->epoch != c->offset) {
+        rc = ERR_ABORTED;
+    } else {
+        mode->state = (enum mode_state)c->size;
+        mode->epoch = x->version;
+        exec_put_directory(x, &directory);
+        x->result->first_id = mode->epoch;
+    }
+    directory_release(&directory);
+    return rc;
+}
+
+/* ---- parents ---- */
+
+/* Of a name that comes or goes: eventual, or why not. */
+static int get_parent(struct exec *x, uint64_t nsid, struct directory *ret)
+{
+    int rc = exec_get_directory(x, nsid, ret);
+
+    if (rc == 0 && ret->mode.state == MODE_STRONG)
+        rc = ERR_ABORTED;
+    else if (rc == 0 && ret->mode.state == MODE_FENCED)
+        rc = ERR_BUSY;
+    return rc;
+}
+
+/* A directory in it has come or gone. */
+static void touch(struct exec *x, struct directory *parent)
+{
+    parent->attr.mtime_ns = exec_now(x, parent->attr.mtime_ns);
+    parent->attr.ctime_ns = exec_now(x, parent->attr.ctime_ns);
+    parent->attr.version = x->version;
+    parent->mtime_version = x->version;
+    exec_put_directory(x, parent);
+}
+
+/* ---- mkdir ---- */
+
+static int check_free(struct exec *x, uint64_t parent, struct slice name)
+{
+    uint64_t nsid;
+    int rc = catalog_find(x->state, NULL, parent, name, &nsid);
+
+    if (rc == 0)
+        return ERR_EXISTS;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static void add(struct exec *x, const struct directory *parent, uint64_t nsid)
+{
+    const struct command *c = x->command;
+    struct directory directory = {.nsid = nsid,
+                                  .parent = parent->nsid,
+                                  .name = c->name,
+                                  .attr = c->set,
+                                  .mode = parent->mode};
+    struct attr *attr = &directory.attr;
+
+    /* It was not there before: who has not applied this takes nothing in it. */
+    directory.mode.since = x->version;
+    directory.mode.epoch = x->version;
+    attr->ino = ino_of_nsid(nsid);
+    attr->size = 0;
+    attr->entry_count = 0;
+    attr->version = x->version;
+    attr->atime_ns = attr->mtime_ns = attr->ctime_ns = c->now_ns;
+    exec_put_directory(x, &directory);
+    exec_put_child(x, &directory);
+    x->result->attr = *attr;
+}
+
+int exec_dir_add(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct directory parent = {0};
+    uint64_t nsid = 0;
+    int rc = get_parent(x, c->dir, &parent);
+
+    if (rc == 0)
+        rc = check_free(x, c->dir, c->name);
+    if (rc == 0)
+        rc = exec_take_ids(x, key_id_allocator(), 1, &nsid);
+    if (rc == 0) {
+        add(x, &parent, nsid);
+        touch(x, &parent);
+    }
+    directory_release(&parent);
+    return rc;
+}
+
+/* ---- rmdir ---- */
+
+static int check_removable(struct exec *x, uint64_t nsid)
+{
+    struct directory directory = {0};
+    bool has_children = false;
+    int rc = exec_get_directory(x, nsid, &directory);
+
+    if (rc == 0 && (directory.mode.state != MODE_FENCED ||
+                    directory.mode.epoch != x->command->offset))
+        rc = ERR_ABORTED;
+    directory_release(&directory);
+    if (rc == 0)
+        rc = catalog_has_child(x->state, nsid, &has_children);
+    return rc == 0 && has_children ? ERR_NOT_EMPTY : rc;
+}
+
+int exec_dir_remove(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct directory parent = {0};
+    struct key key;
+    uint64_t nsid = 0;
+    int rc = get_parent(x, c->dir, &parent);
+
+    if (rc == 0)
+        rc = catalog_find(x->state, NULL, c->dir, c->name, &nsid);
+    if (rc == 0 && nsid != nsid_of_ino(c->ino))
+        rc = ERR_STALE;
+    if (rc == 0)
+        rc = check_removable(x, nsid);
+    if (rc == 0) {
+        key = key_directory(nsid);
+        kv_batch_delete(x->batch, key_slice(&key));
+        exec_delete_child(x, c->dir, c->name);
+        touch(x, &parent);
+    }
+    directory_release(&parent);
+    return rc;
+}
+
+/* ---- rename ---- */
+
+/* All that takes part in it. */
+struct move {
+    struct directory from;
+    struct directory to; /* not read when it is the same */
+    struct directory directory;
+};
+
+static void move_release(struct move *move)
+{
+    directory_release(&move->from);
+    directory_release(&move->to);
+    directory_release(&move->directory);
+}
+
+static bool is_same_parent(const struct exec *x)
+{
+    return x->command->dir == x->command->to_dir;
+}
+
+/* Between an eventual parent and a strong one nothing moves. */
+static int get_parents(struct exec *x, struct move *move)
+{
+    const struct command *c = x->command;
+    int from = get_parent(x, c->dir, &move->from);
+    int to;
+
+    if (is_same_parent(x) || (from != 0 && from != ERR_ABORTED))
+        return from;
+    to = get_parent(x, c->to_dir, &move->to);
+    if (to != 0 && to != ERR_ABORTED)
+        return to;
+    if (from != to || move->from.mode.domain != move->to.mode.domain)
+        return ERR_CROSS_DEVICE;
+    return from;
+}
+
+static int get_moved(struct exec *x, struct move *move)
+{
+    const struct command *c = x->command;
+    uint64_t nsid;
+    int rc = catalog_find(x->state, NULL, c->dir, c->name, &nsid);
+
+    if (rc == 0)
+        rc = exec_get_directory(x, nsid, &move->directory);
+    if (rc == 0 && move->directory.mode.domain != move->from.mode.domain)
+        rc = ERR_CROSS_DEVICE;
+    return rc;
+}
+
+static int check_target(struct exec *x, const struct move *move)
+{
+    const struct command *c = x->command;
+    bool below = false;
+    int rc =
+        catalog_is_below(x->state, c->to_dir, move->directory.nsid, &below);
+
+    if (rc == 0 && below)
+        rc = ERR_INVALID;
+    return rc == 0 ? check_free(x, c->to_dir, c->to_name) : rc;
+}
+
+static void make_move(struct exec *x, struct move *move)
+{
+    const struct command *c = x->command;
+    struct directory *directory = &move->directory;
+
+    exec_delete_child(x, c->dir, c->name);
+    directory->parent = c->to_dir;
+    directory->name = c->to_name;
+    directory->attr.ctime_ns = exec_now(x, directory->attr.ctime_ns);
+    directory->attr.version = x->version;
+    exec_put_directory(x, directory);
+    exec_put_child(x, directory);
+    touch(x, &move->from);
+    if (!is_same_parent(x))
+        touch(x, &move->to);
+}
+
+int exec_dir_move(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct move move = {0};
+    int rc;
+
+    if ((c->flags & REQUEST_EXCHANGE) != 0)
+        return ERR_INVALID;
+    rc = get_parents(x, &move);
+    if (rc == 0)
+        rc = get_moved(x, &move);
+    if (rc == 0 && is_same_parent(x) && slice_equal(c->name, c->to_name)) {
+        rc = (c->flags & REQUEST_NOREPLACE) != 0 ? ERR_EXISTS : 0;
+    } else if (rc == 0) {
+        rc = check_target(x, &move);
+        if (rc == 0)
+            make_move(x, &move);
+    }
+    move_release(&move);
+    return rc;
+}

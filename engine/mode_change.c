@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/mode_change.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/catalog.h"
+#include "engine/eventual_record.h"
+#include "engine/modes.h"
+#include "engine/pull.h"
+#include "engine/status.h"
+
+enum { LOOK_MS = 10 };
+
+/* ---- the end ---- */
+
+static void end(struct mode_change *change, int status)
+{
+    change->active = false;
+    change->done(change, status);
+}
+
+void mode_change_cancel(struct mode_change *change)
+{
+    if (!change->active)
+        return;
+    change->active = false;
+    catch_up_cancel(&change->catch_up, change->node);
+    router_cancel(node_router(change->node), &change->call);
+    txns_detach(&change->txn);
+    env_timer_stop(node_env(change->node), &change->look);
+}
+
+static uint64_t now_ns(const struct mode_change *change)
+{
+    return env_mono_ns(node_env(change->node));
+}
+
+/* It is done; whoever asked for it is to see it. */
+static void shown(struct catch_up *catch_up, int status)
+{
+    struct mode_change *change =
+        container_of(catch_up, struct mode_change, catch_up);
+
+    end(change, status == ERR_CANCELED ? status : 0);
+}
+
+static void show(struct mode_change *change)
+{
+    change->catch_up.deadline_ns = change->deadline_ns;
+    change->catch_up.done = shown;
+    catch_up_start(&change->catch_up, change->node);
+}
+
+/* ---- asking region 0 ---- */
+
+static void propose(struct mode_change *change, struct command *command,
+                    void (*done)(struct router_call *call, int status,
+                                 const struct result *result, uint64_t index))
+{
+    change->call.kind = CALL_PROPOSE;
+    router_to_region(&change->call, REGION_PLACEMENT);
+    change->call.deadline_ns = change->deadline_ns;
+    change->call.done = done;
+    router_call(node_router(change->node), &change->call, command);
+}
+
+static void
+propose_mode(struct mode_change *change, enum mode_state state, uint64_t epoch,
+             void (*done)(struct router_call *call, int status,
+                          const struct result *result, uint64_t index))
+{
+    struct command command = {
+        .op = COMMAND_DIR_MODE,
+        .ino = ino_of_nsid(change->nsid),
+        .size = state,
+        .offset = epoch,
+    };
+
+    propose(change, &command, done);
+}
+
+static void unfenced(struct router_call *call, int status,
+                     const struct result *result, uint64_t index)
+{
+    struct mode_change *change = container_of(call, struct mode_change, call);
+
+    (void)result;
+    (void)index;
+    end(change, status == ERR_CANCELED ? status : change->status);
+}
+
+/* Takes the fence away, and ends with `status`. */
+static void give_up(struct mode_change *change, int status)
+{
+    change->status = status;
+    change->deadline_ns = now_ns(change) + (uint64_t)FENCE_MS * 1000000;
+    propose_mode(change, MODE_EVENTUAL, change->epoch, unfenced);
+}
+
+/* ---- behind the fence ---- */
+
+static void decided(struct mode_change *change, int status)
+{
+    if (status == 0)
+        show(change);
+    else if (status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
+        end(change, status);
+    else if (change->epoch == 0)
+        end(change, status == ERR_ABORTED ? ERR_BUSY : status);
+    else
+        give_up(change, status == ERR_ABORTED ? ERR_BUSY : status);
+}
+
+static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
+{
+    (void)attr;
+    decided(container_of(txn, struct mode_change, txn), status);
+}
+
+static void removed(struct router_call *call, int status,
+                    const struct result *result, uint64_t index)
+{
+    (void)result;
+    (void)index;
+    decided(container_of(call, struct mode_change, call), status);
+}
+
+/* Of the place that the directory had when this began: whoever moves it
+ * meanwhile has us fail. */
+static void decide(struct mode_change *change)
+{
+    struct command *command = &change->command;
+
+    command->offset = change->epoch;
+    if (change->goal == MODE_REMOVE) {
+        command->op = COMMAND_DIR_REMOVE;
+        propose(change, command, removed);
+        return;
+    }
+    command->txn_kind =
+        change->goal == MODE_TO_EVENTUAL ? TXN_TO_EVENTUAL : TXN_TO_STRONG;
+    change->txn.deadline_ns = change->deadline_ns;
+    change->txn.done = txn_decided;
+    txns_start(node_txns(change->node), &change->txn, command);
+}
+
+/* ---- waiting for all nodes ---- */
+
+static int check_empty(const struct mode_change *change)
+{
+    struct kv *state = node_env(change->node)->state;
+    struct eventual_namespace record;
+    bool occupied = false;
+    int rc = eventual_namespace_get(state, NULL, change->nsid, &record);
+
+    if (rc == 0)
+        rc = catalog_has_child(state, change->nsid, &occupied);
+    if (rc == 0 && (occupied || record.entry_count != 0))
+        rc = ERR_NOT_EMPTY;
+    return rc;
+}
+
+static bool fence_is_here(const struct mode_change *change)
+{
+    return modes_version(node_modes(change->node)) >= change->epoch;
+}
+
+static void say_who_is_missing(const struct mode_change *change)
+{
+    node_log_event(change->node, LOG_WARN,
+                   "directory %" PRIu64 " stays eventual: node %" PRIu64
+                   " has not told in time what it has accepted there",
+                   change->nsid, change->missing);
+}
+
+static void look(struct env_timer *timer)
+{
+    struct mode_change *change = container_of(timer, struct mode_change, look);
+    int rc;
+
+    if (fence_is_here(change) &&
+        pulls_are_drained(node_pulls(change->node), change->epoch,
+                          &change->missing)) {
+        rc = check_empty(change);
+        if (rc == 0)
+            decide(change);
+        else
+            give_up(change, rc);
+    } else if (now_ns(change) >= change->fence_until_ns) {
+        say_who_is_missing(change);
+        give_up(change, ERR_NO_QUORUM);
+    } else {
+        env_timer_start(node_env(change->node), timer,
+                        (uint64_t)LOOK_MS * 1000000);
+    }
+}
+
+static void fenced(struct router_call *call, int status,
+                   const struct result *result, uint64_t index)
+{
+    struct mode_change *change = container_of(call, struct mode_change, call);
+
+    (void)index;
+    if (status != 0) {
+        end(change, status == ERR_ABORTED ? ERR_BUSY : status);
+        return;
+    }
+    change->epoch = result->first_id;
+    change->fence_until_ns = now_ns(change) + (uint64_t)FENCE_MS * 1000000;
+    change->look.fire = look;
+    look(&change->look);
+}
+
+/* No fence without hope. */
+static void look_for_nodes(struct env_timer *timer)
+{
+    struct mode_change *change = container_of(timer, struct mode_change, look);
+
+    if (pulls_hear_all(node_pulls(change->node), &change->missing)) {
+        propose_mode(change, MODE_FENCED, change->epoch, fenced);
+    } else if (now_ns(change) >= change->fence_until_ns) {
+        say_who_is_missing(change);
+        end(change, ERR_NO_QUORUM);
+    } else {
+        env_timer_start(node_env(change->node), timer,
+                        (uint64_t)LOOK_MS * 1000000);
+    }
+}
+
+/* `epoch` is that of the mode it has. */
+static void fence(struct mode_change *change, uint64_t epoch)
+{
+    int rc = check_empty(change);
+
+    if (rc != 0) {
+        end(change, rc);
+        return;
+    }
+    change->epoch = epoch;
+    change->fence_until_ns =
+        now_ns(change) + (uint64_t)STATUS_SILENT_MS * 1000000;
+    change->look.fire = look_for_nodes;
+    look_for_nodes(&change->look);
+}
+
+/* ---- start ---- */
+
+static void keep_place(struct mode_change *change,
+                       const struct directory *directory)
+{
+    assert(directory->name.size <= NAME_SIZE_MAX);
+    if (directory->name.size > 0)
+        memcpy(change->name, directory->name.data, directory->name.size);
+    change->command = (struct command){
+        .dir = directory->parent,
+        .name = {change->name, directory->name.size},
+        .ino = ino_of_nsid(directory->nsid),
+    };
+}
+
+static void begin(struct mode_change *change, const struct directory *directory)
+{
+    const struct mode mode = directory->mode;
+    bool inherits = mode.domain != directory->nsid;
+
+    keep_place(change, directory);
+    if (mode.state == MODE_FENCED ||
+        (mode.state == MODE_STRONG && change->goal == MODE_REMOVE))
+        end(change, ERR_BUSY);
+    else if ((mode.state == MODE_EVENTUAL) ==
+             (change->goal == MODE_TO_EVENTUAL))
+        end(change, 0);
+    else if (directory->nsid == NSID_ROOT)
+        end(change, ERR_NOT_PERMITTED);
+    else if (change->goal == MODE_TO_EVENTUAL)
+        decide(change);
+    else if (inherits != (change->goal == MODE_REMOVE))
+        end(change, ERR_NOT_PERMITTED);
+    else
+        fence(change, mode.epoch);
+}
+
+static void caught_up(struct catch_up *catch_up, int status)
+{
+    struct mode_change *change =
+        container_of(catch_up, struct mode_change, catch_up);
+    struct directory directory = {0};
+    int rc = status;
+
+    if (rc == 0)
+        rc = catalog_get(node_env(change->node)->state, NULL, change->nsid,
+                         &directory);
+    if (rc == 0)
+        begin(change, &directory);
+    else
+        end(change, rc == ERR_NOT_FOUND ? ERR_STALE : rc);
+    directory_release(&directory);
+}
+
+void mode_change_start(struct mode_change *change, struct node *node)
+{
+    change->node = node;
+    change->active = true;
+    change->epoch = 0;
+    change->catch_up.deadline_ns = change->deadline_ns;
+    change->catch_up.done = caught_up;
+    catch_up_start(&change->catch_up, node);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Changes the mode of a directory, or removes one below an eventual directory,
+ * because somebody wants it so: on the node that he asked.
+ *
+ *   to eventual   the transaction TXN_TO_EVENTUAL: it closes the namespace in
+ *                 all regions, which must be empty
+ *   to strong     a fence: COMMAND_DIR_MODE, behind which no node accepts
+ *                 changes in it; all nodes must have told that they know of it,
+ *                 and all that they had accepted before must be here. If that
+ *                 leaves it empty, the transaction TXN_TO_STRONG
+ *   remove        likewise, with COMMAND_DIR_REMOVE
+ *
+ * A fence that leads to nothing is taken away again, at the latest by region
+ * 0's leader (mode_changes_each_second()) when this node is gone. What is
+ * decided names the epoch of its fence, so it is one or the other.
+ *
+ * Why all nodes: each of them may have accepted something that nobody else
+ * knows of.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_MODE_CHANGE_H
+#define GROVEFS_ENGINE_MODE_CHANGE_H
+
+#include "engine/catch_up.h"
+#include "engine/router.h"
+#include "engine/txn.h"
+
+enum mode_goal { MODE_TO_EVENTUAL, MODE_TO_STRONG, MODE_REMOVE };
+
+enum {
+    FENCE_MS = 4000,      /* that a fence may take */
+    FENCE_LEFT_MS = 10000 /* after which it counts as abandoned */
+};
+
+struct mode_change {
+    uint64_t nsid; /* public: in */
+    enum mode_goal goal;
+    uint64_t deadline_ns;
+    /* 0, and this node knows it. ERR_STALE: the directory is gone;
+     * ERR_NOT_EMPTY; ERR_NOT_PERMITTED: the root, or one that inherits its
+     * mode; ERR_BUSY: another change is under way; ERR_NO_QUORUM: nothing has
+     * changed, a node did not tell in time, or a majority; ERR_UNKNOWN_OUTCOME;
+     * ERR_CANCELED. */
+    void (*done)(struct mode_change *change, int status);
+
+    struct node *node; /* private from here on */
+    bool active;
+    int status;     /* what it ends with, once the fence is away */
+    uint64_t epoch; /* of its fence; 0: none */
+    uint64_t fence_until_ns;
+    uint64_t missing; /* the node that has not told */
+    struct command command;
+    char name[NAME_SIZE_MAX];
+    struct catch_up catch_up;
+    struct router_call call;
+    struct txn_op txn;
+    struct env_timer look;
+};
+
+/* A zeroed struct with its public part is ready. `done` may be called before
+ * this returns. */
+void mode_change_start(struct mode_change *change, struct node *node);
+/* Ends it without calling `done`: its fence is left to region 0's leader. One
+ * that does not run is ignored. */
+void mode_change_cancel(struct mode_change *change);
+
+/* Takes abandoned fences away. */
+struct mode_changes;
+struct mode_changes *mode_changes_new(struct node *node);
+void mode_changes_stop(struct mode_changes *changes);
+void mode_changes_free(struct mode_changes *changes); /* Takes NULL. */
+void mode_changes_each_second(struct mode_changes *changes);
+
+#endif

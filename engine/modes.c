@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/modes.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "engine/keys.h"
+#include "engine/node.h"
+#include "engine/region_state.h"
+
+/* uthash's default function has unmarked fall-throughs. */
+#define HASH_FUNCTION HASH_FNV
+#include <uthash.h>
+
+/* A namespace that is not strong. */
+struct known {
+    uint64_t nsid;
+    struct mode mode;
+    bool seen; /* by the modes_load() that runs */
+    UT_hash_handle hh;
+};
+
+struct modes {
+    pthread_rwlock_t lock; /* of what follows up to the watcher */
+    struct known *known;
+    uint64_t version;
+    bool is_damaged; /* not all of the catalog could be read */
+    uint64_t fence;
+    void (*on_change)(void *context, uint64_t nsid, struct mode before,
+                      struct mode mode);
+    void *context;
+};
+
+struct modes *modes_new(void)
+{
+    struct modes *modes = mem_zalloc(sizeof *modes);
+
+    (void)pthread_rwlock_init(&modes->lock, NULL); /* Cannot fail. */
+    return modes;
+}
+
+static void forget(struct modes *modes, struct known *known)
+{
+    HASH_DEL(modes->known, known);
+    free(known);
+}
+
+void modes_free(struct modes *modes)
+{
+    struct known *known;
+    struct known *next;
+
+    if (modes == NULL)
+        return;
+    HASH_ITER (hh, modes->known, known, next)
+        forget(modes, known);
+    (void)pthread_rwlock_destroy(&modes->lock);
+    free(modes);
+}
+
+void modes_watch(struct modes *modes,
+                 void (*on_change)(void *context, uint64_t nsid,
+                                   struct mode before, struct mode mode),
+                 void *context)
+{
+    modes->on_change = on_change;
+    modes->context = context;
+}
+
+/* ---- changes ---- */
+
+static bool is_same(struct mode a, struct mode b)
+{
+    return a.state == b.state && a.domain == b.domain && a.since == b.since &&
+           a.epoch == b.epoch;
+}
+
+static struct known *find(const struct modes *modes, uint64_t nsid)
+{
+    struct known *known;
+
+    HASH_FIND(hh, modes->known, &nsid, sizeof nsid, known);
+    return known;
+}
+
+static void keep(struct modes *modes, uint64_t nsid, struct mode mode)
+{
+    struct known *known = find(modes, nsid);
+
+    if (mode.state == MODE_STRONG) {
+        if (known != NULL)
+            forget(modes, known);
+        return;
+    }
+    if (known == NULL) {
+        known = mem_zalloc(sizeof *known);
+        known->nsid = nsid;
+        HASH_ADD(hh, modes->known, nsid, sizeof known->nsid, known);
+    }
+    known->mode = mode;
+    if (mode.state == MODE_FENCED && mode.epoch > modes->fence)
+        modes->fence = mode.epoch;
+}
+
+/* What was known stays readable until then. The watcher may ask for modes, so
+ * no lock is held around it. */
+static void change(struct modes *modes, uint64_t nsid, struct mode mode)
+{
+    struct known *known = find(modes, nsid);
+    struct mode before = {0};
+
+    if (known != NULL)
+        before = known->mode;
+    if (mode.state == MODE_STRONG)
+        mode = (struct mode){0};
+    if (is_same(before, mode))
+        return;
+    (void)pthread_rwlock_wrlock(&modes->lock);
+    keep(modes, nsid, mode);
+    (void)pthread_rwlock_unlock(&modes->lock);
+    if (modes->on_change != NULL)
+        modes->on_change(modes->context, nsid, before, mode);
+}
+
+static void set_version(struct modes *modes, uint64_t version)
+{
+    (void)pthread_rwlock_wrlock(&modes->lock);
+    modes->version = version;
+    (void)pthread_rwlock_unlock(&modes->lock);
+}
+
+/* A record of a later format is none that this program can go on with. */
+static int decode(struct slice bytes, uint64_t *ret_nsid, struct mode *ret)
+{
+    struct directory directory = {0};
+    int rc = directory_decode(&directory, bytes);
+
+    if (rc != 0)
+        return rc == ERR_VERSION ? ERR_CORRUPT : rc;
+    *ret_nsid = directory.nsid;
+    *ret = directory.mode;
+    directory_release(&directory);
+    return 0;
+}
+
+int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
+                 uint64_t version)
+{
+    struct key key = key_directory(nsid);
+    struct kv_value value = {0};
+    struct mode mode = {0};
+    int rc;
+
+    if (nsid != 0) {
+        rc = kv_get(state, NULL, key_slice(&key), &value);
+        if (rc == 0)
+            rc = decode((struct slice){value.data, value.size}, &nsid, &mode);
+        kv_value_release(&value);
+        if (rc != 0 && rc != ERR_NOT_FOUND)
+            return rc;
+        change(modes, nsid, mode);
+    }
+    set_version(modes, version);
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+/* Of a damaged catalog what can be read counts. */
+static int load_directories(struct modes *modes, struct kv *state)
+{
+    struct key lower = key_directory(0);
+    struct key upper = key_directory(UINT64_MAX);
+    struct kv_iter *iter =
+        kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
+    int status = 0;
+    int rc;
+
+    for (kv_iter_seek(iter, key_slice(&lower)); kv_iter_valid(iter);
+         kv_iter_next(iter)) {
+        struct mode mode = {0};
+        uint64_t nsid = 0;
+
+        rc = decode(kv_iter_value(iter), &nsid, &mode);
+        if (rc != 0)
+            status = rc;
+        if (mode.state == MODE_STRONG)
+            continue;
+        change(modes, nsid, mode);
+        find(modes, nsid)->seen = true;
+    }
+    rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc != 0 ? rc : status;
+}
+
+/* Those that were not seen are strong now, or gone. */
+static void drop_others(struct modes *modes)
+{
+    struct known *known;
+    struct known *next;
+
+    HASH_ITER (hh, modes->known, known, next) {
+        if (known->seen)
+            known->seen = false;
+        else
+            change(modes, known->nsid, (struct mode){0});
+    }
+}
+
+static void clear_seen(struct modes *modes)
+{
+    struct known *known;
+    struct known *next;
+
+    HASH_ITER (hh, modes->known, known, next)
+        known->seen = false;
+}
+
+static void set_damaged(struct modes *modes, bool is_damaged)
+{
+    (void)pthread_rwlock_wrlock(&modes->lock);
+    modes->is_damaged = is_damaged;
+    (void)pthread_rwlock_unlock(&modes->lock);
+}
+
+void modes_distrust(struct modes *modes)
+{
+    set_damaged(modes, true);
+}
+
+int modes_load(struct modes *modes, struct kv *state)
+{
+    struct marker marker = {0};
+    int rc = region_state_marker(state, NULL, REGION_PLACEMENT, &marker);
+
+    set_damaged(modes, true);
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc == ERR_VERSION ? ERR_CORRUPT : rc;
+    rc = load_directories(modes, state);
+    set_damaged(modes, rc != 0);
+    if (rc == 0)
+        drop_others(modes);
+    else
+        clear_seen(modes);
+    set_version(modes, marker.version);
+    return rc;
+}
+
+/* ---- questions ---- */
+
+struct mode modes_find(struct modes *modes, uint64_t nsid)
+{
+    struct mode mode = {0};
+    const struct known *known;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    known = find(modes, nsid);
+    if (known != NULL)
+        mode = known->mode;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return mode;
+}
+
+uint64_t modes_version(struct modes *modes)
+{
+    uint64_t version;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    version = modes->is_damaged ? 0 : modes->version;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return version;
+}
+
+uint64_t modes_fence(struct modes *modes)
+{
+    uint64_t fence;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    fence = modes->fence;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return fence;
+}
+
+bool modes_any(struct modes *modes)
+{
+    bool any;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    any = modes->known != NULL;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return any;
+}
+
+bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
+                struct mode *ret)
+{
+    const struct known *first = NULL;
+    struct known *known;
+    struct known *next;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    HASH_ITER (hh, modes->known, known, next)
+        if (known->nsid >= nsid_min &&
+            (first == NULL || known->nsid < first->nsid))
+            first = known;
+    if (first != NULL) {
+        *ret_nsid = first->nsid;
+        *ret = first->mode;
+    }
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return first != NULL;
+}

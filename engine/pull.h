@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* How eventual changes come from node to node: each asks each other one for
+ * what has changed there behind a *cursor*, one question at a time, and asks
+ * again when it has taken the answer (eventual.h). A question to which there
+ * is nothing to say waits at the other end until there is, or for WAIT_MS: the
+ * empty answer is what tells that a node is there.
+ *
+ * A question also says what the asker has of each origin's own changes, by
+ * whatever way they came (its *vector*): these are not sent again. What a node
+ * has only pulled it sends on later than what it has accepted, so that the
+ * other one mostly has it by then, and has said so.
+ *
+ * An answer counts only for the question that is outstanding.
+ *
+ * Belongs to ENV_WORKER; changes are read for an answer on region 0's owner. */
+
+#ifndef GROVEFS_ENGINE_PULL_H
+#define GROVEFS_ENGINE_PULL_H
+
+#include "engine/node.h"
+
+struct pulls;
+
+struct pulls *pulls_new(struct node *node);
+void pulls_stop(struct pulls *pulls);
+void pulls_free(struct pulls *pulls); /* Takes NULL. */
+
+/* Once a tick: asks whom there is to ask (nodes come and go with region 0). */
+void pulls_tick(struct pulls *pulls);
+/* A node can be reached again: it is asked at once. */
+void pulls_on_link(struct pulls *pulls, uint64_t node, bool up);
+/* WIRE_EVENTUAL_ASK and WIRE_EVENTUAL_ANSWER. */
+void pulls_on_packet(struct pulls *pulls, uint64_t from,
+                     const struct env_packet *packet);
+
+/* Whether all that all other nodes had accepted before this fence (an epoch:
+ * modes.h) is here. False, and `*ret_missing` (a node), as long as one of them
+ * has not told. */
+bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
+                       uint64_t *ret_missing);
+
+/* Whether all other nodes have answered in the last STATUS_SILENT_MS;
+ * `*ret_missing` as above. */
+bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing);
+
+/* Between this node and another. */
+struct pull_lag {
+    uint64_t node;
+    bool is_known;            /* it has asked since this node started */
+    uint64_t pending_entries; /* here, that it does not have; counted up to
+                               * PULL_COUNT_MAX */
+    uint64_t pending_bytes;   /* about: of their content */
+    uint64_t contact_ns;      /* monotonic time of its last answer; 0: never */
+    uint64_t fence;           /* that it has told of */
+    bool is_held;             /* its changes are ahead of this node's clock */
+};
+
+enum { PULL_COUNT_MAX = 10000 };
+
+/* Of each other node, in ascending order; returns how many. Reads state/. */
+size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX]);
+
+#endif

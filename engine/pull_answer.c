@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Answering what other nodes ask, and saying how far behind they are.
+ *
+ * An answer is what this node has at one moment, durable or not, and is sent
+ * when all of that is durable. Less would not do: a change that is replaced by
+ * a newer one is not in the answer any more; if the newer one was lost with a
+ * crash then, the older one would be back, and behind the cursor of the node
+ * that was answered. */
+
+#include <inttypes.h>
+
+#include "engine/keys.h"
+#include "engine/pull_impl.h"
+#include "engine/wire.h"
+
+/* ---- answering ---- */
+
+static bool is_over_due(const struct pull_peer *peer)
+{
+    uint64_t waited_ns = env_mono_ns(peer->pulls->env) - peer->reply.asked_ns;
+
+    return waited_ns >= (uint64_t)WAIT_MS * 1000000;
+}
+
+static uint64_t accepted(const struct pull_peer *peer)
+{
+    struct eventual_counts counts;
+
+    eventual_count(node_eventual(peer->pulls->node), &counts);
+    return counts.accepted;
+}
+
+/* What was only pulled here most likely comes to the other node by itself, and
+ * soon it says so: it need not get it twice. But not where that one has not
+ * even taken what it was told before. */
+static bool is_urgent(const struct pull_peer *peer)
+{
+    const struct pull_reply *reply = &peer->reply;
+
+    return !reply->answer.complete || reply->answer.last != reply->ask.cursor ||
+           accepted(peer) != reply->accepted;
+}
+
+static bool has_something_to_say(const struct pull_peer *peer)
+{
+    const struct eventual *eventual = node_eventual(peer->pulls->node);
+    const struct pull_reply *reply = &peer->reply;
+
+    return (eventual_shown(eventual) > reply->ask.cursor && is_urgent(peer)) ||
+           eventual_fence(eventual) > reply->ask.told_fence ||
+           !reply->has_told || eventual_is_whole(eventual) != reply->told_whole;
+}
+
+static void send(struct pull_peer *peer)
+{
+    struct pull_reply *reply = &peer->reply;
+    struct eventual_answer *answer = &reply->answer;
+    struct buf *header;
+
+    answer->last = reply->scan.last;
+    answer->complete = reply->scan.complete;
+    if (!answer->complete)
+        answer->vector.count = 0;
+    header = eventual_answer_encode(answer);
+    node_send(peer->pulls->node, peer->node, ENV_CHANNEL_RAFT,
+              WIRE_EVENTUAL_ANSWER, header, reply->scan.items);
+    buf_unref(header);
+    reply->has_told = true;
+    reply->told_whole = answer->whole;
+}
+
+/* It counts only for the newest question. */
+static void send_or_drop(struct pull_peer *peer)
+{
+    struct pull_reply *reply = &peer->reply;
+
+    if (reply->answer.ticket == reply->ask.ticket) {
+        reply->state = REPLY_NONE;
+        send(peer);
+    } else {
+        reply->state = REPLY_WAITS;
+    }
+    buf_unref(reply->scan.items);
+    reply->scan.items = NULL;
+}
+
+static void has_read(struct env_task *task)
+{
+    struct pull_reply *reply = container_of(task, struct pull_reply, task);
+    struct pull_peer *peer = container_of(reply, struct pull_peer, reply);
+
+    if (reply->status == 0) {
+        reply->state = REPLY_UNSAFE;
+        pulls_reply(peer);
+        return;
+    }
+    /* It will ask again. */
+    reply->state = REPLY_NONE;
+    node_log_event(peer->pulls->node, LOG_ERROR,
+                   "eventual changes for node %" PRIu64 " cannot be read: %s",
+                   peer->node, err_text(reply->status));
+}
+
+static void read_changes(struct env_task *task)
+{
+    struct pull_reply *reply = container_of(task, struct pull_reply, task);
+    struct pull_peer *peer = container_of(reply, struct pull_peer, reply);
+    struct env *env = peer->pulls->env;
+    struct eventual_head head;
+
+    reply->status = eventual_head_get(env->state, &head);
+    if (reply->status == 0) {
+        reply->given = head.sequence;
+        reply->scan.shown = head.sequence;
+        reply->status = eventual_scan_run(env->state, &reply->scan);
+    }
+    task->run = has_read;
+    env_post(env, ENV_WORKER, task);
+}
+
+/* Who knows of his own changes at all has those, too, that he has made since he
+ * asked. */
+static void prepare_scan(struct pull_peer *peer)
+{
+    struct pull_reply *reply = &peer->reply;
+    const struct eventual_vector *vector = &reply->ask.vector;
+
+    reply->scan = (struct eventual_scan){.cursor = reply->ask.cursor,
+                                         .bytes_max = ANSWER_BYTES_MAX,
+                                         .origin_count = vector->count};
+    for (size_t i = 0; i < vector->count; i++) {
+        bool is_own = vector->received[i].node == peer->node;
+
+        reply->scan.origins[i] = vector->received[i].node;
+        reply->scan.received[i] =
+            is_own ? UINT64_MAX : vector->received[i].sequence;
+    }
+}
+
+/* What is known now, of fences, too, lies before what is about to be read. */
+static void start_reading(struct pull_peer *peer)
+{
+    const struct eventual *eventual = node_eventual(peer->pulls->node);
+    struct env *env = peer->pulls->env;
+    struct pull_reply *reply = &peer->reply;
+
+    reply->state = REPLY_READS;
+    reply->accepted = accepted(peer);
+    reply->answer = (struct eventual_answer){
+        .ticket = reply->ask.ticket,
+        .whole = eventual_is_whole(eventual),
+        .fence = eventual_fence(eventual),
+    };
+    pulls_vector(peer->pulls, &reply->answer.vector);
+    prepare_scan(peer);
+    reply->task.run = read_changes;
+    env_post(env, env_apply_owner(env, REGION_PLACEMENT), &reply->task);
+}
+
+void pulls_reply(struct pull_peer *peer)
+{
+    const struct eventual *eventual = node_eventual(peer->pulls->node);
+    struct pull_reply *reply = &peer->reply;
+
+    if (peer->pulls->stopped || !peer->is_member)
+        return;
+    if (reply->state == REPLY_UNSAFE &&
+        eventual_shown(eventual) >= reply->given)
+        send_or_drop(peer);
+    if (reply->state == REPLY_WAITS &&
+        (has_something_to_say(peer) || is_over_due(peer)))
+        start_reading(peer);
+}
+
+static bool is_being_answered(const struct pull_reply *reply)
+{
+    return reply->state == REPLY_READS || reply->state == REPLY_UNSAFE;
+}
+
+void pulls_on_ask(struct pull_peer *peer, struct slice bytes)
+{
+    struct pull_reply *reply = &peer->reply;
+    struct eventual_ask ask;
+
+    if (eventual_ask_decode(&ask, bytes) != 0)
+        return;
+    if (ask.ticket == reply->ask.ticket && is_being_answered(reply))
+        return;
+    /* It may ask once more, and have more than before. */
+    if (ask.ticket != reply->ask.ticket || reply->state == REPLY_NONE)
+        reply->asked_ns = env_mono_ns(peer->pulls->env);
+    reply->ask = ask;
+    reply->is_known = true;
+    if (reply->state == REPLY_NONE)
+        reply->state = REPLY_WAITS;
+    pulls_reply(peer);
+}
+
+/* ---- how far behind others are ---- */
+
+enum { SIZES_READ_MAX = 500 }; /* then the rest is taken to be like them */
+
+/* The size of an entry by its user key; 0 if it cannot be told. */
+static uint64_t size_of(struct kv *state, struct slice user_key)
+{
+    struct eventual_record record = {0};
+    uint64_t size = 0;
+
+    if (user_key.size > KEY_NSID_SIZE &&
+        user_key.size <= KEY_NSID_SIZE + NAME_SIZE_MAX) {
+        const uint8_t *bytes = user_key.data;
+        struct slice name = {bytes + KEY_NSID_SIZE,
+                             user_key.size - KEY_NSID_SIZE};
+
+        if (eventual_get(state, NULL, be64_get(bytes), name, false, &record) ==
+                0 &&
+            !record.removed)
+            size = record.attr.size;
+        eventual_release(&record);
+    }
+    return size;
+}
+
+static void count_pending(struct kv *state, uint64_t cursor,
+                          struct pull_lag *ret)
+{
+    struct key lower = key_eventual_change(cursor + 1);
+    struct key upper = key_eventual_change(UINT64_MAX);
+    struct kv_iter *iter =
+        kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
+    uint64_t bytes = 0;
+    uint64_t count = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; kv_iter_valid(iter) && count < PULL_COUNT_MAX; kv_iter_next(iter)) {
+        if (count < SIZES_READ_MAX)
+            bytes += size_of(state, kv_iter_value(iter));
+        count++;
+    }
+    kv_iter_free(iter);
+    ret->pending_entries = count;
+    ret->pending_bytes =
+        count <= SIZES_READ_MAX ? bytes : bytes * count / SIZES_READ_MAX;
+}
+
+size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
+{
+    const struct pull_peer *peer;
+    size_t count = 0;
+
+    TAILQ_FOREACH (peer, &pulls->peers, link) {
+        struct pull_lag *lag = &ret[count];
+
+        if (!peer->is_member || count == NODES_MAX)
+            continue;
+        *lag = (struct pull_lag){
+            .node = peer->node,
+            .is_known = peer->reply.is_known,
+            .contact_ns = peer->contact_ns,
+            .fence = peer->fence,
+            .is_held = peer->is_held,
+        };
+        if (lag->is_known)
+            count_pending(pulls->env->state, peer->reply.ask.cursor, lag);
+        count++;
+    }
+    return count;
+}

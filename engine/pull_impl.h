@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the pull*.c files share; for them only. */
+
+#ifndef GROVEFS_ENGINE_PULL_IMPL_H
+#define GROVEFS_ENGINE_PULL_IMPL_H
+
+#include "engine/eventual.h"
+#include "engine/eventual_scan.h"
+#include "engine/pull.h"
+#include "engine/wire_eventual.h"
+
+enum {
+    ASK_AGAIN_MS = 2000, /* while there is no answer */
+    RETRY_MS = 200,      /* when something had to wait here */
+    WAIT_MS = 500,       /* until a question is answered with nothing */
+    ANSWER_BYTES_MAX = 256 * 1024
+};
+
+enum reply_state {
+    REPLY_NONE,  /* nothing was asked that is not answered */
+    REPLY_WAITS, /* until there is something to say */
+    REPLY_READS, /* on region 0's owner */
+    REPLY_UNSAFE /* until all that was there when it was read is durable */
+};
+
+/* What another node asks. A newer question takes the place of the one before,
+ * also while that is being answered. */
+struct pull_reply {
+    enum reply_state state;
+    struct eventual_ask ask; /* the newest */
+    uint64_t asked_ns;
+    bool is_known; /* it has asked */
+    bool has_told; /* it was answered */
+    bool told_whole;
+    struct eventual_answer answer; /* that is being made */
+    struct eventual_scan scan;
+    uint64_t accepted; /* by this node, when it was begun to be answered */
+    uint64_t given;    /* the greatest number when it was read */
+    int status;
+    struct env_task task;
+};
+
+/* Another node. */
+struct pull_peer {
+    struct pulls *pulls;
+    uint64_t node;
+    bool is_member;         /* else it is freed when nothing is under way */
+    uint64_t ticket;        /* of the outstanding question; 0: none */
+    uint64_t ask_ns;        /* it is asked then, or again */
+    uint64_t vector_change; /* that it was told of */
+    uint64_t cursor;        /* struct eventual_peer */
+    uint64_t received;
+    uint64_t fence;      /* that it has told of with a complete answer */
+    uint64_t contact_ns; /* of its last answer; 0: none */
+    bool has_told_all;   /* by a complete answer */
+    bool is_held;
+    int status; /* of the last answer */
+    bool merging;
+    struct eventual_answer answer; /* that is being merged */
+    struct eventual_merge merge;
+    struct pull_reply reply;
+    TAILQ_ENTRY(pull_peer) link;
+};
+
+struct pulls {
+    struct node *node;
+    struct env *env;
+    TAILQ_HEAD(, pull_peer) peers; /* by ascending node id */
+    uint64_t ticket;               /* the last one */
+    uint64_t vector_change;        /* counts those of what this node has */
+    bool has_looked;               /* at who is there, since the start */
+    bool knows_own;                /* see pulls_vector() */
+    bool stopped;
+};
+
+/* What this node has of each node's own changes. What it has lost with its
+ * state/ of its own, any other one may have: so it says nothing of these until
+ * it has everything of all others, unless it was whole when it started. */
+void pulls_vector(const struct pulls *pulls, struct eventual_vector *ret);
+
+/* ---- pull_answer.c ---- */
+
+void pulls_on_ask(struct pull_peer *peer, struct slice bytes);
+/* Goes on with what it has asked, if it is time to. */
+void pulls_reply(struct pull_peer *peer);
+
+#endif

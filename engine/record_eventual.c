@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The records of eventual namespaces as bytes; eventual_record.c has them in
+ * state/. */
+
+#include "engine/eventual_record.h"
+
+#include <assert.h>
+#include <sys/stat.h>
+
+#include "engine/codec.h"
+#include "engine/xattr.h"
+
+static const struct slice nothing = {NULL, 0};
+
+/* ---- Entries ---------------------------------------------------------- */
+
+/* The version is stored once. NULL: no memory. */
+static struct buf *pack(const struct eventual_record *record,
+                        struct slice content, uint64_t local)
+{
+    Grove__Eventual message = GROVE__EVENTUAL__INIT;
+    struct attr attr = record->attr;
+    Grove__Attr pb_attr;
+    struct buf *b;
+
+    assert(record->dir != 0);
+    assert(record->name.size > 0 && record->name.size <= NAME_SIZE_MAX);
+
+    message.hlc = record->hlc;
+    message.origin = record->origin;
+    message.sequence = record->sequence;
+    message.since = record->since;
+    message.removed = record->removed;
+    message.dir = record->dir;
+    message.name = codec_bytes(record->name);
+    message.local = local;
+    if (!record->removed) {
+        assert(attr.size <= EVENTUAL_VALUE_SIZE_MAX);
+        assert(record->xattrs.size <= XATTRS_SIZE_MAX);
+        attr.version = 0;
+        message.attr = attr_to_pb(&pb_attr, &attr);
+        message.xattrs = codec_bytes(record->xattrs);
+        message.content = codec_bytes(content);
+    }
+    b = codec_pack(&message.base, 1, nothing);
+    if (b != NULL)
+        b->data[0] = RECORD_FORMAT;
+    return b;
+}
+
+struct buf *eventual_encode(const struct eventual_record *record)
+{
+    assert(record->removed || record->content.size == record->attr.size);
+
+    return pack(record, record->content, 0);
+}
+
+struct buf *eventual_encode_entry(const struct eventual_record *record)
+{
+    bool is_elsewhere = eventual_is_large(record);
+    struct buf *b;
+
+    assert(record->removed || is_elsewhere ||
+           record->content.size == record->attr.size);
+
+    b = pack(record, is_elsewhere ? nothing : record->content, record->local);
+    assert(b != NULL && "out of memory");
+    return b;
+}
+
+static bool record_from_pb(struct eventual_record *to,
+                           const Grove__Eventual *from)
+{
+    *to = (struct eventual_record){
+        .dir = from->dir,
+        .name = codec_slice(from->name),
+        .hlc = from->hlc,
+        .origin = from->origin,
+        .sequence = from->sequence,
+        .since = from->since,
+        .local = from->local,
+        .removed = from->removed != 0,
+    };
+    if (to->dir == 0 || to->name.size == 0 || !name_is_valid(to->name))
+        return false;
+    if (to->removed)
+        return true;
+
+    attr_from_pb(&to->attr, from->attr);
+    to->attr.version = to->hlc;
+    to->xattrs = codec_slice(from->xattrs);
+    to->content = codec_slice(from->content);
+    return !S_ISDIR(to->attr.mode) && (to->attr.ino & INO_DIR_BIT) == 0 &&
+           to->attr.size <= EVENTUAL_VALUE_SIZE_MAX && xattr_check(to->xattrs);
+}
+
+static int decode(struct eventual_record *ret, struct slice bytes,
+                  bool is_entry)
+{
+    struct eventual_record record;
+    struct codec_message m;
+    int rc = codec_unpack_record(&m, &grove__eventual__descriptor, bytes);
+    bool is_valid;
+
+    if (rc != 0)
+        return rc;
+    is_valid = record_from_pb(&record, m.message);
+    if (is_valid && is_entry && eventual_is_large(&record))
+        is_valid = record.content.size == 0;
+    else if (is_valid)
+        is_valid = record.content.size == record.attr.size;
+    if (!is_valid) {
+        codec_free(m.held);
+        return ERR_CORRUPT;
+    }
+    if (!is_entry)
+        record.local = 0;
+    record.held = m.held;
+    *ret = record;
+    return 0;
+}
+
+int eventual_decode(struct eventual_record *ret, struct slice bytes)
+{
+    return decode(ret, bytes, false);
+}
+
+int eventual_decode_entry(struct eventual_record *ret, struct slice bytes)
+{
+    return decode(ret, bytes, true);
+}
+
+void eventual_release(struct eventual_record *record)
+{
+    codec_free(record->held);
+    buf_unref(record->held_other);
+    *record = (struct eventual_record){0};
+}
+
+/* ---- The others ------------------------------------------------------- */
+
+struct buf *eventual_namespace_encode(const struct eventual_namespace *record)
+{
+    Grove__EventualNamespace message = GROVE__EVENTUAL_NAMESPACE__INIT;
+
+    message.entry_count = record->entry_count;
+    message.changed_ns = record->changed_ns;
+    message.version = record->version;
+    return codec_pack_record(&message.base);
+}
+
+int eventual_namespace_decode(struct eventual_namespace *ret,
+                              struct slice bytes)
+{
+    const Grove__EventualNamespace *message;
+    struct codec_message m;
+    int rc =
+        codec_unpack_record(&m, &grove__eventual_namespace__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    *ret = (struct eventual_namespace){
+        .entry_count = message->entry_count,
+        .changed_ns = message->changed_ns,
+        .version = message->version,
+    };
+    codec_free(m.held);
+    return 0;
+}
+
+struct buf *eventual_head_encode(const struct eventual_head *head)
+{
+    Grove__EventualHead message = GROVE__EVENTUAL_HEAD__INIT;
+
+    message.sequence = head->sequence;
+    message.hlc = head->hlc;
+    message.whole = head->whole;
+    return codec_pack_record(&message.base);
+}
+
+int eventual_head_decode(struct eventual_head *ret, struct slice bytes)
+{
+    const Grove__EventualHead *message;
+    struct codec_message m;
+    int rc = codec_unpack_record(&m, &grove__eventual_head__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    *ret = (struct eventual_head){
+        .sequence = message->sequence,
+        .hlc = message->hlc,
+        .whole = message->whole != 0,
+    };
+    codec_free(m.held);
+    return 0;
+}
+
+struct buf *eventual_peer_encode(const struct eventual_peer *peer)
+{
+    Grove__EventualPeer message = GROVE__EVENTUAL_PEER__INIT;
+
+    message.cursor = peer->cursor;
+    message.received = peer->received;
+    return codec_pack_record(&message.base);
+}
+
+int eventual_peer_decode(struct eventual_peer *ret, struct slice bytes)
+{
+    const Grove__EventualPeer *message;
+    struct codec_message m;
+    int rc = codec_unpack_record(&m, &grove__eventual_peer__descriptor, bytes);
+
+    if (rc != 0)
+        return rc;
+    message = m.message;
+    *ret = (struct eventual_peer){
+        .cursor = message->cursor,
+        .received = message->received,
+    };
+    codec_free(m.held);
+    return 0;
+}

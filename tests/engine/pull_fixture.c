@@ -1,0 +1,431 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "pull_fixture.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/eventual_exec.h"
+#include "engine/keys.h"
+#include "engine/modes.h"
+#include "engine/wire.h"
+#include "tests/sim/kv_mem.h"
+
+enum { VERSION = 9 /* of the catalog */ };
+
+static const uint64_t start_ns = 1000000000000000;
+
+/* ---- node.h ---- */
+
+struct env *node_env(struct node *node)
+{
+    return &node->fake.env;
+}
+
+uint64_t node_id(const struct node *node)
+{
+    return node->id;
+}
+
+struct eventual *node_eventual(const struct node *node)
+{
+    return node->eventual;
+}
+
+size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
+{
+    for (size_t i = 0; i < node->cluster->count; i++)
+        nodes[i] = i + 1;
+    return node->cluster->count;
+}
+
+bool node_link_up(const struct node *node, uint64_t id)
+{
+    return !node->cluster->cut[node->id - 1][id - 1];
+}
+
+void node_log_event(struct node *node, enum log_level level, const char *format,
+                    ...)
+{
+    (void)level;
+    (void)format;
+    node->warnings++;
+}
+
+static void sent_free(struct sent *sent)
+{
+    buf_unref(sent->packet.header);
+    buf_unref(sent->payload);
+    free(sent);
+}
+
+static struct sent *sent_copy(const struct sent *from)
+{
+    struct sent *sent = mem_zalloc(sizeof *sent);
+
+    *sent = *from;
+    (void)buf_ref(sent->packet.header);
+    (void)buf_ref(sent->payload);
+    sent->packet.payloads = &sent->payload;
+    return sent;
+}
+
+void node_send(struct node *node, uint64_t to, enum env_channel channel,
+               uint16_t type, struct buf *header, struct buf *payload)
+{
+    const struct sent sent = {
+        .from = node->id,
+        .to = to,
+        .packet = {.type = type,
+                   .header = header,
+                   .payload_count = payload != NULL ? 1 : 0},
+        .payload = payload,
+    };
+    struct sent *copy = sent_copy(&sent);
+
+    assert_int_equal(channel, ENV_CHANNEL_RAFT);
+    node->questions += type == WIRE_EVENTUAL_ASK;
+    node->answers += type == WIRE_EVENTUAL_ANSWER;
+    STAILQ_INSERT_TAIL(&node->cluster->queue, copy, link);
+}
+
+/* ---- writing a file is all that is executed ---- */
+
+int eventual_execute(struct kv *state, const struct command *command,
+                     struct eventual_outcome *ret)
+{
+    struct eventual_change *change = &ret->changes[0];
+    int rc = eventual_get(state, NULL, command->dir, command->name, false,
+                          &change->before);
+
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    change->after = (struct eventual_record){
+        .dir = command->dir,
+        .name = command->name,
+        .attr = {.ino = command->ino,
+                 .mode = S_IFREG | 0644,
+                 .size = command->data.size},
+        .content = command->data,
+    };
+    ret->count = 1;
+    return 0;
+}
+
+void eventual_outcome_release(struct eventual_outcome *outcome)
+{
+    eventual_release(&outcome->changes[0].before);
+    result_release(&outcome->result);
+}
+
+/* ---- nodes ---- */
+
+static bool clock_is_wrong(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static bool disk_is_full(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static void flush(void *context)
+{
+    (void)context;
+}
+
+static void on_mode(void *context, uint64_t nsid, struct mode before,
+                    struct mode mode)
+{
+    struct node *node = context;
+
+    eventual_on_mode(node->eventual, nsid, before, mode);
+}
+
+static void put(struct kv_batch *batch, struct key key, struct slice value)
+{
+    kv_batch_put(batch, key_slice(&key), value);
+}
+
+static void apply_mode(struct node *node, enum mode_state state,
+                       uint64_t version)
+{
+    struct marker marker = {.index = 3, .term = 1, .version = version};
+    struct directory directory = {.nsid = DIR, .parent = 1};
+    struct kv_batch *batch = kv_batch_new(node->state);
+    uint8_t bytes[MARKER_SIZE_MAX];
+    struct buf *record;
+
+    directory.name = slice_of("d");
+    directory.attr.ino = ino_of_nsid(DIR);
+    directory.mode = (struct mode){state, DIR, SINCE, version};
+    record = directory_encode(&directory);
+    put(batch, key_directory(DIR), buf_slice(record));
+    put(batch, key_marker(REGION_PLACEMENT),
+        (struct slice){bytes, marker_encode(&marker, bytes)});
+    assert_int_equal(kv_write(node->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    buf_unref(record);
+    assert_int_equal(modes_follow(node->modes, node->state, DIR, version), 0);
+}
+
+void apply_fence(struct node *node)
+{
+    apply_mode(node, MODE_FENCED, FENCE);
+}
+
+static void start(struct node *node)
+{
+    struct eventual_config config = {.env = &node->fake.env,
+                                     .node = node->id,
+                                     .boot = ++node->boot,
+                                     .clock_is_wrong = clock_is_wrong,
+                                     .disk_is_full = disk_is_full,
+                                     .flush = flush,
+                                     .save_catalog = flush,
+                                     .context = node};
+
+    node->modes = config.modes = modes_new();
+    node->eventual = eventual_new(&config);
+    modes_watch(node->modes, on_mode, node);
+    assert_int_equal(modes_load(node->modes, node->state), 0);
+    assert_int_equal(eventual_open(node->eventual, NULL), 0);
+    node->pulls = pulls_new(node);
+    apply_mode(node, MODE_EVENTUAL, VERSION);
+}
+
+static void stop(struct node *node)
+{
+    pulls_stop(node->pulls);
+    eventual_stop(node->eventual);
+    fake_env_run(&node->fake);
+    fake_env_forget(&node->fake);
+    eventual_free(node->eventual);
+    pulls_free(node->pulls);
+    modes_free(node->modes);
+    assert_int_equal(node->fake.fatal_count, 0);
+}
+
+void start_again(struct node *node, bool lost)
+{
+    stop(node);
+    if (lost) {
+        kv_close(node->state);
+        kv_close(node->log);
+        node->state = node->fake.env.state = kv_mem_new();
+        node->log = node->fake.env.log = kv_mem_new();
+    }
+    start(node);
+}
+
+struct cluster *cluster_founded(size_t count)
+{
+    struct cluster *c = mem_zalloc(sizeof *c);
+
+    c->count = count;
+    STAILQ_INIT(&c->queue);
+    for (size_t i = 0; i < count; i++) {
+        struct node *node = &c->nodes[i];
+
+        node->id = i + 1;
+        node->cluster = c;
+        node->log = kv_mem_new();
+        node->state = kv_mem_new();
+        fake_env_init(&node->fake, node->log, node->state);
+        node->fake.now_ns = start_ns;
+        start(node);
+    }
+    return c;
+}
+
+struct cluster *cluster_new(size_t count)
+{
+    struct cluster *c = cluster_founded(count);
+
+    for (size_t i = 0; i < count; i++) {
+        eventual_set_whole(c->nodes[i].eventual);
+        fake_env_run(&c->nodes[i].fake);
+    }
+    pass(c, 100);
+    return c;
+}
+
+static struct sent *take_sent(struct cluster *c)
+{
+    struct sent *sent = STAILQ_FIRST(&c->queue);
+
+    if (sent != NULL)
+        STAILQ_REMOVE_HEAD(&c->queue, link);
+    return sent;
+}
+
+void cluster_free(struct cluster *c)
+{
+    struct sent *sent;
+
+    for (size_t i = 0; i < PULL_NODES; i++) {
+        if (c->nodes[i].id == 0)
+            continue;
+        stop(&c->nodes[i]);
+        kv_close(c->nodes[i].state);
+        kv_close(c->nodes[i].log);
+    }
+    while ((sent = take_sent(c)) != NULL)
+        sent_free(sent);
+    buf_unref(c->kept.packet.header);
+    buf_unref(c->kept.payload);
+    free(c);
+}
+
+struct node *node_of(struct cluster *c, uint64_t id)
+{
+    return &c->nodes[id - 1];
+}
+
+/* ---- what happens ---- */
+
+static void run_nodes(struct cluster *c)
+{
+    for (size_t i = 0; i < c->count; i++) {
+        struct node *node = &c->nodes[i];
+
+        fake_env_run(&node->fake);
+        while (!node->holds_log && node->fake.write_count > 0) {
+            fake_env_sync(&node->fake, node->fake.write_count);
+            fake_env_run(&node->fake);
+        }
+    }
+}
+
+static void deliver(struct cluster *c, struct sent *sent)
+{
+    if (!c->cut[sent->from - 1][sent->to - 1] &&
+        (c->filter == NULL || c->filter(c, sent)))
+        pulls_on_packet(node_of(c, sent->to)->pulls, sent->from, &sent->packet);
+    sent_free(sent);
+}
+
+void settle(struct cluster *c)
+{
+    struct sent *sent;
+
+    run_nodes(c);
+    while ((sent = take_sent(c)) != NULL) {
+        deliver(c, sent);
+        run_nodes(c);
+    }
+}
+
+void pass(struct cluster *c, unsigned ms)
+{
+    for (unsigned at = 0; at < ms; at += 100) {
+        for (size_t i = 0; i < c->count; i++) {
+            fake_env_pass(&c->nodes[i].fake, 100);
+            pulls_tick(c->nodes[i].pulls);
+        }
+        settle(c);
+    }
+}
+
+static void set_link(struct cluster *c, uint64_t a, uint64_t b, bool up)
+{
+    c->cut[a - 1][b - 1] = c->cut[b - 1][a - 1] = !up;
+    pulls_on_link(node_of(c, a)->pulls, b, up);
+    pulls_on_link(node_of(c, b)->pulls, a, up);
+}
+
+void cut(struct cluster *c, uint64_t a, uint64_t b)
+{
+    set_link(c, a, b, false);
+}
+
+void connect_again(struct cluster *c, uint64_t a, uint64_t b)
+{
+    set_link(c, a, b, true);
+    settle(c);
+}
+
+void keep(struct cluster *c, const struct sent *sent)
+{
+    c->kept = *sent;
+    (void)buf_ref(c->kept.packet.header);
+    (void)buf_ref(c->kept.payload);
+}
+
+void deliver_kept(struct cluster *c)
+{
+    c->kept.packet.payloads = &c->kept.payload;
+    pulls_on_packet(node_of(c, c->kept.to)->pulls, c->kept.from,
+                    &c->kept.packet);
+    settle(c);
+}
+
+/* ---- files ---- */
+
+struct test_op {
+    struct eventual_op op;
+    struct command command;
+};
+
+static void op_done(struct eventual_op *op, int status,
+                    const struct result *result)
+{
+    (void)result;
+    assert_true(status == 0 || status == ERR_CANCELED);
+    free(container_of(op, struct test_op, op));
+}
+
+void put_file(struct node *node, const char *name, struct slice content)
+{
+    struct test_op *op = mem_zalloc(sizeof *op);
+
+    op->command = (struct command){.op = COMMAND_WRITE,
+                                   .dir = DIR,
+                                   .ino = 77,
+                                   .name = slice_of(name),
+                                   .data = content,
+                                   .value_size_max = EVENTUAL_VALUE_SIZE_MAX};
+    op->op = (struct eventual_op){.command = &op->command, .done = op_done};
+    eventual_start(node->eventual, &op->op);
+    settle(node->cluster);
+}
+
+void put_text_file(struct node *node, const char *name, const char *text)
+{
+    put_file(node, name, slice_of(text));
+}
+
+void expect_file(struct node *node, const char *name, const char *text)
+{
+    struct eventual_record record = {0};
+    int rc =
+        eventual_get(node->state, NULL, DIR, slice_of(name), true, &record);
+
+    assert_int_equal(rc, text == NULL ? ERR_NOT_FOUND : 0);
+    if (text != NULL)
+        assert_true(slice_equal(record.content, slice_of(text)));
+    eventual_release(&record);
+}
+
+struct eventual_counts counts_of(const struct node *node)
+{
+    struct eventual_counts counts;
+
+    eventual_count(node->eventual, &counts);
+    return counts;
+}
+
+struct pull_lag lag_of(struct node *node, uint64_t other)
+{
+    struct pull_lag lags[NODES_MAX];
+    size_t count = pulls_lag(node->pulls, lags);
+
+    for (size_t i = 0; i < count; i++)
+        if (lags[i].node == other)
+            return lags[i];
+    return (struct pull_lag){.node = 0};
+}

@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Directories that become eventual and strong again, and those below one. */
+
+#include <string.h>
+#include <sys/stat.h>
+
+#include "exec_fixture.h"
+#include "exec_regions.h"
+
+#define ROOT NSID_ROOT
+
+static struct command on_name(enum command_op op, uint64_t dir,
+                              const char *name)
+{
+    return (struct command){.op = op, .dir = dir, .name = slice_of(name)};
+}
+
+static int add(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    struct command c = on_name(COMMAND_DIR_ADD, dir, name);
+
+    c.set = (struct attr){.mode = S_IFDIR | 0750, .uid = 5};
+    return run(f, &c);
+}
+
+/* Returns its nsid. */
+static uint64_t added(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    assert_int_equal(add(f, dir, name), 0);
+    return nsid_of_ino(f->result.attr.ino);
+}
+
+static int remove_dir(struct exec_fixture *f, uint64_t dir, const char *name,
+                      uint64_t nsid, uint64_t epoch)
+{
+    struct command c = on_name(COMMAND_DIR_REMOVE, dir, name);
+
+    c.ino = ino_of_nsid(nsid);
+    c.offset = epoch;
+    return run(f, &c);
+}
+
+static int move(struct exec_fixture *f, uint64_t dir, const char *name,
+                uint64_t to_dir, const char *to_name, unsigned flags)
+{
+    struct command c = on_name(COMMAND_DIR_MOVE, dir, name);
+
+    c.to_dir = to_dir;
+    c.to_name = slice_of(to_name);
+    c.flags = flags;
+    return run(f, &c);
+}
+
+static struct mode mode_of(struct exec_fixture *f, uint64_t nsid)
+{
+    return catalog_of(f, nsid).mode;
+}
+
+static uint64_t fence(struct exec_fixture *f, uint64_t nsid)
+{
+    return set_mode(f, nsid, MODE_FENCED, mode_of(f, nsid).epoch);
+}
+
+/* ---- to eventual ---- */
+
+static void test_a_directory_becomes_eventual(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_dir(f, ROOT, "e");
+    struct test_txn txn = txn_to_eventual(f, ROOT, "e", e);
+    struct mode mode;
+
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(decide(f, &txn), 0);
+    mode = mode_of(f, e);
+    assert_int_equal(mode.state, MODE_EVENTUAL);
+    assert_int_equal(mode.domain, e);
+    assert_int_equal(mode.since, f->version);
+    assert_int_equal(mode.epoch, f->version);
+    assert_int_equal(resolve(f, &txn, true), 0);
+    assert_int_equal(forget(f, &txn), 0);
+    assert_false(has_namespace(f, e));
+    check_settled(f);
+}
+
+static void test_its_name_and_attributes_stay(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+
+    assert_string_equal(tree(f), "e/=101");
+    assert_int_equal(count_names(f, ROOT), 1);
+    assert_int_equal(run_read(f, &(struct command){.op = COMMAND_GETATTR,
+                                                   .ino = ino_of_nsid(e)}),
+                     0);
+    assert_int_equal(f->result.attr.mode, S_IFDIR | 0700);
+    assert_int_equal(f->result.attr.ino, ino_of_nsid(e));
+}
+
+/* Who asks goes by an older catalog. */
+static void test_its_part_is_told_to_be_empty(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct command part = {.op = COMMAND_PART, .dir = e};
+
+    assert_int_equal(run_read(f, &part), 0);
+    assert_int_equal(f->result.attr.entry_count, 0);
+    assert_int_equal(f->result.attr.version, 0);
+    assert_int_equal(f->result.attr.mtime_ns, catalog_of(f, e).attr.mtime_ns);
+    part.dir = 999;
+    assert_int_equal(run_read(f, &part), ERR_STALE);
+}
+
+static void test_only_an_empty_one_becomes_eventual(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_dir(f, ROOT, "e");
+    struct test_txn txn = txn_to_eventual(f, ROOT, "e", e);
+
+    assert_int_equal(create(f, e, "f"), 0);
+    assert_int_equal(prepare(f, &txn), ERR_NOT_EMPTY);
+    assert_int_equal(unlink_file(f, e, "f"), 0);
+    commit(f, txn);
+    txn = txn_to_eventual(f, ROOT, "e", e);
+    assert_int_equal(prepare(f, &txn), ERR_BUSY);
+    check_settled(f);
+}
+
+static void test_it_must_be_the_directory_of_that_name(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_dir(f, ROOT, "e");
+    struct test_txn txn = txn_to_eventual(f, ROOT, "e", e + 1);
+
+    assert_int_equal(prepare(f, &txn), ERR_STALE);
+    txn = txn_to_eventual(f, ROOT, "n", e);
+    assert_int_equal(prepare(f, &txn), ERR_STALE);
+    assert_int_equal(create(f, ROOT, "f"), 0);
+    txn = txn_to_eventual(f, ROOT, "f", e);
+    assert_int_equal(prepare(f, &txn), ERR_STALE);
+    check_settled(f);
+}
+
+static void test_an_abort_leaves_it_strong(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_dir(f, ROOT, "e");
+    struct test_txn txn = txn_to_eventual(f, ROOT, "e", e);
+
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(create(f, e, "f"), ERR_LOCKED);
+    assert_int_equal(abort_txn(f, &txn), 0);
+    assert_int_equal(resolve(f, &txn, false), 0);
+    assert_int_equal(mode_of(f, e).state, MODE_STRONG);
+    assert_int_equal(create(f, e, "f"), 0);
+    check_settled(f);
+}
+
+static void test_nothing_strong_happens_in_an_eventual_one(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct test_txn mkdir = txn_mkdir(f, e, "d");
+    struct test_txn rmdir = txn_rmdir(f, ROOT, "e");
+    struct test_txn replace;
+
+    (void)make_dir(f, ROOT, "d");
+    replace = txn_rename(f, ROOT, "d", ROOT, "e", 0);
+    assert_int_equal(create(f, e, "f"), ERR_NOT_FOUND);
+    assert_int_equal(prepare(f, &mkdir), ERR_NOT_FOUND);
+    assert_int_equal(prepare(f, &rmdir), ERR_BUSY);
+    assert_int_equal(prepare(f, &replace), ERR_BUSY);
+    check_settled(f);
+}
+
+/* ---- to strong ---- */
+
+static void test_a_fenced_directory_becomes_strong(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(decide(f, &txn), 0);
+    assert_int_equal(mode_of(f, e).state, MODE_STRONG);
+    assert_int_equal(mode_of(f, e).domain, 0);
+    assert_int_equal(mode_of(f, e).epoch, f->version);
+    assert_int_equal(resolve(f, &txn, true), 0);
+    assert_int_equal(forget(f, &txn), 0);
+    assert_int_equal(create(f, e, "f"), 0);
+    assert_string_equal(tree(f), "e/=101 e/f=102");
+    check_settled(f);
+}
+
+/* What were put there before it is decided would go with an abort. */
+static void test_it_is_not_open_before_it_is_decided(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+
+    assert_int_equal(prepare(f, &txn), 0);
+    assert_int_equal(create(f, e, "f"), ERR_LOCKED);
+    assert_int_equal(f->result.holder.opens_nsid, e);
+    assert_int_equal(abort_txn(f, &txn), 0);
+    assert_int_equal(resolve(f, &txn, false), 0);
+    assert_false(has_namespace(f, e));
+    assert_int_equal(mode_of(f, e).state, MODE_FENCED);
+    check_settled(f);
+}
+
+static void test_a_fence_that_was_lifted_makes_nothing_strong(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t epoch = fence(f, e);
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, epoch);
+
+    assert_int_equal(prepare(f, &txn), 0);
+    (void)set_mode(f, e, MODE_EVENTUAL, epoch);
+    (void)fence(f, e);
+    assert_int_equal(decide(f, &txn), ERR_BUSY);
+    assert_true(f->result.decided && !f->result.committed);
+    assert_int_equal(resolve(f, &txn, false), 0);
+    check_settled(f);
+}
+
+static void test_what_is_open_is_not_opened_again(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t epoch = fence(f, e);
+    struct test_txn late = txn_to_strong(f, ROOT, "e", e, epoch);
+
+    commit(f, txn_to_strong(f, ROOT, "e", e, epoch));
+    assert_int_equal(create(f, e, "f"), 0);
+    assert_int_equal(prepare(f, &late), ERR_BUSY);
+    assert_string_equal(tree(f), "e/=101 e/f=102");
+    check_settled(f);
+}
+
+/* ---- over several regions ---- */
+
+/* The transaction, stopped after so many commands, and settled. Returns
+ * whether it got to its end. */
+static bool run_until(struct exec_fixture *f, const struct test_txn *txn,
+                      unsigned commands)
+{
+    struct test_prepare p = prepare_begin(txn);
+    struct test_resolve r;
+    bool ended = false;
+
+    for (; !p.complete && commands > 0; commands--)
+        assert_int_equal(prepare_step(f, &p), 0);
+    if (p.complete && commands > 0) {
+        commands--;
+        assert_int_equal(decide_prepared(f, &p), 0);
+        r = resolve_begin(&p.ref, true);
+        for (; !r.done && commands > 0; commands--)
+            resolve_step(f, &r);
+        ended = r.done;
+    }
+    check_state(f);
+    settle_orphans(f);
+    check_settled(f);
+    prepare_end(&p);
+    return ended;
+}
+
+static void cut_through(struct exec_fixture *f, uint64_t nsid)
+{
+    cut_region(f, ROOT, "m");
+    cut_region(f, nsid, "");
+    cut_region(f, nsid, "g");
+    cut_region(f, nsid, "t");
+}
+
+static bool to_eventual_until(unsigned commands)
+{
+    struct exec_fixture *f;
+    uint64_t e;
+    struct test_txn txn;
+    bool ended;
+
+    (void)setup_exec((void **)&f);
+    e = make_dir(f, ROOT, "e");
+    cut_through(f, e);
+    txn = txn_to_eventual(f, ROOT, "e", e);
+    ended = run_until(f, &txn, commands);
+    assert_string_equal(tree(f), "e/=101");
+    (void)teardown_exec((void **)&f);
+    return ended;
+}
+
+static void test_it_becomes_eventual_in_all_regions_or_none(void **state)
+{
+    unsigned commands = 0;
+
+    (void)state;
+    while (!to_eventual_until(commands))
+        commands++;
+    assert_in_range(commands, 8, 20);
+}
+
+static bool to_strong_until(unsigned commands)
+{
+    struct exec_fixture *f;
+    uint64_t e;
+    struct test_txn txn;
+    bool ended;
+
+    (void)setup_exec((void **)&f);
+    e = make_eventual(f, ROOT, "e");
+    cut_through(f, e);
+    txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+    ended = run_until(f, &txn, commands);
+    if (mode_of(f, e).state == MODE_STRONG)
+        assert_int_equal(create(f, e, "x"), 0);
+    (void)teardown_exec((void **)&f);
+    return ended;
+}
+
+static void test_it_becomes_strong_in_all_regions_or_none(void **state)
+{
+    unsigned commands = 0;
+
+    (void)state;
+    while (!to_strong_until(commands))
+        commands++;
+    assert_in_range(commands, 8, 20);
+}
+
+/* ---- fences ---- */
+
+static int change_mode(struct exec_fixture *f, uint64_t nsid, uint64_t mode,
+                       uint64_t epoch)
+{
+    return run(f, &(struct command){.op = COMMAND_DIR_MODE,
+                                    .ino = ino_of_nsid(nsid),
+                                    .size = mode,
+                                    .offset = epoch});
+}
+
+static void test_a_fence_comes_and_goes(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct mode before = mode_of(f, e);
+    uint64_t epoch;
+
+    epoch = set_mode(f, e, MODE_FENCED, before.epoch);
+    assert_int_equal(epoch, f->version);
+    assert_int_equal(mode_of(f, e).state, MODE_FENCED);
+    assert_int_equal(mode_of(f, e).epoch, epoch);
+    epoch = set_mode(f, e, MODE_EVENTUAL, epoch);
+    assert_int_equal(mode_of(f, e).state, MODE_EVENTUAL);
+    assert_int_equal(mode_of(f, e).epoch, epoch);
+    assert_int_equal(mode_of(f, e).since, before.since);
+    assert_int_equal(mode_of(f, e).domain, e);
+}
+
+static void test_a_mode_changes_only_from_what_is_known(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t d = make_dir(f, ROOT, "d");
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t epoch = mode_of(f, e).epoch;
+
+    assert_int_equal(change_mode(f, e, MODE_FENCED, epoch + 1), ERR_ABORTED);
+    assert_int_equal(change_mode(f, e, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    assert_int_equal(change_mode(f, e, MODE_STRONG, epoch), ERR_INVALID);
+    assert_int_equal(change_mode(f, e, 3, epoch), ERR_INVALID);
+    assert_int_equal(change_mode(f, d, MODE_FENCED, 0), ERR_ABORTED);
+    assert_int_equal(change_mode(f, 999, MODE_FENCED, 0), ERR_STALE);
+    assert_int_equal(mode_of(f, e).epoch, epoch);
+}
+
+/* ---- directories below ---- */
+
+static void test_a_new_one_inherits(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t a = added(f, e, "a");
+    struct directory directory = catalog_of(f, a);
+
+    assert_true(a >= 1024);
+    assert_int_equal(f->result.attr.mode, S_IFDIR | 0750);
+    assert_int_equal(f->result.attr.uid, 5);
+    assert_int_equal(directory.parent, e);
+    assert_int_equal(directory.mode.state, MODE_EVENTUAL);
+    assert_int_equal(directory.mode.domain, e);
+    assert_true(directory.mode.since > mode_of(f, e).since);
+    assert_int_equal(mode_of(f, added(f, a, "b")).domain, e);
+    assert_int_equal(added(f, e, "c"), a + 2);
+    check_settled(f);
+}
+
+static void test_its_parent_s_times_follow(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct directory before = catalog_of(f, e);
+    struct directory after;
+
+    (void)added(f, e, "a");
+    after = catalog_of(f, e);
+    assert_true(after.attr.mtime_ns > before.attr.mtime_ns);
+    assert_true(after.attr.ctime_ns > before.attr.ctime_ns);
+    assert_int_equal(after.attr.version, f->version);
+    assert_int_equal(after.mtime_version, f->version);
+    assert_int_equal(after.mode.epoch, before.mode.epoch);
+}
+
+static void test_a_new_one_needs_an_eventual_parent(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t d = make_dir(f, ROOT, "d");
+    uint64_t e = make_eventual(f, ROOT, "e");
+
+    assert_int_equal(add(f, d, "a"), ERR_ABORTED);
+    assert_int_equal(add(f, 999, "a"), ERR_NOT_FOUND);
+    assert_int_equal(add(f, e, "a"), 0);
+    assert_int_equal(add(f, e, "a"), ERR_EXISTS);
+    (void)fence(f, e);
+    assert_int_equal(add(f, e, "b"), ERR_BUSY);
+    check_settled(f);
+}
+
+static void test_a_fenced_one_is_removed(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t a = added(f, e, "a");
+    uint64_t epoch = mode_of(f, a).epoch;
+
+    assert_int_equal(remove_dir(f, e, "a", a, epoch), ERR_ABORTED);
+    epoch = fence(f, a);
+    assert_int_equal(remove_dir(f, e, "a", a, epoch - 1), ERR_ABORTED);
+    assert_int_equal(remove_dir(f, e, "a", a + 1, epoch), ERR_STALE);
+    assert_int_equal(remove_dir(f, e, "b", a, epoch), ERR_NOT_FOUND);
+    assert_int_equal(remove_dir(f, e, "a", a, epoch), 0);
+    assert_int_equal(catalog_of(f, e).mtime_version, f->version);
+    assert_int_equal(count_class(f->state, "cp"), 1);
+    assert_int_equal(add(f, e, "a"), 0);
+    check_settled(f);
+}
+
+static void test_one_with_directories_below_is_not_removed(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t a = added(f, e, "a");
+    uint64_t epoch;
+
+    (void)added(f, a, "b");
+    epoch = fence(f, a);
+    assert_int_equal(remove_dir(f, e, "a", a, epoch), ERR_NOT_EMPTY);
+    (void)fence(f, e);
+    assert_int_equal(remove_dir(f, e, "a", a, epoch), ERR_BUSY);
+    assert_int_equal(remove_dir(f, ROOT, "e", e, epoch), ERR_ABORTED);
+    check_settled(f);
+}
+
+static void test_one_moves_within_its_domain(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t a = added(f, e, "a");
+    uint64_t b = added(f, e, "b");
+
+    assert_int_equal(move(f, e, "a", b, "c", 0), 0);
+    assert_int_equal(catalog_of(f, a).parent, b);
+    assert_int_equal(catalog_of(f, b).mtime_version, f->version);
+    assert_int_equal(catalog_of(f, e).mtime_version, f->version);
+    assert_int_equal(move(f, b, "c", b, "d", REQUEST_NOREPLACE), 0);
+    assert_int_equal(move(f, b, "c", b, "e", 0), ERR_NOT_FOUND);
+    assert_int_equal(move(f, b, "d", b, "d", 0), 0);
+    assert_int_equal(move(f, b, "d", b, "d", REQUEST_NOREPLACE), ERR_EXISTS);
+    check_settled(f);
+}
+
+static void test_a_move_replaces_nothing_and_makes_no_loop(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t a = added(f, e, "a");
+    uint64_t b = added(f, a, "b");
+
+    (void)added(f, e, "c");
+    assert_int_equal(move(f, e, "a", e, "c", 0), ERR_EXISTS);
+    assert_int_equal(move(f, e, "a", e, "c", REQUEST_EXCHANGE), ERR_INVALID);
+    assert_int_equal(move(f, e, "a", a, "x", 0), ERR_INVALID);
+    assert_int_equal(move(f, e, "a", b, "x", 0), ERR_INVALID);
+    check_settled(f);
+}
+
+static void test_nothing_moves_to_another_domain(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t d = make_dir(f, ROOT, "d");
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t g = make_eventual(f, ROOT, "g");
+
+    (void)added(f, e, "a");
+    assert_int_equal(move(f, e, "a", g, "a", 0), ERR_CROSS_DEVICE);
+    assert_int_equal(move(f, e, "a", d, "a", 0), ERR_CROSS_DEVICE);
+    assert_int_equal(move(f, ROOT, "d", e, "d", 0), ERR_CROSS_DEVICE);
+    assert_int_equal(move(f, ROOT, "d", ROOT, "x", 0), ERR_ABORTED);
+    (void)fence(f, g);
+    assert_int_equal(move(f, e, "a", g, "a", 0), ERR_BUSY);
+    check_settled(f);
+}
+
+#define WITH_ROOT(test)                                                        \
+    cmocka_unit_test_setup_teardown(test, setup_exec, teardown_exec)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_ROOT(test_a_directory_becomes_eventual),
+        WITH_ROOT(test_its_name_and_attributes_stay),
+        WITH_ROOT(test_its_part_is_told_to_be_empty),
+        WITH_ROOT(test_only_an_empty_one_becomes_eventual),
+        WITH_ROOT(test_it_must_be_the_directory_of_that_name),
+        WITH_ROOT(test_an_abort_leaves_it_strong),
+        WITH_ROOT(test_nothing_strong_happens_in_an_eventual_one),
+        WITH_ROOT(test_a_fenced_directory_becomes_strong),
+        WITH_ROOT(test_it_is_not_open_before_it_is_decided),
+        WITH_ROOT(test_a_fence_that_was_lifted_makes_nothing_strong),
+        WITH_ROOT(test_what_is_open_is_not_opened_again),
+        cmocka_unit_test(test_it_becomes_eventual_in_all_regions_or_none),
+        cmocka_unit_test(test_it_becomes_strong_in_all_regions_or_none),
+        WITH_ROOT(test_a_fence_comes_and_goes),
+        WITH_ROOT(test_a_mode_changes_only_from_what_is_known),
+        WITH_ROOT(test_a_new_one_inherits),
+        WITH_ROOT(test_its_parent_s_times_follow),
+        WITH_ROOT(test_a_new_one_needs_an_eventual_parent),
+        WITH_ROOT(test_a_fenced_one_is_removed),
+        WITH_ROOT(test_one_with_directories_below_is_not_removed),
+        WITH_ROOT(test_one_moves_within_its_domain),
+        WITH_ROOT(test_a_move_replaces_nothing_and_makes_no_loop),
+        WITH_ROOT(test_nothing_moves_to_another_domain),
+    };
+
+    return cmocka_run_group_tests_name("exec_mode", tests, NULL, NULL);
+}

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "engine/keys.h"
+#include "engine/modes.h"
+#include "engine/node.h"
+#include "kv_helpers.h"
+#include "tests/sim/kv_mem.h"
+
+struct fixture {
+    struct kv *kv;
+    struct modes *modes;
+    unsigned change_count;
+    uint64_t nsid; /* of the last change */
+    struct mode before;
+    struct mode mode;
+};
+
+/* A watcher may ask. */
+static void on_change(void *context, uint64_t nsid, struct mode before,
+                      struct mode mode)
+{
+    struct fixture *f = context;
+
+    assert_int_equal(modes_find(f->modes, nsid).epoch, mode.epoch);
+    f->change_count++;
+    f->nsid = nsid;
+    f->before = before;
+    f->mode = mode;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof *f);
+
+    f->kv = kv_mem_new();
+    f->modes = modes_new();
+    modes_watch(f->modes, on_change, f);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+
+    modes_free(f->modes);
+    kv_close(f->kv);
+    free(f);
+    return 0;
+}
+
+static void put_directory(struct fixture *f, uint64_t nsid,
+                          enum mode_state mode_state, uint64_t epoch)
+{
+    struct directory directory = {.nsid = nsid, .parent = 1};
+    struct buf *bytes;
+
+    directory.name = slice_of("d");
+    directory.attr.ino = ino_of_nsid(nsid);
+    directory.mode = (struct mode){mode_state, nsid, 5, epoch};
+    bytes = directory_encode(&directory);
+    put_record(f->kv, key_directory(nsid), buf_slice(bytes));
+    buf_unref(bytes);
+}
+
+static void put_marker(struct fixture *f, uint64_t version)
+{
+    struct marker marker = {.index = 3, .term = 1, .version = version};
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    put_record(f->kv, key_marker(REGION_PLACEMENT),
+               (struct slice){bytes, marker_encode(&marker, bytes)});
+}
+
+static void delete_directory(struct fixture *f, uint64_t nsid)
+{
+    struct key key = key_directory(nsid);
+    struct kv_batch *batch = kv_batch_new(f->kv);
+
+    kv_batch_delete(batch, key_slice(&key));
+    assert_int_equal(kv_write(f->kv, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static void test_an_empty_store_has_none(void **state)
+{
+    struct fixture *f = *state;
+    struct mode mode;
+    uint64_t nsid;
+
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(modes_version(f->modes), 0);
+    assert_int_equal(modes_fence(f->modes), 0);
+    assert_false(modes_any(f->modes));
+    assert_false(modes_next(f->modes, 0, &nsid, &mode));
+    assert_int_equal(modes_find(f->modes, 7).state, MODE_STRONG);
+    assert_int_equal(f->change_count, 0);
+}
+
+static void test_all_that_are_not_strong_are_loaded(void **state)
+{
+    struct fixture *f = *state;
+
+    put_marker(f, 20);
+    put_directory(f, 2, MODE_STRONG, 19);
+    put_directory(f, 3, MODE_EVENTUAL, 5);
+    put_directory(f, 4, MODE_FENCED, 18);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(modes_version(f->modes), 20);
+    assert_int_equal(modes_fence(f->modes), 18);
+    assert_true(modes_any(f->modes));
+    assert_int_equal(modes_find(f->modes, 2).epoch, 0);
+    assert_int_equal(modes_find(f->modes, 3).state, MODE_EVENTUAL);
+    assert_int_equal(modes_find(f->modes, 3).since, 5);
+    assert_int_equal(modes_find(f->modes, 4).state, MODE_FENCED);
+    assert_int_equal(f->change_count, 2);
+}
+
+static void test_they_come_in_ascending_order(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t nsids[] = {9, 300, 4, 70000};
+    const uint64_t sorted[] = {4, 9, 300, 70000};
+    struct mode mode;
+    uint64_t nsid = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(nsids); i++)
+        put_directory(f, nsids[i], MODE_EVENTUAL, nsids[i]);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    for (size_t i = 0; i < ARRAY_SIZE(sorted); i++) {
+        assert_true(modes_next(f->modes, nsid, &nsid, &mode));
+        assert_int_equal(nsid, sorted[i]);
+        assert_int_equal(mode.epoch, sorted[i]);
+        nsid++;
+    }
+    assert_false(modes_next(f->modes, nsid, &nsid, &mode));
+}
+
+static void test_a_change_is_followed_and_told(void **state)
+{
+    struct fixture *f = *state;
+
+    put_directory(f, 3, MODE_EVENTUAL, 5);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 5), 0);
+    assert_int_equal(f->change_count, 1);
+    assert_int_equal(f->nsid, 3);
+    assert_int_equal(f->before.state, MODE_STRONG);
+    assert_int_equal(f->mode.state, MODE_EVENTUAL);
+    put_directory(f, 3, MODE_FENCED, 8);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 8), 0);
+    assert_int_equal(f->change_count, 2);
+    assert_int_equal(f->before.state, MODE_EVENTUAL);
+    assert_int_equal(f->mode.epoch, 8);
+    assert_int_equal(modes_fence(f->modes), 8);
+    assert_int_equal(modes_version(f->modes), 8);
+}
+
+static void test_what_changes_no_mode_is_not_told(void **state)
+{
+    struct fixture *f = *state;
+
+    put_directory(f, 3, MODE_EVENTUAL, 5);
+    put_directory(f, 4, MODE_STRONG, 6);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 5), 0);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 6), 0);
+    assert_int_equal(modes_follow(f->modes, f->kv, 4, 7), 0);
+    assert_int_equal(modes_follow(f->modes, f->kv, 99, 8), 0);
+    assert_int_equal(modes_follow(f->modes, f->kv, 0, 9), 0);
+    assert_int_equal(f->change_count, 1);
+    assert_int_equal(modes_version(f->modes), 9);
+}
+
+static void test_what_becomes_strong_or_goes_is_told(void **state)
+{
+    struct fixture *f = *state;
+
+    put_directory(f, 3, MODE_FENCED, 5);
+    put_directory(f, 4, MODE_FENCED, 6);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    put_directory(f, 3, MODE_STRONG, 7);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 7), 0);
+    assert_int_equal(f->change_count, 3);
+    assert_int_equal(f->mode.state, MODE_STRONG);
+    delete_directory(f, 4);
+    assert_int_equal(modes_follow(f->modes, f->kv, 4, 8), 0);
+    assert_int_equal(f->change_count, 4);
+    assert_int_equal(f->before.state, MODE_FENCED);
+    assert_int_equal(f->mode.state, MODE_STRONG);
+    assert_false(modes_any(f->modes));
+    assert_int_equal(modes_fence(f->modes), 6);
+}
+
+static void test_a_replaced_catalog_tells_of_what_differs(void **state)
+{
+    struct fixture *f = *state;
+
+    put_directory(f, 3, MODE_EVENTUAL, 5);
+    put_directory(f, 4, MODE_EVENTUAL, 6);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    delete_directory(f, 4);
+    put_marker(f, 30);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(f->change_count, 3);
+    assert_int_equal(f->nsid, 4);
+    assert_int_equal(f->mode.state, MODE_STRONG);
+    assert_int_equal(modes_find(f->modes, 3).state, MODE_EVENTUAL);
+    assert_int_equal(modes_version(f->modes), 30);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(f->change_count, 3);
+}
+
+static void test_damage_is_told_and_forgets_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    put_directory(f, 3, MODE_EVENTUAL, 5);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    put_record(f->kv, key_directory(7), slice_of("bad"));
+    put_directory(f, 8, MODE_EVENTUAL, 6);
+    assert_int_equal(modes_load(f->modes, f->kv), ERR_CORRUPT);
+    assert_int_equal(modes_find(f->modes, 8).state, MODE_EVENTUAL);
+    assert_int_equal(modes_follow(f->modes, f->kv, 7, 9), ERR_CORRUPT);
+    assert_int_equal(modes_find(f->modes, 3).state, MODE_EVENTUAL);
+    delete_directory(f, 7);
+    delete_directory(f, 8);
+    delete_directory(f, 3);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_any(f->modes));
+}
+
+#define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_STORE(test_an_empty_store_has_none),
+        WITH_STORE(test_all_that_are_not_strong_are_loaded),
+        WITH_STORE(test_they_come_in_ascending_order),
+        WITH_STORE(test_a_change_is_followed_and_told),
+        WITH_STORE(test_what_changes_no_mode_is_not_told),
+        WITH_STORE(test_what_becomes_strong_or_goes_is_told),
+        WITH_STORE(test_a_replaced_catalog_tells_of_what_differs),
+        WITH_STORE(test_damage_is_told_and_forgets_nothing),
+    };
+
+    return cmocka_run_group_tests_name("modes", tests, NULL, NULL);
+}

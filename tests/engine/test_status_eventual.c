@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What people see of eventual directories. */
+
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine/eventual.h"
+#include "engine/keys.h"
+#include "engine/modes.h"
+#include "engine/pull.h"
+#include "engine/status.h"
+#include "tests/sim/kv_mem.h"
+
+enum { OWN_NODE = 2, DIRS_MAX = 20, APP = 5, CARTS = 7, BELOW = 8 };
+
+#define SECOND UINT64_C(1000000000)
+
+struct node {
+    struct env env;
+    uint64_t now_ns; /* of both clocks */
+    struct mode modes[DIRS_MAX];
+    struct pull_lag peers[NODES_MAX];
+    size_t peer_count;
+    uint64_t fence;
+    uint64_t missing; /* a node; 0: all is here */
+    bool whole;
+    struct node_status own;
+};
+
+/* ---- env.h, node.h and others ---- */
+
+static uint64_t fake_clock(struct env *env)
+{
+    return container_of(env, struct node, env)->now_ns;
+}
+
+static const struct env_ops fake_ops = {.mono_ns = fake_clock,
+                                        .wall_ns = fake_clock};
+
+struct env *node_env(struct node *node)
+{
+    return &node->env;
+}
+
+uint64_t node_id(const struct node *node)
+{
+    (void)node;
+    return OWN_NODE;
+}
+
+/* All of them are the node. */
+struct modes *node_modes(const struct node *node)
+{
+    return (struct modes *)(uintptr_t)node;
+}
+
+struct eventual *node_eventual(const struct node *node)
+{
+    return (struct eventual *)(uintptr_t)node;
+}
+
+struct pulls *node_pulls(const struct node *node)
+{
+    return (struct pulls *)(uintptr_t)node;
+}
+
+struct status_board *node_status_board(const struct node *node)
+{
+    return (struct status_board *)(uintptr_t)node;
+}
+
+const struct node_status *status_board_find(const struct status_board *board,
+                                            uint64_t id)
+{
+    const struct node *node = (const struct node *)(const void *)board;
+
+    assert_int_equal(id, OWN_NODE);
+    return &node->own;
+}
+
+bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
+                struct mode *ret)
+{
+    struct node *node = (struct node *)(void *)modes;
+
+    while (nsid_min < DIRS_MAX && node->modes[nsid_min].state == MODE_STRONG)
+        nsid_min++;
+    if (nsid_min >= DIRS_MAX)
+        return false;
+    *ret_nsid = nsid_min;
+    *ret = node->modes[nsid_min];
+    return true;
+}
+
+bool modes_any(struct modes *modes)
+{
+    uint64_t nsid;
+    struct mode mode;
+
+    return modes_next(modes, 0, &nsid, &mode);
+}
+
+uint64_t eventual_fence(const struct eventual *eventual)
+{
+    return ((const struct node *)(const void *)eventual)->fence;
+}
+
+bool eventual_is_whole(const struct eventual *eventual)
+{
+    return ((const struct node *)(const void *)eventual)->whole;
+}
+
+void eventual_count(const struct eventual *eventual,
+                    struct eventual_counts *ret)
+{
+    (void)eventual;
+    *ret = (struct eventual_counts){.accepted = 11,
+                                    .pulled = 12,
+                                    .outlived = 13,
+                                    .held = 14,
+                                    .journal_entries = 15};
+}
+
+size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
+{
+    struct node *node = (struct node *)(void *)pulls;
+
+    memcpy(ret, node->peers, sizeof node->peers);
+    return node->peer_count;
+}
+
+bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
+                       uint64_t *ret_missing)
+{
+    struct node *node = (struct node *)(void *)pulls;
+
+    assert_int_not_equal(fence, 0);
+    *ret_missing = node->missing;
+    return node->missing == 0;
+}
+
+void status_print_known(FILE *out, uint64_t number)
+{
+    fprintf(out, number == 0 ? "-" : "%" PRIu64, number);
+}
+
+void status_print_time(FILE *out, int64_t wall_ns)
+{
+    fprintf(out, "second %" PRIu64, (uint64_t)wall_ns / SECOND);
+}
+
+void status_metric_head(FILE *out, const char *name, const char *type,
+                        const char *help)
+{
+    (void)out;
+    (void)name;
+    (void)type;
+    assert_int_equal(help[strlen(help) - 1], '.');
+}
+
+void status_metric(FILE *out, const char *name, const char *type,
+                   const char *help, uint64_t number)
+{
+    status_metric_head(out, name, type, help);
+    fprintf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+/* ---- fixture: two peers, of which the second has never been there ---- */
+
+static void add_directory(struct kv *kv, uint64_t nsid, uint64_t parent,
+                          const char *name)
+{
+    struct directory directory = {
+        .nsid = nsid, .parent = parent, .name = slice_of(name)};
+    struct kv_batch *batch = kv_batch_new(kv);
+    struct key key = key_directory(nsid);
+    struct buf *value;
+
+    directory.attr.ino = ino_of_nsid(nsid);
+    value = directory_encode(&directory);
+    kv_batch_put(batch, key_slice(&key), buf_slice(value));
+    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
+    kv_batch_free(batch);
+    buf_unref(value);
+}
+
+static int setup(void **state)
+{
+    struct node *node = mem_zalloc(sizeof *node);
+
+    node->env.ops = &fake_ops;
+    node->env.state = kv_mem_new();
+    node->now_ns = 1000 * SECOND;
+    node->own.since_ns = 900 * (int64_t)SECOND;
+    node->whole = true;
+    node->peer_count = 2;
+    node->peers[0] = (struct pull_lag){.node = 1,
+                                       .is_known = true,
+                                       .pending_entries = 3,
+                                       .pending_bytes = 400,
+                                       .contact_ns = 999 * SECOND};
+    node->peers[1].node = 3;
+    add_directory(node->env.state, NSID_ROOT, 0, "");
+    add_directory(node->env.state, APP, NSID_ROOT, "app");
+    add_directory(node->env.state, CARTS, APP, "the carts");
+    *state = node;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct node *node = *state;
+
+    kv_close(node->env.state);
+    free(node);
+    return 0;
+}
+
+/* As a version of region 0 tells a time. */
+static uint64_t epoch_of(uint64_t second)
+{
+    return second * 1000 << 16;
+}
+
+static void set_mode(struct node *node, uint64_t nsid, enum mode_state state,
+                     uint64_t epoch)
+{
+    node->modes[nsid] = (struct mode){
+        .state = state, .domain = nsid, .since = 1, .epoch = epoch};
+}
+
+static void assert_prints(struct node *node,
+                          void (*render)(struct node *node, FILE *out),
+                          const char *wanted)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    render(node, out);
+    (void)fclose(out);
+    assert_string_equal(text, wanted);
+    free(text);
+}
+
+static void render_health(struct node *node, FILE *out)
+{
+    int count = status_report_eventual(node, out);
+
+    fprintf(out, "%d\n", count);
+}
+
+/* ---- modes ---- */
+
+#define MODES "# namespace mode epoch state nodes\n"
+
+static void test_directories_that_were_set_by_hand_are_listed(void **state)
+{
+    struct node *node = *state;
+
+    assert_prints(node, status_render_modes, MODES);
+    set_mode(node, CARTS, MODE_EVENTUAL, 70);
+    set_mode(node, BELOW, MODE_EVENTUAL, 70);
+    node->modes[BELOW].domain = CARTS;
+    assert_prints(node, status_render_modes,
+                  MODES "/app/the\\040carts eventual 70 ok 1:-,2:-,3:-\n");
+}
+
+static void test_fences_are_shown_by_node(void **state)
+{
+    struct node *node = *state;
+
+    set_mode(node, APP, MODE_FENCED, 80);
+    set_mode(node, CARTS, MODE_EVENTUAL, 70);
+    node->fence = 80;
+    node->peers[1].fence = 60;
+    assert_prints(node, status_render_modes,
+                  MODES "/app eventual 80 fenced 1:-,2:80,3:60\n"
+                        "/app/the\\040carts eventual 70 ok 1:-,2:80,3:60\n");
+}
+
+static void test_a_lone_node_has_its_own_fence(void **state)
+{
+    struct node *node = *state;
+
+    set_mode(node, APP, MODE_FENCED, 80);
+    node->fence = 80;
+    node->peer_count = 0;
+    assert_prints(node, status_render_modes,
+                  MODES "/app eventual 80 fenced "
+                        "2:80\n");
+}
+
+/* ---- eventual ---- */
+
+#define EVENTUAL "# node peer pending_entries pending_bytes contact_s state\n"
+
+static void test_what_peers_lack_is_shown(void **state)
+{
+    assert_prints(*state, status_render_eventual,
+                  EVENTUAL "2 1 3 400 1.0 ok\n"
+                           "2 3 - - - silent\n");
+}
+
+static void test_a_peer_is_held_or_silent(void **state)
+{
+    struct node *node = *state;
+
+    node->peer_count = 1;
+    node->peers[0].is_held = true;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 1.0 held\n");
+    node->now_ns += 3 * SECOND;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 4.0 silent\n");
+}
+
+/* ---- health ---- */
+
+static void test_a_fence_is_a_trouble_when_it_lasts(void **state)
+{
+    struct node *node = *state;
+
+    set_mode(node, APP, MODE_FENCED, epoch_of(970));
+    node->missing = 3;
+    assert_prints(node, render_health, "0\n");
+    node->now_ns += SECOND;
+    assert_prints(node, render_health,
+                  "directory /app is fenced, since second 970, waits for node "
+                  "3: start it, or look at the network between\n1\n");
+    node->missing = 0;
+    assert_prints(node, render_health,
+                  "directory /app is fenced, since second 970, waits for what "
+                  "other nodes lack: see health there\n1\n");
+    node->modes[APP].state = MODE_EVENTUAL;
+    assert_prints(node, render_health, "0\n");
+}
+
+static void test_an_incomplete_node_is_a_trouble(void **state)
+{
+    struct node *node = *state;
+
+    node->whole = false;
+    assert_prints(node, render_health, "0\n");
+    set_mode(node, APP, MODE_EVENTUAL, 70);
+    assert_prints(node, render_health,
+                  "the eventual directories of this node are incomplete since "
+                  "second 900: they can be used as soon as a node that has all "
+                  "of them can be reached\n1\n");
+    node->now_ns = 930 * SECOND;
+    assert_prints(node, render_health, "0\n");
+}
+
+/* ---- metrics ---- */
+
+/* There is no number for what is not known. */
+static void test_metrics(void **state)
+{
+    struct node *node = *state;
+
+    set_mode(node, CARTS, MODE_EVENTUAL, 70);
+    set_mode(node, BELOW, MODE_FENCED, 70);
+    assert_prints(node, status_render_eventual_metrics,
+                  "grovefs_eventual_namespaces 2\n"
+                  "grovefs_eventual_accepted_total 11\n"
+                  "grovefs_eventual_pulled_total 12\n"
+                  "grovefs_eventual_outlived_total 13\n"
+                  "grovefs_eventual_held_total 14\n"
+                  "grovefs_eventual_journal_entries 15\n"
+                  "grovefs_eventual_pending_entries{peer=\"1\"} 3\n"
+                  "grovefs_eventual_contact_seconds{peer=\"1\"} 1.000\n");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_directories_that_were_set_by_hand_are_listed),
+        TEST(test_fences_are_shown_by_node),
+        TEST(test_a_lone_node_has_its_own_fence),
+        TEST(test_what_peers_lack_is_shown),
+        TEST(test_a_peer_is_held_or_silent),
+        TEST(test_a_fence_is_a_trouble_when_it_lasts),
+        TEST(test_an_incomplete_node_is_a_trouble),
+        TEST(test_metrics),
+    };
+#undef TEST
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
