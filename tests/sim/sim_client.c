@@ -14,6 +14,7 @@
 #include "tests/sim/sim_outcome.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
+#include "tests/sim/sim_zone_choice.h"
 
 enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256, SIM_FROM_SIZE = 16 };
 
@@ -113,11 +114,16 @@ static void take_listing(struct client *client, struct sim_op *op,
     size_t position = 0;
 
     uint8_t last = op->behind;
+    bool behind_all = false; /* zones come last, and are not ours */
 
     while (request->ret_data != NULL &&
            dirent_next(request->ret_data, &position, &entry)) {
         uint8_t name = sim_name_number(entry.name, strlen(entry.name));
 
+        if (sim_zone_is_name(entry.name)) {
+            behind_all = true;
+            continue;
+        }
         if (name == SIM_NAMES_MAX)
             sim_fail(loop_of(client), "readdir: unknown name '%s'", entry.name);
         op->content += sim_fold_name(name, entry.ino);
@@ -127,7 +133,7 @@ static void take_listing(struct client *client, struct sim_op *op,
                      SIM_NAMES_MAX);
         last = name;
     }
-    op->at_end = request->at_end;
+    op->at_end = request->at_end || behind_all;
     op->limit = SIM_NAMES_MAX;
     if (op->at_end)
         return;

@@ -17,6 +17,7 @@
 #include "tests/sim/sim_split.h"
 #include "tests/sim/sim_start.h"
 #include "tests/sim/sim_watch.h"
+#include "tests/sim/sim_zone.h"
 
 enum {
     LOOK_MS = 20,
@@ -61,6 +62,7 @@ static void after_step(struct sim_machine *machine)
     if (node->node == NULL)
         return;
     sim_watch_step(node->cluster->watch, node);
+    sim_zones_step(node->cluster->zones, node);
     sim_leaving_step(node);
 }
 
@@ -209,7 +211,7 @@ static void start_later(struct sim_node *node, uint64_t down_ns)
 {
     uint64_t now_ns = node->machine.loop->now_ns;
 
-    if (node->removed && node->cluster->calm)
+    if (node->refused && node->cluster->calm)
         down_ns = UINT64_MAX; /* It has seen that it is in vain. */
     node->start_at_ns = down_ns == UINT64_MAX ? down_ns : now_ns + down_ns;
 }
@@ -286,6 +288,7 @@ static void crash(struct sim_node *node, bool with_machine, enum sim_tail tail,
     node->machine.paused_until_ns = 0;
     start_later(node, down_ns);
     sim_watch_crash(node->cluster->watch);
+    sim_zones_on_crash(node->cluster->zones, node);
 }
 
 void sim_node_crash(struct sim_node *node, bool with_machine, uint64_t down_ns)

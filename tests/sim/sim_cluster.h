@@ -18,6 +18,7 @@ struct sim_merges;
 struct sim_point;
 struct sim_splits;
 struct sim_watch;
+struct sim_zones;
 
 enum sim_node_state {
     SIM_DOWN,
@@ -40,6 +41,7 @@ struct sim_node {
     bool retired;
     bool may_go;  /* its removal was asked for */
     bool removed; /* it knows */
+    bool refused; /* it has come back after that */
     uint64_t request_last;
     struct kv *log; /* while it is down */
     struct kv *state_kv;
@@ -69,6 +71,7 @@ struct sim_cluster {
     uint64_t peers_made;       /* by membership changes */
     struct sim_splits *splits; /* NULL: none yet */
     struct sim_merges *merges; /* likewise */
+    struct sim_zones *zones;   /* likewise */
     struct sim_point *point;   /* NULL: crashes come by chance */
     uint64_t wish_ns; /* when a control file was written to; 0: never */
     bool calm;

@@ -15,6 +15,7 @@
 #include "tests/sim/kv_mem.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
+#include "tests/sim/sim_zone.h"
 
 enum {
     LOOK_MS = 200,
@@ -174,6 +175,7 @@ static void lose_all(struct sim_damage *d)
     rc = salvage_tombstones(node->state_kv, fresh);
     assert(rc == 0);
     harm_all(d, node->state_kv);
+    sim_zones_on_loss(d->cluster->zones, node);
     sim_seen(SEEN_STATE_GIVEN_UP);
     kv_close(node->state_kv);
     node->state_kv = fresh;

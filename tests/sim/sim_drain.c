@@ -43,21 +43,44 @@ static bool may_be_removed(const struct sim_node *node)
     return node->number >= node->cluster->plan->founders;
 }
 
+/* Few nodes may be removed: one that is being drained mostly is. */
 void sim_drain_ask(struct sim_cluster *cluster)
 {
     size_t nodes = cluster->plan->nodes;
     struct sim_node *node = &cluster->nodes[sim_pick(cluster->loop, nodes)];
     struct sim_node *other = &cluster->nodes[sim_pick(cluster->loop, nodes)];
-    uint64_t fate = sim_pick(cluster->loop, 3);
+    uint64_t fate = sim_pick(cluster->loop, 12);
+    bool may_go = is_removal_safe(cluster) && may_be_removed(other);
 
     if (!sim_node_serves(node) || !sim_node_is_member(other))
         return;
-    if (fate < 2) {
-        ask(node, other->number + 1, TABLE_NODE_DRAIN, fate == 0 ? "0" : "1");
-    } else if (is_removal_safe(cluster) && may_be_removed(other)) {
+    if (may_go && sim_drain_state(node, other) == NODE_DRAINING && fate < 10)
+        fate = 11;
+    if (fate < 8) {
+        ask(node, other->number + 1, TABLE_NODE_DRAIN, fate < 4 ? "0" : "1");
+    } else if (may_go) {
         other->may_go = true;
         ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
     }
+}
+
+bool sim_drain_remove(struct sim_cluster *cluster)
+{
+    struct sim_node *node = &cluster->nodes[0];
+
+    if (!is_removal_safe(cluster) || !sim_node_serves(node))
+        return false;
+    for (size_t i = 1; i < cluster->plan->nodes; i++) {
+        struct sim_node *other = &cluster->nodes[i];
+
+        if (!sim_node_is_member(other) || !may_be_removed(other) ||
+            sim_drain_state(node, other) != NODE_DRAINING)
+            continue;
+        other->may_go = true;
+        ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
+        return true;
+    }
+    return false;
 }
 
 /* ---- going ---- */
@@ -68,8 +91,10 @@ static void end_node(struct sim_node *node)
         sim_fail(node->machine.loop, "node %zu is removed for no reason",
                  node->number + 1);
     sim_note(node->machine.loop, "node %zu: removed", node->number + 1);
-    if (node->removed)
+    if (node->removed) {
+        node->refused = true;
         sim_seen(SEEN_REMOVED_BACK);
+    }
     node->removed = true;
     node->machine.died(&node->machine);
 }

@@ -11,6 +11,10 @@
  * have joined are removed: the founders have the data. */
 void sim_drain_ask(struct sim_cluster *cluster);
 
+/* In the calm: has a node removed that is being drained, if there is one.
+ * False: there is none. */
+bool sim_drain_remove(struct sim_cluster *cluster);
+
 /* node_config.removed; context: the node. Ends it: does not return. */
 void sim_drain_removed(void *context);
 

@@ -2,6 +2,8 @@
 
 #include "tests/sim/sim_end.h"
 
+#include <string.h>
+
 #include "engine/check_impl.h"
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
@@ -182,7 +184,8 @@ static bool is_of_region(const struct region *region, struct slice key)
     return false;
 }
 
-/* Or a tombstone, which tells what was here once. */
+/* Or a tombstone, which tells what was here once, or what is eventual, which
+ * all nodes have. */
 static bool is_owned(const struct sim_node *node, struct slice key)
 {
     const struct peer *peer = NULL;
@@ -190,7 +193,7 @@ static bool is_owned(const struct sim_node *node, struct slice key)
     while ((peer = node_next_peer(node->node, peer)) != NULL)
         if (is_of_region(peer_region(peer), key))
             return true;
-    return *(const uint8_t *)key.data == 'g';
+    return strchr("geivw", *(const char *)key.data) != NULL;
 }
 
 static void check_erased(struct sim_cluster *cluster,

@@ -6,6 +6,8 @@
 
 #include "engine/env.h"
 
+enum { ZONE_STEP_MS_MAX = 60 * 1000 };
+
 static const char *const fault_names[SIM_FAULTS] = {
     [SIM_KILL] = "kill",
     [SIM_POWER_CUT] = "power-cut",
@@ -131,6 +133,16 @@ static void draw_sleep(struct sim_plan *plan, struct sim_loop *loop)
     plan->lull_every_ns = plan->lull_ns + CHOOSE(loop, 200, 1000) * sim_ms;
 }
 
+/* A time far ahead, once accepted, has to be waited for. */
+static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
+{
+    plan->zones = (size_t)CHOOSE(loop, 0, 0, 0, 1, 2, SIM_ZONES_MAX);
+    plan->zone_names = (size_t)sim_between(loop, 2, 6);
+    plan->zones_end = sim_pick(loop, 2) == 0;
+    if (plan->zones > 0 && plan->step_ns > ZONE_STEP_MS_MAX * sim_ms)
+        plan->step_ns = ZONE_STEP_MS_MAX * sim_ms;
+}
+
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
@@ -154,6 +166,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     draw_sleep(plan, loop);
     plan->auto_merge = sim_pick(loop, 3) == 0;
     plan->merge_after_ms = CHOOSE(loop, 100, 1000, 5000);
+    draw_zones(plan, loop);
 }
 
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
@@ -187,6 +200,9 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              " lull_ms=%" PRIu64 "/%" PRIu64,
              plan->sleep_after_ms, plan->alarm_ms, plan->lull_ns / sim_ms,
              plan->lull_every_ns / sim_ms);
+    sim_note(loop, "plan: zones=%zu names=%zu end=%d step_ms=%" PRIu64,
+             plan->zones, plan->zone_names, plan->zones_end,
+             plan->step_ns / sim_ms);
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (plan->every_ns[i] != 0)
             sim_note(loop, "plan: %s every %" PRIu64 " ms", fault_names[i],

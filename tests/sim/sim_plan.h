@@ -10,7 +10,7 @@
 
 #include "tests/sim/sim_loop.h"
 
-enum { SIM_NODES_MAX = 5 };
+enum { SIM_NODES_MAX = 5, SIM_ZONES_MAX = 3 };
 
 /* Kinds of faults; each may strike at any time during chaos. */
 enum sim_fault {
@@ -99,6 +99,11 @@ struct sim_plan {
     bool few_kinds;             /* only register operations */
     bool attributes;            /* SETATTR and extended attributes, too */
     bool exchanges;             /* RENAME with EXCHANGE, too */
+
+    /* Eventual directories: see sim_zone.h. */
+    size_t zones; /* 0: none */
+    size_t zone_names;
+    bool zones_end; /* in the end they are emptied and made strong */
 };
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop);

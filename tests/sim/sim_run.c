@@ -9,6 +9,7 @@
 #include "engine/status.h"
 #include "tests/sim/sim_check.h"
 #include "tests/sim/sim_damage.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_faults.h"
 #include "tests/sim/sim_goals.h"
@@ -19,10 +20,14 @@
 #include "tests/sim/sim_sleep.h"
 #include "tests/sim/sim_tree.h"
 #include "tests/sim/sim_watch.h"
+#include "tests/sim/sim_zone.h"
+#include "tests/sim/sim_zone_audit.h"
 
 enum {
     START_SECONDS = 30,  /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20,  /* for a write after the calm has begun */
+    ZONE_SECONDS = 150,  /* ... in an eventual directory, by each node */
+    PULL_SECONDS = 150,  /* until all nodes have the same in these */
     FORGET_MS = 6000,    /* until nobody knows what clocks showed before */
     CLOCK_SECONDS = 30,  /* for clocks to be found wrong, or right again */
     WORK_MS = 2000,      /* that clients go on in the calm */
@@ -53,6 +58,8 @@ struct run {
     struct sim_faults *faults;
     struct sim_damage *damage;
     struct sim_operator *operator;
+    struct sim_zones *zones;
+    struct sim_zone_audit *zone_audit;
     struct sim_node *wrong_clock;
     uint64_t written; /* when the calm began */
 };
@@ -89,7 +96,27 @@ static bool has_written(struct run *run)
 
 static bool clients_idle(struct run *run)
 {
-    return sim_clients_are_idle(run->clients);
+    return sim_clients_are_idle(run->clients) && sim_zones_are_idle(run->zones);
+}
+
+static bool zones_worked(struct run *run)
+{
+    return sim_zones_have_worked(run->zones);
+}
+
+static bool zones_settled(struct run *run)
+{
+    return sim_zones_are_settled(run->zones);
+}
+
+static bool zones_ended(struct run *run)
+{
+    return sim_zones_have_ended(run->zones);
+}
+
+static bool zones_read(struct run *run)
+{
+    return sim_zone_audit_is_done(run->zone_audit);
 }
 
 static bool is_quiet(struct run *run)
@@ -115,6 +142,7 @@ static void chaos(struct run *run)
     run->faults = sim_faults_new(run->cluster, run->clients);
     run->operator= sim_operator_new(run->cluster);
     sim_clients_work(run->clients);
+    sim_zones_work(run->zones);
     go_on(run, run->plan.chaos_ns);
     sim_faults_stop(run->faults);
 }
@@ -169,6 +197,9 @@ static void calm(struct run *run)
     wait_until(run, all_up, START_SECONDS, "nodes do not come up");
     run->written = sim_clients_written(run->clients);
     wait_until(run, has_written, SERVE_SECONDS, "no write succeeds");
+    sim_zones_work(run->zones);
+    wait_until(run, zones_worked, ZONE_SECONDS,
+               "a node accepts no eventual change");
     go_on(run, WORK_MS * sim_ms);
 }
 
@@ -249,21 +280,44 @@ static void hand_over(struct run *run)
     wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after a transfer");
 }
 
+/* Clocks that were wrong have to be waited for. */
+static void audit_zones(struct run *run)
+{
+    uint64_t until_ns = run->loop->now_ns + PULL_SECONDS * second_ns;
+
+    while (!zones_settled(run) && run->loop->now_ns < until_ns)
+        go_on(run, 50 * sim_ms);
+    sim_zones_check(run->zones);
+    run->zone_audit = sim_zone_audit_new(run->cluster);
+    wait_until(run, zones_read, AUDIT_SECONDS, "zones cannot be read");
+    sim_zone_audit_end(run->zone_audit);
+}
+
 static void audit(struct run *run)
 {
     sim_note(run->loop, "audit");
+    audit_zones(run);
     sim_clients_audit(run->clients);
     wait_until(run, clients_idle, AUDIT_SECONDS, "the audit does not end");
     wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+}
+
+static void remove_drained(struct run *run)
+{
+    if (sim_drain_remove(run->cluster))
+        wait_until(run, is_quiet, QUIET_SECONDS,
+                   "not quiet after a node was to be removed");
 }
 
 static void become_quiet(struct run *run)
 {
     sim_note(run->loop, "rest");
     sim_clients_rest(run->clients);
+    sim_zones_rest(run->zones);
     wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
     wait_until(run, is_quiet, QUIET_SECONDS,
                "replicas or transactions do not settle");
+    remove_drained(run);
     believe_clocks(run);
     hand_over(run);
     go_on(run, SHOWN_MS * sim_ms);
@@ -383,6 +437,21 @@ static void doze(struct run *run)
     audit(run);
 }
 
+/* What nodes are all there for, and have the same of, can be emptied and made
+ * strong. */
+static void end_zones(struct run *run)
+{
+    if (!run->plan.zones_end || run->plan.zones == 0)
+        return;
+    sim_note(run->loop, "end zones");
+    sim_zones_end(run->zones);
+    wait_until(run, zones_ended, ZONE_SECONDS, "a zone does not become strong");
+    sim_zones_rest(run->zones);
+    wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
+    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after that");
+    audit(run);
+}
+
 static void check(struct run *run)
 {
     sim_watch_end(run->cluster->watch);
@@ -419,6 +488,7 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
     sim_plan_note(&run.plan, loop);
     run.cluster = sim_cluster_new(loop, &run.plan);
     run.clients = sim_clients_new(run.cluster);
+    run.zones = sim_zones_new(run.cluster);
     if (given != NULL)
         play(&run, given);
     else
@@ -428,6 +498,7 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
     damage(&run);
     spoil_clock(&run);
     doze(&run);
+    end_zones(&run);
     if (history != NULL)
         sim_lincheck_write(sim_clients_history(run.clients), run.cluster->watch,
                            history);
@@ -440,6 +511,7 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
         .virtual_ns = loop->now_ns,
     };
     sim_clients_free(run.clients);
+    sim_zones_free(run.zones);
     sim_faults_free(run.faults);
     sim_damage_free(run.damage);
     sim_operator_free(run.operator);

@@ -2,7 +2,7 @@
 
 /* One seed, from founding to the last check:
  *
- *     chaos   clients work, faults strike
+ *     chaos   clients work, also in zones (sim_zone.h), faults strike
  *     calm    all faults end; clients must get on
  *     quiet   clients rest; the replicas must become the same, and nothing
  *             may stay locked

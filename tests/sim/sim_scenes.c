@@ -8,6 +8,7 @@
 #include "engine/placement.h"
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
+#include "tests/sim/sim_scenes_zone.h"
 #include "tests/sim/sim_stage.h"
 
 enum { A, B, C, D, E, F }; /* names */
@@ -437,9 +438,10 @@ static const struct sim_act rmdir_acts[] = {
 /* ---- all ---- */
 
 #define BUSY(nodes, keep, down_after)                                          \
-    nodes, nodes, false, true, keep, down_after
-#define STILL(nodes, founders) nodes, founders, false, false, 0, 0
-#define FOUNDING(nodes) nodes, nodes, true, false, 0, 0
+    nodes, nodes, false, true, keep, down_after, false
+#define STILL(nodes, founders) nodes, founders, false, false, 0, 0, false
+#define FOUNDING(nodes) nodes, nodes, true, false, 0, 0, false
+#define ZONE(nodes) nodes, nodes, false, false, 0, 0, true
 
 const struct sim_scene sim_scenes[] = {
     /* clang-format off */
@@ -473,6 +475,14 @@ const struct sim_scene sim_scenes[] = {
      begin_acts_in_parts, sim_stage_act, acts_are_settled},
     {"rmdir", STILL(3, 3), SEEN_TXN_DECIDED, rmdir_acts,
      begin_acts_in_parts, sim_stage_act, acts_are_settled},
+    {"to eventual", ZONE(3), SEEN_ZONE_MADE, NULL,
+     scene_begin_strong, scene_ask_eventual, scene_is_eventual},
+    {"eventual files", ZONE(3), SEEN_ZONE_CHANGED, NULL,
+     scene_begin_eventual, scene_ask_files, scene_files_are_done},
+    {"to strong", ZONE(3), SEEN_ZONE_STRONG, NULL,
+     scene_begin_used, scene_ask_strong, scene_is_strong},
+    {"remove eventual", ZONE(3), SEEN_ZONE_REMOVED, NULL,
+     scene_begin_used, scene_ask_removal, scene_is_removed},
     /* clang-format on */
 };
 

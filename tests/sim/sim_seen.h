@@ -114,6 +114,21 @@
     X(MERGE_LACKING, 0, "targets rebuilt as the source was not whole")         \
     X(MERGE_RETURNED, 0, "replicas that region 0 knew to be no more")          \
     X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
+    X(ZONE_MADE, 1, "directories made eventual")                               \
+    X(ZONE_STRONG, 1, "... and strong again")                                  \
+    X(ZONE_REMOVED, 1, "... or removed")                                       \
+    X(ZONE_NOT_EMPTY, 1, "... refused as there was something in them")         \
+    X(ZONE_GIVEN_UP, 1, "... given up as a node was away")                     \
+    X(ZONE_CHANGED, 1, "eventual changes")                                     \
+    X(ZONE_ALONE, 1, "... accepted where no majority could be reached")        \
+    X(ZONE_RELAYED, 1, "... that came by way of a third node")                 \
+    X(ZONE_REPLAYED, 1, "... replayed from the journal after a crash")         \
+    X(ZONE_HELD, 1, "... held since they were ahead of the clock")             \
+    X(ZONE_OUTLIVED, 1, "... that came when there was a greater version")      \
+    X(ZONE_FENCED, 1, "... refused by a fence until their deadline")           \
+    X(ZONE_READ_ONLY, 1, "... refused as the clock was wrong")                 \
+    X(ZONE_NOT_WHOLE, 1, "... refused as the node had not all yet")            \
+    X(ZONE_HIDDEN, 0, "files shown beside a directory of their name")          \
     X(NAMESPACE_PARTS, 0, "directories whose names lay in several regions")    \
     X(UNDECIDED, 0, "histories too hard to check")
 

@@ -272,6 +272,8 @@ void sim_stage_init(struct sim_stage *stage, const struct sim_scene *scene)
                         .think_ns = 100 * sim_ms,
                         .try_first = true,
                         .page_size = 50,
+                        .zones = scene->has_zone,
+                        .zone_names = 3,
                     },
             },
     };

@@ -44,6 +44,7 @@ struct sim_scene {
     bool busy;             /* clients work all the time */
     uint64_t log_keep;     /* 0: more than there is */
     uint64_t down_after_s; /* 0: longer than it lasts */
+    bool has_zone;         /* an eventual directory: sim_zone.h */
     enum sim_seen shows;   /* what it is for, and cannot do without */
     const struct sim_act *acts;
     void (*prepare)(struct sim_stage *stage);

@@ -237,26 +237,78 @@ static void check_parts(struct tree_check *t, uint64_t nsid)
         sim_seen(SEEN_NAMESPACE_PARTS);
 }
 
+/* Those of eventual directories are known to the catalog alone. */
+static void check_no_parts(struct tree_check *t, uint64_t nsid)
+{
+    if (count_records(t, 'n', nsid) > 0 || count_records(t, 'd', nsid) > 0)
+        sim_fail(t->cluster->loop,
+                 "regions have something of namespace %" PRIx64
+                 ", which is eventual",
+                 nsid);
+}
+
+static bool is_strong(struct tree_check *t, uint64_t nsid)
+{
+    struct directory directory = {0};
+    bool strong = !get_directory(t, nsid, &directory) ||
+                  directory.mode.state == MODE_STRONG;
+
+    directory_release(&directory);
+    return strong;
+}
+
+/* By its parent, and by the catalog's index. */
+static void check_named(struct tree_check *t, const struct directory *directory)
+{
+    struct key name = key_directory_name(directory->parent, directory->name);
+    struct key key = key_user('d', directory->parent, directory->name);
+    struct kv_value found = {0};
+
+    if (directory->nsid == NSID_ROOT)
+        return;
+    if (kv_get(t->state, NULL, key_slice(&name), &found) != 0)
+        sim_fail(t->cluster->loop, "directory %" PRIx64 " has no name",
+                 directory->nsid);
+    kv_value_release(&found);
+    if (!is_strong(t, directory->parent))
+        return;
+    if (kv_get(t->state, NULL, key_slice(&key), &found) != 0)
+        sim_fail(t->cluster->loop, "directory %" PRIx64 " has no reference",
+                 directory->nsid);
+    kv_value_release(&found);
+}
+
+/* Each name is that of a directory that has it. */
+static void check_index(struct tree_check *t)
+{
+    for (open_class(t, "cp", "cq"); kv_iter_valid(t->iter);
+         kv_iter_next(t->iter)) {
+        struct slice value = kv_iter_value(t->iter);
+        struct slice name;
+        uint64_t parent;
+
+        if (!key_parse_directory_name(kv_iter_key(t->iter), &parent, &name) ||
+            value.size != KEY_NSID_SIZE)
+            sim_fail(t->cluster->loop, "a name of a directory is malformed");
+        check_reference(t, parent, name, be64_get(value.data));
+    }
+    kv_iter_free(t->iter);
+}
+
 static void check_catalog(struct tree_check *t)
 {
     for (open_class(t, "cd", "ce"); kv_iter_valid(t->iter);
          kv_iter_next(t->iter)) {
         struct slice value = kv_iter_value(t->iter);
         struct directory directory = {0};
-        struct kv_value found = {0};
-        struct key key;
 
         if (directory_decode(&directory, value) != 0)
             sim_fail(t->cluster->loop, "a directory cannot be decoded");
-        if (directory.nsid != NSID_ROOT) {
-            key = key_user('d', directory.parent, directory.name);
-            if (kv_get(t->state, NULL, key_slice(&key), &found) != 0)
-                sim_fail(t->cluster->loop,
-                         "directory %" PRIx64 " has no reference",
-                         directory.nsid);
-            kv_value_release(&found);
-        }
-        check_parts(t, directory.nsid);
+        check_named(t, &directory);
+        if (directory.mode.state == MODE_STRONG)
+            check_parts(t, directory.nsid);
+        else
+            check_no_parts(t, directory.nsid);
         directory_release(&directory);
     }
     kv_iter_free(t->iter);
@@ -270,5 +322,6 @@ void sim_tree_check(struct sim_cluster *cluster)
     check_entries(&t);
     check_namespaces(&t);
     check_catalog(&t);
+    check_index(&t);
     kv_close(t.state);
 }

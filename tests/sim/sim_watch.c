@@ -460,6 +460,16 @@ void sim_watch_forget_harm(struct sim_watch *watch)
         sim_table_clear(&watch->harm[i]);
 }
 
+/* The replica that came to harm is not there any more: it was moved away, or
+ * its region was merged into another one. */
+static bool has_left(const struct sim_watch *watch, size_t node,
+                     uint64_t region)
+{
+    const struct node *runs = watch->cluster->nodes[node].node;
+
+    return runs != NULL && node_any_peer(runs, region) == NULL;
+}
+
 bool sim_watch_is_mended(const struct sim_watch *watch, size_t node)
 {
     const struct sim_table *harm = &watch->harm[node];
@@ -467,7 +477,8 @@ bool sim_watch_is_mended(const struct sim_watch *watch, size_t node)
     for (size_t i = 0; i < harm->count; i++) {
         const struct sim_harm *done = harm->rows[i].item;
 
-        if (done->done && !done->mended)
+        if (done->done && !done->mended &&
+            !has_left(watch, node, harm->rows[i].region))
             return false;
     }
     return true;

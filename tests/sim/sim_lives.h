@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the nodes have in eventual directories, looked at after every step in
+ * their state/, and what was acknowledged there. A *life* is the time of a
+ * namespace from when it becomes eventual until it is strong again or gone.
+ *
+ *   1. A version of a name (a time and a node) is one value, wherever it is
+ *      seen.
+ *   2. On each node the version of a name only grows as long as it runs, and a
+ *      start does not bring it behind what it has accepted itself and somebody
+ *      knows of.
+ *   3. When a life ends, then the greatest version of each name that counts is
+ *      a removal: a switch loses nothing, whatever was cut off meanwhile.
+ *   4. At the end all nodes have the same, of each name the greatest version
+ *      that counts or a greater one, and nothing of lives that are over.
+ *
+ * A version counts when it was acknowledged, or when another node than the one
+ * that has accepted it has it, as only what is durable is shown to others. Of
+ * versions that counted of one name and node only the greatest is kept. Those
+ * of a node whose removal was asked for need not survive: it may have gone
+ * with them. */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_LIVES_H
+#define GROVEFS_TESTS_SIM_SIM_LIVES_H
+
+#include "engine/eventual_record.h"
+#include "tests/sim/sim_cluster.h"
+
+enum { SIM_LIVES_NAME_MAX = 8 };
+
+struct sim_lives;
+
+/* Of an entry; hlc 0: there is none. */
+struct sim_version {
+    uint64_t hlc;
+    uint64_t origin;
+    bool removed;
+};
+
+struct sim_lives *sim_lives_new(struct sim_cluster *cluster);
+void sim_lives_free(struct sim_lives *lives); /* Takes NULL. */
+
+/* After each step of a node. */
+void sim_lives_step(struct sim_lives *lives, struct sim_node *node);
+/* It has crashed, and its stores are what the disk has kept. */
+void sim_lives_on_crash(const struct sim_node *node);
+/* Its state/ is given up as a whole: no start of it need have anything. */
+void sim_lives_on_loss(struct sim_lives *lives, const struct sim_node *node);
+
+/* The node has acknowledged that. */
+void sim_lives_acknowledged(struct sim_lives *lives, uint64_t dir,
+                            uint64_t since, const char *name,
+                            struct sim_version version);
+
+/* The mode of a namespace as the node has it in state/; strong where it knows
+ * nothing of it. */
+struct mode sim_lives_mode(const struct sim_node *node, uint64_t nsid);
+/* What it has of a name; with its content, to be released. False: nothing. */
+bool sim_lives_get(const struct sim_node *node, uint64_t dir, const char *name,
+                   struct eventual_record *ret);
+
+static inline struct sim_version
+sim_version_of(const struct eventual_record *record)
+{
+    return (struct sim_version){record->hlc, record->origin, record->removed};
+}
+/* < 0, 0, > 0 */
+int sim_version_compare(struct sim_version a, struct sim_version b);
+
+/* Whether all nodes have the same, and no namespace is on its way from one mode
+ * to another. */
+bool sim_lives_are_settled(struct sim_lives *lives);
+/* Rule 4. Prints what the nodes have when it does not hold. */
+void sim_lives_check(struct sim_lives *lives);
+/* Into the notes. */
+void sim_lives_print(struct sim_lives *lives);
+
+#endif

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What sim_lives.c, sim_lives_value.c and sim_lives_end.c share. */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_LIVES_IMPL_H
+#define GROVEFS_TESTS_SIM_SIM_LIVES_IMPL_H
+
+#include "engine/eventual.h"
+#include "tests/sim/sim_lives.h"
+
+struct life {
+    uint64_t dir;
+    uint64_t since;
+    uint64_t known; /* a version of region 0 with which it was there */
+    bool over;
+};
+
+/* What a node has shown of a name in one of its starts. */
+struct seen {
+    struct sim_version version;
+    uint64_t starts;
+};
+
+/* A name in a life. */
+struct place {
+    uint64_t dir;
+    uint64_t since;
+    char name[SIM_LIVES_NAME_MAX];
+    struct sim_version counts[SIM_NODES_MAX]; /* by who has accepted it */
+    struct seen seen[SIM_NODES_MAX];
+};
+
+/* A version of a name, and what it is. */
+struct value {
+    uint64_t key; /* 0: free */
+    uint64_t hash;
+    uint64_t first_ns; /* when it was seen for the first time */
+    uint64_t starts;   /* of its origin then; 0: others have it, too */
+};
+
+struct known_node {
+    uint64_t starts;
+    uint64_t head;                 /* as it was at the last look */
+    uint64_t sequence;             /* its changes up to here were looked at */
+    uint64_t applied;              /* of region 0 */
+    struct eventual_counts counts; /* the engine's, of this start */
+    bool lost;                     /* its state/ was given up once */
+    uint64_t apart_ns[SIM_NODES_MAX]; /* since when it has no link; 0: it has */
+};
+
+struct sim_lives {
+    struct sim_cluster *cluster;
+    struct life *lives;
+    size_t life_count;
+    size_t life_count_max;
+    struct place *places;
+    size_t place_count;
+    size_t place_count_max;
+    struct value *values; /* open addressing */
+    size_t value_size;
+    size_t value_count;
+    struct known_node nodes[SIM_NODES_MAX];
+};
+
+/* The greatest version that counts; hlc 0: none does. */
+struct sim_version lives_required(const struct sim_lives *lives,
+                                  const struct place *place);
+/* Rule 1. */
+struct value *lives_check_value(struct sim_lives *lives,
+                                const struct sim_node *node,
+                                const struct eventual_record *record);
+/* Of all that is the same on all nodes. */
+uint64_t lives_hash(const struct eventual_record *record);
+
+#endif

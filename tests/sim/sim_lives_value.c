@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/keys.h"
+#include "tests/sim/sim_lives_impl.h"
+
+static void grow_values(struct sim_lives *lives)
+{
+    struct value *old = lives->values;
+    size_t size = lives->value_size;
+
+    lives->value_size = size == 0 ? 1024 : size * 2;
+    lives->values = mem_zalloc(lives->value_size * sizeof *lives->values);
+    for (size_t i = 0; i < size; i++) {
+        size_t to = (size_t)old[i].key % lives->value_size;
+
+        if (old[i].key == 0)
+            continue;
+        while (lives->values[to].key != 0)
+            to = (to + 1) % lives->value_size;
+        lives->values[to] = old[i];
+    }
+    free(old);
+}
+
+/* The slot of a version of a name; its key is 0 in a new one. */
+static struct value *value_of(struct sim_lives *lives, uint64_t key)
+{
+    size_t i;
+
+    if (lives->value_count * 2 >= lives->value_size)
+        grow_values(lives);
+    for (i = (size_t)key % lives->value_size;
+         lives->values[i].key != 0 && lives->values[i].key != key;
+         i = (i + 1) % lives->value_size)
+        ;
+    return &lives->values[i];
+}
+
+static uint64_t fold_bytes(uint64_t hash, struct slice bytes)
+{
+    const uint8_t *data = bytes.data;
+
+    for (size_t i = 0; i < bytes.size; i += 8) {
+        uint64_t word = 0;
+
+        memcpy(&word, data + i, bytes.size - i < 8 ? bytes.size - i : 8);
+        hash = sim_mix(hash, word);
+    }
+    return sim_mix(hash, bytes.size);
+}
+
+/* All of it but for where it stands on this node. */
+uint64_t lives_hash(const struct eventual_record *record)
+{
+    struct eventual_record plain = *record;
+    struct buf *bytes;
+    uint64_t hash;
+
+    plain.local = 0;
+    bytes = eventual_encode(&plain);
+    assert(bytes != NULL);
+    hash = fold_bytes(1, buf_slice(bytes));
+    buf_unref(bytes);
+    return hash;
+}
+
+static uint64_t version_key(const struct eventual_record *record)
+{
+    uint64_t key =
+        fold_bytes(sim_mix(record->dir, record->since), record->name);
+
+    key = sim_mix(key, sim_mix(record->hlc, record->origin));
+    return key == 0 ? 1 : key;
+}
+
+struct value *lives_check_value(struct sim_lives *lives,
+                                const struct sim_node *node,
+                                const struct eventual_record *record)
+{
+    uint64_t key = version_key(record);
+    struct value *value = value_of(lives, key);
+    uint64_t hash = lives_hash(record);
+    uint64_t starts = record->origin == node->number + 1 ? node->starts : 0;
+
+    if (value->key == 0) {
+        lives->value_count++;
+        *value =
+            (struct value){key, hash, lives->cluster->loop->now_ns, starts};
+    }
+    if (starts == 0)
+        value->starts = 0;
+    /* What only its origin has had may be lost with a crash. */
+    if (value->hash != hash && value->starts != 0 && value->starts != starts)
+        *value = (struct value){key, hash, value->first_ns, starts};
+    if (value->hash != hash)
+        sim_fail(lives->cluster->loop,
+                 "version %" PRIx64 ".%" PRIu64 " of %" PRIx64 "/%.*s is "
+                 "another value on node %zu",
+                 record->hlc, record->origin, record->dir,
+                 (int)record->name.size, (const char *)record->name.data,
+                 node->number + 1);
+    return value;
+}

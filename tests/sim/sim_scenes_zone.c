@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "tests/sim/sim_scenes_zone.h"
+
+#include "tests/sim/sim_end.h"
+#include "tests/sim/sim_zone.h"
+
+enum { WORK_MS = 500, SMALL = 30, LARGE = 9000 /* not inline */ };
+
+static const struct sim_zone *zone_of(const struct sim_stage *stage)
+{
+    return sim_zones_find(stage->cluster->zones, 0);
+}
+
+/* By any node's client, if all have ended what they did. */
+static bool begin_op(struct sim_stage *stage, const struct sim_zone_op *op)
+{
+    struct sim_cluster *cluster = stage->cluster;
+    size_t nodes = cluster->plan->nodes;
+    size_t first = sim_pick(cluster->loop, nodes);
+
+    if (!sim_zones_are_idle(cluster->zones))
+        return false;
+    for (size_t i = 0; i < nodes; i++)
+        if (sim_zones_do(cluster->zones, (first + i) % nodes, op))
+            return true;
+    return false;
+}
+
+static bool is_settled(struct sim_stage *stage)
+{
+    return sim_zones_are_idle(stage->cluster->zones) &&
+           sim_stage_is_settled(stage) && sim_end_is_quiet(stage->cluster) &&
+           sim_zones_are_settled(stage->cluster->zones);
+}
+
+/* ---- the directory ---- */
+
+static void ask_of_zone(struct sim_stage *stage, enum request_kind kind,
+                        bool to_eventual)
+{
+    struct sim_zone_op op = {
+        .kind = kind, .of_zone = true, .to_eventual = to_eventual};
+
+    if (kind == REQUEST_SETXATTR)
+        op.ino = ino_of_nsid(zone_of(stage)->nsid);
+    (void)begin_op(stage, &op);
+}
+
+/* Who was not told what has become of it looks. */
+static void ask_made(struct sim_stage *stage)
+{
+    bool look = sim_pick(stage->cluster->loop, 2) == 0;
+
+    ask_of_zone(stage, look ? REQUEST_LOOKUP : REQUEST_MKDIR, false);
+}
+
+static bool is_made(struct sim_stage *stage)
+{
+    return zone_of(stage)->nsid != 0 && is_settled(stage);
+}
+
+void scene_ask_eventual(struct sim_stage *stage)
+{
+    ask_of_zone(stage, REQUEST_SETXATTR, true);
+}
+
+bool scene_is_eventual(struct sim_stage *stage)
+{
+    return zone_of(stage)->eventual && is_settled(stage);
+}
+
+void scene_ask_strong(struct sim_stage *stage)
+{
+    ask_of_zone(stage, REQUEST_SETXATTR, false);
+}
+
+bool scene_is_strong(struct sim_stage *stage)
+{
+    return !zone_of(stage)->eventual && is_settled(stage);
+}
+
+void scene_ask_removal(struct sim_stage *stage)
+{
+    ask_of_zone(stage, REQUEST_RMDIR, false);
+}
+
+bool scene_is_removed(struct sim_stage *stage)
+{
+    return zone_of(stage)->nsid == 0 && is_settled(stage);
+}
+
+void scene_begin_strong(struct sim_stage *stage)
+{
+    sim_stage_wait(stage, sim_stage_is_settled, "the cluster does not start");
+    sim_stage_go_on(stage, WORK_MS * sim_ms);
+    sim_stage_get_done(stage, ask_made, is_made);
+}
+
+void scene_begin_eventual(struct sim_stage *stage)
+{
+    scene_begin_strong(stage);
+    sim_stage_get_done(stage, scene_ask_eventual, scene_is_eventual);
+}
+
+/* ---- files ---- */
+
+static const struct sim_zone_op files[] = {
+    {.kind = REQUEST_CREATE, .name = 0, .piece_size = SMALL},
+    {.kind = REQUEST_CREATE, .name = 1, .piece_size = LARGE},
+    {.kind = REQUEST_RENAME, .name = 0, .to_name = 2},
+    {.kind = REQUEST_RENAME,
+     .name = 1,
+     .to_name = 2,
+     .flags = REQUEST_EXCHANGE},
+    {.kind = REQUEST_UNLINK, .name = 1},
+    {.kind = REQUEST_CREATE, .name = 0, .piece_size = LARGE},
+};
+
+static const struct sim_zone_op removals[] = {
+    {.kind = REQUEST_UNLINK, .name = 0},
+    {.kind = REQUEST_UNLINK, .name = 1},
+    {.kind = REQUEST_UNLINK, .name = 2},
+};
+
+void scene_ask_files(struct sim_stage *stage)
+{
+    if (stage->act < ARRAY_SIZE(files) && begin_op(stage, &files[stage->act]))
+        stage->act++;
+}
+
+bool scene_files_are_done(struct sim_stage *stage)
+{
+    return stage->act == ARRAY_SIZE(files) && is_settled(stage);
+}
+
+static void ask_removals(struct sim_stage *stage)
+{
+    if (stage->act < ARRAY_SIZE(removals) &&
+        begin_op(stage, &removals[stage->act]))
+        stage->act++;
+}
+
+static bool removals_are_done(struct sim_stage *stage)
+{
+    return stage->act == ARRAY_SIZE(removals) && is_settled(stage);
+}
+
+void scene_begin_used(struct sim_stage *stage)
+{
+    scene_begin_eventual(stage);
+    sim_stage_get_done(stage, scene_ask_files, scene_files_are_done);
+    stage->act = 0;
+    sim_stage_get_done(stage, ask_removals, removals_are_done);
+}

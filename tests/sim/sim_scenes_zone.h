@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What scenes with an eventual directory are made of: see sim_stage.h. */
+
+#ifndef GROVEFS_TESTS_SIM_SIM_SCENES_ZONE_H
+#define GROVEFS_TESTS_SIM_SIM_SCENES_ZONE_H
+
+#include "tests/sim/sim_stage.h"
+
+void scene_begin_strong(struct sim_stage *stage);
+void scene_ask_eventual(struct sim_stage *stage);
+bool scene_is_eventual(struct sim_stage *stage);
+
+void scene_begin_eventual(struct sim_stage *stage);
+void scene_ask_files(struct sim_stage *stage);
+bool scene_files_are_done(struct sim_stage *stage);
+
+/* Empty again. */
+void scene_begin_used(struct sim_stage *stage);
+void scene_ask_strong(struct sim_stage *stage);
+bool scene_is_strong(struct sim_stage *stage);
+void scene_ask_removal(struct sim_stage *stage);
+bool scene_is_removed(struct sim_stage *stage);
+
+#endif
