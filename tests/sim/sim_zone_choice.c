@@ -86,6 +86,10 @@ static void choose_rename(struct sim_loop *loop, const struct sim_plan *plan,
     uint64_t roll = sim_pick(loop, 6);
 
     op->kind = REQUEST_RENAME;
+    /* What is in a directory of another name is not found when all is emptied.
+     */
+    if (plan->zones_end && op->name == ZONE_SUB)
+        op->name = 0;
     op->to_dir = pick_dir(loop, zone);
     op->to_name = pick_name(loop, plan);
     op->flags = roll == 0   ? REQUEST_NOREPLACE
