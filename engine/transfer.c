@@ -50,12 +50,21 @@ static bool is_ready(const struct transfer *transfer, const struct peer *peer)
            progress.match + TRANSFER_LAG_MAX >= own.last_index;
 }
 
+/* One that leads again has handed over before, and whoever wanted that has
+ * been told so by the others; what he wants now may be something else. */
+static bool is_led_as_begun(const struct transfer *transfer,
+                            const struct peer *peer)
+{
+    return peer != NULL && peer_is_leader(peer) &&
+           peer_term(peer) == transfer->term;
+}
+
 static void step(struct transfer *transfer)
 {
     struct node *node = transfer->node;
     struct peer *peer = node_peer(node, transfer->region);
 
-    if (peer == NULL || !peer_is_leader(peer)) {
+    if (!is_led_as_begun(transfer, peer)) {
         end(transfer, ERR_NOT_LEADER, NULL);
     } else if (transfer->target_node == node_id(node)) {
         node_on_manual_transfer(node, transfer->region);
@@ -90,8 +99,11 @@ static uint64_t patience_ns(struct node *node)
 void transfer_start(struct transfer *transfer, struct node *node,
                     uint64_t region, uint64_t target_node)
 {
+    const struct peer *peer = node_peer(node, region);
+
     transfer->node = node;
     transfer->region = region;
+    transfer->term = peer == NULL ? 0 : peer_term(peer);
     transfer->target_node = target_node;
     transfer->until_ns = env_mono_ns(node_env(node)) + patience_ns(node);
     transfer->timer = (struct env_timer){.fire = on_timer};

@@ -3,7 +3,8 @@
 /* Handing a region's leadership to the replica on a given node, because
  * somebody wants it so. Runs on the leader:
  *
- *     leads elsewhere      ERR_NOT_LEADER: whoever wants it asks there
+ *     leads elsewhere      ERR_NOT_LEADER: whoever wants it asks there; also
+ *                          when it leads again, in another term
  *     leads here already   done
  *     else                 waits until that replica answers and lacks little,
  *                          and transfers; again when that was in vain
@@ -34,6 +35,7 @@ struct transfer {
     void (*done)(struct transfer *transfer, int status, const char *why);
     struct node *node; /* private from here on; NULL: does not run */
     uint64_t region;
+    uint64_t term; /* in which it was begun */
     uint64_t target_node;
     uint64_t until_ns;
     struct env_timer timer;
