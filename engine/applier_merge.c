@@ -48,8 +48,10 @@ static void add_part(struct namespace_record *left,
     left->ctime_ns = later(left->ctime_ns, right->ctime_ns);
     if (left->version < right->version)
         left->version = right->version;
-    if (right->opening.id.node == 0)
+    if (right->opening.id.node == 0) {
         left->opening = (struct txn_ref){0};
+        left->reopened = false;
+    }
 }
 
 /* What both are together, into `left`. False: nothing, since what has deleted
@@ -91,6 +93,19 @@ static int unmark(struct applier *applier, uint64_t nsid,
     return rc;
 }
 
+/* What a transaction has brought into a part that does not stay. */
+static void delete_content(struct applier *applier, uint64_t nsid,
+                           struct key right_key, const struct region *whole)
+{
+    struct key upper;
+
+    right_key.data[0] = 'd';
+    if (!key_next_part(nsid, whole->end, &upper))
+        upper = key_behind_namespace('d', nsid);
+    kv_batch_delete_range(applier->batch, key_slice(&right_key),
+                          key_slice(&upper));
+}
+
 /* `*ret` stays NULL when there is nothing to be left. */
 static int unite_parts(struct applier *applier, struct key left_key,
                        struct key right_key, const struct region *whole,
@@ -112,6 +127,8 @@ static int unite_parts(struct applier *applier, struct key left_key,
         rc = stays && is_held(&united) ? 0 : unmark(applier, right.nsid, whole);
         if (rc == 0 && stays)
             *ret = namespace_encode(&united);
+        if (rc == 0 && !stays && right.reopened)
+            delete_content(applier, right.nsid, right_key, whole);
     }
     namespace_release(&left);
     namespace_release(&right);

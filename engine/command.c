@@ -208,6 +208,7 @@ static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
+           op == COMMAND_TXN_IMPORT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
            (op >= COMMAND_DIR_MODE && op <= COMMAND_DIR_MOVE) ||
@@ -512,6 +513,7 @@ bool command_grows(const struct command *command)
     case COMMAND_DIR_SETXATTR:
     case COMMAND_DIR_ADD:
     case COMMAND_TXN_COPY:
+    case COMMAND_TXN_IMPORT:
         return true;
     case COMMAND_WRITE:
         return command->data.size > 0;

@@ -74,6 +74,9 @@ enum command_op {
     COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
                             * attr: its count and times; data: where the
                             * region ends */
+    /* Data region: files, as `data`, of namespace `dir` that `txn` opens, from
+     * `name` on → offset: how many bytes of it are done. See exec_import.c. */
+    COMMAND_TXN_IMPORT = 40,
     /* Merging two regions: see merge_change.h. They take `merge`. */
     COMMAND_MERGE = 42,    /* in the target: `merge_step` of it */
     COMMAND_FREEZE = 43,   /* in the source */
@@ -123,7 +126,8 @@ enum txn_kind {
     TXN_RENAME = 3,
     TXN_TO_EVENTUAL =
         4,            /* the directory `ino` at (dir, name), which is empty */
-    TXN_TO_STRONG = 5 /* likewise; `offset`: the epoch of its fence */
+    TXN_TO_STRONG = 5 /* the same, with what is in it; `offset`: the epoch of
+                       * its fence */
 };
 
 /* Which step of a transaction a PREPARE or RESOLVE is. What an answer carries

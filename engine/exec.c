@@ -31,6 +31,7 @@ static exec_function *const functions[] = {
     [COMMAND_TXN_ABORT] = exec_txn_abort,
     [COMMAND_TXN_FORGET] = exec_txn_forget,
     [COMMAND_TXN_COPY] = exec_txn_copy,
+    [COMMAND_TXN_IMPORT] = exec_txn_import,
     [COMMAND_DIR_SETATTR] = exec_dir_setattr,
     [COMMAND_DIR_SETXATTR] = exec_dir_setxattr,
     [COMMAND_DIR_REMOVEXATTR] = exec_dir_removexattr,

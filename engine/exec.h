@@ -50,6 +50,7 @@ int exec_txn_resolve(struct exec *x);
 int exec_txn_decide(struct exec *x);
 int exec_txn_abort(struct exec *x);
 int exec_txn_copy(struct exec *x);
+int exec_txn_import(struct exec *x);
 int exec_txn_forget(struct exec *x);
 int exec_dir_setattr(struct exec *x);
 int exec_dir_setxattr(struct exec *x);

@@ -9,19 +9,26 @@ static struct slice no_name(void)
     return (struct slice){NULL, 0};
 }
 
-/* The keys of a class that the region may have of a namespace. */
+/* Between which keys of a class the region may have of a namespace. */
+static void bound_part(const struct exec *x, char class, uint64_t nsid,
+                       struct key *ret_lower, struct key *ret_upper)
+{
+    *ret_lower = key_namespace(nsid, x->range.start);
+    ret_lower->data[0] = (uint8_t) class;
+    if (key_next_part(nsid, x->range.end, ret_upper))
+        ret_upper->data[0] = (uint8_t) class;
+    else
+        *ret_upper = key_behind_namespace(class, nsid);
+}
+
 static struct kv_iter *iter_part(const struct exec *x, char class,
                                  uint64_t nsid)
 {
-    struct key lower = key_namespace(nsid, x->range.start);
+    struct key lower;
     struct key upper;
     struct kv_iter *iter;
 
-    lower.data[0] = (uint8_t) class;
-    if (key_next_part(nsid, x->range.end, &upper))
-        upper.data[0] = (uint8_t) class;
-    else
-        upper = key_behind_namespace(class, nsid);
+    bound_part(x, class, nsid, &lower, &upper);
     iter = kv_iter_new(x->state, NULL, key_slice(&lower), key_slice(&upper));
     kv_iter_seek(iter, key_slice(&lower));
     return iter;
@@ -186,6 +193,19 @@ int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
 
 /* ---- resolving ---- */
 
+/* With what was brought into it for a decision that did not come. */
+static void delete_part(struct exec *x, const struct namespace_record *record)
+{
+    struct key lower;
+    struct key upper;
+
+    exec_delete_namespace(x, record->nsid);
+    if (!record->reopened)
+        return;
+    bound_part(x, 'd', record->nsid, &lower, &upper);
+    kv_batch_delete_range(x->batch, key_slice(&lower), key_slice(&upper));
+}
+
 /* Only what the transaction still holds: who has met it long ago may ask region
  * 0 to abort it after it was committed, resolved and forgotten. */
 int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
@@ -199,12 +219,13 @@ int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     if (txn_id_equal(holder->id, txn->id)) {
-        *holder = (struct txn_ref){0};
-        record.reopened = false;
-        if (x->command->commit == opens)
+        if (x->command->commit != opens) {
+            delete_part(x, &record);
+        } else {
+            *holder = (struct txn_ref){0};
+            record.reopened = false;
             exec_put_namespace(x, &record);
-        else
-            exec_delete_namespace(x, nsid);
+        }
         rc = unmark(x, nsid);
     }
     namespace_release(&record);

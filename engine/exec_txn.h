@@ -3,7 +3,8 @@
 /* What the functions that execute transactions share: exec_txn.c prepares,
  * exec_txn_mode.c does so for a directory that becomes eventual or strong,
  * exec_resolve.c resolves, exec_part.c has the parts of namespaces that are
- * opened and closed, exec_copy.c brings content. For them only. */
+ * opened and closed, exec_copy.c and exec_import.c bring content.
+ * For them only. */
 
 #ifndef GROVEFS_ENGINE_EXEC_TXN_H
 #define GROVEFS_ENGINE_EXEC_TXN_H

@@ -274,6 +274,7 @@ static void change_mode(struct flow *flow, uint64_t nsid, enum mode_goal goal)
 {
     flow->mode_change.nsid = nsid;
     flow->mode_change.goal = goal;
+    flow->mode_change.only_empty = flow->request->kind == REQUEST_RMDIR;
     flow->mode_change.deadline_ns = flow->deadline_ns;
     flow->mode_change.done = mode_changed;
     mode_change_start(&flow->mode_change, flow->flows->node);

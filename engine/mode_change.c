@@ -117,8 +117,17 @@ static void decided(struct mode_change *change, int status)
 
 static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
 {
+    struct mode_change *change = container_of(txn, struct mode_change, txn);
+
     (void)attr;
-    decided(container_of(txn, struct mode_change, txn), status);
+    if (change->goal == MODE_TO_STRONG &&
+        (status == ERR_NO_QUORUM || status == ERR_BUSY))
+        node_log_event(change->node, LOG_WARN,
+                       "directory %" PRIu64
+                       " stays eventual: what is in it could not be brought "
+                       "into the regions in time",
+                       change->nsid);
+    decided(change, status);
 }
 
 static void removed(struct router_call *call, int status,
@@ -127,6 +136,15 @@ static void removed(struct router_call *call, int status,
     (void)result;
     (void)index;
     decided(container_of(call, struct mode_change, call), status);
+}
+
+/* Changes wait for a fence to go, but not for ever. */
+static uint64_t decision_deadline(const struct mode_change *change)
+{
+    return change->goal == MODE_TO_STRONG &&
+                   change->fence_until_ns < change->deadline_ns
+               ? change->fence_until_ns
+               : change->deadline_ns;
 }
 
 /* Of the place that the directory had when this began: whoever moves it
@@ -143,23 +161,25 @@ static void decide(struct mode_change *change)
     }
     command->txn_kind =
         change->goal == MODE_TO_EVENTUAL ? TXN_TO_EVENTUAL : TXN_TO_STRONG;
-    change->txn.deadline_ns = change->deadline_ns;
+    change->txn.deadline_ns = decision_deadline(change);
     change->txn.done = txn_decided;
     txns_start(node_txns(change->node), &change->txn, command);
 }
 
 /* ---- waiting for all nodes ---- */
 
-static int check_empty(const struct mode_change *change)
+/* Files go with it to where it becomes strong; directories do not. */
+static int check_content(const struct mode_change *change)
 {
     struct kv *state = node_env(change->node)->state;
+    bool may_have_files = change->goal == MODE_TO_STRONG && !change->only_empty;
     struct eventual_namespace record;
     bool occupied = false;
     int rc = eventual_namespace_get(state, NULL, change->nsid, &record);
 
     if (rc == 0)
         rc = catalog_has_child(state, change->nsid, &occupied);
-    if (rc == 0 && (occupied || record.entry_count != 0))
+    if (rc == 0 && (occupied || (!may_have_files && record.entry_count != 0)))
         rc = ERR_NOT_EMPTY;
     return rc;
 }
@@ -185,7 +205,7 @@ static void look(struct env_timer *timer)
     if (fence_is_here(change) &&
         pulls_are_drained(node_pulls(change->node), change->epoch,
                           &change->missing)) {
-        rc = check_empty(change);
+        rc = check_content(change);
         if (rc == 0)
             decide(change);
         else
@@ -234,7 +254,7 @@ static void look_for_nodes(struct env_timer *timer)
 /* `epoch` is that of the mode it has. */
 static void fence(struct mode_change *change, uint64_t epoch)
 {
-    int rc = check_empty(change);
+    int rc = check_content(change);
 
     if (rc != 0) {
         end(change, rc);

@@ -7,9 +7,11 @@
  *                 all regions, which must be empty
  *   to strong     a fence: COMMAND_DIR_MODE, behind which no node accepts
  *                 changes in it; all nodes must have told that they know of it,
- *                 and all that they had accepted before must be here. If that
- *                 leaves it empty, the transaction TXN_TO_STRONG
- *   remove        likewise, with COMMAND_DIR_REMOVE
+ *                 and all that they had accepted before must be here. If there
+ *                 is no directory in it, the transaction TXN_TO_STRONG, which
+ *                 takes its files along (txn_import.h), before FENCE_MS are
+ *                 over
+ *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
  *
  * A fence that leads to nothing is taken away again, at the latest by region
  * 0's leader (mode_changes_each_second()) when this node is gone. What is
@@ -37,12 +39,13 @@ enum {
 struct mode_change {
     uint64_t nsid; /* public: in */
     enum mode_goal goal;
+    bool only_empty; /* MODE_TO_STRONG: not with files in it */
     uint64_t deadline_ns;
     /* 0, and this node knows it. ERR_STALE: the directory is gone;
-     * ERR_NOT_EMPTY; ERR_NOT_PERMITTED: the root, or one that inherits its
-     * mode; ERR_BUSY: another change is under way; ERR_NO_QUORUM: nothing has
-     * changed, a node did not tell in time, or a majority; ERR_UNKNOWN_OUTCOME;
-     * ERR_CANCELED. */
+     * ERR_NOT_EMPTY; ERR_NO_SPACE; ERR_NOT_PERMITTED: the root, or one that
+     * inherits its mode; ERR_BUSY: another change is under way; ERR_NO_QUORUM:
+     * nothing has changed, a node did not tell in time, or a majority;
+     * ERR_UNKNOWN_OUTCOME; ERR_CANCELED. */
     void (*done)(struct mode_change *change, int status);
 
     struct node *node; /* private from here on */

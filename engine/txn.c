@@ -9,6 +9,7 @@
 #include "engine/orphans.h"
 #include "engine/router.h"
 #include "engine/settle.h"
+#include "engine/txn_import.h"
 #include "engine/txn_prepare.h"
 #include "engine/txn_resolve.h"
 
@@ -30,6 +31,7 @@ struct txn {
     uint64_t deadline_ns;
     enum next next;
     struct txn_prepare prepare;
+    struct txn_import import;
     struct router_call call;
     struct txn_resolve resolve;
     struct settle settle;
@@ -92,6 +94,7 @@ static void end(struct txn *txn)
     struct txns *txns = txn->txns;
 
     env_timer_stop(node_env(txns->node), &txn->room);
+    txn_import_cancel(&txn->import);
     txn_prepare_release(&txn->prepare);
     if (txn->hold.sequence != 0)
         router_release(node_router(txns->node), &txn->hold);
@@ -247,6 +250,31 @@ static void decide(struct txn *txn)
     router_call(node_router(txn->txns->node), &txn->call, &command);
 }
 
+/* ---- what is in a directory that becomes strong ---- */
+
+static void imported(struct txn_import *import, int status)
+{
+    struct txn *txn = container_of(import, struct txn, import);
+
+    if (status == 0)
+        decide(txn);
+    else if (status == ERR_CANCELED)
+        fail(txn, status); /* Rule 2. */
+    else if (status == ERR_ABORTED && txn->op != NULL)
+        resolve(txn, false, NEXT_ATTEMPT);
+    else
+        give_up(txn, undecided(status));
+}
+
+static void bring_content(struct txn *txn)
+{
+    txn->import.txn = txn->prepare.txn.id;
+    txn->import.nsid = txn->prepare.txn.opens_nsid;
+    txn->import.deadline_ns = txn->deadline_ns;
+    txn->import.done = imported;
+    txn_import_start(&txn->import, txn->txns->node);
+}
+
 /* ---- PREPARE ---- */
 
 static void settled(struct settle *settle, int status)
@@ -304,6 +332,8 @@ static void prepared(struct txn_prepare *prepare, int status)
 
     if (status == ERR_LOCKED)
         wait_for_holder(txn);
+    else if (status == 0 && txn->command.txn_kind == TXN_TO_STRONG)
+        bring_content(txn);
     else if (status == 0 && !prepare->has_happened)
         decide(txn);
     else if (!prepare->begun || prepare->has_happened ||

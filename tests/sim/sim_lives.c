@@ -99,11 +99,17 @@ static bool was_removed(const struct sim_lives *lives,
     return false;
 }
 
-static void check_over(const struct sim_lives *lives, const struct place *place)
+/* What is acknowledged later than the end of a life was there before it. */
+static void check_over(const struct sim_lives *lives, const struct life *life,
+                       const struct place *place)
 {
     struct sim_version required = lives_required(lives, place);
+    bool is_kept = life->strong
+                       ? place->last.hlc == 0 ||
+                             sim_version_compare(place->last, required) >= 0
+                       : was_removed(lives, place);
 
-    if (!was_removed(lives, place))
+    if (!is_kept)
         sim_fail(lives->cluster->loop,
                  "%" PRIx64 "/%s is lost: version %" PRIx64 ".%" PRIu64
                  " counted when the directory was no longer eventual",
@@ -114,11 +120,13 @@ static void count(struct sim_lives *lives, struct place *place,
                   struct sim_version version)
 {
     struct sim_version *known = &place->counts[version.origin - 1];
+    const struct life *life;
 
     if (sim_version_compare(version, *known) > 0)
         *known = version;
-    if (life_of(lives, place->dir, place->since)->over)
-        check_over(lives, place);
+    life = life_of(lives, place->dir, place->since);
+    if (life->over)
+        check_over(lives, life, place);
 }
 
 void sim_lives_acknowledged(struct sim_lives *lives, uint64_t dir,
@@ -150,6 +158,16 @@ struct mode sim_lives_mode(const struct sim_node *node, uint64_t nsid)
     directory_release(&directory);
     kv_value_release(&value);
     return mode;
+}
+
+static bool has_directory(const struct sim_node *node, uint64_t nsid)
+{
+    struct key key = key_directory(nsid);
+    struct kv_value value = {0};
+    bool has = kv_get(state_of(node), NULL, key_slice(&key), &value) == 0;
+
+    kv_value_release(&value);
+    return has;
 }
 
 bool sim_lives_get(const struct sim_node *node, uint64_t dir, const char *name,
@@ -295,13 +313,20 @@ static void end_life(struct sim_lives *lives, const struct sim_node *node,
                      struct life *life)
 {
     life->over = true;
+    life->strong = has_directory(node, life->dir) &&
+                   sim_lives_mode(node, life->dir).state == MODE_STRONG;
     sim_note(lives->cluster->loop,
              "node %zu: %" PRIx64 " is not eventual any more (%" PRIx64 ")",
              node->number + 1, life->dir, life->since);
-    for (size_t i = 0; i < lives->place_count; i++)
-        if (lives->places[i].dir == life->dir &&
-            lives->places[i].since == life->since)
-            check_over(lives, &lives->places[i]);
+    for (size_t i = 0; i < lives->place_count; i++) {
+        struct place *place = &lives->places[i];
+
+        if (place->dir != life->dir || place->since != life->since)
+            continue;
+        if (life->strong)
+            lives_check_strong(lives, node, place);
+        check_over(lives, life, place);
+    }
 }
 
 /* As long as the node knows it as eventual, it has what it has shown, and what
@@ -384,6 +409,7 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
 
     if (known->starts != node->starts) {
         known->starts = node->starts;
+        known->start_ns = node->machine.loop->now_ns;
         known->sequence = known->head = known->applied = 0;
         known->counts = (struct eventual_counts){0};
     }

@@ -9,8 +9,10 @@
  *   2. On each node the version of a name only grows as long as it runs, and a
  *      start does not bring it behind what it has accepted itself and somebody
  *      knows of.
- *   3. When a life ends, then the greatest version of each name that counts is
- *      a removal: a switch loses nothing, whatever was cut off meanwhile.
+ *   3. When a life ends as the directory has become strong, then each name is
+ *      there what its greatest version that counts says, or a greater one; when
+ *      it ends as the directory has gone, that is a removal. So a switch loses
+ *      nothing, whatever was cut off meanwhile.
  *   4. At the end all nodes have the same, of each name the greatest version
  *      that counts or a greater one, and nothing of lives that are over.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What sim_lives.c, sim_lives_value.c and sim_lives_end.c share. */
+/* What sim_lives.c and sim_lives_*.c share. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_LIVES_IMPL_H
 #define GROVEFS_TESTS_SIM_SIM_LIVES_IMPL_H
@@ -13,6 +13,7 @@ struct life {
     uint64_t since;
     uint64_t known; /* a version of region 0 with which it was there */
     bool over;
+    bool strong; /* it is over as the directory has become strong */
 };
 
 /* What a node has shown of a name in one of its starts. */
@@ -28,18 +29,22 @@ struct place {
     char name[SIM_LIVES_NAME_MAX];
     struct sim_version counts[SIM_NODES_MAX]; /* by who has accepted it */
     struct seen seen[SIM_NODES_MAX];
+    struct sim_version last; /* that it had when the life was over; hlc 0: not
+                              * known */
 };
 
 /* A version of a name, and what it is. */
 struct value {
     uint64_t key; /* 0: free */
     uint64_t hash;
+    uint64_t plain;    /* lives_plain() */
     uint64_t first_ns; /* when it was seen for the first time */
     uint64_t starts;   /* of its origin then; 0: others have it, too */
 };
 
 struct known_node {
     uint64_t starts;
+    uint64_t start_ns;
     uint64_t head;                 /* as it was at the last look */
     uint64_t sequence;             /* its changes up to here were looked at */
     uint64_t applied;              /* of region 0 */
@@ -69,6 +74,16 @@ struct sim_version lives_required(const struct sim_lives *lives,
 struct value *lives_check_value(struct sim_lives *lives,
                                 const struct sim_node *node,
                                 const struct eventual_record *record);
+/* Of a file as users see it, also when its directory is strong; never 0. */
+uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
+                     struct slice content);
+/* 0: it was never seen. */
+uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
+                        struct sim_version version);
+/* sim_lives_strong.c: looks at a name when `teller` is the first one to know
+ * that its directory has become strong, and notes its last version. */
+void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,
+                        struct place *place);
 /* Of all that is the same on all nodes. */
 uint64_t lives_hash(const struct eventual_record *record);
 

@@ -69,34 +69,58 @@ uint64_t lives_hash(const struct eventual_record *record)
     return hash;
 }
 
-static uint64_t version_key(const struct eventual_record *record)
+static uint64_t version_key(uint64_t dir, uint64_t since, struct slice name,
+                            struct sim_version version)
+{
+    uint64_t key = fold_bytes(sim_mix(dir, since), name);
+
+    key = sim_mix(key, sim_mix(version.hlc, version.origin));
+    return key == 0 ? 1 : key;
+}
+
+uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
+                     struct slice content)
+{
+    uint64_t hash = sim_mix(attr->ino, attr->mode);
+
+    hash = sim_mix(hash, sim_mix(attr->uid, attr->gid));
+    hash = sim_mix(hash, (uint64_t)attr->mtime_ns);
+    hash = fold_bytes(fold_bytes(hash, xattrs), content);
+    return hash == 0 ? 1 : hash;
+}
+
+uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
+                        struct sim_version version)
 {
     uint64_t key =
-        fold_bytes(sim_mix(record->dir, record->since), record->name);
+        version_key(place->dir, place->since, slice_of(place->name), version);
 
-    key = sim_mix(key, sim_mix(record->hlc, record->origin));
-    return key == 0 ? 1 : key;
+    return value_of(lives, key)->plain;
 }
 
 struct value *lives_check_value(struct sim_lives *lives,
                                 const struct sim_node *node,
                                 const struct eventual_record *record)
 {
-    uint64_t key = version_key(record);
+    uint64_t key = version_key(record->dir, record->since, record->name,
+                               sim_version_of(record));
     struct value *value = value_of(lives, key);
     uint64_t hash = lives_hash(record);
+    uint64_t plain = lives_plain(&record->attr, record->xattrs,
+                                 record->removed ? (struct slice){NULL, 0}
+                                                 : record->content);
     uint64_t starts = record->origin == node->number + 1 ? node->starts : 0;
 
     if (value->key == 0) {
         lives->value_count++;
-        *value =
-            (struct value){key, hash, lives->cluster->loop->now_ns, starts};
+        *value = (struct value){key, hash, plain, lives->cluster->loop->now_ns,
+                                starts};
     }
     if (starts == 0)
         value->starts = 0;
     /* What only its origin has had may be lost with a crash. */
     if (value->hash != hash && value->starts != 0 && value->starts != starts)
-        *value = (struct value){key, hash, value->first_ns, starts};
+        *value = (struct value){key, hash, plain, value->first_ns, starts};
     if (value->hash != hash)
         sim_fail(lives->cluster->loop,
                  "version %" PRIx64 ".%" PRIu64 " of %" PRIx64 "/%.*s is "

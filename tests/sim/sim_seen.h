@@ -116,6 +116,7 @@
     X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
     X(ZONE_MADE, 1, "directories made eventual")                               \
     X(ZONE_STRONG, 1, "... and strong again")                                  \
+    X(ZONE_IMPORTED, 1, "... files that were in them then")                    \
     X(ZONE_REMOVED, 1, "... or removed")                                       \
     X(ZONE_NOT_EMPTY, 1, "... refused as there was something in them")         \
     X(ZONE_GIVEN_UP, 1, "... given up as a node was away")                     \

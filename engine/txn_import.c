@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/txn_import.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/eventual_record.h"
+
+enum { ITEM_HEADER_SIZE = 4 };
+
+static void release(struct txn_import *import)
+{
+    free(import->items);
+    import->items = NULL;
+    import->size = import->size_max = import->at = 0;
+    import->node = NULL;
+}
+
+void txn_import_cancel(struct txn_import *import)
+{
+    if (import->node == NULL)
+        return;
+    router_cancel(node_router(import->node), &import->call);
+    release(import);
+}
+
+static void end(struct txn_import *import, int status)
+{
+    release(import);
+    import->done(import, status);
+}
+
+/* ---- what is here ---- */
+
+static int add_item(struct txn_import *import,
+                    const struct eventual_record *record)
+{
+    struct buf *bytes = eventual_encode(record);
+    uint8_t *item;
+
+    if (bytes == NULL)
+        return ERR_NO_MEMORY;
+    import->items = mem_grow(import->items, 1, &import->size_max,
+                             import->size + ITEM_HEADER_SIZE + bytes->size);
+    item = import->items + import->size;
+    be32_put(item, (uint32_t)bytes->size);
+    memcpy(item + ITEM_HEADER_SIZE, bytes->data, bytes->size);
+    import->size += ITEM_HEADER_SIZE + bytes->size;
+    buf_unref(bytes);
+    return 0;
+}
+
+static int add_file(struct txn_import *import, struct slice name)
+{
+    struct eventual_record record = {0};
+    int rc = eventual_get(node_env(import->node)->state, NULL, import->nsid,
+                          name, true, &record);
+
+    if (rc == 0 && !record.removed)
+        rc = add_item(import, &record);
+    eventual_release(&record);
+    return rc;
+}
+
+static int look_at(struct txn_import *import, struct slice key)
+{
+    struct slice name;
+    uint64_t nsid;
+
+    if (!key_parse_user(key, 'v', &nsid, &name) || name.size == 0)
+        return ERR_CORRUPT;
+    import->next = key_user('v', nsid, name);
+    import->next.data[import->next.size++] = '\0'; /* Behind this one. */
+    return add_file(import, name);
+}
+
+/* Some more files, if there are any. */
+static int collect(struct txn_import *import)
+{
+    struct key upper = key_behind_namespace('v', import->nsid);
+    struct kv_iter *iter =
+        kv_iter_new(node_env(import->node)->state, NULL,
+                    key_slice(&import->next), key_slice(&upper));
+    int rc = 0;
+
+    import->size = import->at = 0;
+    kv_iter_seek(iter, key_slice(&import->next));
+    for (; rc == 0 && kv_iter_valid(iter) && import->size < IMPORT_SIZE;
+         kv_iter_next(iter))
+        rc = look_at(import, kv_iter_key(iter));
+    if (rc == 0 && !kv_iter_valid(iter))
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* ---- to the regions ---- */
+
+static void go_on(struct txn_import *import);
+
+static void imported(struct router_call *call, int status,
+                     const struct result *result, uint64_t index)
+{
+    struct txn_import *import = container_of(call, struct txn_import, call);
+
+    (void)index;
+    if (status == 0 &&
+        (result->offset == 0 || result->offset > import->size - import->at))
+        status = ERR_ABORTED; /* It has not even the first one. */
+    if (status != 0) {
+        end(import, status);
+        return;
+    }
+    import->at += result->offset;
+    go_on(import);
+}
+
+/* To where the first of them lies. */
+static int send(struct txn_import *import)
+{
+    const uint8_t *item = import->items + import->at;
+    struct eventual_record first = {0};
+    struct command command = {
+        .op = COMMAND_TXN_IMPORT,
+        .dir = import->nsid,
+        .txn = {.id = import->txn},
+        .data = {item, import->size - import->at},
+    };
+    int rc = eventual_decode(
+        &first, (struct slice){item + ITEM_HEADER_SIZE, be32_get(item)});
+
+    if (rc == 0) {
+        command.name = first.name;
+        import->call.kind = CALL_PROPOSE;
+        router_to_place(&import->call, import->nsid, first.name);
+        import->call.deadline_ns = import->deadline_ns;
+        import->call.done = imported;
+        router_call(node_router(import->node), &import->call, &command);
+    }
+    eventual_release(&first);
+    return rc;
+}
+
+static void go_on(struct txn_import *import)
+{
+    int rc = import->at == import->size ? collect(import) : 0;
+    bool has_more = rc == 0 && import->size > 0;
+
+    if (has_more)
+        rc = send(import);
+    if (!has_more || rc != 0)
+        end(import, rc);
+}
+
+void txn_import_start(struct txn_import *import, struct node *node)
+{
+    import->node = node;
+    import->next = key_user('v', import->nsid, (struct slice){NULL, 0});
+    go_on(import);
+}
