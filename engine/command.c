@@ -18,7 +18,7 @@ static struct buf *frame_pack(const ProtobufCMessage *message,
 {
     struct buf *b;
 
-    assert(data.size <= WRITE_SIZE_MAX);
+    assert(data.size <= COMMAND_DATA_SIZE_MAX);
     b = codec_pack(message, PREFIX_SIZE, data);
     if (b == NULL)
         return NULL;
@@ -44,7 +44,7 @@ static int frame_unpack(struct codec_message *ret,
     rest_size = bytes.size - PREFIX_SIZE;
     size = be32_get(data + 1);
     if (size > MESSAGE_SIZE_MAX || size > rest_size ||
-        rest_size - size > WRITE_SIZE_MAX)
+        rest_size - size > COMMAND_DATA_SIZE_MAX)
         return ERR_CORRUPT;
 
     *ret_data = (struct slice){data + PREFIX_SIZE + size, rest_size - size};

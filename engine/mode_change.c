@@ -120,13 +120,14 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
     struct mode_change *change = container_of(txn, struct mode_change, txn);
 
     (void)attr;
-    if (change->goal == MODE_TO_STRONG &&
-        (status == ERR_NO_QUORUM || status == ERR_BUSY))
+    if (change->goal == MODE_TO_STRONG && status == ERR_NO_QUORUM) {
         node_log_event(change->node, LOG_WARN,
                        "directory %" PRIu64
                        " stays eventual: what is in it could not be brought "
                        "into the regions in time",
                        change->nsid);
+        status = ERR_BUSY;
+    }
     decided(change, status);
 }
 

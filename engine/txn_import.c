@@ -33,46 +33,55 @@ static void end(struct txn_import *import, int status)
 
 /* ---- what is here ---- */
 
+/* `*full`: there is no room for it. */
 static int add_item(struct txn_import *import,
-                    const struct eventual_record *record)
+                    const struct eventual_record *record, bool *full)
 {
     struct buf *bytes = eventual_encode(record);
     uint8_t *item;
+    size_t end;
 
     if (bytes == NULL)
         return ERR_NO_MEMORY;
-    import->items = mem_grow(import->items, 1, &import->size_max,
-                             import->size + ITEM_HEADER_SIZE + bytes->size);
-    item = import->items + import->size;
-    be32_put(item, (uint32_t)bytes->size);
-    memcpy(item + ITEM_HEADER_SIZE, bytes->data, bytes->size);
-    import->size += ITEM_HEADER_SIZE + bytes->size;
+    end = import->size + ITEM_HEADER_SIZE + bytes->size;
+    *full = import->size > 0 && end > IMPORT_SIZE;
+    if (!*full) {
+        import->items = mem_grow(import->items, 1, &import->size_max, end);
+        item = import->items + import->size;
+        be32_put(item, (uint32_t)bytes->size);
+        memcpy(item + ITEM_HEADER_SIZE, bytes->data, bytes->size);
+        import->size = end;
+    }
     buf_unref(bytes);
     return 0;
 }
 
-static int add_file(struct txn_import *import, struct slice name)
+static int add_file(struct txn_import *import, struct slice name, bool *full)
 {
     struct eventual_record record = {0};
     int rc = eventual_get(node_env(import->node)->state, NULL, import->nsid,
                           name, true, &record);
 
     if (rc == 0 && !record.removed)
-        rc = add_item(import, &record);
+        rc = add_item(import, &record, full);
     eventual_release(&record);
     return rc;
 }
 
-static int look_at(struct txn_import *import, struct slice key)
+static int look_at(struct txn_import *import, struct slice key, bool *full)
 {
     struct slice name;
     uint64_t nsid;
+    int rc;
 
     if (!key_parse_user(key, 'v', &nsid, &name) || name.size == 0)
         return ERR_CORRUPT;
-    import->next = key_user('v', nsid, name);
-    import->next.data[import->next.size++] = '\0'; /* Behind this one. */
-    return add_file(import, name);
+    rc = add_file(import, name, full);
+    if (rc == 0 && !*full) {
+        import->next = key_user('v', nsid, name);
+        import->next.data[import->next.size++] = '\0'; /* Behind this one. */
+    }
+    return rc;
 }
 
 /* Some more files, if there are any. */
@@ -82,14 +91,14 @@ static int collect(struct txn_import *import)
     struct kv_iter *iter =
         kv_iter_new(node_env(import->node)->state, NULL,
                     key_slice(&import->next), key_slice(&upper));
+    bool full = false;
     int rc = 0;
 
     import->size = import->at = 0;
     kv_iter_seek(iter, key_slice(&import->next));
-    for (; rc == 0 && kv_iter_valid(iter) && import->size < IMPORT_SIZE;
-         kv_iter_next(iter))
-        rc = look_at(import, kv_iter_key(iter));
-    if (rc == 0 && !kv_iter_valid(iter))
+    for (; rc == 0 && !full && kv_iter_valid(iter); kv_iter_next(iter))
+        rc = look_at(import, kv_iter_key(iter), &full);
+    if (rc == 0 && !full)
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     return rc;

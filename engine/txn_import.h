@@ -15,7 +15,7 @@
 #include "engine/command.h"
 #include "engine/router.h"
 
-enum { IMPORT_SIZE = 256 * 1024 }; /* of files; the last one may be larger */
+enum { IMPORT_SIZE = 256 * 1024 }; /* of several files; one may be larger */
 
 struct txn_import {
     struct txn_id txn; /* public: in */

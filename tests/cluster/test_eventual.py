@@ -507,7 +507,7 @@ def what_a_cut_off_node_has_accepted_keeps_the_directory_eventual(t):
     assert number in (errno.EBUSY, errno.EHOSTUNREACH), errno_name(number)
     c.heal(3)
     c.wait_healthy(3)
-    number = errno_of(os.setxattr, c.path(1, 'e'), MODE, b'strong')
+    number = errno_of(os.rmdir, c.path(1, 'e'))
     assert number == errno.ENOTEMPTY, errno_name(number)
     assert wait_agreed(t, by_node) == {'only here': b'x'}
     close(by_node)

@@ -319,6 +319,24 @@ static void test_a_held_part_goes_the_way_of_the_left_one(void **state)
     assert_int_equal(count_class(f->exec->state, "x"), 0);
 }
 
+/* With what it had brought along for a decision that did not come. */
+static void test_what_was_brought_into_it_goes_too(void **state)
+{
+    struct applier_fixture *f = *state;
+    struct namespace_record right = part_at(f, f->dir, "d");
+    struct key file = key_user('d', f->dir, slice_of("e"));
+
+    right.opening = holder();
+    right.reopened = true;
+    put_right(f, &right);
+    delete_left(f);
+    assert_true(has_record(f->exec->state, file));
+    take(f, RIGHT);
+    assert_false(has_record(f->exec->state, file));
+    assert_false(
+        has_record(f->exec->state, key_user('n', f->dir, slice_of("d"))));
+}
+
 static void test_a_left_part_may_be_missing(void **state)
 {
     struct applier_fixture *f = *state;
@@ -481,6 +499,7 @@ int main(void)
         TEST(test_what_opens_both_parts_opens_the_whole),
         TEST(test_an_open_part_opens_the_left_one),
         TEST(test_a_held_part_goes_the_way_of_the_left_one),
+        TEST(test_what_was_brought_into_it_goes_too),
         TEST(test_a_left_part_may_be_missing),
         TEST_WHOLE(test_no_part_may_be_there),
         TEST_WHOLE(test_a_boundary_between_namespaces_cuts_none),

@@ -267,7 +267,8 @@ static void test_an_empty_command_comes_back(void **state)
 /* A value is not copied when a command is taken apart. */
 static void test_data_is_borrowed_from_the_bytes(void **state)
 {
-    struct command in = {.op = COMMAND_WRITE, .data = letters(WRITE_SIZE_MAX)};
+    struct command in = {.op = COMMAND_WRITE,
+                         .data = letters(COMMAND_DATA_SIZE_MAX)};
     struct buf *b = command_encode(&in);
     struct command out;
 
@@ -282,7 +283,7 @@ static void test_data_is_borrowed_from_the_bytes(void **state)
 
 static void test_more_data_than_one_write_is_refused(void **state)
 {
-    struct slice data = letters(WRITE_SIZE_MAX + 1);
+    struct slice data = letters(COMMAND_DATA_SIZE_MAX + 1);
     struct buf *b = buf_new(PREFIX_SIZE + data.size);
 
     (void)state;
@@ -300,7 +301,8 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
     (void)state;
     for (unsigned op = 0; op < 300; op++) {
         bool known = op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
-                     op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY || op == COMMAND_TXN_IMPORT ||
+                     op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
+                     op == COMMAND_TXN_IMPORT ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
                      (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
