@@ -32,6 +32,9 @@ void mode_change_cancel(struct mode_change *change)
     router_cancel(node_router(change->node), &change->call);
     txns_detach(&change->txn);
     env_timer_stop(node_env(change->node), &change->look);
+    if (change->has_fence)
+        mode_changes_take_away(node_mode_changes(change->node), change->nsid,
+                               change->epoch);
 }
 
 static uint64_t now_ns(const struct mode_change *change)
@@ -231,6 +234,7 @@ static void fenced(struct router_call *call, int status,
         return;
     }
     change->epoch = result->first_id;
+    change->has_fence = true;
     change->fence_until_ns = now_ns(change) + (uint64_t)FENCE_MS * 1000000;
     change->look.fire = look;
     look(&change->look);
@@ -327,6 +331,7 @@ void mode_change_start(struct mode_change *change, struct node *node)
     change->node = node;
     change->active = true;
     change->epoch = 0;
+    change->has_fence = false;
     change->catch_up.deadline_ns = change->deadline_ns;
     change->catch_up.done = caught_up;
     catch_up_start(&change->catch_up, node);

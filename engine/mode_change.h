@@ -13,8 +13,8 @@
  *                 over
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
  *
- * A fence that leads to nothing is taken away again, at the latest by region
- * 0's leader (mode_changes_each_second()) when this node is gone. What is
+ * A fence that leads to nothing is taken away again, by region 0's leader
+ * (mode_changes_each_second()) when this node is gone. What is
  * decided names the epoch of its fence, so it is one or the other.
  *
  * Why all nodes: each of them may have accepted something that nobody else
@@ -51,7 +51,8 @@ struct mode_change {
     struct node *node; /* private from here on */
     bool active;
     int status;     /* what it ends with, once the fence is away */
-    uint64_t epoch; /* of its fence; 0: none */
+    uint64_t epoch; /* of its fence, or of the mode before; 0: none */
+    bool has_fence;
     uint64_t fence_until_ns;
     uint64_t missing; /* the node that has not told */
     struct command command;
@@ -65,8 +66,8 @@ struct mode_change {
 /* A zeroed struct with its public part is ready. `done` may be called before
  * this returns. */
 void mode_change_start(struct mode_change *change, struct node *node);
-/* Ends it without calling `done`: its fence is left to region 0's leader. One
- * that does not run is ignored. */
+/* Ends it without calling `done`. What is decided already takes effect; else
+ * its fence is taken away. One that does not run is ignored. */
 void mode_change_cancel(struct mode_change *change);
 
 /* Takes abandoned fences away. */
@@ -75,5 +76,8 @@ struct mode_changes *mode_changes_new(struct node *node);
 void mode_changes_stop(struct mode_changes *changes);
 void mode_changes_free(struct mode_changes *changes); /* Takes NULL. */
 void mode_changes_each_second(struct mode_changes *changes);
+/* Takes the fence with this epoch away, by itself. */
+void mode_changes_take_away(struct mode_changes *changes, uint64_t nsid,
+                            uint64_t epoch);
 
 #endif

@@ -8,6 +8,15 @@
 #include "engine/mode_change.h"
 #include "engine/modes.h"
 
+/* One that was given up on this node. */
+struct left_fence {
+    struct mode_changes *changes;
+    struct router_call call;
+    TAILQ_ENTRY(left_fence) link;
+};
+
+TAILQ_HEAD(left_fences, left_fence);
+
 /* The one that is looked at: they are taken one after the other. */
 struct mode_changes {
     struct node *node;
@@ -15,6 +24,7 @@ struct mode_changes {
     uint64_t epoch; /* 0: none */
     uint64_t since_ns;
     struct router_call call;
+    struct left_fences left;
 };
 
 struct mode_changes *mode_changes_new(struct node *node)
@@ -22,12 +32,25 @@ struct mode_changes *mode_changes_new(struct node *node)
     struct mode_changes *changes = mem_zalloc(sizeof *changes);
 
     changes->node = node;
+    TAILQ_INIT(&changes->left);
     return changes;
+}
+
+static void forget(struct left_fence *fence)
+{
+    TAILQ_REMOVE(&fence->changes->left, fence, link);
+    free(fence);
 }
 
 void mode_changes_stop(struct mode_changes *changes)
 {
+    struct left_fence *fence;
+
     router_cancel(node_router(changes->node), &changes->call);
+    while ((fence = TAILQ_FIRST(&changes->left)) != NULL) {
+        router_cancel(node_router(changes->node), &fence->call);
+        forget(fence);
+    }
 }
 
 void mode_changes_free(struct mode_changes *changes)
@@ -50,21 +73,42 @@ static void taken_away(struct router_call *call, int status,
                        changes->nsid);
 }
 
-static void take_away(struct mode_changes *changes, uint64_t now_ns)
+static void take_away(struct mode_changes *changes, struct router_call *call,
+                      uint64_t nsid, uint64_t epoch)
 {
     struct command command = {
         .op = COMMAND_DIR_MODE,
-        .ino = ino_of_nsid(changes->nsid),
+        .ino = ino_of_nsid(nsid),
         .size = MODE_EVENTUAL,
-        .offset = changes->epoch,
+        .offset = epoch,
     };
 
-    changes->call.kind = CALL_PROPOSE;
-    router_to_region(&changes->call, REGION_PLACEMENT);
-    changes->call.deadline_ns =
-        now_ns + node_config(changes->node)->op_timeout_ms * 1000000;
-    changes->call.done = taken_away;
-    router_call(node_router(changes->node), &changes->call, &command);
+    call->kind = CALL_PROPOSE;
+    router_to_region(call, REGION_PLACEMENT);
+    call->deadline_ns = env_mono_ns(node_env(changes->node)) +
+                        node_config(changes->node)->op_timeout_ms * 1000000;
+    router_call(node_router(changes->node), call, &command);
+}
+
+/* When that has failed, region 0's leader does it. */
+static void left_is_away(struct router_call *call, int status,
+                         const struct result *result, uint64_t index)
+{
+    (void)status;
+    (void)result;
+    (void)index;
+    forget(container_of(call, struct left_fence, call));
+}
+
+void mode_changes_take_away(struct mode_changes *changes, uint64_t nsid,
+                            uint64_t epoch)
+{
+    struct left_fence *fence = mem_zalloc(sizeof *fence);
+
+    fence->changes = changes;
+    fence->call.done = left_is_away;
+    TAILQ_INSERT_TAIL(&changes->left, fence, link);
+    take_away(changes, &fence->call, nsid, epoch);
 }
 
 /* The fence that is looked at, unless that is away; else the next one. */
@@ -98,6 +142,8 @@ void mode_changes_each_second(struct mode_changes *changes)
     if (placement == NULL || !peer_is_leader(placement) ||
         changes->call.active || !find_fence(changes, now_ns))
         return;
-    if (now_ns - changes->since_ns >= (uint64_t)FENCE_LEFT_MS * 1000000)
-        take_away(changes, now_ns);
+    if (now_ns - changes->since_ns < (uint64_t)FENCE_LEFT_MS * 1000000)
+        return;
+    changes->call.done = taken_away;
+    take_away(changes, &changes->call, changes->nsid, changes->epoch);
 }

@@ -60,6 +60,7 @@ struct pulls;
 struct hosted;
 struct members;
 struct merges;
+struct mode_changes;
 struct modes;
 struct reader;
 struct reporter;
@@ -164,6 +165,7 @@ struct flows *node_flows(const struct node *node);
 struct members *node_members(const struct node *node);
 struct merges *node_merges(const struct node *node);
 struct modes *node_modes(const struct node *node); /* any thread */
+struct mode_changes *node_mode_changes(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct clocks *node_clocks(const struct node *node);

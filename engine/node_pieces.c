@@ -191,6 +191,11 @@ struct modes *node_modes(const struct node *node)
     return node->modes;
 }
 
+struct mode_changes *node_mode_changes(const struct node *node)
+{
+    return node->mode_changes;
+}
+
 struct snapshots *node_snapshots(const struct node *node)
 {
     return node->snapshots;

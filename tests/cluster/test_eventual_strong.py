@@ -4,6 +4,7 @@
 
 import errno
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -132,6 +133,23 @@ def whoever_is_killed_meanwhile_it_is_one_or_the_other_with_everything(t):
         wait_until('it is strong', SETTLED_S, lambda: errno_of(make_strong, c, name) == 0)
         for node in c.nodes:
             assert is_complete(node) and mode(c, name, node) == b'strong'
+
+
+@test
+def who_gives_up_leaves_no_fence(t):
+    c = t.cluster()
+    make_eventual(c, 'e')
+    c.pause(3)
+    switch = t.popen('setfattr', '-n', MODE, '-v', 'strong', c.path(1, 'e'))
+    wait_until('it is fenced', 20, lambda: 'fenced' in c.info(2, 'modes'))
+    switch.send_signal(signal.SIGINT)
+    switch.wait(20)
+    put(c.path(2, 'e/f'), b'x')
+    assert mode(c, 'e', 2) == b'eventual'
+    c.resume(3)
+    c.wait_healthy(3)
+    make_strong(c, 'e')
+    assert get(c.path(3, 'e/f')) == b'x'
 
 
 @test
