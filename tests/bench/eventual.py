@@ -53,8 +53,10 @@ class TwoModes(Grovefs):
     def prepare(self, target):
         if target == "1-down":
             self.kill(self.others[1])
+            wait_until("the leaders run", self.is_led)
         elif target == "2-down":
             self.kill(self.others[0])
+            wait_until("nobody leads", lambda: self.leaders() == {"-"})
         elif target == "again":
             self.start_again()
             wait_until("all nodes have everything", self.is_level)
@@ -67,6 +69,14 @@ class TwoModes(Grovefs):
             program, place = self.on_mount(node)
         return program, os.path.join(
             place, "strong" if target == "strong" else "eventual")
+
+    def leaders(self):
+        """What the node that is measured knows of all regions."""
+        return {row.split()[1]
+                for row in self.read(self.here, "leaders").splitlines()[1:]}
+
+    def is_led(self):
+        return self.leaders() <= {str(i) for i in self.up}
 
     def is_level(self):
         """Nothing is pending anywhere, and all answer."""
