@@ -4,8 +4,9 @@ whether that depends on other nodes.
 
 A strong and an eventual directory lie in one cluster of three nodes; the null
 filesystem is measured in a directory just as deep, because each component of a
-path is a request. All eventual rows but one are of one mount, so that they
-differ in nothing but which other nodes run.
+path is a request. The first of them is a name in a strong directory, which the
+leader is asked for; clients that work inside do not ask. All rows with nodes
+down are of one mount, so that they differ in nothing but that.
 """
 
 import os
@@ -48,7 +49,8 @@ class TwoModes(Grovefs):
         return ["strong", "eventual"]
 
     def targets(self):
-        return ["strong", "eventual", "other", "1-down", "2-down", "again"]
+        return ["strong", "eventual", "other", "inside", "1-down", "2-down",
+                "again"]
 
     def prepare(self, target):
         if target == "1-down":
@@ -64,11 +66,14 @@ class TwoModes(Grovefs):
     def command(self, target):
         if target == "strong":
             program, place = super().command("leader")
-        else:
-            node = self.others[0] if target == "other" else self.here
-            program, place = self.on_mount(node)
-        return program, os.path.join(
-            place, "strong" if target == "strong" else "eventual")
+            return program, os.path.join(place, "strong")
+        elsewhere = target in ("other", "inside")
+        program, place = self.on_mount(self.others[0] if elsewhere
+                                       else self.here)
+        place = os.path.join(place, "eventual")
+        if target == "inside":
+            return ["env", "-C", place] + program, "."
+        return program, place
 
     def leaders(self):
         """What the node that is measured knows of all regions."""
@@ -86,8 +91,8 @@ class TwoModes(Grovefs):
 
 
 class EventualReport(Report):
-    known_targets = ["strong", "eventual", "other", "1-down", "2-down",
-                     "again", "null"]
+    known_targets = ["strong", "eventual", "other", "inside", "1-down",
+                     "2-down", "again", "null"]
     pairs = [("eventual", "strong"), ("eventual", "null"),
              ("1-down", "eventual"), ("2-down", "eventual")]
 
