@@ -60,7 +60,8 @@ struct attr {
     uint32_t mode; /* with the type bits of stat(2) */
     uint32_t uid;
     uint32_t gid;
-    uint32_t entry_count; /* directories: how many names */
+    uint32_t entry_count; /* directories: how many names; of eventual ones,
+                           * of files */
     int64_t atime_ns;
     int64_t mtime_ns;
     int64_t ctime_ns;

@@ -229,7 +229,7 @@ static int write_data(struct run *r)
 static int write_file(struct run *r)
 {
     struct attr *attr = &r->ret->changes[0].after.attr;
-    int rc = get_file(r, true);
+    int rc = get_file(r, (r->x.command->flags & REQUEST_TRUNCATE) == 0);
 
     if (rc != 0)
         return rc;

@@ -187,13 +187,8 @@ int eventual_get_shown(struct kv *state, const struct kv_snapshot *snapshot,
                        struct eventual_record *ret)
 {
     struct wanted wanted = {.ino = 0};
-    uint64_t nsid;
-    int rc = catalog_find(state, snapshot, dir, shown, &nsid);
+    int rc = eventual_get_live(state, snapshot, dir, shown, content, ret);
 
-    if (rc == 0)
-        return ERR_NOT_FOUND;
-    if (rc == ERR_NOT_FOUND)
-        rc = eventual_get_live(state, snapshot, dir, shown, content, ret);
     if (rc != ERR_NOT_FOUND || !parse_shown(shown, &wanted))
         return rc;
     return get_beside(state, snapshot, dir, &wanted, content, ret);

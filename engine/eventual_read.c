@@ -30,27 +30,6 @@ static int get_directory(struct kv *state, const struct kv_snapshot *snapshot,
     return rc == ERR_VERSION ? ERR_CORRUPT : rc;
 }
 
-static int count_directories(struct kv *state,
-                             const struct kv_snapshot *snapshot,
-                             uint64_t parent, uint64_t *ret)
-{
-    struct key lower = key_directory_name(parent, (struct slice){NULL, 0});
-    struct key upper = key_directory_name(parent + 1, (struct slice){NULL, 0});
-    struct kv_iter *iter =
-        kv_iter_new(state, snapshot, key_slice(&lower), key_slice(&upper));
-    uint64_t count = 0;
-    int rc;
-
-    kv_iter_seek(iter, key_slice(&lower));
-    for (; kv_iter_valid(iter); kv_iter_next(iter))
-        count++;
-    rc = kv_iter_status(iter, NULL);
-    kv_iter_free(iter);
-    if (rc == 0)
-        *ret = count;
-    return rc;
-}
-
 static int64_t max_i64(int64_t a, int64_t b)
 {
     return a > b ? a : b;
@@ -72,15 +51,11 @@ static int add_here(struct kv *state, const struct kv_snapshot *snapshot,
                     const struct directory *directory, struct attr *to)
 {
     struct eventual_namespace entries;
-    uint64_t directories;
-    int rc;
+    int rc = eventual_namespace_get(state, snapshot, directory->nsid, &entries);
 
-    rc = eventual_namespace_get(state, snapshot, directory->nsid, &entries);
-    if (rc == 0)
-        rc = count_directories(state, snapshot, directory->nsid, &directories);
     if (rc != 0)
         return rc;
-    to->entry_count = (uint32_t)(entries.entry_count + directories);
+    to->entry_count = (uint32_t)entries.entry_count;
     add_entries(directory, &entries, to);
     return 0;
 }

@@ -41,8 +41,8 @@ int eventual_get_live(struct kv *state, const struct kv_snapshot *snapshot,
                       uint64_t dir, struct slice name, bool content,
                       struct eventual_record *ret);
 
-/* The file that has this name, unless a directory has it, too, or is shown
- * under it, beside a directory. */
+/* The file that has this name, which no directory has (the caller has looked),
+ * or that is shown under it, beside a directory. */
 int eventual_get_shown(struct kv *state, const struct kv_snapshot *snapshot,
                        uint64_t dir, struct slice shown, bool content,
                        struct eventual_record *ret);

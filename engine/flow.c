@@ -126,7 +126,7 @@ static void look_into_directory(struct node *node, struct request *request)
         request->attr = attr;
 }
 
-static void take_result(struct node *node, struct request *request, int status,
+static void take_result(struct request *request, int status,
                         const struct result *result)
 {
     request->status = status;
@@ -138,7 +138,6 @@ static void take_result(struct node *node, struct request *request, int status,
     request->at_end = result->at_end;
     memcpy(request->ret_next, result->next, sizeof request->ret_next);
     request->ret_data = buf_ref(result->data_buf);
-    look_into_directory(node, request);
 }
 
 /* ---- the end ---- */
@@ -174,7 +173,9 @@ void flow_end(struct flow *flow, int status, const struct result *result)
 
     assert(status != ERR_LOCKED);
     node_note_outcome(flow->flows->node, request, status);
-    take_result(flow->flows->node, request, status, result);
+    take_result(request, status, result);
+    if (status == 0 && result != NULL)
+        look_into_directory(flow->flows->node, request);
     forget_flow(flow);
     request->done(request);
 }
@@ -254,6 +255,7 @@ bool flows_try(struct node *node, struct request *request)
 {
     struct command command;
     struct result result = {0};
+    bool is_eventual;
 
     if (request->kind > REQUEST_LISTXATTR)
         return false;
@@ -261,11 +263,13 @@ bool flows_try(struct node *node, struct request *request)
     if (request->status != 0)
         return true;
     command = command_of(node, request);
-    if (flow_is_eventual(node, &command)
-            ? !flow_try_eventual(node, &command, &result)
-            : !reader_try(node, &command, &result))
+    is_eventual = flow_is_eventual(node, &command);
+    if (is_eventual ? !flow_try_eventual(node, &command, &result)
+                    : !reader_try(node, &command, &result))
         return false;
-    take_result(node, request, result.status, &result);
+    take_result(request, result.status, &result);
+    if (!is_eventual && result.status == 0)
+        look_into_directory(node, request);
     result_release(&result);
     return true;
 }

@@ -48,13 +48,14 @@ bool flow_may_be_alone(struct flow *flow)
                                  find_directory(flow, &nsid));
 }
 
-/* Whether the way to some eventual namespace goes through a directory. */
+/* Whether the way to some eventual namespace goes through a directory, or ends
+ * there. */
 static bool leads_to_eventual(struct node *node, uint64_t nsid)
 {
     struct modes *modes = node_modes(node);
+    bool below = modes_find(modes, nsid).state != MODE_STRONG;
     uint64_t at = 0;
     struct mode mode;
-    bool below = false;
 
     while (!below && modes_next(modes, at, &at, &mode)) {
         if (mode.domain == at &&

@@ -21,6 +21,14 @@ static void notice(void *context)
         pulls_reply(peer);
 }
 
+static void pause_is_over(struct env_timer *timer)
+{
+    struct pulls *pulls = container_of(timer, struct pulls, pause);
+
+    pulls->pausing = false;
+    notice(pulls);
+}
+
 struct pulls *pulls_new(struct node *node)
 {
     struct pulls *pulls = mem_zalloc(sizeof *pulls);
@@ -30,6 +38,7 @@ struct pulls *pulls_new(struct node *node)
     /* No answer to a question of an earlier start is for one of this one. */
     pulls->ticket = env_random(pulls->env);
     TAILQ_INIT(&pulls->peers);
+    pulls->pause.fire = pause_is_over;
     eventual_watch(node_eventual(node), notice, pulls);
     return pulls;
 }
@@ -37,6 +46,7 @@ struct pulls *pulls_new(struct node *node)
 void pulls_stop(struct pulls *pulls)
 {
     pulls->stopped = true;
+    env_timer_stop(pulls->env, &pulls->pause);
 }
 
 static void forget(struct pull_peer *peer)

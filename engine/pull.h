@@ -4,7 +4,8 @@
  * what has changed there behind a *cursor*, one question at a time, and asks
  * again when it has taken the answer (eventual.h). A question to which there
  * is nothing to say waits at the other end until there is, or for WAIT_MS: the
- * empty answer is what tells that a node is there.
+ * empty answer is what tells that a node is there. A change is told at once
+ * unless others were less than PAUSE_MS ago: then with all that come meanwhile.
  *
  * A question also says what the asker has of each origin's own changes, by
  * whatever way they came (its *vector*): these are not sent again. What a node

@@ -42,14 +42,57 @@ static bool is_urgent(const struct pull_peer *peer)
            accepted(peer) != reply->accepted;
 }
 
-static bool has_something_to_say(const struct pull_peer *peer)
+static bool has_news(const struct pull_peer *peer)
 {
     const struct eventual *eventual = node_eventual(peer->pulls->node);
     const struct pull_reply *reply = &peer->reply;
 
-    return (eventual_shown(eventual) > reply->ask.cursor && is_urgent(peer)) ||
-           eventual_fence(eventual) > reply->ask.told_fence ||
+    return eventual_fence(eventual) > reply->ask.told_fence ||
            !reply->has_told || eventual_is_whole(eventual) != reply->told_whole;
+}
+
+static bool has_changes(const struct pull_peer *peer)
+{
+    const struct eventual *eventual = node_eventual(peer->pulls->node);
+
+    return eventual_shown(eventual) > peer->reply.ask.cursor && is_urgent(peer);
+}
+
+/* Changes that are made one after the other are told together: an answer to
+ * each would cost this node and those that ask more than the change did. The
+ * first one after a while, and the rest of a long answer, wait for nothing. */
+static uint64_t pause_left_ns(const struct pull_peer *peer)
+{
+    const struct pull_reply *reply = &peer->reply;
+    uint64_t end_ns = reply->changes_ns + (uint64_t)PAUSE_MS * 1000000;
+    uint64_t now_ns = env_mono_ns(peer->pulls->env);
+
+    if (reply->changes_ns == 0 || !reply->answer.complete || now_ns >= end_ns)
+        return 0;
+    return end_ns - now_ns;
+}
+
+/* One for all peers: at its end each looks how long its own still is. */
+static void pause_for(struct pulls *pulls, uint64_t left_ns)
+{
+    if (pulls->pausing)
+        return;
+    pulls->pausing = true;
+    env_timer_start(pulls->env, &pulls->pause, left_ns);
+}
+
+static bool is_time_to_answer(const struct pull_peer *peer)
+{
+    uint64_t left_ns;
+
+    if (has_news(peer) || is_over_due(peer))
+        return true;
+    if (!has_changes(peer))
+        return false;
+    left_ns = pause_left_ns(peer);
+    if (left_ns != 0)
+        pause_for(peer->pulls, left_ns);
+    return left_ns == 0;
 }
 
 static void send(struct pull_peer *peer)
@@ -67,6 +110,8 @@ static void send(struct pull_peer *peer)
               WIRE_EVENTUAL_ANSWER, header, reply->scan.items);
     buf_unref(header);
     reply->has_told = true;
+    if (reply->scan.items != NULL)
+        reply->changes_ns = env_mono_ns(peer->pulls->env);
     reply->told_whole = answer->whole;
 }
 
@@ -168,8 +213,7 @@ void pulls_reply(struct pull_peer *peer)
     if (reply->state == REPLY_UNSAFE &&
         eventual_shown(eventual) >= reply->given)
         send_or_drop(peer);
-    if (reply->state == REPLY_WAITS &&
-        (has_something_to_say(peer) || is_over_due(peer)))
+    if (reply->state == REPLY_WAITS && is_time_to_answer(peer))
         start_reading(peer);
 }
 

@@ -14,6 +14,7 @@ enum {
     ASK_AGAIN_MS = 2000, /* while there is no answer */
     RETRY_MS = 200,      /* when something had to wait here */
     WAIT_MS = 500,       /* until a question is answered with nothing */
+    PAUSE_MS = 10,       /* between answers that have changes */
     ANSWER_BYTES_MAX = 256 * 1024
 };
 
@@ -30,8 +31,9 @@ struct pull_reply {
     enum reply_state state;
     struct eventual_ask ask; /* the newest */
     uint64_t asked_ns;
-    bool is_known; /* it has asked */
-    bool has_told; /* it was answered */
+    uint64_t changes_ns; /* when it was told of some last; 0: never */
+    bool is_known;       /* it has asked */
+    bool has_told;       /* it was answered */
     bool told_whole;
     struct eventual_answer answer; /* that is being made */
     struct eventual_scan scan;
@@ -67,10 +69,12 @@ struct pulls {
     struct node *node;
     struct env *env;
     TAILQ_HEAD(, pull_peer) peers; /* by ascending node id */
-    uint64_t ticket;               /* the last one */
-    uint64_t vector_change;        /* counts those of what this node has */
-    bool has_looked;               /* at who is there, since the start */
-    bool knows_own;                /* see pulls_vector() */
+    struct env_timer pause;        /* until some of them is answered */
+    bool pausing;
+    uint64_t ticket;        /* the last one */
+    uint64_t vector_change; /* counts those of what this node has */
+    bool has_looked;        /* at who is there, since the start */
+    bool knows_own;         /* see pulls_vector() */
     bool stopped;
 };
 

@@ -9,8 +9,6 @@ import os
 import statistics
 from collections import namedtuple
 
-TARGETS = ["leader", "follower", "null", "etcd"]
-
 Row = namedtuple("Row", "ops p50 p99 syncs")
 
 
@@ -27,12 +25,16 @@ def spread(values, digits):
 
 
 class Report:
+    known_targets = ["leader", "follower", "null", "etcd"]
+    pairs = [(a, b) for a in ("leader", "follower") for b in ("null", "etcd")]
+
     def __init__(self, bench):
         self.options = bench.options
         self.rounds = bench.rounds
         self.busy = bench.busy
         keys = bench.rounds[0].keys()
-        self.targets = [t for t in TARGETS if any(k[0] == t for k in keys)]
+        self.targets = [t for t in self.known_targets
+                        if any(k[0] == t for k in keys)]
 
     def values(self, key, field):
         return [getattr(r[key], field) for r in self.rounds if key in r]
@@ -73,8 +75,7 @@ class Report:
                                       spread(self.values(key, "syncs"), 2)))
 
     def ratio_table(self):
-        pairs = [(a, b) for a in ("leader", "follower")
-                 for b in ("null", "etcd")
+        pairs = [(a, b) for a, b in self.pairs
                  if a in self.targets and b in self.targets]
         if not pairs:
             return
@@ -88,13 +89,15 @@ class Report:
                          for a, b in pairs]
                 print(line.format(workload, clients, *cells))
 
-    def ideal_shares(self):
+    def ideal_shares(self, target, costs):
+        """Of one that takes what a null put and these costs of the machine do
+        together, in each round."""
         shares = []
         for r in self.rounds:
-            put, null = (r.get((t, "put", 1)) for t in ("leader", "null"))
+            put, null = (r.get((t, "put", 1)) for t in (target, "null"))
             if put and null and null.ops > 0:
-                ideal_us = (1e6 / null.ops + r["machine", "turn", 1].p50 +
-                            r["machine", "syncwrite", 1].p50)
+                ideal_us = 1e6 / null.ops + sum(r["machine", cost, 1].p50
+                                                for cost in costs)
                 shares.append(put.ops * ideal_us / 1e6)
         return shares
 
@@ -114,7 +117,8 @@ class Report:
         self.aim("put, clients 1: leader / etcd",
                  self.ratios(("leader", "put", 1), ("etcd", "put", 1)),
                  1.5 if sync_us < 200 else 1.0)
-        self.aim("put, clients 1: leader / ideal", self.ideal_shares())
+        self.aim("put, clients 1: leader / ideal",
+                 self.ideal_shares("leader", ["syncwrite", "turn"]))
         for clients in self.options.clients:
             self.aim(f"get, clients {clients}: leader / null",
                      self.ratios(("leader", "get", clients),

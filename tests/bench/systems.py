@@ -2,9 +2,10 @@
 """The systems that scripts/bench compares.
 
 Each has start() and stop(); stop() also takes what start() left half done.
-targets() are the columns of the report that it fills; command() is the load
-generator for one of them and where it goes; syncs() counts since the start.
-A system keeps everything in the folder it is given.
+targets() are the rows of the report that it fills, in this order, after
+prepare() of each; command() is the load generator for one of them and where it
+goes, to_fill() those through which all keys are made; syncs() counts since
+anything before. A system keeps everything in the folder it is given.
 """
 
 import contextlib
@@ -39,7 +40,18 @@ def running(system):
                 raise
 
 
-class NullFs:
+class System:
+    def to_fill(self):
+        return self.targets()[:1]
+
+    def prepare(self, target):
+        pass
+
+    def workloads(self, wanted):
+        return wanted
+
+
+class NullFs(System):
     name = "null"
 
     def __init__(self, tools, options, folder):
@@ -76,14 +88,11 @@ class NullFs:
             raise Failure("nullfs is not mounted any more")
         return [self.tools.bench("load")], self.mount
 
-    def workloads(self, wanted):
-        return wanted
-
     def syncs(self):
         return None
 
 
-class Etcd:
+class Etcd(System):
     name = "etcd"
 
     def __init__(self, tools, options, folder):
@@ -159,7 +168,7 @@ class Etcd:
                    for url in self.clients)
 
 
-class Grovefs:
+class Grovefs(System):
     name = "grovefs"
     nodes = NODES
 
@@ -167,6 +176,7 @@ class Grovefs:
         self.tools = tools
         self.options = options
         self.folder = os.path.join(folder, "grovefs")
+        self.up = list(range(1, self.nodes + 1))
 
     def start(self):
         os.mkdir(self.folder)
@@ -181,6 +191,17 @@ class Grovefs:
         run([TOP + "/scripts/cluster"] + command + ["-d", self.folder], 180,
             env={**os.environ,
                  "GROVEFS": os.path.join(self.tools.build, "grovefs")})
+
+    def kill(self, node):
+        with undisturbed():
+            self.cluster(["kill", str(node)])
+        self.up.remove(node)
+
+    def start_again(self):
+        down = [i for i in range(1, self.nodes + 1) if i not in self.up]
+        with undisturbed():
+            self.cluster(["start"] + [str(i) for i in down])
+        self.up = sorted(self.up + down)
 
     def show_logs(self):
         for i in range(1, self.nodes + 1):
@@ -218,17 +239,16 @@ class Grovefs:
         if leader == 0:
             raise Failure("region 1 has no leader")
         node = leader if target == "leader" else leader % self.nodes + 1
+        return self.on_mount(node)
+
+    def on_mount(self, node):
         if not os.path.ismount(self.mount(node)):
             raise Failure(f"{self.mount(node)} is not mounted any more")
         return [self.tools.bench("load")], self.mount(node)
 
-    def workloads(self, wanted):
-        return wanted
-
     def syncs(self):
         counts = [metric_sum(self.read(i, "metrics"),
-                             "grovefs_log_syncs_total")
-                  for i in range(1, self.nodes + 1)]
+                             "grovefs_log_syncs_total") for i in self.up]
         return None if None in counts else sum(counts)
 
 

@@ -104,6 +104,22 @@ static void test_writes_replace_append_truncate_and_leave_holes(void **state)
     expect_content(f, "a", nothing);
 }
 
+/* Its content lies elsewhere, and is not even read. */
+static void test_a_large_file_is_truncated_by_a_write(void **state)
+{
+    struct eventual_files *f = *state;
+    const uint64_t far = EVENTUAL_INLINE_MAX + 1;
+
+    assert_int_equal(make(f, "a", slice_of("abc")), 0);
+    assert_int_equal(write_at(f, "a", far, "x", 0), 0);
+    assert_int_equal(f->result.attr.size, far + 1);
+    assert_int_equal(write_at(f, "a", 1, "z", REQUEST_TRUNCATE), 0);
+    expect_content(f, "a", (struct slice){"\0z", 2});
+    assert_int_equal(write_at(f, "a", far, "y", REQUEST_TRUNCATE), 0);
+    assert_int_equal(write_at(f, "a", 0, "", REQUEST_TRUNCATE), 0);
+    expect_content(f, "a", nothing);
+}
+
 static void test_a_write_moves_times_and_takes_privileges(void **state)
 {
     struct eventual_files *f = *state;
@@ -311,6 +327,7 @@ int main(void)
         T(a_removed_name_is_free_again),
         T(a_link_has_its_target_as_content),
         T(writes_replace_append_truncate_and_leave_holes),
+        T(a_large_file_is_truncated_by_a_write),
         T(a_write_moves_times_and_takes_privileges),
         T(a_file_of_another_number_is_stale),
         T(values_are_bounded_by_both_limits),

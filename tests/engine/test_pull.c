@@ -74,6 +74,21 @@ static void test_a_change_is_sent_as_soon_as_it_is_made(void **state)
     cluster_free(c);
 }
 
+/* An answer to each would cost more than the change. */
+static void test_changes_one_after_the_other_are_told_together(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    unsigned answers = node_of(c, A)->answers;
+
+    (void)state;
+    put_many(node_of(c, A), "a");
+    assert_int_equal(node_of(c, A)->answers, answers + 1);
+    pass(c, 100);
+    assert_int_equal(node_of(c, A)->answers, answers + 2);
+    assert_int_equal(counts_of(node_of(c, B)).pulled, MANY);
+    cluster_free(c);
+}
+
 static void test_a_node_far_behind_gets_each_change_once(void **state)
 {
     struct cluster *c = cluster_new(3);
@@ -84,6 +99,7 @@ static void test_a_node_far_behind_gets_each_change_once(void **state)
     put_many(node_of(c, A), "a");
     put_many(node_of(c, B), "b");
     connect_again(c, B, C);
+    pass(c, 100);
     expect_file(node_of(c, C), "a0", "many");
     expect_file(node_of(c, C), "b19", "many");
     connect_again(c, A, C);
@@ -121,6 +137,7 @@ static void test_much_comes_in_several_answers(void **state)
     put_file(node_of(c, A), "b", large());
     put_text_file(node_of(c, A), "c", "last");
     connect_again(c, A, B);
+    pass(c, 100);
     expect_file(node_of(c, B), "c", "last");
     assert_int_equal(counts_of(node_of(c, B)).pulled, 3);
     cluster_free(c);
@@ -144,6 +161,7 @@ static void test_a_late_answer_is_ignored(void **state)
     (void)state;
     c->filter = keep_answer;
     put_text_file(node_of(c, A), "a", "old");
+    pass(c, 100);
     put_text_file(node_of(c, A), "a", "new");
     assert_int_equal(c->kept.to, B);
     deliver_kept(c);
@@ -205,7 +223,7 @@ test_what_replaces_a_change_is_durable_before_it_is_left_out(void **state)
     expect_file(node_of(c, B), "a", NULL);
     assert_true(lag_of(a, B).pending_entries == 1);
     a->holds_log = false;
-    settle(c);
+    pass(c, 100);
     expect_file(node_of(c, B), "a", "new");
     cluster_free(c);
 }
@@ -290,6 +308,7 @@ static void test_the_lag_of_a_node_is_what_it_has_not_asked_for(void **state)
     assert_int_equal(lag_of(a, B).pending_entries, MANY);
     assert_int_equal(lag_of(a, B).pending_bytes, MANY * strlen("many"));
     connect_again(c, A, B);
+    pass(c, 100);
     assert_int_equal(lag_of(a, B).pending_entries, 0);
     c->count = 1;
     pass(c, 100);
@@ -365,6 +384,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_nodes_come_to_have_the_same),
         cmocka_unit_test(test_a_change_is_sent_as_soon_as_it_is_made),
+        cmocka_unit_test(test_changes_one_after_the_other_are_told_together),
         cmocka_unit_test(test_a_node_far_behind_gets_each_change_once),
         cmocka_unit_test(test_a_change_comes_to_each_node_once),
         cmocka_unit_test(test_much_comes_in_several_answers),
