@@ -208,6 +208,22 @@ static void print_clock(const struct clock_view *view, uint64_t id, FILE *out)
                 out);
 }
 
+/* It is not known to be wrong, as far as this node can see others. */
+static int report_doubts(struct node *node, FILE *out)
+{
+    struct clock_view view;
+
+    if (!clocks_is_doubted(node_clocks(node)) ||
+        (clocks_find(node_clocks(node), node_id(node), &view) &&
+         view.since_ns != 0))
+        return 0;
+    (void)fputs("this node's clock has jumped, or was found wrong, and does "
+                "not agree with another one's since: until then it accepts no "
+                "change in eventual directories\n",
+                out);
+    return 1;
+}
+
 static int report_clocks(struct node *node, FILE *out)
 {
     uint64_t nodes[NODES_MAX];
@@ -223,7 +239,7 @@ static int report_clocks(struct node *node, FILE *out)
         print_clock(&view, nodes[i], out);
         troubles++;
     }
-    return troubles;
+    return troubles + report_doubts(node, out);
 }
 
 /* It has joined, and no leader has reached it yet. */
