@@ -214,7 +214,8 @@ static bool has_jumped(const struct clocks *clocks)
 /* A node that starts where it hears nobody has to go on alone. */
 static bool hears_nobody(struct clocks *clocks)
 {
-    return !clocks->was_compared && ++clocks->unheard_seconds >= SURE_SECONDS;
+    return clocks->believed_ns == unknown && !clocks->was_compared &&
+           ++clocks->unheard_seconds >= SURE_SECONDS;
 }
 
 /* One that drifts is followed: it is judged as all are. */
@@ -260,7 +261,7 @@ int clocks_read(const struct clocks *clocks, uint64_t *ret_wall_ns)
 
 bool clocks_is_doubted(const struct clocks *clocks)
 {
-    return has_jumped(clocks) &&
+    return has_jumped(clocks) && clocks->judged_count == 1 &&
            (clocks->was_compared || clocks->believed_ns != unknown);
 }
 

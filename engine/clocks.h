@@ -67,7 +67,8 @@ bool clocks_is_wrong(const struct clocks *clocks, uint64_t node_id);
 int clocks_read(const struct clocks *clocks, uint64_t *ret_wall_ns);
 
 /* Whether this node's clock is not believed because it has jumped, or was found
- * wrong, and not only because the node has just started. */
+ * wrong, and there is none to compare it with; not while the node has only just
+ * started. */
 bool clocks_is_doubted(const struct clocks *clocks);
 
 #endif

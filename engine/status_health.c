@@ -208,7 +208,7 @@ static void print_clock(const struct clock_view *view, uint64_t id, FILE *out)
                 out);
 }
 
-/* It is not known to be wrong, as far as this node can see others. */
+/* Nobody is there to judge it. */
 static int report_doubts(struct node *node, FILE *out)
 {
     struct clock_view view;
@@ -217,10 +217,11 @@ static int report_doubts(struct node *node, FILE *out)
         (clocks_find(node_clocks(node), node_id(node), &view) &&
          view.since_ns != 0))
         return 0;
-    (void)fputs("this node's clock has jumped, or was found wrong, and does "
-                "not agree with another one's since: until then it accepts no "
-                "change in eventual directories\n",
-                out);
+    (void)fputs(
+        "this node's clock has jumped, or was found wrong, and no other "
+        "node is there to compare it with: until then no change is "
+        "accepted here in eventual directories\n",
+        out);
     return 1;
 }
 

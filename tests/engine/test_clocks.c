@@ -360,6 +360,10 @@ test_a_node_that_hears_nobody_after_its_start_believes_its_clock(void **state)
     assert_int_equal(read_status(node), ERR_UNAVAILABLE);
     pass_seconds(node, SURE_MAX);
     assert_int_equal(read_status(node), 0);
+    node->ahead_ms[OWN] = 3600000;
+    pass_seconds(node, SURE_MAX);
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    assert_true(clocks_is_doubted(node->clocks));
 }
 
 static void test_a_lone_node_believes_its_clock(void **state)
@@ -390,6 +394,10 @@ static void test_a_clock_that_jumps_is_not_believed_from_then_on(void **state)
     node->ahead_ms[OWN] = 3600000;
     pass_seconds(node, 1);
     assert_int_equal(read_status(node), ERR_READ_ONLY);
+    assert_false(clocks_is_doubted(node->clocks));
+    silence_others(node, true);
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
     assert_true(clocks_is_doubted(node->clocks));
 }
 
