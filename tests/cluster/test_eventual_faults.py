@@ -453,7 +453,7 @@ def what_nodes_that_are_cut_off_have_acknowledged_survives_kill_9_of_all(t):
         def write(node, turn=turn):
             for i in range(100):
                 name = f'{node}-{i}'
-                expected[node][name] = b'%d in turn %d\n' % (i, turn) * (1 + i * 50)
+                expected[node][name] = b'%d in turn %d\n' % (i, turn) * (1 + i * 20)
                 by_node[node].put(name, expected[node][name])
 
         together(*(lambda n=n: write(n) for n in c.nodes))
