@@ -3,6 +3,7 @@
 #include "engine/clocks.h"
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "engine/stamps.h"
@@ -36,6 +37,13 @@ struct clocks {
     struct node *node;
     struct clock clocks[NODES_MAX]; /* the first one is this node's */
     size_t judged_count;
+    /* This node's wall clock less its monotonic one: now; and as it was when it
+     * was last believed, or unknown. */
+    int64_t own_ns;
+    atomic_int_fast64_t believed_ns;
+    atomic_bool differs;      /* as of the last comparison */
+    bool was_compared;        /* since the node has started */
+    unsigned unheard_seconds; /* before it was */
 };
 
 struct clocks *clocks_new(struct node *node)
@@ -44,6 +52,7 @@ struct clocks *clocks_new(struct node *node)
 
     clocks->node = node;
     clocks->clocks[0].node = node_id(node);
+    clocks->believed_ns = unknown;
     return clocks;
 }
 
@@ -104,7 +113,6 @@ static void forget_silent(struct clocks *clocks)
 /* Of the other clock, ahead of this node's; or unknown. */
 static int64_t measure(const struct clocks *clocks, const struct clock *clock)
 {
-    struct env *env = node_env(clocks->node);
     int64_t best_ns = clock->seconds[0];
 
     if (clock == &clocks->clocks[0])
@@ -112,9 +120,7 @@ static int64_t measure(const struct clocks *clocks, const struct clock *clock)
     for (size_t i = 1; i < WINDOW_SECONDS; i++)
         if (clock->seconds[i] > best_ns)
             best_ns = clock->seconds[i];
-    if (best_ns == unknown)
-        return unknown;
-    return best_ns + (int64_t)env_mono_ns(env) - (int64_t)env_wall_ns(env);
+    return best_ns == unknown ? unknown : best_ns - clocks->own_ns;
 }
 
 static int compare_numbers(const void *a, const void *b)
@@ -181,10 +187,91 @@ static void begin_second(struct clock *clock)
     clock->seconds[0] = unknown;
 }
 
+/* ---- believing this node's own clock ---- */
+
+static void read_own(struct clocks *clocks)
+{
+    struct env *env = node_env(clocks->node);
+
+    clocks->own_ns = (int64_t)env_wall_ns(env) - (int64_t)env_mono_ns(env);
+}
+
+static bool is_alone(const struct clocks *clocks)
+{
+    uint64_t nodes[NODES_MAX];
+
+    return node_all_nodes(clocks->node, nodes) == 1;
+}
+
+static bool has_jumped(const struct clocks *clocks)
+{
+    int64_t believed_ns = clocks->believed_ns;
+
+    return believed_ns == unknown ||
+           llabs(clocks->own_ns - believed_ns) > max_drift_ns;
+}
+
+/* A node that starts where it hears nobody has to go on alone. */
+static bool hears_nobody(struct clocks *clocks)
+{
+    return clocks->believed_ns == unknown && !clocks->was_compared &&
+           ++clocks->unheard_seconds >= SURE_SECONDS;
+}
+
+/* One that drifts is followed: it is judged as all are. */
+static void believe(struct clocks *clocks)
+{
+    bool compared = clocks->judged_count > 1;
+    bool agrees =
+        compared && llabs(clocks->clocks[0].deviation_ns) <= max_drift_ns;
+
+    clocks->differs = compared && !agrees;
+    clocks->was_compared = clocks->was_compared || compared;
+    if (agrees || !has_jumped(clocks) || is_alone(clocks) ||
+        hears_nobody(clocks))
+        clocks->believed_ns = clocks->own_ns;
+    if (!agrees && clocks_is_wrong(clocks, node_id(clocks->node)))
+        clocks->believed_ns = unknown;
+}
+
+void clocks_tick(struct clocks *clocks)
+{
+    if (clocks->believed_ns != unknown || !is_alone(clocks))
+        return;
+    read_own(clocks);
+    clocks->believed_ns = clocks->own_ns;
+}
+
+int clocks_read(const struct clocks *clocks, uint64_t *ret_wall_ns)
+{
+    struct env *env = node_env(clocks->node);
+    int64_t believed_ns = clocks->believed_ns;
+    int64_t before_ns = (int64_t)env_mono_ns(env);
+    int64_t wall_ns = (int64_t)env_wall_ns(env);
+    int64_t after_ns = (int64_t)env_mono_ns(env);
+
+    /* Time that passes between the readings is no jump. */
+    if (believed_ns == unknown ||
+        wall_ns - before_ns < believed_ns - max_drift_ns ||
+        wall_ns - after_ns > believed_ns + max_drift_ns)
+        return clocks->differs ? ERR_READ_ONLY : ERR_UNAVAILABLE;
+    *ret_wall_ns = (uint64_t)wall_ns;
+    return 0;
+}
+
+bool clocks_is_doubted(const struct clocks *clocks)
+{
+    return has_jumped(clocks) && clocks->judged_count == 1 &&
+           (clocks->was_compared || clocks->believed_ns != unknown);
+}
+
+/* ---- all of it ---- */
+
 void clocks_each_second(struct clocks *clocks)
 {
     int64_t median_ns;
 
+    read_own(clocks);
     forget_silent(clocks);
     for (size_t i = 0; i < NODES_MAX; i++) {
         struct clock *clock = &clocks->clocks[i];
@@ -203,6 +290,7 @@ void clocks_each_second(struct clocks *clocks)
         judge(clocks, clock);
         begin_second(clock);
     }
+    believe(clocks);
 }
 
 /* ---- what is known ---- */

@@ -18,6 +18,15 @@
  * (node.c) and gets none (peer.c, transfer.c, placement_choose.c), since what a
  * leader stamps everybody gets.
  *
+ * Versions of eventual changes are not mended by anybody, so those need more:
+ * this node's clock must be *believed* before one is given out. It is while it
+ * goes on with the monotonic one, from when it was last seen to agree with the
+ * median. So a jump is noticed before anything has its stamp, and not some
+ * seconds later; one that jumps back is believed again at once. A node that has
+ * started believes its clock when it agrees with another one's, or when no
+ * other is heard of. Once it was found wrong only agreement helps, also where
+ * nobody can be asked any more.
+ *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_CLOCKS_H
@@ -32,6 +41,8 @@ void clocks_free(struct clocks *clocks); /* Takes NULL. */
 
 /* A node has said what its clock showed. */
 void clocks_hear(struct clocks *clocks, uint64_t node_id, int64_t wall_ns);
+/* Once a tick: a node that has no others believes its clock. */
+void clocks_tick(struct clocks *clocks);
 /* Judges, and puts what has changed into /.cluster/log. */
 void clocks_each_second(struct clocks *clocks);
 
@@ -49,5 +60,15 @@ bool clocks_find(const struct clocks *clocks, uint64_t node_id,
 
 /* Whether a node's clock is wrong, and it is known that it is that one. */
 bool clocks_is_wrong(const struct clocks *clocks, uint64_t node_id);
+
+/* What this node's clock shows, if that is believed. ERR_UNAVAILABLE: it has to
+ * be compared with others first; ERR_READ_ONLY: it was, and differs. Any
+ * thread. */
+int clocks_read(const struct clocks *clocks, uint64_t *ret_wall_ns);
+
+/* Whether this node's clock is not believed because it has jumped, or was found
+ * wrong, and there is none to compare it with; not while the node has only just
+ * started. */
+bool clocks_is_doubted(const struct clocks *clocks);
 
 #endif

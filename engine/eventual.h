@@ -47,8 +47,10 @@ struct eventual_config {
     uint64_t boot; /* counted up already */
     struct modes *modes;
     bool (*clock_is_wrong)(void *context); /* this node's */
-    bool (*disk_is_full)(void *context);   /* likewise: down to the reserve */
-    void (*flush)(void *context);          /* asks for a flush of state/ */
+    /* What it shows, as clocks_read() says it. On region 0's owner. */
+    int (*read_clock)(void *context, uint64_t *ret_wall_ns);
+    bool (*disk_is_full)(void *context); /* likewise: down to the reserve */
+    void (*flush)(void *context);        /* asks for a flush of state/ */
     /* Asks that this node knows after a restart, with nobody else's help, what
      * it has applied of region 0: in the group commit that comes. */
     void (*save_catalog)(void *context);
@@ -89,8 +91,8 @@ struct eventual_op {
                                     * time are filled in */
     /* Statuses of eventual_execute(); ERR_EPOCH: the namespace is fenced or
      * strong; ERR_READ_ONLY: this node's clock is wrong; ERR_NO_SPACE;
-     * ERR_UNAVAILABLE: it has not been whole yet, or lags behind its own fence;
-     * ERR_CANCELED.
+     * ERR_UNAVAILABLE: it has not been whole yet, lags behind its own fence, or
+     * does not know whether its clock is right; ERR_CANCELED.
      * `result` is the callee's to read only. */
     void (*done)(struct eventual_op *op, int status,
                  const struct result *result);

@@ -151,22 +151,21 @@ static int check_modes(const struct eventual *eventual,
     return may ? 0 : ERR_EPOCH;
 }
 
-static uint64_t hlc_after(const struct eventual *eventual, uint64_t last)
+static uint64_t hlc_after(uint64_t wall_ns, uint64_t last)
 {
-    uint64_t wall_ms = env_wall_ns(eventual->config.env) / 1000000;
-    uint64_t now = wall_ms << STAMP_COUNTER_BITS;
+    uint64_t now = wall_ns / 1000000 << STAMP_COUNTER_BITS;
 
     return now > last ? now : last + 1;
 }
 
 /* Versions and numbers. */
-static void number(const struct eventual *eventual,
+static void number(const struct eventual *eventual, uint64_t wall_ns,
                    struct eventual_outcome *outcome, struct eventual_head *head)
 {
     for (size_t i = 0; i < outcome->count; i++) {
         struct eventual_record *after = &outcome->changes[i].after;
 
-        head->hlc = hlc_after(eventual, head->hlc);
+        head->hlc = hlc_after(wall_ns, head->hlc);
         after->hlc = head->hlc;
         after->origin = eventual->config.node;
         after->sequence = after->local = ++head->sequence;
@@ -205,7 +204,7 @@ static int change(struct eventual_work *work, struct eventual_outcome *outcome)
     struct eventual_head head = eventual->head;
     int rc;
 
-    number(eventual, outcome, &head);
+    number(eventual, (uint64_t)work->command.now_ns, outcome, &head);
     work->journaled = eventual_journaled_new(eventual, outcome);
     if (work->journaled == NULL)
         return ERR_NO_MEMORY;
@@ -221,14 +220,18 @@ static int change(struct eventual_work *work, struct eventual_outcome *outcome)
 void eventual_accept(struct eventual_work *work)
 {
     struct eventual *eventual = work->eventual;
+    const struct eventual_config *config = &eventual->config;
     struct eventual_outcome outcome = {.count = 0};
+    uint64_t wall_ns = 0;
     int rc = check_modes(eventual, &work->command);
 
-    work->command.node = eventual->config.node;
-    work->command.now_ns = (int64_t)env_wall_ns(eventual->config.env);
+    /* One reading for the check, times and versions alike. */
     if (rc == 0)
-        rc = eventual_execute(eventual->config.env->state, &work->command,
-                              &outcome);
+        rc = config->read_clock(config->context, &wall_ns);
+    work->command.node = config->node;
+    work->command.now_ns = (int64_t)wall_ns;
+    if (rc == 0)
+        rc = eventual_execute(config->env->state, &work->command, &outcome);
     if (rc == 0 && outcome.count > 0)
         rc = change(work, &outcome);
     work->status = rc;

@@ -53,6 +53,13 @@ static bool own_clock_is_wrong(void *context)
     return node_clock_is_wrong(node, node_id(node));
 }
 
+static int read_own_clock(void *context, uint64_t *ret_wall_ns)
+{
+    const struct node *node = context;
+
+    return clocks_read(node->clocks, ret_wall_ns);
+}
+
 static bool own_disk_is_full(void *context)
 {
     const struct node *node = context;
@@ -95,6 +102,7 @@ static int open_eventual(struct node *node, struct err *e)
         .boot = node->config.identity.boot,
         .modes = node->modes,
         .clock_is_wrong = own_clock_is_wrong,
+        .read_clock = read_own_clock,
         .disk_is_full = own_disk_is_full,
         .flush = flush_eventual,
         .save_catalog = save_catalog,
@@ -297,6 +305,7 @@ static void on_tick(struct env_timer *timer)
 
     env_timer_start(node->env, &node->tick, (uint64_t)TICK_MS * 1000000);
     liveness_tick(node->liveness);
+    clocks_tick(node->clocks);
     replicas_tick(node->replicas);
     reporter_tick(node->reporter);
     disks_tick(node->disks);

@@ -208,6 +208,23 @@ static void print_clock(const struct clock_view *view, uint64_t id, FILE *out)
                 out);
 }
 
+/* Nobody is there to judge it. */
+static int report_doubts(struct node *node, FILE *out)
+{
+    struct clock_view view;
+
+    if (!clocks_is_doubted(node_clocks(node)) ||
+        (clocks_find(node_clocks(node), node_id(node), &view) &&
+         view.since_ns != 0))
+        return 0;
+    (void)fputs(
+        "this node's clock has jumped, or was found wrong, and no other "
+        "node is there to compare it with: until then no change is "
+        "accepted here in eventual directories\n",
+        out);
+    return 1;
+}
+
 static int report_clocks(struct node *node, FILE *out)
 {
     uint64_t nodes[NODES_MAX];
@@ -223,7 +240,7 @@ static int report_clocks(struct node *node, FILE *out)
         print_clock(&view, nodes[i], out);
         troubles++;
     }
-    return troubles;
+    return troubles + report_doubts(node, out);
 }
 
 /* It has joined, and no leader has reached it yet. */

@@ -286,12 +286,13 @@ class Cluster:
 
 
 class MountedFolder:
-    """The root of a mount as a directory descriptor, for load that goes on
-    while its daemon is killed and started: between the two a path would lead
-    into the plain folder below."""
+    """The root of a mount, or a folder in it, as a directory descriptor, for
+    load that goes on while its daemon is killed and started: between the two a
+    path would lead into the plain folder below."""
 
-    def __init__(self, mount):
+    def __init__(self, mount, name='.'):
         self.mount = mount
+        self.name = name
         self.device_below = os.stat(os.path.dirname(mount)).st_dev
         self.fd = None
 
@@ -301,7 +302,10 @@ class MountedFolder:
             if os.fstat(fd).st_dev == self.device_below:
                 os.close(fd)
                 raise OSError(errno.ENOTCONN, 'not mounted', self.mount)
-            self.fd = fd
+            try:
+                self.fd = os.open(self.name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+            finally:
+                os.close(fd)
         return self.fd
 
     def forget(self):

@@ -21,7 +21,7 @@ import sys
 import time
 
 from harness import together, wait_until
-from history_client import WINDOW_S, keys_of, lasting_key
+from history_client import keys_of, lasting_key, window_at
 from linearizability import judge
 
 CLIENT = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'history_client.py')
@@ -42,8 +42,9 @@ ERRORS = {'EEXIST', 'ENOENT', 'ESTALE', 'EHOSTUNREACH', 'ETIMEDOUT', 'ENOTCONN',
 class Clients:
     """Processes of history_client.py, and the lines that they have written."""
 
-    def __init__(self, t):
+    def __init__(self, t, below='.'):
         self.t = t
+        self.below = below  # the folder of each mount that they work in
         self.folder = t.scratch('history')
         self.processes = []
         self.files = {}  # path → how far it was read
@@ -56,8 +57,8 @@ class Clients:
         self.t.kept.append(path)
         self.files[path] = 0
         self.processes.append(self.t.popen(
-            sys.executable, CLIENT, mount, str(node), str(number), str(start_ns), path,
-            *words, stdin=subprocess.PIPE))
+            sys.executable, CLIENT, mount, self.below, str(node), str(number), str(start_ns),
+            path, *words, stdin=subprocess.PIPE))
         return self.processes[-1]
 
     def collect(self):
@@ -77,11 +78,11 @@ class Clients:
 
 
 class History:
-    def __init__(self, t, mounts):
+    def __init__(self, t, mounts, below='.'):
         self.t = t
         self.mounts = mounts  # node → path
         self.start_ns = time.monotonic_ns()
-        self.clients = Clients(t)
+        self.clients = Clients(t, below)
         for node, mount in mounts.items():
             for _ in range(CLIENTS):
                 self.clients.start(mount, node, self.start_ns)
@@ -91,7 +92,7 @@ class History:
 
     def windows(self):
         """How many there were."""
-        return int((time.monotonic_ns() - self.start_ns) / 1e9 / WINDOW_S)
+        return window_at(self.start_ns)
 
     def tell(self, node, keys):
         """Has the keys read on the mount, as many at once as there are readers."""

@@ -3,7 +3,7 @@
 """One client of a mount: random operations on a few hot keys, and a line of
 JSON for each, with the times of call and return and what came back.
 
-usage: history_client.py MOUNT NODE CLIENT START_NS OUT [told]
+usage: history_client.py MOUNT FOLDER NODE CLIENT START_NS OUT [told|own]
 
 The keys change all the time, so that a checker has many small histories
 instead of a large one: window N lasts WINDOW_S from START_NS (CLOCK_MONOTONIC)
@@ -11,6 +11,8 @@ instead of a large one: window N lasts WINDOW_S from START_NS (CLOCK_MONOTONIC)
 renamed to each other; for longer there is a key `sN` that is only put. Some
 reads go to keys of former windows. Ends when its standard input does. With
 `told` it only reads the keys that come there, a line each, when they come.
+With `own` it reads and puts keys that are there for good, for own_reads.py:
+one that no other client puts, and some that all do.
 
 One line is one step that must take effect at one moment, all mounts together:
   read    the whole value; text null: there is no such key
@@ -50,8 +52,20 @@ SEEN = {errno.EEXIST, errno.ENOENT}
 NOTHING_DONE = {errno.EHOSTUNREACH, errno.ENOSPC, errno.ESTALE, errno.EROFS}
 
 
+OWN_SHARED = ['shared-1', 'shared-2', 'shared-3']
+OWN_READS = 0.6
+
+
+def own_key(number):
+    return f'own-{number}'
+
+
 def keys_of(window):
     return [f'{window}r.a', f'{window}p.a', f'{window}p.b']
+
+
+def window_at(start_ns):
+    return int((time.monotonic_ns() - start_ns) / 1e9 / WINDOW_S)
 
 
 def lasting_key(window):
@@ -65,8 +79,8 @@ def result_of(op, error):
 
 
 class Client:
-    def __init__(self, mount, node, number, out):
-        self.folder = MountedFolder(mount)
+    def __init__(self, folder, node, number, out):
+        self.folder = folder
         self.node = node
         self.number = number
         self.out = out
@@ -133,6 +147,15 @@ class Client:
     def put(self, root, key):
         self.write(root, key, 'put', os.O_TRUNC)
 
+    def replace(self, root, key):
+        """Of a value that is as long, in one step: the key stays."""
+        fd = os.open(key, os.O_WRONLY, dir_fd=root)
+        try:
+            text = self.new_text()
+            self.step('put', key, lambda: os.write(fd, text.encode()), text=text)
+        finally:
+            os.close(fd)
+
     def append(self, root, key):
         self.write(root, key, 'append', os.O_APPEND)
 
@@ -178,11 +201,14 @@ class Client:
         key = random.choice(keys_of(window))
         return op if op != 'rename' or 'p' in key else 'read', key
 
-    def work(self, start_ns):
+    def choose_own(self):
+        key = random.choice([own_key(self.number), *OWN_SHARED])
+        return 'read' if random.random() < OWN_READS else 'replace', key
+
+    def work(self, choose):
         pause = 0
         while not select.select([sys.stdin], [], [], pause)[0]:
-            window = int((time.monotonic_ns() - start_ns) / 1e9 / WINDOW_S)
-            good = self.attempt(*self.choose(window))
+            good = self.attempt(*choose())
             self.out.flush()
             pause = random.uniform(0, PAUSE_S) if good else PAUSE_AFTER_ERROR_S
 
@@ -195,13 +221,15 @@ class Client:
 
 
 def main():
-    mount, node, number, start_ns, out = sys.argv[1:6]
+    mount, folder, node, number, start_ns, out = sys.argv[1:7]
     with open(out, 'w', encoding='ascii') as file:
-        client = Client(mount, int(node), int(number), file)
-        if sys.argv[6:] == ['told']:
+        client = Client(MountedFolder(mount, folder), int(node), int(number), file)
+        if sys.argv[7:] == ['told']:
             client.obey()
+        elif sys.argv[7:] == ['own']:
+            client.work(client.choose_own)
         else:
-            client.work(int(start_ns))
+            client.work(lambda: client.choose(window_at(int(start_ns))))
 
 
 if __name__ == '__main__':

@@ -1,46 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes whose clocks are wrong: libfaketime sets each node's wall clock by a
-file of its own, nI, and leaves the monotonic clock alone."""
+"""Nodes whose clocks are wrong."""
 
 import errno
 import os
 import re
 import time
-from unittest import mock
 
-from harness import GROVEFS, errno_of, get, load, main, put, test, wait_until
-
-# The daemon's last argument is its mountpoint.
-WRAPPER = f'''#!/bin/sh
-for mount; do :; done
-export FAKETIME_TIMESTAMP_FILE="$(dirname "$0")/$(basename "$mount")"
-export FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1
-for library in /usr/lib/*/faketime/libfaketimeMT.so.1; do
-    LD_PRELOAD=$library exec '{os.path.abspath(GROVEFS)}' "$@"
-done
-'''
-
-
-class Clocks:
-    """A cluster whose nodes' clocks can be set, right at first."""
-
-    def __init__(self, t):
-        self.folder = t.scratch('clocks')
-        wrapper = f'{self.folder}/grovefs'
-        with open(wrapper, 'w', encoding='ascii') as f:
-            f.write(WRAPPER)
-        os.chmod(wrapper, 0o755)
-        for node in (1, 2, 3):
-            self.set(node, 0)
-        with mock.patch.dict(os.environ, GROVEFS=wrapper):
-            self.cluster = t.cluster()
-
-    def set(self, node, seconds):
-        path = f'{self.folder}/n{node}'
-        with open(f'{path}.new', 'w', encoding='ascii') as f:
-            f.write(f'{seconds:+d}\n')
-        os.rename(f'{path}.new', path)
+from faked_clocks import Clocks
+from harness import errno_of, get, load, main, put, test, wait_until
 
 
 def clock_lines(c, node):

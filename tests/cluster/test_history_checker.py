@@ -7,6 +7,7 @@ one store, and in true ones in which one answer was falsified."""
 import os
 import threading
 
+import own_reads
 from harness import get, main, put, test
 from history import AFTER, History
 from linearizability import group_of, judge
@@ -85,6 +86,51 @@ def what_no_order_explains_is_rejected(t):
             [*MADE, '4-7 rename a b', '5-6 rename a b', '8-9 read b =x'],
             [*MADE, '4-5 rename a b', '6-7 rename a b']):
         assert not linearizable(*lines), lines
+
+
+# ---- own reads, by hand
+
+
+def own_reads_fit(*lines, crashes=()):
+    """`START-END put|read =TEXT NODE [unknown]`; `crashes`: of node 1."""
+    records = []
+    for line in lines:
+        times, op, text, node, *result = line.split()
+        start, _, end = times.partition('-')
+        records.append({'op': op, 'key': 'k', 'text': text[1:], 'node': int(node),
+                        'start': int(start), 'end': int(end), 'result': (result or ['ok'])[0]})
+    return not own_reads.judge(records, 'first', {1: crashes})
+
+
+@test
+def mounts_that_read_their_own_writes_and_never_go_back_are_accepted(t):
+    for lines in (
+            ['1-2 put =a 1', '3-4 read =a 1', '3-4 read =first 2', '5-6 read =a 2'],
+            ['1-2 put =a 1', '1-2 put =b 2', '3-4 read =a 1', '3-4 read =b 2', '5-6 read =b 1'],
+            ['1-9 put =a 1', '2-3 read =first 1', '2-4 read =a 1', '5-6 read =a 1'],
+            ['1-2 put =a 1 unknown', '3-4 read =first 1', '5-6 read =a 1'],
+            ['1-2 put =a 1 unknown', '3-4 put =b 1', '5-6 read =b 1'],
+            ['1-2 put =a 2', '1-2 put =b 1', '3-4 read =b 2', '5-6 put =c 2', '7-8 read =c 1']):
+        assert own_reads_fit(*lines), lines
+    assert own_reads_fit('1-2 put =a 2', '3-4 read =a 1', '6-7 read =first 1', crashes=[5])
+
+
+@test
+def mounts_that_miss_their_own_writes_or_go_back_are_rejected(t):
+    for lines in (
+            ['1-2 put =a 1', '3-4 read =first 1'],
+            ['1-2 put =a 2', '3-4 read =a 1', '5-6 read =first 1'],
+            ['1-2 put =a 1', '3-4 put =b 1', '5-6 read =a 2', '5-6 read =b 1', '7-8 read =b 2',
+             '9-10 read =a 2'],
+            ['1-2 put =a 1', '1-2 put =b 2', '3-4 read =b 1', '3-4 read =a 2'],
+            ['1-2 put =a 2', '3-4 read =a 1', '5-6 put =b 1', '7-8 read =b 2', '9-10 read =a 2'],
+            ['1-2 read =a 1', '3-4 put =a 1'],
+            ['1-2 read =none 1'],
+            ['1-2 put =a 1 unknown', '3-4 read =a 1', '5-6 read =first 1']):
+        assert not own_reads_fit(*lines), lines
+    for lines in (['1-2 put =a 1', '6-7 read =first 1'],
+                  ['1-2 put =a 1', '3-4 read =a 1', '6-7 read =first 1']):
+        assert not own_reads_fit(*lines, crashes=[5]), lines
 
 
 # ---- mounts that are not one store

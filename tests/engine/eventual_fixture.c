@@ -15,6 +15,14 @@ static bool clock_is_wrong(void *context)
     return ((struct eventual_fixture *)context)->clock_is_wrong;
 }
 
+static int read_clock(void *context, uint64_t *ret_wall_ns)
+{
+    struct eventual_fixture *f = context;
+
+    *ret_wall_ns = env_wall_ns(&f->fake.env);
+    return f->clock_status;
+}
+
 static bool disk_is_full(void *context)
 {
     return ((struct eventual_fixture *)context)->disk_is_full;
@@ -49,6 +57,7 @@ int open_again(struct eventual_fixture *f)
                                      .node = NODE,
                                      .boot = ++f->boot,
                                      .clock_is_wrong = clock_is_wrong,
+                                     .read_clock = read_clock,
                                      .disk_is_full = disk_is_full,
                                      .flush = flush,
                                      .save_catalog = save_catalog,

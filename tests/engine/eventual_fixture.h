@@ -37,6 +37,7 @@ struct eventual_fixture {
     struct eventual *eventual;
     uint64_t boot;
     bool clock_is_wrong;
+    int clock_status; /* of reading it */
     bool disk_is_full;
     unsigned flush_count;
     unsigned save_count;

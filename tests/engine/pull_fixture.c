@@ -127,6 +127,14 @@ static bool clock_is_wrong(void *context)
     return false;
 }
 
+static int read_clock(void *context, uint64_t *ret_wall_ns)
+{
+    struct node *node = context;
+
+    *ret_wall_ns = env_wall_ns(&node->fake.env);
+    return 0;
+}
+
 static bool disk_is_full(void *context)
 {
     (void)context;
@@ -184,6 +192,7 @@ static void start(struct node *node)
                                      .node = node->id,
                                      .boot = ++node->boot,
                                      .clock_is_wrong = clock_is_wrong,
+                                     .read_clock = read_clock,
                                      .disk_is_full = disk_is_full,
                                      .flush = flush,
                                      .save_catalog = flush,

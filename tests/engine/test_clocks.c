@@ -60,6 +60,13 @@ uint64_t node_id(const struct node *node)
     return OWN;
 }
 
+size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
+{
+    for (size_t i = 0; i < node->count; i++)
+        nodes[i] = i + 1;
+    return node->count;
+}
+
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
@@ -299,11 +306,164 @@ static void test_nonsense_is_a_wrong_clock(void **state)
     assert_false(clocks_is_wrong(node->clocks, OWN));
 }
 
+/* ---- believing this node's own clock ---- */
+
+static int read_status(struct node *node)
+{
+    uint64_t wall_ns = 0;
+    int rc = clocks_read(node->clocks, &wall_ns);
+
+    if (rc == 0)
+        assert_int_equal(wall_ns,
+                         (node->time_ms + node->ahead_ms[OWN]) * 1000000);
+    return rc;
+}
+
+static void silence_others(struct node *node, bool silent)
+{
+    for (uint64_t id = 2; id <= node->count; id++)
+        node->silent[id] = silent;
+}
+
+static void test_a_clock_is_believed_once_it_agrees_with_another(void **state)
+{
+    struct node *node = *state;
+
+    node->silent[2] = true;
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    assert_false(clocks_is_doubted(node->clocks));
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), 0);
+}
+
+static void
+test_a_clock_that_is_ahead_at_the_start_is_not_believed(void **state)
+{
+    struct node *node = *state;
+
+    node->ahead_ms[OWN] = 3600000;
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), ERR_READ_ONLY);
+    node->ahead_ms[OWN] = 0;
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), 0);
+}
+
+/* It has to go on alone. */
+static void
+test_a_node_that_hears_nobody_after_its_start_believes_its_clock(void **state)
+{
+    struct node *node = *state;
+
+    silence_others(node, true);
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    pass_seconds(node, SURE_MAX);
+    assert_int_equal(read_status(node), 0);
+    node->ahead_ms[OWN] = 3600000;
+    pass_seconds(node, SURE_MAX);
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    assert_true(clocks_is_doubted(node->clocks));
+}
+
+static void test_a_lone_node_believes_its_clock(void **state)
+{
+    struct node *node = *state;
+
+    node->count = 1;
+    clocks_tick(node->clocks);
+    assert_int_equal(read_status(node), 0);
+    node->ahead_ms[OWN] = 3600000;
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), 0);
+}
+
+/* Before anybody has judged. */
+static void test_a_clock_that_jumps_is_not_believed_from_then_on(void **state)
+{
+    struct node *node = *state;
+
+    pass_seconds(node, 2);
+    for (int64_t ahead_ms = -3600000; ahead_ms <= 3600000;
+         ahead_ms += 7200000) {
+        node->ahead_ms[OWN] = ahead_ms;
+        assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+        node->ahead_ms[OWN] = 0;
+        assert_int_equal(read_status(node), 0);
+    }
+    node->ahead_ms[OWN] = 3600000;
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), ERR_READ_ONLY);
+    assert_false(clocks_is_doubted(node->clocks));
+    silence_others(node, true);
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    assert_true(clocks_is_doubted(node->clocks));
+}
+
+static void test_a_clock_that_jumps_with_all_others_is_believed(void **state)
+{
+    struct node *node = *state;
+
+    pass_seconds(node, 2);
+    for (uint64_t id = OWN; id <= node->count; id++)
+        node->ahead_ms[id] = 3600000;
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), 0);
+}
+
+static void
+test_a_clock_that_drifts_is_believed_where_nobody_is_heard(void **state)
+{
+    struct node *node = *state;
+
+    pass_seconds(node, 2);
+    silence_others(node, true);
+    for (int i = 0; i < SURE_MAX; i++) {
+        node->ahead_ms[OWN] += 100;
+        assert_int_equal(read_status(node), 0);
+        pass_seconds(node, 1);
+    }
+}
+
+/* It is still as wrong when there is nobody left to say so. */
+static void
+test_a_clock_that_was_found_wrong_needs_another_one_that_agrees(void **state)
+{
+    struct node *node = *state;
+
+    node->count = 5;
+    pass_seconds(node, 2);
+    for (int i = 0; i < SURE_MAX; i++) {
+        node->ahead_ms[OWN] += 100;
+        pass_seconds(node, 1);
+    }
+    assert_true(clocks_is_wrong(node->clocks, OWN));
+    silence_others(node, true);
+    pass_seconds(node, SURE_MAX);
+    assert_int_equal(read_status(node), ERR_UNAVAILABLE);
+    assert_true(clocks_is_doubted(node->clocks));
+    node->ahead_ms[OWN] = 0;
+    node->silent[4] = false;
+    pass_seconds(node, 1);
+    assert_int_equal(read_status(node), 0);
+    assert_false(clocks_is_doubted(node->clocks));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_a_clock_is_believed_once_it_agrees_with_another),
+        TEST(test_a_clock_that_is_ahead_at_the_start_is_not_believed),
+        TEST(test_a_node_that_hears_nobody_after_its_start_believes_its_clock),
+        TEST(test_a_lone_node_believes_its_clock),
+        TEST(test_a_clock_that_jumps_is_not_believed_from_then_on),
+        TEST(test_a_clock_that_jumps_with_all_others_is_believed),
+        TEST(test_a_clock_that_drifts_is_believed_where_nobody_is_heard),
+        TEST(test_a_clock_that_was_found_wrong_needs_another_one_that_agrees),
         TEST(test_clocks_that_agree_are_right),
         TEST(test_who_differs_from_most_is_wrong),
         TEST(test_a_node_finds_its_own_clock_wrong),

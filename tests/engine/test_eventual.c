@@ -115,6 +115,19 @@ static void test_a_node_whose_clock_is_wrong_accepts_nothing(void **state)
     assert_int_equal(create(f, "a"), 0);
 }
 
+/* Not even if the clock has jumped since it was last judged. */
+static void
+test_nothing_is_stamped_by_a_clock_that_is_not_believed(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    f->clock_status = ERR_UNAVAILABLE;
+    assert_int_equal(create(f, "a"), ERR_UNAVAILABLE);
+    assert_false(is_known(f, "a"));
+    f->clock_status = 0;
+    assert_int_equal(create(f, "a"), 0);
+}
+
 static void test_a_node_accepts_nothing_before_it_is_whole(void **state)
 {
     struct eventual_fixture *f = *state;
@@ -463,6 +476,7 @@ int main(void)
         TEST(test_versions_grow_whatever_the_clock_does),
         TEST(test_only_eventual_namespaces_are_changed),
         TEST(test_a_node_whose_clock_is_wrong_accepts_nothing),
+        TEST(test_nothing_is_stamped_by_a_clock_that_is_not_believed),
         TEST(test_a_node_accepts_nothing_before_it_is_whole),
         TEST(test_what_was_cancelled_is_not_answered),
         TEST(test_a_stop_cancels_wherever_a_change_is),

@@ -18,7 +18,7 @@ struct sim_zone_case {
     bool is_cancelled; /* public: it may be */
     bool all_reached;  /* public: out; by the node, all others */
     bool alone;        /* private from here on; it reaches no majority */
-    bool clock_wrong;
+    bool clock_wrong;  /* or not believed */
     uint64_t call_ns;
     uint64_t dirs[2];
     struct mode modes[2];
