@@ -139,17 +139,19 @@ def whoever_is_killed_meanwhile_it_is_one_or_the_other_with_everything(t):
 def who_gives_up_leaves_no_fence(t):
     c = t.cluster()
     make_eventual(c, 'e')
-    c.pause(3)
-    switch = t.popen('setfattr', '-n', MODE, '-v', 'strong', c.path(1, 'e'))
-    wait_until('it is fenced', 20, lambda: 'fenced' in c.info(2, 'modes'))
+    leader = c.leader(region=0)
+    silent, other = (node for node in c.nodes if node != leader)
+    c.pause(silent)
+    switch = t.popen('setfattr', '-n', MODE, '-v', 'strong', c.path(leader, 'e'))
+    wait_until('it is fenced', 20, lambda: 'fenced' in c.info(other, 'modes'))
     switch.send_signal(signal.SIGINT)
     switch.wait(20)
-    put(c.path(2, 'e/f'), b'x')
-    assert mode(c, 'e', 2) == b'eventual'
-    c.resume(3)
-    c.wait_healthy(3)
+    put(c.path(other, 'e/f'), b'x')
+    assert mode(c, 'e', other) == b'eventual'
+    c.resume(silent)
+    c.wait_healthy(silent)
     make_strong(c, 'e')
-    assert get(c.path(3, 'e/f')) == b'x'
+    assert get(c.path(silent, 'e/f')) == b'x'
 
 
 @test
