@@ -36,12 +36,6 @@ static int tally_find(struct eventual *eventual, struct eventual_tally *tally,
     return rc;
 }
 
-/* The time of a version is near enough for one that a directory shows. */
-static int64_t time_of(uint64_t hlc)
-{
-    return (int64_t)(hlc >> STAMP_COUNTER_BITS) * 1000000;
-}
-
 static bool is_live(const struct eventual_record *record)
 {
     return record != NULL && !record->removed;
@@ -63,8 +57,9 @@ int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
             return rc;
         count->entry_count += comes ? 1 : 0;
         count->entry_count -= goes ? 1 : 0;
-        if (count->changed_ns < time_of(record->hlc))
-            count->changed_ns = time_of(record->hlc);
+        /* Near enough for a time that a directory shows. */
+        if (count->changed_ns < stamp_time_ns(record->hlc))
+            count->changed_ns = stamp_time_ns(record->hlc);
         if (count->version < record->hlc)
             count->version = record->hlc;
     }

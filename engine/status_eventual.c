@@ -22,12 +22,6 @@ static struct kv *state_of(struct node *node)
     return node_env(node)->state;
 }
 
-/* Versions tell the time. */
-static int64_t time_of(uint64_t version)
-{
-    return (int64_t)(version >> STAMP_COUNTER_BITS) * NS_PER_MS;
-}
-
 /* ---- eventual ---- */
 
 static int64_t silence_ns(struct node *node, const struct pull_lag *peer)
@@ -48,7 +42,7 @@ static const char *state_name(struct node *node, const struct pull_lag *peer)
 static double lag_s(struct node *node, const struct pull_lag *peer)
 {
     int64_t lag_ns =
-        (int64_t)env_wall_ns(node_env(node)) - time_of(peer->oldest_hlc);
+        (int64_t)env_wall_ns(node_env(node)) - stamp_time_ns(peer->oldest_hlc);
 
     return peer->oldest_hlc == 0 || lag_ns < 0
                ? 0
@@ -111,7 +105,7 @@ struct buf *status_lag(struct node *node, enum mode_state state)
 /* An epoch is a version of region 0. */
 static int64_t begin_of(const struct mode *mode)
 {
-    return time_of(mode->epoch);
+    return stamp_time_ns(mode->epoch);
 }
 
 static bool is_old(struct node *node, int64_t since_ns)

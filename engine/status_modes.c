@@ -40,14 +40,9 @@ struct views {
 };
 
 /* Versions of region 0 tell the time. */
-static int64_t time_of(uint64_t version)
-{
-    return (int64_t)(version >> STAMP_COUNTER_BITS) * NS_PER_MS;
-}
-
 static bool is_old(struct node *node, uint64_t version)
 {
-    return (int64_t)env_wall_ns(node_env(node)) - time_of(version) >
+    return (int64_t)env_wall_ns(node_env(node)) - stamp_time_ns(version) >
            MOMENT_MS * NS_PER_MS;
 }
 
@@ -227,7 +222,7 @@ static void print_difference(struct node *node, const struct view *view,
     if (difference->count > 1)
         (void)fprintf(out, " and of %zu more", difference->count - 1);
     (void)fputs(", since ", out);
-    status_print_time(out, time_of(difference->epoch));
+    status_print_time(out, stamp_time_ns(difference->epoch));
     (void)fputs(kind == MISMATCH_BEHIND
                     ? ": look at the network between it and the leader of "
                       "region 0\n"
@@ -256,7 +251,7 @@ static int report_self(const struct view *self, const struct view *ahead,
 {
     (void)fputs("MISMATCH: this node knows directories and their modes as of ",
                 out);
-    status_print_time(out, time_of(self->catalog));
+    status_print_time(out, stamp_time_ns(self->catalog));
     (void)fprintf(out,
                   ", and node %" PRIu64
                   " knows newer ones: look at the network between this node "
