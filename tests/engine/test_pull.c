@@ -329,6 +329,46 @@ static void test_a_node_is_as_far_behind_as_its_oldest_question(void **state)
     cluster_free(c);
 }
 
+/* An answer need not have more than there was when it was asked for. */
+static void test_a_node_is_never_less_behind_than_that(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    pass(c, 2000);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t behind_ns = 0;
+
+        pass(c, 100);
+        assert_true(pulls_behind(node_of(c, A)->pulls, &behind_ns));
+        assert_true(behind_ns >= 400000000);
+    }
+    cluster_free(c);
+}
+
+static bool hold_answers(struct cluster *c, const struct sent *sent)
+{
+    if (sent->packet.type != WIRE_EVENTUAL_ANSWER || sent->to != A)
+        return true;
+    if (c->kept.packet.header == NULL)
+        keep(c, sent);
+    return false;
+}
+
+static void
+test_a_question_that_is_asked_again_is_as_old_as_before(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    pass(c, 1000);
+    c->filter = hold_answers;
+    pass(c, 5000);
+    deliver_kept(c);
+    assert_in_range(behind_s(c, A), 4, 6);
+    cluster_free(c);
+}
+
 static void test_a_node_that_is_alone_is_not_behind(void **state)
 {
     struct cluster *c = cluster_new(1);
@@ -490,6 +530,9 @@ int main(void)
         cmocka_unit_test(test_a_fence_is_told_at_once),
         cmocka_unit_test(test_the_lag_of_a_node_is_what_it_has_not_asked_for),
         cmocka_unit_test(test_a_node_is_as_far_behind_as_its_oldest_question),
+        cmocka_unit_test(test_a_node_is_never_less_behind_than_that),
+        cmocka_unit_test(
+            test_a_question_that_is_asked_again_is_as_old_as_before),
         cmocka_unit_test(test_a_node_that_is_alone_is_not_behind),
         cmocka_unit_test(test_the_oldest_change_says_how_long_a_node_lags),
         cmocka_unit_test(test_a_conflict_is_counted_where_it_is_met),
