@@ -66,6 +66,8 @@ struct attr {
     int64_t mtime_ns;
     int64_t ctime_ns;
     uint64_t version; /* grows with each change of the entry */
+    uint64_t origin;  /* reads of files in eventual directories: the node that
+                       * has accepted the newest change; else 0 */
 };
 
 /* The namespace id of a directory's inode number, and back. */
@@ -79,11 +81,13 @@ static inline uint64_t ino_of_nsid(uint64_t nsid)
     return nsid | INO_DIR_BIT;
 }
 
-/* An extended attribute that every directory and file has: how consistent the
- * directory is, or the one that the file is in. It is never listed. Directories
- * take XATTR_STRONG and XATTR_EVENTUAL; to remove it makes one as its parent
- * is. */
+/* Extended attributes that every directory and file has, and that are never
+ * listed: how consistent the directory is, or the one that the file is in, of
+ * which directories take XATTR_STRONG and XATTR_EVENTUAL (to remove it makes
+ * one as its parent is); and how many seconds old what is shown there may be
+ * ("-": not known). */
 #define XATTR_CONSISTENCY "user.grove.consistency"
+#define XATTR_LAG "user.grove.lag"
 #define XATTR_STRONG "strong"
 #define XATTR_EVENTUAL "eventual"
 

@@ -127,6 +127,8 @@ struct eventual_merge {
 
     uint64_t taken_last; /* public: out; `node`'s numbers up to here are here */
     bool behind;
+    uint64_t conflicts; /* changes that were in conflict with what was here:
+                         * eventual_is_conflict() */
     struct eventual_merge_run *run; /* private; NULL: none under way */
 };
 

@@ -36,12 +36,6 @@ static int tally_find(struct eventual *eventual, struct eventual_tally *tally,
     return rc;
 }
 
-/* The time of a version is near enough for one that a directory shows. */
-static int64_t time_of(uint64_t hlc)
-{
-    return (int64_t)(hlc >> STAMP_COUNTER_BITS) * 1000000;
-}
-
 static bool is_live(const struct eventual_record *record)
 {
     return record != NULL && !record->removed;
@@ -63,8 +57,9 @@ int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
             return rc;
         count->entry_count += comes ? 1 : 0;
         count->entry_count -= goes ? 1 : 0;
-        if (count->changed_ns < time_of(record->hlc))
-            count->changed_ns = time_of(record->hlc);
+        /* Near enough for a time that a directory shows. */
+        if (count->changed_ns < stamp_time_ns(record->hlc))
+            count->changed_ns = stamp_time_ns(record->hlc);
         if (count->version < record->hlc)
             count->version = record->hlc;
     }
@@ -111,7 +106,8 @@ bool eventual_is_sound(const struct eventual_record *record)
 }
 
 int eventual_take(struct eventual *eventual,
-                  const struct eventual_record *record, bool *ret_newer)
+                  const struct eventual_record *record,
+                  struct eventual_taken *ret)
 {
     struct eventual_head head = eventual->head;
     struct eventual_tally tally = {.count = 0};
@@ -122,9 +118,10 @@ int eventual_take(struct eventual *eventual,
 
     if (rc != 0 && !is_new)
         return rc;
-    *ret_newer = is_new || eventual_compare(record, &old) > 0;
+    ret->is_newer = is_new || eventual_compare(record, &old) > 0;
+    ret->is_conflict = !is_new && eventual_is_conflict(record, &old);
     rc = 0;
-    if (*ret_newer) {
+    if (ret->is_newer) {
         rc = eventual_store(eventual, &tally, record, is_new ? NULL : &old);
         if (head.sequence < record->local)
             head.sequence = record->local;
@@ -158,6 +155,17 @@ static uint64_t hlc_after(uint64_t wall_ns, uint64_t last)
     return now > last ? now : last + 1;
 }
 
+/* The newest change of another node that this one knows of, by what it finds. A
+ * newer one of its own still goes back to that. */
+static uint64_t known_to(const struct eventual *eventual,
+                         const struct eventual_record *before)
+{
+    if (before->dir == 0)
+        return 0;
+    return before->origin == eventual->config.node ? before->known
+                                                   : before->hlc;
+}
+
 /* Versions and numbers. */
 static void number(const struct eventual *eventual, uint64_t wall_ns,
                    struct eventual_outcome *outcome, struct eventual_head *head)
@@ -165,6 +173,7 @@ static void number(const struct eventual *eventual, uint64_t wall_ns,
     for (size_t i = 0; i < outcome->count; i++) {
         struct eventual_record *after = &outcome->changes[i].after;
 
+        after->known = known_to(eventual, &outcome->changes[i].before);
         head->hlc = hlc_after(wall_ns, head->hlc);
         after->hlc = head->hlc;
         after->origin = eventual->config.node;

@@ -130,10 +130,17 @@ int eventual_write(struct eventual *eventual,
                    const struct eventual_tally *tally,
                    const struct eventual_head *head);
 
-/* Stores a record on its own, under record->local, if it is newer than what is
- * known of its name: `*ret_newer`. ERR_CORRUPT, ERR_IO. */
+/* What a record is to that which was known of its name. */
+struct eventual_taken {
+    bool is_newer;
+    bool is_conflict; /* eventual_is_conflict() */
+};
+
+/* Stores a record on its own, under record->local, if it is newer. ERR_CORRUPT,
+ * ERR_IO. */
 int eventual_take(struct eventual *eventual,
-                  const struct eventual_record *record, bool *ret_newer);
+                  const struct eventual_record *record,
+                  struct eventual_taken *ret);
 
 /* The namespace's life as an eventual one that the record is of has ended. */
 bool eventual_is_outlived(const struct eventual *eventual,

@@ -185,13 +185,13 @@ static void keep(struct eventual *eventual, uint64_t sequence, size_t size)
 static int replay_record(struct eventual *eventual,
                          struct eventual_record *record, uint64_t sequence)
 {
-    bool is_newer;
+    struct eventual_taken taken;
 
     if (!eventual_is_sound(record) || record->sequence != sequence ||
         record->origin != eventual->config.node)
         return ERR_CORRUPT;
     record->local = sequence;
-    return eventual_take(eventual, record, &is_newer);
+    return eventual_take(eventual, record, &taken);
 }
 
 /* `applied`: what state/ has, or has deleted since. */

@@ -23,7 +23,7 @@ static int merge_record(struct eventual_merge_run *run,
                         struct eventual_record *record)
 {
     struct eventual *eventual = run->eventual;
-    bool is_newer = false;
+    struct eventual_taken taken;
     int rc;
 
     if (record->since > modes_version(eventual->config.modes)) {
@@ -39,12 +39,15 @@ static int merge_record(struct eventual_merge_run *run,
         return ERR_UNAVAILABLE;
     }
     record->local = eventual->head.sequence + 1;
-    rc = eventual_take(eventual, record, &is_newer);
-    if (rc == 0 && is_newer)
+    rc = eventual_take(eventual, record, &taken);
+    if (rc != 0)
+        return rc;
+    if (taken.is_newer)
         run->counts.pulled++;
-    else if (rc == 0)
+    else
         run->counts.outlived++;
-    return rc;
+    run->copy.conflicts += taken.is_conflict ? 1 : 0;
+    return 0;
 }
 
 static int merge_bytes(struct eventual_merge_run *run, struct slice bytes)
@@ -188,6 +191,7 @@ static void come_back(struct env_task *task)
     if (merge != NULL) {
         merge->taken_last = run->copy.taken_last;
         merge->behind = run->copy.behind;
+        merge->conflicts = run->copy.conflicts;
         merge->done(merge, run->status);
     }
     buf_unref(run->copy.items);

@@ -81,6 +81,12 @@ int eventual_directory_attr(struct kv *state,
 
 /* ---- the commands ---- */
 
+static void show_attr(struct reading *r, const struct eventual_record *record)
+{
+    r->result->attr = record->attr;
+    r->result->attr.origin = record->origin;
+}
+
 static int read_lookup(struct reading *r)
 {
     const struct command *c = r->command;
@@ -98,7 +104,7 @@ static int read_lookup(struct reading *r)
         rc = eventual_get_shown(r->state, r->snapshot, c->dir, c->name, false,
                                 &record);
     if (rc == 0)
-        r->result->attr = record.attr;
+        show_attr(r, &record);
     eventual_release(&record);
     return rc;
 }
@@ -119,7 +125,7 @@ static int read_getattr(struct reading *r)
                                        &r->result->attr);
     rc = find_file(r, &record);
     if (rc == 0)
-        r->result->attr = record.attr;
+        show_attr(r, &record);
     eventual_release(&record);
     return rc;
 }
@@ -144,7 +150,7 @@ static int read_content(struct reading *r)
         rc = eventual_get_content(r->state, r->snapshot, &record, c->offset,
                                   c->size, &data);
     if (rc == 0) {
-        r->result->attr = record.attr;
+        show_attr(r, &record);
         set_data(r, data);
     }
     eventual_release(&record);

@@ -31,6 +31,17 @@ int eventual_compare(const struct eventual_record *a,
     return 0;
 }
 
+bool eventual_is_conflict(const struct eventual_record *a,
+                          const struct eventual_record *b)
+{
+    bool a_is_newer = eventual_compare(a, b) > 0;
+    const struct eventual_record *newer = a_is_newer ? a : b;
+    const struct eventual_record *older = a_is_newer ? b : a;
+
+    return a->origin != b->origin && !(a->removed && b->removed) &&
+           newer->known < older->hlc;
+}
+
 static int copy_part(struct slice content, uint64_t offset, uint64_t size,
                      struct buf **ret)
 {

@@ -30,6 +30,8 @@ struct eventual_record {
     uint64_t origin;   /* ... and the node that has accepted the change */
     uint64_t sequence; /* the origin's number of it; see eventual.h */
     uint64_t since;    /* struct mode, of the namespace */
+    uint64_t known;    /* the hlc of what some other node had put there last,
+                        * as far as the origin knew; 0: of none */
     uint64_t local;    /* this node's number of it: only in state/ */
     bool removed;      /* a tombstone: nothing below counts */
     struct attr attr;  /* `version` is the hlc */
@@ -50,6 +52,12 @@ void eventual_release(struct eventual_record *record);
  * b's. */
 int eventual_compare(const struct eventual_record *a,
                      const struct eventual_record *b);
+
+/* Whether two changes of one name were made without the one knowing of the
+ * other, or of anything that had replaced it. Not all such changes are told: a
+ * third node may have replaced one of them meanwhile. Two removals are none. */
+bool eventual_is_conflict(const struct eventual_record *a,
+                          const struct eventual_record *b);
 
 /* ---- in state/ ---- */
 

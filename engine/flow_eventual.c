@@ -8,7 +8,7 @@
  *     directories             node has applied it: a mount shows what it did
  *   RMDIR                     mode_change.h; of one in a strong directory: made
  *                             strong, then removed as such
- *   user.grove.consistency    likewise
+ *   user.grove.consistency    likewise; user.grove.lag is read like it
  *
  * Of a fenced namespace it may be that a majority knows it as a strong one
  * already: its reads wait until this node has caught up, its changes until the
@@ -22,6 +22,7 @@
 #include "engine/keys.h"
 #include "engine/modes.h"
 #include "engine/read.h"
+#include "engine/status.h"
 
 enum {
     PAUSE_MS = 20,
@@ -134,6 +135,8 @@ static bool is_about_mode(const struct command *command)
 {
     switch (command->op) {
     case COMMAND_GETXATTR:
+        return slice_equal(command->xattr, slice_of(XATTR_CONSISTENCY)) ||
+               slice_equal(command->xattr, slice_of(XATTR_LAG));
     case COMMAND_SETXATTR:
     case COMMAND_REMOVEXATTR:
     case COMMAND_DIR_SETXATTR:
@@ -306,9 +309,13 @@ static void unset_mode(struct flow *flow)
 
 static void show_mode(struct flow *flow, enum mode_state state)
 {
-    struct slice text =
+    struct slice mode =
         slice_of(state == MODE_STRONG ? XATTR_STRONG : XATTR_EVENTUAL);
-    struct result result = {.data_buf = buf_copy(text.data, text.size)};
+    bool is_lag = slice_equal(flow->command.xattr, slice_of(XATTR_LAG));
+    struct result result = {
+        .data_buf = is_lag ? status_lag(flow->flows->node, state)
+                           : buf_copy(mode.data, mode.size),
+    };
 
     flow_end(flow, 0, &result);
     result_release(&result);

@@ -2,8 +2,10 @@
 
 #include "engine/modes.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "engine/keys.h"
 #include "engine/node.h"
@@ -24,6 +26,9 @@ struct known {
 struct modes {
     pthread_rwlock_t lock; /* of what follows up to the watcher */
     struct known *known;
+    uint64_t *order; /* all of their nsids, ascending */
+    size_t order_count;
+    size_t order_max;
     uint64_t version;
     bool is_damaged; /* not all of the catalog could be read */
     uint64_t fence;
@@ -40,8 +45,51 @@ struct modes *modes_new(void)
     return modes;
 }
 
+/* Where in the order the first one of at least this nsid is. */
+static size_t place_of(const struct modes *modes, uint64_t nsid)
+{
+    size_t low = 0;
+    size_t high = modes->order_count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (modes->order[middle] < nsid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void put_in_order(struct modes *modes, uint64_t nsid)
+{
+    size_t at = place_of(modes, nsid);
+    size_t behind = modes->order_count - at;
+
+    modes->order = mem_grow(modes->order, sizeof *modes->order,
+                            &modes->order_max, modes->order_count + 1);
+    memmove(modes->order + at + 1, modes->order + at,
+            behind * sizeof *modes->order);
+    modes->order[at] = nsid;
+    modes->order_count++;
+}
+
+static void take_out_of_order(struct modes *modes, uint64_t nsid)
+{
+    size_t at = place_of(modes, nsid);
+
+    assert(at < modes->order_count);
+    assert(modes->order[at] == nsid);
+
+    modes->order_count--;
+    memmove(modes->order + at, modes->order + at + 1,
+            (modes->order_count - at) * sizeof *modes->order);
+}
+
 static void forget(struct modes *modes, struct known *known)
 {
+    take_out_of_order(modes, known->nsid);
     HASH_DEL(modes->known, known);
     free(known);
 }
@@ -55,6 +103,7 @@ void modes_free(struct modes *modes)
         return;
     HASH_ITER (hh, modes->known, known, next)
         forget(modes, known);
+    free(modes->order);
     (void)pthread_rwlock_destroy(&modes->lock);
     free(modes);
 }
@@ -97,6 +146,7 @@ static void keep(struct modes *modes, uint64_t nsid, struct mode mode)
         known = mem_zalloc(sizeof *known);
         known->nsid = nsid;
         HASH_ADD(hh, modes->known, nsid, sizeof known->nsid, known);
+        put_in_order(modes, nsid);
     }
     known->mode = mode;
     if (mode.state == MODE_FENCED && mode.epoch > modes->fence)
@@ -296,19 +346,16 @@ bool modes_any(struct modes *modes)
 bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
                 struct mode *ret)
 {
-    const struct known *first = NULL;
-    struct known *known;
-    struct known *next;
+    size_t place;
+    bool found;
 
     (void)pthread_rwlock_rdlock(&modes->lock);
-    HASH_ITER (hh, modes->known, known, next)
-        if (known->nsid >= nsid_min &&
-            (first == NULL || known->nsid < first->nsid))
-            first = known;
-    if (first != NULL) {
-        *ret_nsid = first->nsid;
-        *ret = first->mode;
+    place = place_of(modes, nsid_min);
+    found = place < modes->order_count;
+    if (found) {
+        *ret_nsid = modes->order[place];
+        *ret = find(modes, *ret_nsid)->mode;
     }
     (void)pthread_rwlock_unlock(&modes->lock);
-    return first != NULL;
+    return found;
 }

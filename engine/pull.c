@@ -220,8 +220,10 @@ static void ask(struct pull_peer *peer)
     struct eventual_ask packet;
     struct buf *header;
 
-    if (peer->ticket == 0)
+    if (peer->ticket == 0) {
         peer->ticket = new_ticket(pulls);
+        peer->asked_ns = env_mono_ns(pulls->env);
+    }
     peer->ask_ns = env_mono_ns(pulls->env) + (uint64_t)ASK_AGAIN_MS * 1000000;
     packet = (struct eventual_ask){.ticket = peer->ticket,
                                    .cursor = peer->cursor,
@@ -305,6 +307,7 @@ static void note_taken(struct pull_peer *peer)
     if (answer->fence > peer->fence)
         peer->fence = answer->fence;
     peer->has_told_all = true;
+    peer->equal_ns = peer->asked_ns;
 }
 
 /* Not all of it could be taken: it is asked for again, in a while. */
@@ -333,6 +336,7 @@ static void merge_done(struct eventual_merge *merge, int status)
         return;
     if (merge->taken_last > peer->cursor)
         peer->cursor = merge->taken_last;
+    peer->conflicts += merge->conflicts;
     if (status == 0)
         note_taken(peer);
     else
@@ -473,4 +477,34 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
     if (!belongs)
         *ret_missing = node_id(pulls->node);
     return belongs;
+}
+
+uint64_t pulls_told_fence(const struct pulls *pulls, uint64_t node)
+{
+    const struct pull_peer *peer = find(pulls, node);
+
+    return peer == NULL ? 0 : peer->fence;
+}
+
+/* ---- what may be missing here ---- */
+
+bool pulls_behind(struct pulls *pulls, uint64_t *ret_ns)
+{
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(pulls->node, nodes);
+    uint64_t now_ns = env_mono_ns(pulls->env);
+    uint64_t behind_ns = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct pull_peer *peer = find(pulls, nodes[i]);
+
+        if (nodes[i] == node_id(pulls->node))
+            continue;
+        if (peer == NULL || peer->equal_ns == 0)
+            return false;
+        if (now_ns - peer->equal_ns > behind_ns)
+            behind_ns = now_ns - peer->equal_ns;
+    }
+    *ret_ns = behind_ns;
+    return count > 0;
 }

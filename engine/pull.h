@@ -45,6 +45,14 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
  * `*ret_missing` as above. */
 bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing);
 
+/* The newest fence that a node has told of; 0: none. */
+uint64_t pulls_told_fence(const struct pulls *pulls, uint64_t node);
+
+/* How far this node may be behind others: all that they had accepted `*ret_ns`
+ * ago is here. False: there is one that it has not had everything of since it
+ * started. */
+bool pulls_behind(struct pulls *pulls, uint64_t *ret_ns);
+
 /* Between this node and another. */
 struct pull_lag {
     uint64_t node;
@@ -52,8 +60,9 @@ struct pull_lag {
     uint64_t pending_entries; /* here, that it does not have; counted up to
                                * PULL_COUNT_MAX */
     uint64_t pending_bytes;   /* about: of their content */
+    uint64_t oldest_hlc;      /* the version of the first of them; 0: none */
     uint64_t contact_ns;      /* monotonic time of its last answer; 0: never */
-    uint64_t fence;           /* that it has told of */
+    uint64_t conflicts;       /* met in its changes: eventual_is_conflict() */
     bool is_held;             /* its changes are ahead of this node's clock */
 };
 

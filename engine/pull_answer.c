@@ -245,25 +245,32 @@ void pulls_on_ask(struct pull_peer *peer, struct slice bytes)
 
 enum { SIZES_READ_MAX = 500 }; /* then the rest is taken to be like them */
 
-/* The size of an entry by its user key; 0 if it cannot be told. */
-static uint64_t size_of(struct kv *state, struct slice user_key)
+/* An entry by its user key, without content; false: it cannot be told. */
+static bool find_entry(struct kv *state, struct slice user_key,
+                       struct eventual_record *ret)
+{
+    const uint8_t *bytes = user_key.data;
+    struct slice name;
+
+    if (user_key.size <= KEY_NSID_SIZE ||
+        user_key.size > KEY_NSID_SIZE + NAME_SIZE_MAX)
+        return false;
+    name = (struct slice){bytes + KEY_NSID_SIZE, user_key.size - KEY_NSID_SIZE};
+    return eventual_get(state, NULL, be64_get(bytes), name, false, ret) == 0;
+}
+
+static void add_entry(struct kv *state, struct slice user_key,
+                      struct pull_lag *to)
 {
     struct eventual_record record = {0};
-    uint64_t size = 0;
 
-    if (user_key.size > KEY_NSID_SIZE &&
-        user_key.size <= KEY_NSID_SIZE + NAME_SIZE_MAX) {
-        const uint8_t *bytes = user_key.data;
-        struct slice name = {bytes + KEY_NSID_SIZE,
-                             user_key.size - KEY_NSID_SIZE};
-
-        if (eventual_get(state, NULL, be64_get(bytes), name, false, &record) ==
-                0 &&
-            !record.removed)
-            size = record.attr.size;
-        eventual_release(&record);
-    }
-    return size;
+    if (!find_entry(state, user_key, &record))
+        return;
+    if (to->oldest_hlc == 0)
+        to->oldest_hlc = record.hlc;
+    if (!record.removed)
+        to->pending_bytes += record.attr.size;
+    eventual_release(&record);
 }
 
 static void count_pending(struct kv *state, uint64_t cursor,
@@ -273,19 +280,18 @@ static void count_pending(struct kv *state, uint64_t cursor,
     struct key upper = key_eventual_change(UINT64_MAX);
     struct kv_iter *iter =
         kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
-    uint64_t bytes = 0;
     uint64_t count = 0;
 
     kv_iter_seek(iter, key_slice(&lower));
     for (; kv_iter_valid(iter) && count < PULL_COUNT_MAX; kv_iter_next(iter)) {
         if (count < SIZES_READ_MAX)
-            bytes += size_of(state, kv_iter_value(iter));
+            add_entry(state, kv_iter_value(iter), ret);
         count++;
     }
     kv_iter_free(iter);
     ret->pending_entries = count;
-    ret->pending_bytes =
-        count <= SIZES_READ_MAX ? bytes : bytes * count / SIZES_READ_MAX;
+    if (count > SIZES_READ_MAX)
+        ret->pending_bytes = ret->pending_bytes * count / SIZES_READ_MAX;
 }
 
 size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
@@ -302,7 +308,7 @@ size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
             .node = peer->node,
             .is_known = peer->reply.is_known,
             .contact_ns = peer->contact_ns,
-            .fence = peer->fence,
+            .conflicts = peer->conflicts,
             .is_held = peer->is_held,
         };
         if (lag->is_known)

@@ -55,6 +55,9 @@ struct pull_peer {
     uint64_t received;
     uint64_t fence;      /* that it has told of with a complete answer */
     uint64_t contact_ns; /* of its last answer; 0: none */
+    uint64_t asked_ns;   /* when the newest question was sent first */
+    uint64_t equal_ns;   /* all that it had accepted then is here; 0: never */
+    uint64_t conflicts;  /* met in its changes */
     bool has_told_all;   /* by a complete answer */
     bool is_held;
     int status; /* of the last answer */

@@ -31,6 +31,7 @@ static struct buf *pack(const struct eventual_record *record,
     message.origin = record->origin;
     message.sequence = record->sequence;
     message.since = record->since;
+    message.known = record->known;
     message.removed = record->removed;
     message.dir = record->dir;
     message.name = codec_bytes(record->name);
@@ -79,6 +80,7 @@ static bool record_from_pb(struct eventual_record *to,
         .origin = from->origin,
         .sequence = from->sequence,
         .since = from->since,
+        .known = from->known,
         .local = from->local,
         .removed = from->removed != 0,
     };

@@ -33,6 +33,12 @@ enum {
 
 struct stamps;
 
+/* The time that a stamp, or a version, was given out at (wall clock). */
+static inline int64_t stamp_time_ns(uint64_t stamp)
+{
+    return (int64_t)(stamp >> STAMP_COUNTER_BITS) * 1000000;
+}
+
 /* `identity->ino_bound` is the end of the block of inode counters that this
  * boot has leased, `ino_next` its first one. */
 struct stamps *stamps_new(struct env *env, const struct identity *identity,

@@ -91,10 +91,18 @@ void status_print_leader(struct node *node, uint64_t region, FILE *out);
 int status_render_region_file(struct node *node, enum engine_table table,
                               uint64_t object, FILE *out);
 
-/* status_eventual.c: the directories whose mode was set by hand, and what
- * other nodes lack of this node's changes. */
+/* status_modes.c: the directories whose mode was set by hand, and which nodes
+ * know that. */
 void status_render_modes(struct node *node, FILE *out);
+/* What it adds to status_eventual.c's, as below. */
+int status_report_modes(struct node *node, FILE *out);
+void status_render_modes_metrics(struct node *node, FILE *out);
+
+/* status_eventual.c: what other nodes lack of this node's changes. */
 void status_render_eventual(struct node *node, FILE *out);
+/* What the attribute XATTR_LAG has, for files and directories in such a state.
+ */
+struct buf *status_lag(struct node *node, enum mode_state state);
 /* What they add to health; returns how many lines. */
 int status_report_eventual(struct node *node, FILE *out);
 /* ... and to the metrics. */

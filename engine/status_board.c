@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "engine/clocks.h"
+#include "engine/modes.h"
 #include "engine/router.h"
 #include "engine/routes.h"
 #include "engine/splitter.h"
@@ -97,6 +98,7 @@ static void fill(struct status_board *board, struct node_status *status)
         .disk_used =
             kv_disk_used_bytes(env->state) + kv_disk_used_bytes(env->log),
         .version = GROVEFS_VERSION,
+        .catalog = modes_version(node_modes(node)),
     };
     if (config->space != NULL)
         config->space(config->context, &space);

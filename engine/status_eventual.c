@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* /.cluster/modes and /.cluster/eventual, and what eventual directories add to
- * health and metrics. */
+/* /.cluster/eventual, and what eventual directories add to health and metrics.
+ */
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "engine/eventual.h"
 #include "engine/key_path.h"
 #include "engine/modes.h"
 #include "engine/pull.h"
+#include "engine/stamps.h"
 #include "engine/status.h"
 
 enum { TROUBLE_AFTER_S = 30, NS_PER_MS = 1000000 };
@@ -18,50 +20,6 @@ enum { TROUBLE_AFTER_S = 30, NS_PER_MS = 1000000 };
 static struct kv *state_of(struct node *node)
 {
     return node_env(node)->state;
-}
-
-/* ---- modes ---- */
-
-static void print_fence(FILE *out, uint64_t node_id, uint64_t fence)
-{
-    (void)fprintf(out, "%" PRIu64 ":", node_id);
-    status_print_known(out, fence);
-}
-
-/* In ascending order of the nodes, this one among them. */
-static void print_fences(struct node *node, const struct pull_lag *peers,
-                         size_t count, FILE *out)
-{
-    size_t i = 0;
-
-    for (; i < count && peers[i].node < node_id(node); i++) {
-        print_fence(out, peers[i].node, peers[i].fence);
-        (void)fputc(',', out);
-    }
-    print_fence(out, node_id(node), eventual_fence(node_eventual(node)));
-    for (; i < count; i++) {
-        (void)fputc(',', out);
-        print_fence(out, peers[i].node, peers[i].fence);
-    }
-}
-
-void status_render_modes(struct node *node, FILE *out)
-{
-    struct pull_lag peers[NODES_MAX];
-    size_t count = pulls_lag(node_pulls(node), peers);
-    struct mode mode;
-    uint64_t nsid = 0;
-
-    (void)fputs("# namespace mode epoch state nodes\n", out);
-    for (; modes_next(node_modes(node), nsid, &nsid, &mode); nsid++) {
-        if (mode.domain != nsid)
-            continue; /* Inherited. */
-        key_path_print_directory(out, state_of(node), nsid);
-        (void)fprintf(out, " eventual %" PRIu64 " %s ", mode.epoch,
-                      mode.state == MODE_FENCED ? "fenced" : "ok");
-        print_fences(node, peers, count, out);
-        (void)fputc('\n', out);
-    }
 }
 
 /* ---- eventual ---- */
@@ -79,13 +37,27 @@ static const char *state_name(struct node *node, const struct pull_lag *peer)
     return peer->is_held ? "held" : "ok";
 }
 
-static void print_pending(const struct pull_lag *peer, FILE *out)
+/* How old the oldest change is that the other one lacks; as old as clocks say.
+ */
+static double lag_s(struct node *node, const struct pull_lag *peer)
+{
+    int64_t lag_ns =
+        (int64_t)env_wall_ns(node_env(node)) - stamp_time_ns(peer->oldest_hlc);
+
+    return peer->oldest_hlc == 0 || lag_ns < 0
+               ? 0
+               : (double)lag_ns / (double)NS_PER_S;
+}
+
+static void print_pending(struct node *node, const struct pull_lag *peer,
+                          FILE *out)
 {
     if (peer->is_known)
-        (void)fprintf(out, "%" PRIu64 " %" PRIu64 " ", peer->pending_entries,
-                      peer->pending_bytes);
+        (void)fprintf(out, "%" PRIu64 " %" PRIu64 " %.1f ",
+                      peer->pending_entries, peer->pending_bytes,
+                      lag_s(node, peer));
     else
-        (void)fputs("- - ", out);
+        (void)fputs("- - - ", out);
 }
 
 static void print_contact(struct node *node, const struct pull_lag *peer,
@@ -103,23 +75,37 @@ void status_render_eventual(struct node *node, FILE *out)
     struct pull_lag peers[NODES_MAX];
     size_t count = pulls_lag(node_pulls(node), peers);
 
-    (void)fputs("# node peer pending_entries pending_bytes contact_s state\n",
+    (void)fputs("# node peer pending_entries pending_bytes lag_s contact_s "
+                "conflicts state\n",
                 out);
     for (size_t i = 0; i < count; i++) {
         (void)fprintf(out, "%" PRIu64 " %" PRIu64 " ", node_id(node),
                       peers[i].node);
-        print_pending(&peers[i], out);
+        print_pending(node, &peers[i], out);
         print_contact(node, &peers[i], out);
-        (void)fprintf(out, " %s\n", state_name(node, &peers[i]));
+        (void)fprintf(out, " %" PRIu64 " %s\n", peers[i].conflicts,
+                      state_name(node, &peers[i]));
     }
+}
+
+/* Reads in strong directories show all that was acknowledged. */
+struct buf *status_lag(struct node *node, enum mode_state state)
+{
+    uint64_t behind_ns = 0;
+    char text[24] = "-";
+
+    if (state == MODE_STRONG || pulls_behind(node_pulls(node), &behind_ns))
+        (void)snprintf(text, sizeof text, "%.1f",
+                       (double)behind_ns / (double)NS_PER_S);
+    return buf_copy(text, strlen(text));
 }
 
 /* ---- health ---- */
 
-/* An epoch is a version of region 0, and versions tell the time. */
+/* An epoch is a version of region 0. */
 static int64_t begin_of(const struct mode *mode)
 {
-    return (int64_t)(mode->epoch >> 16) * NS_PER_MS;
+    return stamp_time_ns(mode->epoch);
 }
 
 static bool is_old(struct node *node, int64_t since_ns)
@@ -184,7 +170,8 @@ static int report_not_whole(struct node *node, FILE *out)
 
 int status_report_eventual(struct node *node, FILE *out)
 {
-    return report_fenced(node, out) + report_not_whole(node, out);
+    return report_fenced(node, out) + status_report_modes(node, out) +
+           report_not_whole(node, out);
 }
 
 /* ---- metrics ---- */
@@ -200,28 +187,91 @@ static uint64_t count_namespaces(struct node *node)
     return count;
 }
 
+/* Another node's number; false: it is not known. */
+struct peer_metric {
+    const char *name;
+    const char *type;
+    const char *help;
+    bool (*get)(struct node *node, const struct pull_lag *peer, double *ret);
+};
+
+static bool get_entries(struct node *node, const struct pull_lag *peer,
+                        double *ret)
+{
+    (void)node;
+    *ret = (double)peer->pending_entries;
+    return peer->is_known;
+}
+
+static bool get_bytes(struct node *node, const struct pull_lag *peer,
+                      double *ret)
+{
+    (void)node;
+    *ret = (double)peer->pending_bytes;
+    return peer->is_known;
+}
+
+static bool get_lag(struct node *node, const struct pull_lag *peer, double *ret)
+{
+    *ret = lag_s(node, peer);
+    return peer->is_known;
+}
+
+static bool get_contact(struct node *node, const struct pull_lag *peer,
+                        double *ret)
+{
+    *ret = (double)silence_ns(node, peer) / (double)NS_PER_S;
+    return peer->contact_ns != 0;
+}
+
+static bool get_conflicts(struct node *node, const struct pull_lag *peer,
+                          double *ret)
+{
+    (void)node;
+    *ret = (double)peer->conflicts;
+    return true;
+}
+
+/* clang-format off */
+static const struct peer_metric peer_metrics[] = {
+    /* name                              type       help */
+    {"grovefs_eventual_pending_entries", "gauge",   "Changes here that another node has not asked for.", get_entries},
+    {"grovefs_eventual_pending_bytes",   "gauge",   "Their content.",                                    get_bytes},
+    {"grovefs_eventual_lag_seconds",     "gauge",   "How old the oldest of them is.",                    get_lag},
+    {"grovefs_eventual_contact_seconds", "gauge",   "Since another node's last answer.",                 get_contact},
+    {"grovefs_eventual_conflicts_total", "counter", "Conflicts met in another node's changes.",          get_conflicts},
+};
+/* clang-format on */
+
 static void render_peers(struct node *node, FILE *out)
 {
     struct pull_lag peers[NODES_MAX];
     size_t count = pulls_lag(node_pulls(node), peers);
 
-    status_metric_head(out, "grovefs_eventual_pending_entries", "gauge",
-                       "Changes here that another node has not asked for.");
-    for (size_t i = 0; i < count; i++)
-        if (peers[i].is_known)
-            (void)fprintf(out,
-                          "grovefs_eventual_pending_entries{peer=\"%" PRIu64
-                          "\"} %" PRIu64 "\n",
-                          peers[i].node, peers[i].pending_entries);
-    status_metric_head(out, "grovefs_eventual_contact_seconds", "gauge",
-                       "Since another node's last answer.");
-    for (size_t i = 0; i < count; i++)
-        if (peers[i].contact_ns != 0)
-            (void)fprintf(
-                out,
-                "grovefs_eventual_contact_seconds{peer=\"%" PRIu64 "\"} %.3f\n",
-                peers[i].node,
-                (double)silence_ns(node, &peers[i]) / (double)NS_PER_S);
+    for (size_t m = 0; m < ARRAY_SIZE(peer_metrics); m++) {
+        const struct peer_metric *metric = &peer_metrics[m];
+
+        status_metric_head(out, metric->name, metric->type, metric->help);
+        for (size_t i = 0; i < count; i++) {
+            double number;
+
+            if (metric->get(node, &peers[i], &number))
+                (void)fprintf(out, "%s{peer=\"%" PRIu64 "\"} %.15g\n",
+                              metric->name, peers[i].node, number);
+        }
+    }
+}
+
+/* No number while a node has not been heard of. */
+static void render_behind(struct node *node, FILE *out)
+{
+    uint64_t behind_ns;
+
+    status_metric_head(out, "grovefs_eventual_behind_seconds", "gauge",
+                       "What others had accepted so long ago is here.");
+    if (pulls_behind(node_pulls(node), &behind_ns))
+        (void)fprintf(out, "grovefs_eventual_behind_seconds %.3f\n",
+                      (double)behind_ns / (double)NS_PER_S);
 }
 
 void status_render_eventual_metrics(struct node *node, FILE *out)
@@ -244,4 +294,6 @@ void status_render_eventual_metrics(struct node *node, FILE *out)
     status_metric(out, "grovefs_eventual_journal_entries", "gauge",
                   "Changes in the journal.", counts.journal_entries);
     render_peers(node, out);
+    render_behind(node, out);
+    status_render_modes_metrics(node, out);
 }

@@ -218,6 +218,7 @@ struct node_status {
     uint64_t disk_used;
     uint64_t disk_free;
     char version[VERSION_TEXT_SIZE];
+    uint64_t catalog; /* modes_version() */
     struct status_changes changes;
     uint64_t known_list; /* the receiver's list, as far as the sender has it */
     uint64_t known_change;

@@ -51,6 +51,7 @@ static struct buf *node_status_pack(const struct node_status *status,
     message.disk_used = status->disk_used;
     message.disk_free = status->disk_free;
     message.version = codec_text(status->version);
+    message.catalog = status->catalog;
     message.n_regions = status->changes.region_count;
     message.regions = regions;
     message.changes = &changes;
@@ -136,6 +137,7 @@ static bool node_status_from_pb(struct node_status *to,
         .since_ns = from->since_ns,
         .disk_used = from->disk_used,
         .disk_free = from->disk_free,
+        .catalog = from->catalog,
         .changes = {.list = changes->list,
                     .base = changes->behind,
                     .change = changes->change,

@@ -85,23 +85,32 @@ struct own_xattr {
     int (*print)(const struct op *op, char *to, size_t size);
 };
 
-/* A hybrid logical clock: milliseconds since the epoch, and a counter. */
+/* A hybrid logical clock: milliseconds since the epoch, and a counter. Where
+ * nodes accept changes by themselves, both may be the same on two of them. */
 static int print_version(const struct op *op, char *to, size_t size)
 {
     uint64_t version = op->request.attr.version;
+    uint64_t origin = op->request.attr.origin;
 
+    if (origin != 0)
+        return snprintf(to, size, "%" PRIu64 ".%" PRIu64 ".%" PRIu64,
+                        version >> 16, version & 0xffff, origin);
     return snprintf(to, size, "%" PRIu64 ".%" PRIu64, version >> 16,
                     version & 0xffff);
 }
 
 static int print_node(const struct op *op, char *to, size_t size)
 {
-    return snprintf(to, size, "%" PRIu64, engine_node_id(op->fs->engine));
+    uint64_t origin = op->request.attr.origin;
+
+    return snprintf(to, size, "%" PRIu64,
+                    origin != 0 ? origin : engine_node_id(op->fs->engine));
 }
 
 static const struct own_xattr own_xattrs[] = {
     /* clang-format off */
     {XATTR_CONSISTENCY,    NULL},
+    {XATTR_LAG,            NULL},
     {OWN_PREFIX "node",    print_node},
     {OWN_PREFIX "version", print_version},
     /* clang-format on */
@@ -118,7 +127,7 @@ static const struct own_xattr *own_of(const char *name)
 
 static void own_done(struct op *op, int status)
 {
-    char text[48];
+    char text[72];
     int size;
 
     if (status != 0) {

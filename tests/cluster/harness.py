@@ -194,7 +194,8 @@ class Cluster:
         self.run('resume', *nodes)
 
     def cut(self, *nodes, way=None):
-        """way: 'in' or 'out', to drop only what comes or only what goes."""
+        """way: 'in' or 'out', to drop only what comes or only what goes; 'apart',
+        to drop only what goes between these nodes."""
         self.run('cut', *nodes, *([f'--{way}'] if way else []))
 
     def heal(self, *nodes):

@@ -53,14 +53,13 @@ def each_mount_sees_its_own_writes_at_once_and_never_goes_back(t):
     def version(folder, name):
         fd = os.open(name, os.O_RDONLY, dir_fd=folder.fd)
         try:
-            ms, counter = os.getxattr(fd, 'user.grove.version').split(b'.')
-            return int(ms), int(counter)
+            return tuple(map(int, os.getxattr(fd, 'user.grove.version').split(b'.')))
         finally:
             os.close(fd)
 
     def work(node):
         folder = by_node[node]
-        newest = (0, 0)
+        newest = (0, 0, 0)
         ending = time.monotonic() + 4
         i = 0
         while time.monotonic() < ending:

@@ -31,6 +31,7 @@ static struct eventual_record filled(size_t size)
         .origin = 2,
         .sequence = 11,
         .since = 5,
+        .known = 99,
         .local = 12,
         .attr = {.ino = INO_FILE_MIN,
                  .size = size,
@@ -94,6 +95,7 @@ static void assert_record_equal(const struct eventual_record *a,
     assert_int_equal(a->origin, b->origin);
     assert_int_equal(a->sequence, b->sequence);
     assert_int_equal(a->since, b->since);
+    assert_int_equal(a->known, b->known);
     assert_int_equal(a->local, b->local);
     assert_int_equal(a->removed, b->removed);
     assert_attr_equal(&a->attr, &b->attr);
@@ -182,6 +184,41 @@ static void test_time_goes_before_node_and_nothing_else_counts(void **state)
     assert_true(eventual_compare(&a, &b) > 0);
     b.origin = 9;
     assert_int_equal(eventual_compare(&a, &b), 0);
+}
+
+/* Node 2 has made the newer one; what it knew of then says the rest. */
+static void
+test_changes_conflict_when_neither_node_knew_of_the_other(void **state)
+{
+    struct eventual_record newer = filled(1);
+    struct eventual_record older = filled(1);
+
+    (void)state;
+    older.hlc = 90;
+    older.origin = 3;
+    newer.known = 89;
+    assert_true(eventual_is_conflict(&newer, &older));
+    assert_true(eventual_is_conflict(&older, &newer));
+    newer.known = 90;
+    assert_false(eventual_is_conflict(&newer, &older));
+    newer.known = 91;
+    assert_false(eventual_is_conflict(&older, &newer));
+}
+
+static void test_changes_of_one_node_and_removals_do_not_conflict(void **state)
+{
+    struct eventual_record newer = filled(1);
+    struct eventual_record older = filled(1);
+
+    (void)state;
+    older.hlc = 90;
+    newer.known = 0;
+    assert_false(eventual_is_conflict(&newer, &older));
+    older.origin = 3;
+    newer.removed = true;
+    assert_true(eventual_is_conflict(&newer, &older));
+    older.removed = true;
+    assert_false(eventual_is_conflict(&newer, &older));
 }
 
 /* ---- state/ ---- */
@@ -333,6 +370,9 @@ int main(void)
             teardown),
         cmocka_unit_test_setup_teardown(test_counts_and_cursors_come_back,
                                         setup, teardown),
+        cmocka_unit_test(
+            test_changes_conflict_when_neither_node_knew_of_the_other),
+        cmocka_unit_test(test_changes_of_one_node_and_removals_do_not_conflict),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,6 +144,31 @@ static void test_they_come_in_ascending_order(void **state)
     assert_false(modes_next(f->modes, nsid, &nsid, &mode));
 }
 
+/* Whichever comes and goes when. */
+static void test_they_stay_in_order_when_they_come_and_go(void **state)
+{
+    struct fixture *f = *state;
+    bool is_there[64] = {false};
+
+    for (uint64_t i = 0; i < 300; i++) {
+        uint64_t nsid = i * 37 % 61 + 1;
+        struct mode mode;
+
+        is_there[nsid] = !is_there[nsid];
+        put_directory(f, nsid, is_there[nsid] ? MODE_EVENTUAL : MODE_STRONG, i);
+        assert_int_equal(modes_follow(f->modes, f->kv, nsid, i + 1), 0);
+        nsid = 0;
+        for (uint64_t at = 1; at < ARRAY_SIZE(is_there); at++) {
+            if (!is_there[at])
+                continue;
+            assert_true(modes_next(f->modes, nsid, &nsid, &mode));
+            assert_int_equal(nsid, at);
+            nsid++;
+        }
+        assert_false(modes_next(f->modes, nsid, &nsid, &mode));
+    }
+}
+
 static void test_a_change_is_followed_and_told(void **state)
 {
     struct fixture *f = *state;
@@ -244,6 +269,7 @@ int main(void)
         WITH_STORE(test_an_empty_store_has_none),
         WITH_STORE(test_all_that_are_not_strong_are_loaded),
         WITH_STORE(test_they_come_in_ascending_order),
+        WITH_STORE(test_they_stay_in_order_when_they_come_and_go),
         WITH_STORE(test_a_change_is_followed_and_told),
         WITH_STORE(test_what_changes_no_mode_is_not_told),
         WITH_STORE(test_what_becomes_strong_or_goes_is_told),

@@ -289,7 +289,7 @@ static void test_a_fence_is_told_at_once(void **state)
     (void)state;
     apply_fence(node_of(c, A));
     settle(c);
-    assert_int_equal(lag_of(node_of(c, B), A).fence, FENCE);
+    assert_int_equal(pulls_told_fence(node_of(c, B)->pulls, A), FENCE);
     assert_false(pulls_are_drained(node_of(c, B)->pulls, FENCE, &missing));
     assert_int_equal(missing, C);
     cluster_free(c);
@@ -313,6 +313,157 @@ static void test_the_lag_of_a_node_is_what_it_has_not_asked_for(void **state)
     c->count = 1;
     pass(c, 100);
     assert_int_equal(lag_of(a, B).node, 0);
+    cluster_free(c);
+}
+
+/* Seconds; -1: not known. */
+static int behind_s(struct cluster *c, uint64_t id)
+{
+    uint64_t behind_ns;
+
+    if (!pulls_behind(node_of(c, id)->pulls, &behind_ns))
+        return -1;
+    return (int)(behind_ns / 1000000000);
+}
+
+/* The question was asked half a second before it is answered. */
+static void test_a_node_is_as_far_behind_as_its_oldest_question(void **state)
+{
+    struct cluster *c = cluster_new(3);
+
+    (void)state;
+    pass(c, 2000);
+    assert_int_equal(behind_s(c, A), 0);
+    cut(c, A, C);
+    pass(c, 10000);
+    assert_in_range(behind_s(c, A), 9, 11);
+    assert_in_range(behind_s(c, C), 9, 11);
+    assert_int_equal(behind_s(c, B), 0);
+    start_again(node_of(c, A), false);
+    pass(c, 1000);
+    assert_int_equal(behind_s(c, A), -1);
+    connect_again(c, A, C);
+    pass(c, 1000);
+    assert_int_equal(behind_s(c, A), 0);
+    cluster_free(c);
+}
+
+/* An answer need not have more than there was when it was asked for. */
+static void test_a_node_is_never_less_behind_than_that(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    pass(c, 2000);
+    for (unsigned i = 0; i < 20; i++) {
+        uint64_t behind_ns = 0;
+
+        pass(c, 100);
+        assert_true(pulls_behind(node_of(c, A)->pulls, &behind_ns));
+        assert_true(behind_ns >= 400000000);
+    }
+    cluster_free(c);
+}
+
+static bool hold_answers(struct cluster *c, const struct sent *sent)
+{
+    if (sent->packet.type != WIRE_EVENTUAL_ANSWER || sent->to != A)
+        return true;
+    if (c->kept.packet.header == NULL)
+        keep(c, sent);
+    return false;
+}
+
+static void
+test_a_question_that_is_asked_again_is_as_old_as_before(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    pass(c, 1000);
+    c->filter = hold_answers;
+    pass(c, 5000);
+    deliver_kept(c);
+    assert_in_range(behind_s(c, A), 4, 6);
+    cluster_free(c);
+}
+
+static void test_a_node_that_is_alone_is_not_behind(void **state)
+{
+    struct cluster *c = cluster_new(1);
+
+    (void)state;
+    pass(c, 100);
+    assert_int_equal(behind_s(c, A), 0);
+    cluster_free(c);
+}
+
+static void test_the_oldest_change_says_how_long_a_node_lags(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    struct node *a = node_of(c, A);
+    uint64_t oldest;
+
+    (void)state;
+    pass(c, 1000);
+    assert_int_equal(lag_of(a, B).oldest_hlc, 0);
+    cut(c, A, B);
+    put_text_file(a, "a", "first");
+    oldest = lag_of(a, B).oldest_hlc;
+    assert_true(oldest != 0);
+    pass(c, 1000);
+    put_text_file(a, "b", "second");
+    assert_true(lag_of(a, B).oldest_hlc == oldest);
+    put_text_file(a, "a", "third");
+    assert_true(lag_of(a, B).oldest_hlc > oldest);
+    cluster_free(c);
+}
+
+/* ---- conflicts ---- */
+
+static void test_a_conflict_is_counted_where_it_is_met(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    put_text_file(node_of(c, A), "a", "before");
+    pass(c, 1000);
+    put_text_file(node_of(c, B), "a", "behind");
+    pass(c, 1000);
+    assert_int_equal(lag_of(node_of(c, A), B).conflicts, 0);
+    assert_int_equal(lag_of(node_of(c, B), A).conflicts, 0);
+    cut(c, A, B);
+    put_text_file(node_of(c, A), "a", "of A");
+    put_text_file(node_of(c, B), "a", "of B");
+    put_text_file(node_of(c, A), "own", "of A");
+    connect_again(c, A, B);
+    pass(c, 1000);
+    assert_int_equal(lag_of(node_of(c, A), B).conflicts, 1);
+    assert_int_equal(lag_of(node_of(c, B), A).conflicts, 1);
+    put_text_file(node_of(c, A), "a", "knows both");
+    pass(c, 1000);
+    assert_int_equal(lag_of(node_of(c, B), A).conflicts, 1);
+    cluster_free(c);
+}
+
+/* The newest of several says nothing of those before it; each has known
+ * nothing of the other node. */
+static void test_a_conflict_is_one_also_behind_own_changes(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    cut(c, A, B);
+    put_text_file(node_of(c, B), "a", "of B");
+    pass(c, 10);
+    put_text_file(node_of(c, A), "a", "first of A");
+    pass(c, 10);
+    put_text_file(node_of(c, A), "a", "second of A");
+    connect_again(c, A, B);
+    pass(c, 1000);
+    assert_int_equal(lag_of(node_of(c, A), B).conflicts, 1);
+    assert_int_equal(lag_of(node_of(c, B), A).conflicts, 1);
+    expect_file(node_of(c, B), "a", "second of A");
     cluster_free(c);
 }
 
@@ -398,6 +549,14 @@ int main(void)
         cmocka_unit_test(test_a_fence_counts_with_all_that_was_accepted_before),
         cmocka_unit_test(test_a_fence_is_told_at_once),
         cmocka_unit_test(test_the_lag_of_a_node_is_what_it_has_not_asked_for),
+        cmocka_unit_test(test_a_node_is_as_far_behind_as_its_oldest_question),
+        cmocka_unit_test(test_a_node_is_never_less_behind_than_that),
+        cmocka_unit_test(
+            test_a_question_that_is_asked_again_is_as_old_as_before),
+        cmocka_unit_test(test_a_node_that_is_alone_is_not_behind),
+        cmocka_unit_test(test_the_oldest_change_says_how_long_a_node_lags),
+        cmocka_unit_test(test_a_conflict_is_counted_where_it_is_met),
+        cmocka_unit_test(test_a_conflict_is_one_also_behind_own_changes),
         cmocka_unit_test(test_a_node_that_is_alone_is_whole),
         cmocka_unit_test(test_the_first_nodes_are_whole_when_all_have_told),
         cmocka_unit_test(

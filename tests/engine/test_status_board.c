@@ -12,6 +12,7 @@
 
 #include "engine/clocks.h"
 #include "engine/env.h"
+#include "engine/modes.h"
 #include "engine/node.h"
 #include "engine/router.h"
 #include "engine/routes.h"
@@ -28,6 +29,7 @@ struct node {
     bool member[IDS_MAX];
     bool linked[IDS_MAX];
     struct status_board *board;
+    uint64_t catalog;
 };
 
 /* ---- env.h, node.h and others ---- */
@@ -55,6 +57,16 @@ uint64_t node_id(const struct node *node)
 {
     (void)node;
     return OWN_NODE;
+}
+
+struct modes *node_modes(const struct node *node)
+{
+    return (struct modes *)(uintptr_t)node;
+}
+
+uint64_t modes_version(struct modes *modes)
+{
+    return ((const struct node *)(const void *)modes)->catalog;
 }
 
 const struct node_config *node_config(const struct node *node)
@@ -201,6 +213,7 @@ static void hear_behind(struct node *node, uint64_t id, uint64_t base)
         .region = REGION + id, .state = PEER_RUNNING, .role = PEER_VOTER};
     struct node_status status = {
         .node = id,
+        .catalog = 1000 + id,
         .changes = {.list = 100 + id,
                     .base = base,
                     .change = base + 1,
@@ -255,6 +268,17 @@ static void test_nodes_that_are_gone_make_room(void **state)
     }
     assert_known(node, 2);
     assert_non_null(status_board_find(node->board, OWN_NODE));
+}
+
+static void test_a_node_says_how_far_its_catalog_is(void **state)
+{
+    struct node *node = *state;
+
+    node->catalog = 50;
+    status_board_tick(node->board);
+    assert_int_equal(status_board_find(node->board, OWN_NODE)->catalog, 50);
+    join(node, 2);
+    assert_int_equal(status_board_find(node->board, 2)->catalog, 1002);
 }
 
 /* What it said is shown, and when it was. */
@@ -313,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_nodes_that_are_gone_make_room),
+        TEST(test_a_node_says_how_far_its_catalog_is),
         TEST(test_a_member_that_is_away_is_remembered),
         TEST(test_who_is_connected_comes_before_who_is_not),
         TEST(test_what_a_forgotten_node_had_is_not_that_of_the_next),

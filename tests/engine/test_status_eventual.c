@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What people see of eventual directories. */
+/* What people see of eventual directories; test_status_modes.c has the table of
+ * them. */
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -27,7 +28,8 @@ struct node {
     struct mode modes[DIRS_MAX];
     struct pull_lag peers[NODES_MAX];
     size_t peer_count;
-    uint64_t fence;
+    uint64_t behind_ns;
+    bool is_behind_known;
     uint64_t missing; /* a node; 0: all is here */
     bool whole;
     struct node_status own;
@@ -106,11 +108,6 @@ bool modes_any(struct modes *modes)
     return modes_next(modes, 0, &nsid, &mode);
 }
 
-uint64_t eventual_fence(const struct eventual *eventual)
-{
-    return ((const struct node *)(const void *)eventual)->fence;
-}
-
 bool eventual_is_whole(const struct eventual *eventual)
 {
     return ((const struct node *)(const void *)eventual)->whole;
@@ -135,6 +132,15 @@ size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
     return node->peer_count;
 }
 
+bool pulls_behind(struct pulls *pulls, uint64_t *ret_ns)
+{
+    const struct node *node = (const struct node *)(const void *)pulls;
+
+    if (node->is_behind_known)
+        *ret_ns = node->behind_ns;
+    return node->is_behind_known;
+}
+
 bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
                        uint64_t *ret_missing)
 {
@@ -145,9 +151,17 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
     return node->missing == 0;
 }
 
-void status_print_known(FILE *out, uint64_t number)
+int status_report_modes(struct node *node, FILE *out)
 {
-    fprintf(out, number == 0 ? "-" : "%" PRIu64, number);
+    (void)node;
+    fputs("modes\n", out);
+    return 1;
+}
+
+void status_render_modes_metrics(struct node *node, FILE *out)
+{
+    (void)node;
+    fputs("modes\n", out);
 }
 
 void status_print_time(FILE *out, int64_t wall_ns)
@@ -169,6 +183,12 @@ void status_metric(FILE *out, const char *name, const char *type,
 {
     status_metric_head(out, name, type, help);
     fprintf(out, "%s %" PRIu64 "\n", name, number);
+}
+
+/* As versions tell a time. */
+static uint64_t epoch_of(uint64_t second)
+{
+    return second * 1000 << 16;
 }
 
 /* ---- fixture: two peers, of which the second has never been there ---- */
@@ -204,6 +224,8 @@ static int setup(void **state)
                                        .is_known = true,
                                        .pending_entries = 3,
                                        .pending_bytes = 400,
+                                       .oldest_hlc = epoch_of(995),
+                                       .conflicts = 5,
                                        .contact_ns = 999 * SECOND};
     node->peers[1].node = 3;
     add_directory(node->env.state, NSID_ROOT, 0, "");
@@ -220,12 +242,6 @@ static int teardown(void **state)
     kv_close(node->env.state);
     free(node);
     return 0;
-}
-
-/* As a version of region 0 tells a time. */
-static uint64_t epoch_of(uint64_t second)
-{
-    return second * 1000 << 16;
 }
 
 static void set_mode(struct node *node, uint64_t nsid, enum mode_state state,
@@ -256,56 +272,17 @@ static void render_health(struct node *node, FILE *out)
     fprintf(out, "%d\n", count);
 }
 
-/* ---- modes ---- */
-
-#define MODES "# namespace mode epoch state nodes\n"
-
-static void test_directories_that_were_set_by_hand_are_listed(void **state)
-{
-    struct node *node = *state;
-
-    assert_prints(node, status_render_modes, MODES);
-    set_mode(node, CARTS, MODE_EVENTUAL, 70);
-    set_mode(node, BELOW, MODE_EVENTUAL, 70);
-    node->modes[BELOW].domain = CARTS;
-    assert_prints(node, status_render_modes,
-                  MODES "/app/the\\040carts eventual 70 ok 1:-,2:-,3:-\n");
-}
-
-static void test_fences_are_shown_by_node(void **state)
-{
-    struct node *node = *state;
-
-    set_mode(node, APP, MODE_FENCED, 80);
-    set_mode(node, CARTS, MODE_EVENTUAL, 70);
-    node->fence = 80;
-    node->peers[1].fence = 60;
-    assert_prints(node, status_render_modes,
-                  MODES "/app eventual 80 fenced 1:-,2:80,3:60\n"
-                        "/app/the\\040carts eventual 70 ok 1:-,2:80,3:60\n");
-}
-
-static void test_a_lone_node_has_its_own_fence(void **state)
-{
-    struct node *node = *state;
-
-    set_mode(node, APP, MODE_FENCED, 80);
-    node->fence = 80;
-    node->peer_count = 0;
-    assert_prints(node, status_render_modes,
-                  MODES "/app eventual 80 fenced "
-                        "2:80\n");
-}
-
 /* ---- eventual ---- */
 
-#define EVENTUAL "# node peer pending_entries pending_bytes contact_s state\n"
+#define EVENTUAL                                                               \
+    "# node peer pending_entries pending_bytes lag_s contact_s conflicts "     \
+    "state\n"
 
 static void test_what_peers_lack_is_shown(void **state)
 {
     assert_prints(*state, status_render_eventual,
-                  EVENTUAL "2 1 3 400 1.0 ok\n"
-                           "2 3 - - - silent\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok\n"
+                           "2 3 - - - - 0 silent\n");
 }
 
 static void test_a_peer_is_held_or_silent(void **state)
@@ -315,10 +292,48 @@ static void test_a_peer_is_held_or_silent(void **state)
     node->peer_count = 1;
     node->peers[0].is_held = true;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 1.0 held\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 held\n");
     node->now_ns += 3 * SECOND;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 4.0 silent\n");
+                  EVENTUAL "2 1 3 400 8.0 4.0 5 silent\n");
+}
+
+/* The clock of who has made it may be ahead. */
+static void test_a_change_is_not_younger_than_now(void **state)
+{
+    struct node *node = *state;
+
+    node->peer_count = 1;
+    node->peers[0].oldest_hlc = epoch_of(1001);
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok\n");
+    node->peers[0].oldest_hlc = 0;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok\n");
+}
+
+static void assert_lag(struct node *node, enum mode_state state,
+                       const char *wanted)
+{
+    struct buf *b = status_lag(node, state);
+
+    assert_int_equal(b->size, strlen(wanted));
+    assert_memory_equal(b->data, wanted, b->size);
+    buf_unref(b);
+}
+
+static void
+test_what_is_shown_may_be_as_old_as_this_node_is_behind(void **state)
+{
+    struct node *node = *state;
+
+    assert_lag(node, MODE_EVENTUAL, "-");
+    assert_lag(node, MODE_STRONG, "0.0");
+    node->is_behind_known = true;
+    node->behind_ns = 12 * SECOND + SECOND / 4;
+    assert_lag(node, MODE_EVENTUAL, "12.2");
+    assert_lag(node, MODE_FENCED, "12.2");
+    assert_lag(node, MODE_STRONG, "0.0");
 }
 
 /* ---- health ---- */
@@ -329,17 +344,19 @@ static void test_a_fence_is_a_trouble_when_it_lasts(void **state)
 
     set_mode(node, APP, MODE_FENCED, epoch_of(970));
     node->missing = 3;
-    assert_prints(node, render_health, "0\n");
+    assert_prints(node, render_health, "modes\n1\n");
     node->now_ns += SECOND;
     assert_prints(node, render_health,
                   "directory /app is fenced, since second 970, waits for node "
-                  "3: start it, or look at the network between\n1\n");
+                  "3: start it, or look at the network between\n"
+                  "modes\n2\n");
     node->missing = 0;
     assert_prints(node, render_health,
                   "directory /app is fenced, since second 970, waits for what "
-                  "other nodes lack: see health there\n1\n");
+                  "other nodes lack: see health there\n"
+                  "modes\n2\n");
     node->modes[APP].state = MODE_EVENTUAL;
-    assert_prints(node, render_health, "0\n");
+    assert_prints(node, render_health, "modes\n1\n");
 }
 
 static void test_an_incomplete_node_is_a_trouble(void **state)
@@ -347,14 +364,15 @@ static void test_an_incomplete_node_is_a_trouble(void **state)
     struct node *node = *state;
 
     node->whole = false;
-    assert_prints(node, render_health, "0\n");
+    assert_prints(node, render_health, "modes\n1\n");
     set_mode(node, APP, MODE_EVENTUAL, 70);
     assert_prints(node, render_health,
+                  "modes\n"
                   "the eventual directories of this node are incomplete since "
                   "second 900: they can be used as soon as a node that has all "
-                  "of them can be reached\n1\n");
+                  "of them can be reached\n2\n");
     node->now_ns = 930 * SECOND;
-    assert_prints(node, render_health, "0\n");
+    assert_prints(node, render_health, "modes\n1\n");
 }
 
 /* ---- metrics ---- */
@@ -366,6 +384,8 @@ static void test_metrics(void **state)
 
     set_mode(node, CARTS, MODE_EVENTUAL, 70);
     set_mode(node, BELOW, MODE_FENCED, 70);
+    node->is_behind_known = true;
+    node->behind_ns = 2 * SECOND + SECOND / 2;
     assert_prints(node, status_render_eventual_metrics,
                   "grovefs_eventual_namespaces 2\n"
                   "grovefs_eventual_accepted_total 11\n"
@@ -374,18 +394,23 @@ static void test_metrics(void **state)
                   "grovefs_eventual_held_total 14\n"
                   "grovefs_eventual_journal_entries 15\n"
                   "grovefs_eventual_pending_entries{peer=\"1\"} 3\n"
-                  "grovefs_eventual_contact_seconds{peer=\"1\"} 1.000\n");
+                  "grovefs_eventual_pending_bytes{peer=\"1\"} 400\n"
+                  "grovefs_eventual_lag_seconds{peer=\"1\"} 5\n"
+                  "grovefs_eventual_contact_seconds{peer=\"1\"} 1\n"
+                  "grovefs_eventual_conflicts_total{peer=\"1\"} 5\n"
+                  "grovefs_eventual_conflicts_total{peer=\"3\"} 0\n"
+                  "grovefs_eventual_behind_seconds 2.500\n"
+                  "modes\n");
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_directories_that_were_set_by_hand_are_listed),
-        TEST(test_fences_are_shown_by_node),
-        TEST(test_a_lone_node_has_its_own_fence),
         TEST(test_what_peers_lack_is_shown),
         TEST(test_a_peer_is_held_or_silent),
+        TEST(test_a_change_is_not_younger_than_now),
+        TEST(test_what_is_shown_may_be_as_old_as_this_node_is_behind),
         TEST(test_a_fence_is_a_trouble_when_it_lasts),
         TEST(test_an_incomplete_node_is_a_trouble),
         TEST(test_metrics),
