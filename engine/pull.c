@@ -293,7 +293,7 @@ static void note_taken(struct pull_peer *peer)
         return;
     take_vector(peer->pulls, &answer->vector);
     if (answer->fence > peer->fence)
-        peer->fence = answer->fence;
+        pulls_note_fence(peer);
     peer->has_told_all = true;
 }
 
@@ -418,7 +418,7 @@ void pulls_on_packet(struct pulls *pulls, uint64_t from,
 
 /* ---- fences ---- */
 
-static bool is_heard(const struct pull_peer *peer)
+bool pulls_is_heard(const struct pull_peer *peer)
 {
     uint64_t now_ns = env_mono_ns(peer->pulls->env);
 
@@ -435,7 +435,7 @@ bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing)
         const struct pull_peer *peer = find(pulls, nodes[i]);
 
         if (nodes[i] != node_id(pulls->node) &&
-            (peer == NULL || !is_heard(peer))) {
+            (peer == NULL || !pulls_is_heard(peer))) {
             *ret_missing = nodes[i];
             return false;
         }

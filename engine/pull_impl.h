@@ -51,7 +51,9 @@ struct pull_peer {
     uint64_t vector_change; /* that it was told of */
     uint64_t cursor;        /* struct eventual_peer */
     uint64_t received;
-    uint64_t fence;      /* that it has told of with a complete answer */
+    uint64_t fence; /* that it has told of with a complete answer ... */
+    uint64_t fence_sequence; /* ... and what it had then: struct pull_told */
+    uint64_t fence_head;
     uint64_t contact_ns; /* of its last answer; 0: none */
     bool has_told_all;   /* by a complete answer */
     bool is_held;
@@ -78,6 +80,14 @@ struct pulls {
  * state/ of its own, any other one may have: so it says nothing of these until
  * it has everything of all others, unless it was whole when it started. */
 void pulls_vector(const struct pulls *pulls, struct eventual_vector *ret);
+
+/* Whether it has answered in the last STATUS_SILENT_MS. */
+bool pulls_is_heard(const struct pull_peer *peer);
+
+/* ---- pull_leave.c ---- */
+
+/* It has told of a fence, and all that it had then is here. */
+void pulls_note_fence(struct pull_peer *peer);
 
 /* ---- pull_answer.c ---- */
 
