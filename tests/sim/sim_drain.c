@@ -89,6 +89,14 @@ bool sim_drain_remove(struct sim_cluster *cluster)
     return false;
 }
 
+void sim_drain_take_back(struct sim_cluster *cluster)
+{
+    struct sim_node *node = &cluster->nodes[0];
+
+    if (sim_node_serves(node) && sim_drain_state(node, node) == NODE_DRAINING)
+        ask(node, 1, TABLE_NODE_DRAIN, "0");
+}
+
 /* ---- going ---- */
 
 static void end_node(struct sim_node *node)
