@@ -65,7 +65,8 @@ enum command_op {
     /* Nodes, in region 0: see exec_node.c. */
     COMMAND_NODE_JOIN = 28,  /* `token`, `address`, and as `target_node` the id
                               * that the store has, or 0 → first_id */
-    COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state` */
+    COMMAND_NODE_STATE = 29, /* `target_node` gets `node_state`; NODE_REMOVED
+                              * only if its epoch is `offset`: ERR_ABORTED */
     /* Data region: `data` at `offset` of what `txn` moves to (dir, name). */
     COMMAND_TXN_COPY = 31,
     /* Reads; all but the last in the data region. */
@@ -100,7 +101,8 @@ enum command_op {
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
     COMMAND_CHECK_GOAL = 66,  /* region 0: whether `goal` may begin */
     COMMAND_START_SPLIT = 70, /* at (dir, name); dir 0: in the middle */
-    /* `target_node` is to get `node_state`: see node_change.h. */
+    /* `target_node` is to get `node_state`, `size` 1: by force. See
+     * node_change.h. */
     COMMAND_CHANGE_NODE = 73,
     COMMAND_START_MERGE = 76 /* merge.other is to be taken over */
 };

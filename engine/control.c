@@ -157,9 +157,12 @@ static int parse_drain(struct node *node, uint64_t object, struct slice text,
 static int parse_remove(struct node *node, uint64_t object, struct slice text,
                         struct order *order, const char **ret_why)
 {
-    *ret_why = "not 1";
-    if (!slice_equal(text, slice_of("1")))
+    bool force = slice_equal(text, slice_of("force"));
+
+    *ret_why = "neither 1 nor force";
+    if (!force && !slice_equal(text, slice_of("1")))
         return ERR_INVALID;
+    order->command.size = force ? 1 : 0;
     return parse_node_state(node, object, NODE_REMOVED, order, ret_why);
 }
 
@@ -542,6 +545,7 @@ static void carry_out(struct node *node, struct peer *peer,
         check_goal(node, &command->goal, wait);
         return;
     case COMMAND_CHANGE_NODE:
+        wait->node_change.force = command->size != 0;
         wait->node_change.done = changed;
         node_change_start(&wait->node_change, node, command->target_node,
                           command->node_state);

@@ -19,9 +19,10 @@
  *    it is bounded by the number of names, however long a node was away.
  * 3. What is not durable here is not shown to other nodes, unless it was pulled
  *    from one: see eventual_shown().
- * 4. Behind a fence (modes.h) nothing is accepted. A node tells of a fence
- *    when all it had accepted before is durable, and the fence, too: after a
- *    restart it accepts nothing until it has applied region 0 that far again.
+ * 4. Behind a fence (modes.h) nothing is accepted: in that directory, or in
+ *    none when it is this node's own. A node tells of a fence when all it had
+ *    accepted before is durable, and the fence, too: after a restart it accepts
+ *    nothing until it has applied region 0 that far again.
  * 5. A record is taken only in the life of its namespace as an eventual one:
  *    `since` says which. An older one is dropped, of a newer one nothing is
  *    known here yet: it waits.
@@ -90,9 +91,10 @@ struct eventual_op {
                                     * longer than eventual_start(). Node and
                                     * time are filled in */
     /* Statuses of eventual_execute(); ERR_EPOCH: the namespace is fenced or
-     * strong; ERR_READ_ONLY: this node's clock is wrong; ERR_NO_SPACE;
-     * ERR_UNAVAILABLE: it has not been whole yet, lags behind its own fence, or
-     * does not know whether its clock is right; ERR_CANCELED.
+     * strong; ERR_READ_ONLY: this node's clock is wrong, or it is being
+     * drained; ERR_NO_SPACE; ERR_UNAVAILABLE: it has not been whole yet, lags
+     * behind its own fence, or does not know whether its clock is right;
+     * ERR_CANCELED.
      * `result` is the callee's to read only. */
     void (*done)(struct eventual_op *op, int status,
                  const struct result *result);

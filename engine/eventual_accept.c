@@ -145,7 +145,9 @@ static int check_modes(const struct eventual *eventual,
 
     if (may && command->op == COMMAND_RENAME)
         may = modes_find(modes, command->to_dir).state == MODE_EVENTUAL;
-    return may ? 0 : ERR_EPOCH;
+    if (!may)
+        return ERR_EPOCH;
+    return modes_is_leaving(modes) ? ERR_READ_ONLY : 0;
 }
 
 static uint64_t hlc_after(uint64_t wall_ns, uint64_t last)

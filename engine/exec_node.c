@@ -194,6 +194,17 @@ static int check_votes(struct exec *x, uint64_t node)
     return rc;
 }
 
+/* What region 0's leader has seen to before it proposed a removal is so as long
+ * as the node has not been up again meanwhile. */
+static int check_removal(struct exec *x, const struct node_record *node)
+{
+    if (node->state != NODE_DRAINING)
+        return ERR_NOT_PERMITTED;
+    if (node->epoch != x->command->offset)
+        return ERR_ABORTED;
+    return check_votes(x, node->id);
+}
+
 /* UP and DRAINING, back and forth; from DRAINING to REMOVED, for ever. */
 int exec_node_state(struct exec *x)
 {
@@ -206,15 +217,15 @@ int exec_node_state(struct exec *x)
     rc = get_node(x, c->target_node, &node);
     if (rc != 0 || node.state == c->node_state)
         return rc;
-    if (node.state == NODE_REMOVED ||
-        (c->node_state == NODE_REMOVED && node.state != NODE_DRAINING))
+    if (node.state == NODE_REMOVED)
         return ERR_NOT_PERMITTED;
     if (c->node_state == NODE_REMOVED)
-        rc = check_votes(x, node.id);
+        rc = check_removal(x, &node);
     if (rc != 0)
         return rc;
     node.state = c->node_state;
     node.since_ns = c->now_ns;
+    node.epoch = x->version;
     put_node(x, &node);
     return 0;
 }

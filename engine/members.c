@@ -9,6 +9,7 @@
 
 #include "engine/command.h"
 #include "engine/keys.h"
+#include "engine/leave.h"
 #include "engine/members_plan.h"
 #include "engine/reporter.h"
 #include "engine/router.h"
@@ -303,6 +304,7 @@ static void add_node(struct members *members, const struct peer *placement,
         return;
     }
     assert(view->node_count < MEMBERS_NODES_MAX);
+    leave_prepare(members->node, record);
     note_missed(members, record->id, up);
     view->nodes[view->node_count++] = (struct member_node){
         .id = record->id,

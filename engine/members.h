@@ -6,9 +6,9 @@
  * A node comes by asking any member (WIRE_JOIN, see join.h), which has region 0
  * allot an id to its store. It goes in two steps, both written to control
  * files: `drain` takes its vote, and what else it holds; `remove`, when that
- * is done, makes it a stranger whose connections are refused. What a record's
- * state means for the votes of region 0 is in members_plan.h, which its leader
- * follows once a second.
+ * is done and what it has accepted is elsewhere (leave.h), makes it a stranger
+ * whose connections are refused. What a record's state means for the votes of
+ * region 0 is in members_plan.h, which its leader follows once a second.
  *
  * Belongs to ENV_WORKER. */
 

@@ -24,7 +24,7 @@ struct known {
 };
 
 struct modes {
-    pthread_rwlock_t lock; /* of what follows up to the watcher */
+    pthread_rwlock_t lock; /* of what follows up to the node */
     struct known *known;
     uint64_t *order; /* all of their nsids, ascending */
     size_t order_count;
@@ -32,15 +32,18 @@ struct modes {
     uint64_t version;
     bool is_damaged; /* not all of the catalog could be read */
     uint64_t fence;
+    bool is_leaving;
+    uint64_t node;
     void (*on_change)(void *context, uint64_t nsid, struct mode before,
                       struct mode mode);
     void *context;
 };
 
-struct modes *modes_new(void)
+struct modes *modes_new(uint64_t node)
 {
     struct modes *modes = mem_zalloc(sizeof *modes);
 
+    modes->node = node;
     (void)pthread_rwlock_init(&modes->lock, NULL); /* Cannot fail. */
     return modes;
 }
@@ -194,23 +197,62 @@ static int decode(struct slice bytes, uint64_t *ret_nsid, struct mode *ret)
     return 0;
 }
 
-int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
-                 uint64_t version)
+/* ---- this node ---- */
+
+static void set_leaving(struct modes *modes, bool is_leaving, uint64_t epoch)
+{
+    (void)pthread_rwlock_wrlock(&modes->lock);
+    modes->is_leaving = is_leaving;
+    if (is_leaving && epoch > modes->fence)
+        modes->fence = epoch;
+    (void)pthread_rwlock_unlock(&modes->lock);
+}
+
+/* A node that is not in the catalog yet is as one that is up. One whose record
+ * is damaged accepts nothing; it goes on, as its catalog may be rebuilt. */
+static int follow_node(struct modes *modes, struct kv *state)
+{
+    struct key key = key_node(modes->node);
+    struct kv_value value = {0};
+    struct node_record record = {.state = NODE_UP};
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = node_decode(&record, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    if (rc == ERR_NOT_FOUND)
+        rc = 0;
+    set_leaving(modes, rc != 0 || record.state != NODE_UP, record.epoch);
+    return rc == ERR_CORRUPT || rc == ERR_VERSION ? 0 : rc;
+}
+
+/* ---- an entry of region 0 ---- */
+
+static int follow_directory(struct modes *modes, struct kv *state,
+                            uint64_t nsid)
 {
     struct key key = key_directory(nsid);
     struct kv_value value = {0};
     struct mode mode = {0};
-    int rc;
+    int rc = kv_get(state, NULL, key_slice(&key), &value);
 
-    if (nsid != 0) {
-        rc = kv_get(state, NULL, key_slice(&key), &value);
-        if (rc == 0)
-            rc = decode((struct slice){value.data, value.size}, &nsid, &mode);
-        kv_value_release(&value);
-        if (rc != 0 && rc != ERR_NOT_FOUND)
-            return rc;
-        change(modes, nsid, mode);
-    }
+    if (rc == 0)
+        rc = decode((struct slice){value.data, value.size}, &nsid, &mode);
+    kv_value_release(&value);
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    change(modes, nsid, mode);
+    return 0;
+}
+
+int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
+                 uint64_t version)
+{
+    int rc = nsid != 0 ? follow_directory(modes, state, nsid)
+                       : follow_node(modes, state);
+
+    if (rc != 0)
+        return rc;
     set_version(modes, version);
     return 0;
 }
@@ -284,11 +326,15 @@ int modes_load(struct modes *modes, struct kv *state)
 {
     struct marker marker = {0};
     int rc = region_state_marker(state, NULL, REGION_PLACEMENT, &marker);
+    int node_rc;
 
     set_damaged(modes, true);
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc == ERR_VERSION ? ERR_CORRUPT : rc;
     rc = load_directories(modes, state);
+    node_rc = follow_node(modes, state);
+    if (rc == 0)
+        rc = node_rc;
     set_damaged(modes, rc != 0);
     if (rc == 0)
         drop_others(modes);
@@ -331,6 +377,30 @@ uint64_t modes_fence(struct modes *modes)
     fence = modes->fence;
     (void)pthread_rwlock_unlock(&modes->lock);
     return fence;
+}
+
+bool modes_is_leaving(struct modes *modes)
+{
+    bool is_leaving;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    is_leaving = modes->is_leaving;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return is_leaving;
+}
+
+bool modes_any_before(struct modes *modes, uint64_t epoch)
+{
+    struct known *known;
+    struct known *next;
+    bool any;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    any = modes->is_damaged || modes->version < epoch;
+    HASH_ITER (hh, modes->known, known, next)
+        any = any || known->mode.since < epoch;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return any;
 }
 
 bool modes_any(struct modes *modes)

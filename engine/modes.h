@@ -9,6 +9,10 @@
  * next entry. That thread also accepts all eventual changes, so there is a
  * last one before each fence.
  *
+ * Behind an entry of region 0 by which this node is being drained it accepts
+ * nothing more in any of them, until another one takes that back: its record
+ * in the catalog is a fence, too.
+ *
  * The *catalog version* is the version in region 0's marker: it grows with each
  * entry, so it orders what nodes know. A node is *behind* whoever names a
  * greater one.
@@ -24,7 +28,8 @@
 
 struct modes;
 
-struct modes *modes_new(void);
+/* `node`: this one. */
+struct modes *modes_new(uint64_t node);
 void modes_free(struct modes *modes); /* Takes NULL. */
 
 /* Reads the whole catalog: before the worker runs, and after region 0's state
@@ -39,8 +44,8 @@ int modes_load(struct modes *modes, struct kv *state);
 void modes_distrust(struct modes *modes);
 
 /* Behind an entry of region 0: the directory `nsid` may have changed in state/
- * (0: none has), whose marker has `version` now. Calls the watcher when a mode
- * has changed. ERR_CORRUPT, ERR_IO. */
+ * (0: none has, but perhaps this node's record), whose marker has `version`
+ * now. Calls the watcher when a mode has changed. ERR_CORRUPT, ERR_IO. */
 int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
                  uint64_t version);
 
@@ -58,8 +63,18 @@ struct mode modes_find(struct modes *modes, uint64_t nsid);
  * read: what is not known then may be there. */
 uint64_t modes_version(struct modes *modes);
 
-/* The epoch of the newest fence that was applied here; 0: none yet. */
+/* The epoch of the newest fence that was applied here, of a directory or of
+ * this node; 0: none yet. */
 uint64_t modes_fence(struct modes *modes);
+
+/* This node is being drained or was removed, or its record is damaged. */
+bool modes_is_leaving(struct modes *modes);
+
+/* Whether a node whose fence has this epoch may have accepted something before
+ * that is known nowhere else: a directory was eventual then, and has been
+ * since. Where one was made strong, or removed, all nodes had told all. True
+ * while region 0 is not applied so far here. */
+bool modes_any_before(struct modes *modes, uint64_t epoch);
 
 /* Whether there is any eventual namespace. */
 bool modes_any(struct modes *modes);

@@ -146,7 +146,7 @@ int node_open(struct node **ret, struct env *env,
     node->event_watch = event_watch_new(env, node->events);
     node->outbox = outbox_new(env);
     node->liveness = liveness_new(node);
-    node->modes = modes_new();
+    node->modes = modes_new(config->identity.node_id);
     node->replicas = replicas_new(node);
     node->router = router_new(node);
     node->reader = reader_new(node);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/command.h"
+#include "engine/leave.h"
 #include "engine/members.h"
 #include "engine/node.h"
 #include "engine/placement.h"
@@ -19,6 +20,9 @@ enum { WHY_SIZE = 128 };
 struct node_proposal {
     struct proposal proposal;
     struct node_change *change; /* NULL: cancelled */
+    struct node *node;
+    uint64_t id;
+    enum leave_state loss; /* what was in the way of a removal by force */
 };
 
 /* ---- the end ---- */
@@ -41,6 +45,8 @@ static const char *words_of(const struct node_change *change, int status)
                                    : "is to be drained first";
     case ERR_BUSY:
         return "still has a vote in region 0";
+    case ERR_ABORTED:
+        return "was drained anew just now: try again";
     default:
         return err_text(status);
     }
@@ -65,14 +71,13 @@ static void proposed(struct proposal *proposal, int status, bool in_log,
     struct node_proposal *made =
         container_of(proposal, struct node_proposal, proposal);
     struct node_change *change = made->change;
+    int rc = status == 0 ? result_status(buf_slice(result)) : ERR_NOT_LEADER;
 
     (void)in_log;
-    if (change != NULL) {
-        int rc =
-            status == 0 ? result_status(buf_slice(result)) : ERR_NOT_LEADER;
-
-        end(change, rc, words_of(change, rc));
-    }
+    if (rc == 0)
+        leave_log_loss(made->node, made->id, made->loss);
+    if (change != NULL)
+        end(change, rc == ERR_ABORTED ? ERR_BUSY : rc, words_of(change, rc));
     buf_unref(proposal->command);
     free(made);
 }
@@ -112,6 +117,41 @@ static const char *what_is_left(struct node *node, uint64_t id)
 
 /* ---- start ---- */
 
+static void propose(struct node_change *change, const struct command *command,
+                    enum leave_state loss)
+{
+    struct node_proposal *made = mem_zalloc(sizeof *made);
+
+    made->change = change;
+    made->node = change->node;
+    made->id = change->id;
+    made->loss = loss;
+    made->proposal.command = command_encode(command);
+    made->proposal.done = proposed;
+    change->proposal = made;
+    peer_propose(node_peer(change->node, REGION_PLACEMENT), &made->proposal);
+}
+
+static void remove_node(struct node_change *change, struct command *command)
+{
+    const char *left = what_is_left(change->node, change->id);
+    enum leave_state leaving = LEAVE_FREE;
+    struct node_record record;
+
+    if (left != NULL) {
+        end(change, ERR_BUSY, left);
+        return;
+    }
+    if (members_find(change->node, change->id, &record) == 0) {
+        leaving = leave_look(change->node, &record);
+        command->offset = record.epoch;
+    }
+    if (leaving == LEAVE_FREE || change->force)
+        propose(change, command, leaving);
+    else
+        end(change, ERR_BUSY, leave_words(leaving));
+}
+
 void node_change_start(struct node_change *change, struct node *node,
                        uint64_t id, enum node_state state)
 {
@@ -123,21 +163,14 @@ void node_change_start(struct node_change *change, struct node *node,
         .stamp = node_stamp(node),
         .now_ns = (int64_t)env_wall_ns(env),
     };
-    const char *left = state == NODE_REMOVED ? what_is_left(node, id) : NULL;
 
     change->node = node;
     change->id = id;
     change->proposal = NULL;
-    if (left != NULL) {
-        end(change, ERR_BUSY, left);
-        return;
-    }
-    change->proposal = mem_zalloc(sizeof *change->proposal);
-    change->proposal->change = change;
-    change->proposal->proposal.command = command_encode(&command);
-    change->proposal->proposal.done = proposed;
-    peer_propose(node_peer(node, REGION_PLACEMENT),
-                 &change->proposal->proposal);
+    if (state == NODE_REMOVED)
+        remove_node(change, &command);
+    else
+        propose(change, &command, LEAVE_FREE);
 }
 
 bool node_change_is_running(const struct node_change *change)

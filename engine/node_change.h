@@ -5,9 +5,13 @@
  *
  *     UP <-> DRAINING      always
  *     DRAINING -> REMOVED  when nothing is left there: no replica of a data
- *                          region, no vote in region 0
+ *                          region, no vote in region 0, and nothing in
+ *                          eventual directories that only it has (leave.h),
+ *                          unless that is given up by force
  *
- * What the command itself can see is checked again where it is applied.
+ * What the command itself can see is checked again where it is applied; the
+ * rest stays as it was found unless the node has been up again meanwhile,
+ * which is checked there, too.
  *
  * Belongs to ENV_WORKER. */
 
@@ -24,9 +28,11 @@ struct node_proposal;
 
 /* Embedded. */
 struct node_change {
+    bool force; /* public: in */
     /* `status` 0: it is so now. ERR_NOT_LEADER: whoever wants it asks there;
      * ERR_NOT_FOUND; ERR_NOT_PERMITTED: not from the state that it is in;
-     * ERR_BUSY: it still holds something. `why`, borrowed, has it in words. */
+     * ERR_BUSY: it still holds something, or was up again. `why`, borrowed, has
+     * it in words. */
     void (*done)(struct node_change *change, int status, const char *why);
     struct node *node; /* private from here on */
     uint64_t id;

@@ -305,7 +305,7 @@ static void note_taken(struct pull_peer *peer)
         return;
     take_vector(peer->pulls, &answer->vector);
     if (answer->fence > peer->fence)
-        peer->fence = answer->fence;
+        pulls_note_fence(peer);
     peer->has_told_all = true;
     peer->equal_ns = peer->asked_ns;
 }
@@ -432,7 +432,7 @@ void pulls_on_packet(struct pulls *pulls, uint64_t from,
 
 /* ---- fences ---- */
 
-static bool is_heard(const struct pull_peer *peer)
+bool pulls_is_heard(const struct pull_peer *peer)
 {
     uint64_t now_ns = env_mono_ns(peer->pulls->env);
 
@@ -449,7 +449,7 @@ bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing)
         const struct pull_peer *peer = find(pulls, nodes[i]);
 
         if (nodes[i] != node_id(pulls->node) &&
-            (peer == NULL || !is_heard(peer))) {
+            (peer == NULL || !pulls_is_heard(peer))) {
             *ret_missing = nodes[i];
             return false;
         }
@@ -477,13 +477,6 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
     if (!belongs)
         *ret_missing = node_id(pulls->node);
     return belongs;
-}
-
-uint64_t pulls_told_fence(const struct pulls *pulls, uint64_t node)
-{
-    const struct pull_peer *peer = find(pulls, node);
-
-    return peer == NULL ? 0 : peer->fence;
 }
 
 /* ---- what may be missing here ---- */

@@ -45,8 +45,23 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
  * `*ret_missing` as above. */
 bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing);
 
-/* The newest fence that a node has told of; 0: none. */
-uint64_t pulls_told_fence(const struct pulls *pulls, uint64_t node);
+/* What a node had when it told of its newest fence. */
+struct pull_told {
+    uint64_t fence;      /* 0: it has told of none since this node started */
+    uint64_t sequence;   /* its own changes up to this number were before */
+    uint64_t head;       /* this node's number that all of it has got here: see
+                          * eventual_head_get_durable() */
+    uint64_t contact_ns; /* as below */
+};
+
+struct pull_told pulls_told(const struct pulls *pulls, uint64_t node);
+
+/* Whether another node that is heard of has not got all changes of `origin` up
+ * to `sequence`, as far as it has told: `*ret_node`. Those for which `stays` is
+ * false do not count. */
+bool pulls_lack(const struct pulls *pulls, uint64_t origin, uint64_t sequence,
+                bool (*stays)(struct node *node, uint64_t id),
+                uint64_t *ret_node);
 
 /* How far this node may be behind others: all that they had accepted `*ret_ns`
  * ago is here. False: there is one that it has not had everything of since it

@@ -53,7 +53,9 @@ struct pull_peer {
     uint64_t vector_change; /* that it was told of */
     uint64_t cursor;        /* struct eventual_peer */
     uint64_t received;
-    uint64_t fence;      /* that it has told of with a complete answer */
+    uint64_t fence; /* that it has told of with a complete answer ... */
+    uint64_t fence_sequence; /* ... and what it had then: struct pull_told */
+    uint64_t fence_head;
     uint64_t contact_ns; /* of its last answer; 0: none */
     uint64_t asked_ns;   /* when the newest question was sent first */
     uint64_t equal_ns;   /* all that it had accepted then is here; 0: never */
@@ -85,6 +87,14 @@ struct pulls {
  * state/ of its own, any other one may have: so it says nothing of these until
  * it has everything of all others, unless it was whole when it started. */
 void pulls_vector(const struct pulls *pulls, struct eventual_vector *ret);
+
+/* Whether it has answered in the last STATUS_SILENT_MS. */
+bool pulls_is_heard(const struct pull_peer *peer);
+
+/* ---- pull_leave.c ---- */
+
+/* It has told of a fence, and all that it had then is here. */
+void pulls_note_fence(struct pull_peer *peer);
 
 /* ---- pull_answer.c ---- */
 

@@ -134,6 +134,8 @@ struct node_record {
     int64_t since_ns;
     char address[128]; /* HOST:PORT */
     uint64_t token;    /* of the store that has joined; 0: a founder's */
+    uint64_t epoch; /* version of region 0 with which `state` began; 0: it has
+                     * had no other one */
 };
 
 struct buf *node_encode(const struct node_record *node);

@@ -30,6 +30,7 @@ struct buf *node_encode(const struct node_record *node)
     message.state = node->state;
     message.since_ns = node->since_ns;
     message.token = node->token;
+    message.epoch = node->epoch;
     return codec_pack_record(&message.base);
 }
 
@@ -45,6 +46,7 @@ static bool node_from_pb(struct node_record *to, const Grove__Node *from)
         .state = (enum node_state)from->state,
         .since_ns = from->since_ns,
         .token = from->token,
+        .epoch = from->epoch,
     };
     memcpy(to->address, from->address, strlen(from->address));
     return true;

@@ -7,7 +7,9 @@
 
 #include "engine/check.h"
 #include "engine/clocks.h"
+#include "engine/leave.h"
 #include "engine/members.h"
+#include "engine/modes.h"
 #include "engine/router.h"
 #include "engine/settings.h"
 #include "engine/snapshot.h"
@@ -57,33 +59,67 @@ static bool can_be_drained(struct node *node)
 }
 
 /* Each has a replica of region 0 to the end. */
+static int report_left_replicas(struct node *node, uint64_t id, FILE *out)
+{
+    size_t regions;
+    size_t leaders;
+
+    status_board_count_regions(node_status_board(node), id, &regions, &leaders);
+    if (regions <= 1)
+        return 0;
+    (void)fprintf(out,
+                  "node %" PRIu64
+                  " is being drained, %zu of its replicas left: %s\n",
+                  id, regions - 1,
+                  can_be_drained(node)
+                      ? "wait"
+                      : "no other node can take them, so add one, or lower "
+                        "settings/replicas");
+    return 1;
+}
+
+/* What is only not on disk yet is soon. */
+static int report_left_changes(struct node *node,
+                               const struct node_record *record, FILE *out)
+{
+    enum leave_state state = leave_look(node, record);
+
+    if (state != LEAVE_UNTOLD && state != LEAVE_SPREADS)
+        return 0;
+    (void)fprintf(out, "node %" PRIu64 " is being drained and %s: %s\n",
+                  record->id, leave_words(state),
+                  state == LEAVE_SPREADS
+                      ? "wait"
+                      : "start it, or look at the network between");
+    return 1;
+}
+
+static int report_read_only(struct node *node, FILE *out)
+{
+    if (!modes_is_leaving(node_modes(node)) || !modes_any(node_modes(node)))
+        return 0;
+    (void)fprintf(out,
+                  "node %" PRIu64
+                  " is being drained, its eventual directories are read-only: "
+                  "use another node's mount\n",
+                  node_id(node));
+    return 1;
+}
+
 static int report_draining(struct node *node, FILE *out)
 {
     uint64_t nodes[NODES_MAX];
     size_t count = node_all_nodes(node, nodes);
-    int troubles = 0;
+    int troubles = report_read_only(node, out);
 
     for (size_t i = 0; i < count; i++) {
         struct node_record record;
-        size_t regions;
-        size_t leaders;
 
         if (members_find(node, nodes[i], &record) != 0 ||
             record.state != NODE_DRAINING)
             continue;
-        status_board_count_regions(node_status_board(node), nodes[i], &regions,
-                                   &leaders);
-        if (regions <= 1)
-            continue;
-        (void)fprintf(out,
-                      "node %" PRIu64
-                      " is being drained, %zu of its replicas left: %s\n",
-                      nodes[i], regions - 1,
-                      can_be_drained(node)
-                          ? "wait"
-                          : "no other node can take them, so add one, or lower "
-                            "settings/replicas");
-        troubles++;
+        troubles += report_left_replicas(node, nodes[i], out);
+        troubles += report_left_changes(node, &record, out);
     }
     return troubles;
 }

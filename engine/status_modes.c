@@ -58,7 +58,7 @@ static void look_at_other(struct node *node, struct view *view)
         status_board_find(node_status_board(node), view->node);
 
     view->catalog = status == NULL ? 0 : status->catalog;
-    view->fence = pulls_told_fence(node_pulls(node), view->node);
+    view->fence = pulls_told(node_pulls(node), view->node).fence;
 }
 
 /* Whoever knows more than this node, and for more than a moment; NULL: nobody.

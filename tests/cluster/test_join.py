@@ -502,7 +502,7 @@ def what_cannot_be_removed_is_refused_with_the_reason(t):
         assert words in c.info(seen_from, 'log').splitlines()[-1], c.info(seen_from, 'log')
 
     refused(1, 4, 'remove', '1', 'EPERM', 'node 4 is to be drained first')
-    refused(1, 4, 'remove', '0', 'EINVAL', 'not 1')
+    refused(1, 4, 'remove', '0', 'EINVAL', 'neither 1 nor force')
     refused(1, 4, 'drain', 'on', 'EINVAL', 'neither 1 nor 0')
     write_control(c, 1, 3, 'drain')
     refused(2, 3, 'remove', '1', 'EBUSY', 'node 3 still holds replicas')

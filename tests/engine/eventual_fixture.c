@@ -65,7 +65,7 @@ int open_again(struct eventual_fixture *f)
     struct err e = ERR_INIT;
     int rc;
 
-    f->modes = config.modes = modes_new();
+    f->modes = config.modes = modes_new(NODE);
     f->eventual = eventual_new(&config);
     modes_watch(f->modes, on_mode, f);
     eventual_watch(f->eventual, notice, f);
@@ -131,26 +131,43 @@ static void put(struct kv_batch *batch, struct key key, struct slice value)
     kv_batch_put(batch, key_slice(&key), value);
 }
 
+/* Takes the record. */
+static void apply(struct eventual_fixture *f, struct key key,
+                  struct buf *record, uint64_t version)
+{
+    struct marker marker = {.index = 3, .term = 1, .version = version};
+    struct kv_batch *batch = kv_batch_new(f->state);
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    put(batch, key, buf_slice(record));
+    put(batch, key_marker(REGION_PLACEMENT),
+        (struct slice){bytes, marker_encode(&marker, bytes)});
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    buf_unref(record);
+}
+
 void apply_mode(struct eventual_fixture *f, uint64_t nsid,
                 enum mode_state state, uint64_t since, uint64_t version)
 {
-    struct marker marker = {.index = 3, .term = 1, .version = version};
     struct directory directory = {.nsid = nsid, .parent = 1};
-    struct kv_batch *batch = kv_batch_new(f->state);
-    uint8_t bytes[MARKER_SIZE_MAX];
     struct buf *record;
 
     directory.name = slice_of("d");
     directory.attr.ino = ino_of_nsid(nsid);
     directory.mode = (struct mode){state, nsid, since, version};
     record = directory_encode(&directory);
-    put(batch, key_directory(nsid), buf_slice(record));
-    put(batch, key_marker(REGION_PLACEMENT),
-        (struct slice){bytes, marker_encode(&marker, bytes)});
-    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-    buf_unref(record);
+    apply(f, key_directory(nsid), record, version);
     assert_int_equal(modes_follow(f->modes, f->state, nsid, version), 0);
+}
+
+void apply_state(struct eventual_fixture *f, enum node_state state,
+                 uint64_t version)
+{
+    struct node_record node = {.id = NODE, .state = state, .epoch = version};
+
+    apply(f, key_node(NODE), node_encode(&node), version);
+    assert_int_equal(modes_follow(f->modes, f->state, 0, version), 0);
 }
 
 /* ---- changes that are accepted ---- */

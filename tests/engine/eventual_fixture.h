@@ -59,6 +59,10 @@ int open_again(struct eventual_fixture *f);
 void apply_mode(struct eventual_fixture *f, uint64_t nsid,
                 enum mode_state state, uint64_t since, uint64_t version);
 
+/* ... that this node has another state, with that version. */
+void apply_state(struct eventual_fixture *f, enum node_state state,
+                 uint64_t version);
+
 /* ---- changes that are accepted ---- */
 
 struct test_op {

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "engine/flow.h"
+#include "engine/leave.h"
 #include "engine/placement.h"
 #include "engine/reporter.h"
 #include "engine/status.h"
@@ -463,6 +464,34 @@ void status_print_time(FILE *out, int64_t wall_ns)
 {
     (void)out;
     (void)wall_ns;
+}
+
+/* ---- leave.h: no node goes ---- */
+
+enum leave_state leave_look(struct node *node, const struct node_record *record)
+{
+    (void)node;
+    (void)record;
+    return LEAVE_FREE;
+}
+
+const char *leave_words(enum leave_state state)
+{
+    (void)state;
+    return "";
+}
+
+void leave_prepare(struct node *node, const struct node_record *record)
+{
+    (void)node;
+    (void)record;
+}
+
+void leave_log_loss(struct node *node, uint64_t id, enum leave_state state)
+{
+    (void)node;
+    (void)id;
+    (void)state;
 }
 
 /* ---- reporter.h: nor is one looked at ---- */

@@ -48,9 +48,13 @@ bool node_link_up(const struct node *node, uint64_t id)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
+    va_list arguments;
+
     (void)level;
-    (void)format;
     node->warnings++;
+    va_start(arguments, format);
+    (void)vsnprintf(node->warning, sizeof node->warning, format, arguments);
+    va_end(arguments);
 }
 
 static void sent_free(struct sent *sent)
@@ -159,26 +163,46 @@ static void put(struct kv_batch *batch, struct key key, struct slice value)
     kv_batch_put(batch, key_slice(&key), value);
 }
 
-static void apply_mode(struct node *node, enum mode_state state,
-                       uint64_t version)
+/* Takes the record. */
+static void apply(struct node *node, struct key key, struct buf *record,
+                  uint64_t version)
 {
     struct marker marker = {.index = 3, .term = 1, .version = version};
-    struct directory directory = {.nsid = DIR, .parent = 1};
     struct kv_batch *batch = kv_batch_new(node->state);
     uint8_t bytes[MARKER_SIZE_MAX];
-    struct buf *record;
 
-    directory.name = slice_of("d");
-    directory.attr.ino = ino_of_nsid(DIR);
-    directory.mode = (struct mode){state, DIR, SINCE, version};
-    record = directory_encode(&directory);
-    put(batch, key_directory(DIR), buf_slice(record));
+    put(batch, key, buf_slice(record));
     put(batch, key_marker(REGION_PLACEMENT),
         (struct slice){bytes, marker_encode(&marker, bytes)});
     assert_int_equal(kv_write(node->state, batch, KV_RELAXED, NULL), 0);
     kv_batch_free(batch);
     buf_unref(record);
+}
+
+static void apply_mode(struct node *node, enum mode_state state,
+                       uint64_t version)
+{
+    struct directory directory = {.nsid = DIR, .parent = 1};
+
+    directory.name = slice_of("d");
+    directory.attr.ino = ino_of_nsid(DIR);
+    directory.mode = (struct mode){state, DIR, SINCE, version};
+    apply(node, key_directory(DIR), directory_encode(&directory), version);
     assert_int_equal(modes_follow(node->modes, node->state, DIR, version), 0);
+}
+
+void apply_strong(struct node *node, uint64_t version)
+{
+    apply_mode(node, MODE_STRONG, version);
+}
+
+void apply_state(struct node *node, uint64_t id, enum node_state state,
+                 uint64_t version)
+{
+    struct node_record record = {.id = id, .state = state, .epoch = version};
+
+    apply(node, key_node(id), node_encode(&record), version);
+    assert_int_equal(modes_follow(node->modes, node->state, 0, version), 0);
 }
 
 void apply_fence(struct node *node)
@@ -198,7 +222,7 @@ static void start(struct node *node)
                                      .save_catalog = flush,
                                      .context = node};
 
-    node->modes = config.modes = modes_new();
+    node->modes = config.modes = modes_new(node->id);
     node->eventual = eventual_new(&config);
     modes_watch(node->modes, on_mode, node);
     assert_int_equal(modes_load(node->modes, node->state), 0);

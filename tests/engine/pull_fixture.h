@@ -37,6 +37,7 @@ struct node {
     unsigned questions; /* that it has sent */
     unsigned answers;
     unsigned warnings;
+    char warning[256]; /* the last one */
 };
 
 struct sent {
@@ -80,6 +81,11 @@ void put_text_file(struct node *node, const char *name, const char *text);
 /* Fails the test unless the file has this content; NULL: there is none. */
 void expect_file(struct node *node, const char *name, const char *text);
 void apply_fence(struct node *node);
+/* DIR is not eventual any more. */
+void apply_strong(struct node *node, uint64_t version);
+/* Node `id` has another state, with that version of the catalog. */
+void apply_state(struct node *node, uint64_t id, enum node_state state,
+                 uint64_t version);
 struct eventual_counts counts_of(const struct node *node);
 struct pull_lag lag_of(struct node *node, uint64_t other);
 

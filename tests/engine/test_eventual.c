@@ -395,6 +395,55 @@ static void test_a_fence_that_is_applied_again_is_told_of_no_more(void **state)
     assert_int_equal(eventual_fence(f->eventual), LATER + 2);
 }
 
+static void test_a_node_that_is_drained_accepts_nothing(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    assert_int_equal(create(f, "a"), 0);
+    apply_state(f, NODE_DRAINING, LATER);
+    assert_int_equal(create(f, "b"), ERR_READ_ONLY);
+    assert_int_equal(unlink_name(f, "a"), ERR_READ_ONLY);
+    assert_true(is_known(f, "a"));
+    apply_state(f, NODE_UP, LATER + 1);
+    assert_int_equal(create(f, "b"), 0);
+}
+
+/* Rule 4, for all directories. */
+static void test_a_node_that_is_drained_tells_behind_the_journal(void **state)
+{
+    struct eventual_fixture *f = *state;
+    struct command command = command_on(COMMAND_CREATE, "a");
+    struct test_op op;
+
+    begin(f, &op, &command);
+    apply_state(f, NODE_DRAINING, LATER);
+    eventual_tick(f->eventual);
+    fake_env_run(&f->fake);
+    assert_int_equal(f->fake.write_count, 2);
+    fake_env_sync(&f->fake, 1);
+    assert_true(op.over);
+    assert_int_equal(eventual_fence(f->eventual), 0);
+    fake_env_sync(&f->fake, 1);
+    assert_int_equal(eventual_fence(f->eventual), LATER);
+}
+
+static void test_nothing_is_accepted_before_this_node_s_fence(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    apply_state(f, NODE_DRAINING, LATER);
+    eventual_tick(f->eventual);
+    fake_env_run(&f->fake);
+    sync_all(f);
+    crash(f);
+    assert_int_equal(modes_version(f->modes), VERSION);
+    assert_int_equal(create(f, "a"), ERR_UNAVAILABLE);
+    apply_state(f, NODE_DRAINING, LATER);
+    assert_int_equal(create(f, "a"), ERR_READ_ONLY);
+    apply_state(f, NODE_UP, LATER + 1);
+    assert_int_equal(create(f, "a"), 0);
+}
+
 /* ---- lives of a namespace ---- */
 
 static void test_the_end_of_a_life_deletes_what_was_in_it(void **state)
@@ -493,6 +542,9 @@ int main(void)
         TEST(test_nothing_is_accepted_before_the_last_fence),
         TEST(test_a_fence_that_a_crash_has_hidden_is_told_of),
         TEST(test_a_fence_that_is_applied_again_is_told_of_no_more),
+        TEST(test_a_node_that_is_drained_accepts_nothing),
+        TEST(test_a_node_that_is_drained_tells_behind_the_journal),
+        TEST(test_nothing_is_accepted_before_this_node_s_fence),
         TEST(test_the_end_of_a_life_deletes_what_was_in_it),
         TEST(test_a_replay_does_not_bring_an_ended_life_back),
         TEST(test_a_crash_before_the_deletion_leaves_it_to_a_snapshot),

@@ -85,10 +85,13 @@ static int join(struct exec_fixture *f, uint64_t token, const char *address)
     return join_as(f, token, 0, address);
 }
 
+/* As somebody wants it who has seen the node's record. */
 static int set_state(struct exec_fixture *f, uint64_t id, enum node_state to)
 {
-    struct command c = {
-        .op = COMMAND_NODE_STATE, .target_node = id, .node_state = to};
+    struct command c = {.op = COMMAND_NODE_STATE,
+                        .target_node = id,
+                        .node_state = to,
+                        .offset = node_at(f, id).epoch};
 
     return run(f, &c);
 }
@@ -255,6 +258,43 @@ static void test_only_a_drained_node_is_removed(void **state)
     assert_int_equal(node_at(f, 2).state, NODE_REMOVED);
 }
 
+/* An epoch is that of a fence: it is new with each state. */
+static void test_each_state_has_its_epoch(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch;
+
+    put_node(f, 2);
+    assert_int_equal(node_at(f, 2).epoch, 0);
+    assert_int_equal(set_state(f, 2, NODE_DRAINING), 0);
+    epoch = node_at(f, 2).epoch;
+    assert_int_equal(epoch, f->version);
+    assert_int_equal(set_state(f, 2, NODE_DRAINING), 0);
+    assert_int_equal(update(f, 2, "b:2"), 0);
+    assert_int_equal(node_at(f, 2).epoch, epoch);
+    assert_int_equal(set_state(f, 2, NODE_UP), 0);
+    assert_true(node_at(f, 2).epoch > epoch);
+}
+
+static void test_who_was_up_meanwhile_is_not_removed(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct command c = {
+        .op = COMMAND_NODE_STATE, .target_node = 2, .node_state = NODE_REMOVED};
+
+    put_placement(f);
+    put_node(f, 1);
+    put_node(f, 2);
+    assert_int_equal(set_state(f, 2, NODE_DRAINING), 0);
+    c.offset = node_at(f, 2).epoch;
+    assert_int_equal(set_state(f, 2, NODE_UP), 0);
+    assert_int_equal(run(f, &c), ERR_NOT_PERMITTED);
+    assert_int_equal(set_state(f, 2, NODE_DRAINING), 0);
+    assert_int_equal(run(f, &c), ERR_ABORTED);
+    assert_int_equal(node_at(f, 2).state, NODE_DRAINING);
+    assert_int_equal(set_state(f, 2, NODE_REMOVED), 0);
+}
+
 static void test_who_votes_is_not_removed(void **state)
 {
     struct exec_fixture *f = *state;
@@ -300,6 +340,8 @@ int main(void)
         WITH_ROOT(test_ids_end_somewhere),
         WITH_ROOT(test_a_node_is_drained_and_drained_no_more),
         WITH_ROOT(test_only_a_drained_node_is_removed),
+        WITH_ROOT(test_each_state_has_its_epoch),
+        WITH_ROOT(test_who_was_up_meanwhile_is_not_removed),
         WITH_ROOT(test_who_votes_is_not_removed),
         WITH_ROOT(test_a_removed_node_never_comes_back),
     };

@@ -14,6 +14,8 @@
 #include "kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
+enum { NODE = 3 };
+
 struct fixture {
     struct kv *kv;
     struct modes *modes;
@@ -41,7 +43,7 @@ static int setup(void **state)
     struct fixture *f = mem_zalloc(sizeof *f);
 
     f->kv = kv_mem_new();
-    f->modes = modes_new();
+    f->modes = modes_new(NODE);
     modes_watch(f->modes, on_change, f);
     *state = f;
     return 0;
@@ -261,6 +263,101 @@ static void test_damage_is_told_and_forgets_nothing(void **state)
     assert_false(modes_any(f->modes));
 }
 
+/* ---- this node ---- */
+
+static void put_node(struct fixture *f, uint64_t id, enum node_state state,
+                     uint64_t epoch)
+{
+    struct node_record record = {.id = id, .state = state, .epoch = epoch};
+    struct buf *bytes = node_encode(&record);
+
+    put_record(f->kv, key_node(id), buf_slice(bytes));
+    buf_unref(bytes);
+}
+
+static void test_a_node_that_is_drained_is_a_fence(void **state)
+{
+    struct fixture *f = *state;
+
+    put_node(f, NODE, NODE_UP, 0);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_is_leaving(f->modes));
+    put_node(f, NODE, NODE_DRAINING, 8);
+    assert_int_equal(modes_follow(f->modes, f->kv, 0, 8), 0);
+    assert_true(modes_is_leaving(f->modes));
+    assert_int_equal(modes_fence(f->modes), 8);
+    put_node(f, NODE, NODE_UP, 9);
+    assert_int_equal(modes_follow(f->modes, f->kv, 0, 9), 0);
+    assert_false(modes_is_leaving(f->modes));
+    assert_int_equal(modes_fence(f->modes), 8);
+}
+
+static void test_what_becomes_of_others_is_no_matter(void **state)
+{
+    struct fixture *f = *state;
+
+    put_node(f, NODE + 1, NODE_DRAINING, 8);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(modes_follow(f->modes, f->kv, 0, 9), 0);
+    assert_false(modes_is_leaving(f->modes));
+    assert_int_equal(modes_fence(f->modes), 0);
+}
+
+static void test_a_fence_of_this_node_is_loaded(void **state)
+{
+    struct fixture *f = *state;
+
+    put_node(f, NODE, NODE_DRAINING, 8);
+    put_directory(f, 3, MODE_FENCED, 7);
+    put_marker(f, 9);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_true(modes_is_leaving(f->modes));
+    assert_int_equal(modes_fence(f->modes), 8);
+}
+
+static void test_a_node_that_cannot_read_its_record_is_leaving(void **state)
+{
+    struct fixture *f = *state;
+
+    put_record(f->kv, key_node(NODE), slice_of("bad"));
+    put_marker(f, 9);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_true(modes_is_leaving(f->modes));
+    put_node(f, NODE, NODE_UP, 0);
+    assert_int_equal(modes_follow(f->modes, f->kv, 0, 10), 0);
+    assert_false(modes_is_leaving(f->modes));
+    put_record(f->kv, key_node(NODE), slice_of("bad"));
+    assert_int_equal(modes_follow(f->modes, f->kv, 0, 11), 0);
+    assert_true(modes_is_leaving(f->modes));
+    assert_int_equal(modes_fence(f->modes), 0);
+}
+
+/* All that put_directory() makes are eventual since version 5. */
+static void
+test_what_became_eventual_behind_a_fence_does_not_matter(void **state)
+{
+    struct fixture *f = *state;
+
+    put_marker(f, 9);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_any_before(f->modes, 9));
+    put_directory(f, 3, MODE_EVENTUAL, 8);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_any_before(f->modes, 5));
+    assert_true(modes_any_before(f->modes, 6));
+}
+
+static void test_what_is_not_known_may_be_eventual(void **state)
+{
+    struct fixture *f = *state;
+
+    put_marker(f, 9);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_true(modes_any_before(f->modes, 10));
+    modes_distrust(f->modes);
+    assert_true(modes_any_before(f->modes, 9));
+}
+
 #define WITH_STORE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -275,6 +372,12 @@ int main(void)
         WITH_STORE(test_what_becomes_strong_or_goes_is_told),
         WITH_STORE(test_a_replaced_catalog_tells_of_what_differs),
         WITH_STORE(test_damage_is_told_and_forgets_nothing),
+        WITH_STORE(test_a_node_that_is_drained_is_a_fence),
+        WITH_STORE(test_what_becomes_of_others_is_no_matter),
+        WITH_STORE(test_a_fence_of_this_node_is_loaded),
+        WITH_STORE(test_a_node_that_cannot_read_its_record_is_leaving),
+        WITH_STORE(test_what_became_eventual_behind_a_fence_does_not_matter),
+        WITH_STORE(test_what_is_not_known_may_be_eventual),
     };
 
     return cmocka_run_group_tests_name("modes", tests, NULL, NULL);

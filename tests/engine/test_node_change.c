@@ -14,13 +14,14 @@
 #include <cmocka.h>
 
 #include "engine/command.h"
+#include "engine/leave.h"
 #include "engine/members.h"
 #include "engine/node_change.h"
 #include "engine/peer.h"
 #include "engine/placement.h"
 #include "engine/status.h"
 
-enum { OWN_NODE = 3, OTHER_NODE = 4, NOW_NS = 1234, STAMP = 77 };
+enum { OWN_NODE = 3, OTHER_NODE = 4, NOW_NS = 1234, STAMP = 77, EPOCH = 9 };
 
 struct status_board {
     struct region_status told[2]; /* by OTHER_NODE */
@@ -37,6 +38,8 @@ struct node {
     struct peer *placement;
     enum node_state state; /* in OTHER_NODE's record */
     enum placement_answer has_replicas;
+    enum leave_state leaving;
+    unsigned losses; /* that are in the log */
 };
 
 struct fixture {
@@ -105,8 +108,27 @@ int members_find(struct node *node, uint64_t id, struct node_record *ret)
 {
     if (id != OTHER_NODE)
         return ERR_NOT_FOUND;
-    *ret = (struct node_record){.id = id, .state = node->state};
+    *ret = (struct node_record){.id = id, .state = node->state, .epoch = EPOCH};
     return 0;
+}
+
+/* ---- leave.h ---- */
+
+enum leave_state leave_look(struct node *node, const struct node_record *record)
+{
+    assert_int_equal(record->epoch, EPOCH);
+    return node->leaving;
+}
+
+const char *leave_words(enum leave_state state)
+{
+    return state == LEAVE_UNTOLD ? "has not told" : "has told";
+}
+
+void leave_log_loss(struct node *node, uint64_t id, enum leave_state state)
+{
+    assert_int_equal(id, OTHER_NODE);
+    node->losses += state == LEAVE_UNTOLD;
 }
 
 /* ---- status.h, peer.h ---- */
@@ -206,6 +228,7 @@ static void test_who_holds_nothing_is_removed(void **state)
     assert_int_equal(command.op, COMMAND_NODE_STATE);
     assert_int_equal(command.target_node, OTHER_NODE);
     assert_int_equal(command.node_state, NODE_REMOVED);
+    assert_int_equal(command.offset, EPOCH);
     assert_int_equal(command.now_ns, NOW_NS);
     assert_int_equal(command.stamp, STAMP);
     command_release(&command);
@@ -268,6 +291,64 @@ static void test_replicas_do_not_keep_a_node_from_being_drained(void **state)
     assert_ended(f, 0, "");
 }
 
+/* ---- eventual changes ---- */
+
+static void test_who_has_what_nobody_else_has_is_not_removed(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.leaving = LEAVE_UNTOLD;
+    start_removal(f);
+    assert_ended(f, ERR_BUSY, "node 4 has not told");
+    assert_int_equal(f->node.losses, 0);
+}
+
+static void test_by_force_that_is_given_up_and_told(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.leaving = LEAVE_UNTOLD;
+    f->change.force = true;
+    start_removal(f);
+    assert_int_equal(f->node.losses, 0);
+    answer(f, 0, 0);
+    assert_ended(f, 0, "");
+    assert_int_equal(f->node.losses, 1);
+}
+
+/* A dead node has replicas as well as one that lives. */
+static void test_force_does_not_give_up_replicas(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.has_replicas = PLACEMENT_YES;
+    f->change.force = true;
+    start_removal(f);
+    assert_ended(f, ERR_BUSY,
+                 "node 4 still holds replicas: they are moved away first");
+}
+
+static void test_force_that_was_not_needed_gives_up_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    f->change.force = true;
+    start_removal(f);
+    answer(f, 0, 0);
+    assert_ended(f, 0, "");
+    assert_int_equal(f->node.losses, 0);
+}
+
+/* It has accepted changes meanwhile. */
+static void test_who_was_up_again_is_looked_at_again(void **state)
+{
+    struct fixture *f = *state;
+
+    start_removal(f);
+    answer(f, 0, ERR_ABORTED);
+    assert_ended(f, ERR_BUSY, "node 4 was drained anew just now: try again");
+}
+
 /* ---- what comes of it ---- */
 
 static void test_a_refusal_has_its_reason_in_words(void **state)
@@ -327,6 +408,11 @@ int main(void)
         WITH_NODE(test_who_has_replicas_by_the_table_is_not_removed),
         WITH_NODE(test_who_may_have_what_nobody_knows_of_is_not_removed),
         WITH_NODE(test_replicas_do_not_keep_a_node_from_being_drained),
+        WITH_NODE(test_who_has_what_nobody_else_has_is_not_removed),
+        WITH_NODE(test_by_force_that_is_given_up_and_told),
+        WITH_NODE(test_force_does_not_give_up_replicas),
+        WITH_NODE(test_force_that_was_not_needed_gives_up_nothing),
+        WITH_NODE(test_who_was_up_again_is_looked_at_again),
         WITH_NODE(test_a_refusal_has_its_reason_in_words),
         WITH_NODE(test_why_a_state_cannot_follow_depends_on_the_state),
         WITH_NODE(test_what_was_dropped_is_asked_for_elsewhere),

@@ -289,7 +289,7 @@ static void test_a_fence_is_told_at_once(void **state)
     (void)state;
     apply_fence(node_of(c, A));
     settle(c);
-    assert_int_equal(pulls_told_fence(node_of(c, B)->pulls, A), FENCE);
+    assert_int_equal(pulls_told(node_of(c, B)->pulls, A).fence, FENCE);
     assert_false(pulls_are_drained(node_of(c, B)->pulls, FENCE, &missing));
     assert_int_equal(missing, C);
     cluster_free(c);

@@ -233,8 +233,8 @@ static void test_a_peer_has_a_known_role(void **state)
 
 static void test_a_node_comes_back(void **state)
 {
-    struct node_record in = {7, NODE_DRAINING, -5, "[::1]:7420",
-                             UINT64_MAX - 1};
+    struct node_record in = {
+        7, NODE_DRAINING, -5, "[::1]:7420", UINT64_MAX - 1, UINT64_MAX - 2};
     struct buf *b = node_encode(&in);
     struct node_record out;
 
@@ -246,11 +246,12 @@ static void test_a_node_comes_back(void **state)
     assert_int_equal(out.since_ns, -5);
     assert_string_equal(out.address, "[::1]:7420");
     assert_true(out.token == in.token);
+    assert_true(out.epoch == in.epoch);
 }
 
 static void test_a_node_over_a_limit_is_refused(void **state)
 {
-    struct node_record in = {7, NODE_UP, 0, "address", 0};
+    struct node_record in = {7, NODE_UP, 0, "address", 0, 0};
 
     (void)state;
     assert_decodes_to(0, try_node,
@@ -406,7 +407,7 @@ static void test_a_mark_has_a_descriptor(void **state)
 
 static void test_damaged_records_are_survived(void **state)
 {
-    struct node_record node = {7, NODE_UP, 1, "127.0.0.1:7420", 2};
+    struct node_record node = {7, NODE_UP, 1, "127.0.0.1:7420", 2, 3};
     struct identity identity = filled_identity();
     uint8_t marker[MARKER_SIZE_MAX];
     size_t size = marker_encode(&(struct marker){1, 2, 3}, marker);

@@ -89,10 +89,11 @@ const struct node_status *status_board_find(const struct status_board *board,
     return node->is_silent[id] ? NULL : &node->status[id];
 }
 
-uint64_t pulls_told_fence(const struct pulls *pulls, uint64_t id)
+struct pull_told pulls_told(const struct pulls *pulls, uint64_t id)
 {
     assert_int_not_equal(id, OWN_NODE);
-    return ((const struct node *)(const void *)pulls)->fence[id];
+    return (struct pull_told){
+        .fence = ((const struct node *)(const void *)pulls)->fence[id]};
 }
 
 uint64_t eventual_fence(const struct eventual *eventual)

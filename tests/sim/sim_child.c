@@ -44,6 +44,8 @@ static void on_log_line(enum log_level level, const char *component,
         {"log of a removed replica is erased",     SEEN_LEFTOVER_ERASED},
         {"an unfinished operation was",            SEEN_TXN_ORPHAN},
         {"there is room on the disk again",        SEEN_OP_ROOM_AGAIN},
+        {"accepted in eventual directories",       SEEN_REMOVE_KEPT},
+        {"was removed by force",                   SEEN_REMOVE_FORCED},
     };
     /* clang-format on */
 

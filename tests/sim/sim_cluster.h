@@ -40,6 +40,7 @@ struct sim_node {
     uint64_t down_ns;     /* how long, once it has stopped */
     bool retired;
     bool may_go;  /* its removal was asked for */
+    bool forced;  /* ... by force: with what only it has */
     bool removed; /* it knows */
     bool refused; /* it has come back after that */
     uint64_t request_last;

@@ -43,6 +43,14 @@ static bool may_be_removed(const struct sim_node *node)
     return node->number >= node->cluster->plan->founders;
 }
 
+static void ask_removal(struct sim_node *node, struct sim_node *other,
+                        bool force)
+{
+    other->may_go = true;
+    other->forced = other->forced || force;
+    ask(node, other->number + 1, TABLE_NODE_REMOVE, force ? "force" : "1");
+}
+
 /* Few nodes may be removed: one that is being drained mostly is. */
 void sim_drain_ask(struct sim_cluster *cluster)
 {
@@ -59,8 +67,7 @@ void sim_drain_ask(struct sim_cluster *cluster)
     if (fate < 8) {
         ask(node, other->number + 1, TABLE_NODE_DRAIN, fate < 4 ? "0" : "1");
     } else if (may_go) {
-        other->may_go = true;
-        ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
+        ask_removal(node, other, sim_pick(cluster->loop, 4) == 0);
     }
 }
 
@@ -76,11 +83,18 @@ bool sim_drain_remove(struct sim_cluster *cluster)
         if (!sim_node_is_member(other) || !may_be_removed(other) ||
             sim_drain_state(node, other) != NODE_DRAINING)
             continue;
-        other->may_go = true;
-        ask(node, other->number + 1, TABLE_NODE_REMOVE, "1");
+        ask_removal(node, other, false);
         return true;
     }
     return false;
+}
+
+void sim_drain_take_back(struct sim_cluster *cluster)
+{
+    struct sim_node *node = &cluster->nodes[0];
+
+    if (sim_node_serves(node) && sim_drain_state(node, node) == NODE_DRAINING)
+        ask(node, 1, TABLE_NODE_DRAIN, "0");
 }
 
 /* ---- going ---- */

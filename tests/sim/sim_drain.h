@@ -15,6 +15,9 @@ void sim_drain_ask(struct sim_cluster *cluster);
  * False: there is none. */
 bool sim_drain_remove(struct sim_cluster *cluster);
 
+/* In the calm: node 1, which is never removed, is to be drained no more. */
+void sim_drain_take_back(struct sim_cluster *cluster);
+
 /* node_config.removed; context: the node. Ends it: does not return. */
 void sim_drain_removed(void *context);
 

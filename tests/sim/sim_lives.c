@@ -61,9 +61,7 @@ static struct place *place_of(struct sim_lives *lives, uint64_t dir,
 
 static bool may_be_gone(const struct sim_lives *lives, size_t number)
 {
-    const struct sim_node *node = &lives->cluster->nodes[number];
-
-    return node->may_go || node->removed;
+    return lives->cluster->nodes[number].forced;
 }
 
 struct sim_version lives_required(const struct sim_lives *lives,

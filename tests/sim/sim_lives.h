@@ -19,8 +19,8 @@
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
  * versions that counted of one name and node only the greatest is kept. Those
- * of a node whose removal was asked for need not survive: it may have gone
- * with them. */
+ * of a node whose removal by force was asked for need not survive: it may have
+ * gone with them. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_LIVES_H
 #define GROVEFS_TESTS_SIM_SIM_LIVES_H

@@ -143,6 +143,17 @@ static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
         plan->step_ns = ZONE_STEP_MS_MAX * sim_ms;
 }
 
+/* Nodes that come, accept eventual changes and go again. */
+static void draw_leaving(struct sim_plan *plan, struct sim_loop *loop)
+{
+    if (plan->nodes < 4 || plan->zones == 0 || sim_pick(loop, 2) == 0)
+        return;
+    if (plan->founders == plan->nodes)
+        plan->founders--;
+    plan->every_ns[SIM_MEMBERS] = 0;
+    plan->every_ns[SIM_DRAIN] = draw_interval(loop) / 4;
+}
+
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
@@ -167,6 +178,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->auto_merge = sim_pick(loop, 3) == 0;
     plan->merge_after_ms = CHOOSE(loop, 100, 1000, 5000);
     draw_zones(plan, loop);
+    draw_leaving(plan, loop);
 }
 
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)

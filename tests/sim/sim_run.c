@@ -444,6 +444,7 @@ static void end_zones(struct run *run)
     if (!run->plan.zones_end || run->plan.zones == 0)
         return;
     sim_note(run->loop, "end zones");
+    sim_drain_take_back(run->cluster); /* Somebody has to empty them. */
     sim_zones_end(run->zones);
     wait_until(run, zones_ended, ZONE_SECONDS, "a zone does not become strong");
     sim_zones_rest(run->zones);

@@ -2,10 +2,17 @@
 
 #include "tests/sim/sim_scenes_zone.h"
 
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_zone.h"
 
-enum { WORK_MS = 500, SMALL = 30, LARGE = 9000 /* not inline */ };
+enum {
+    WORK_MS = 500,
+    SMALL = 30,
+    LARGE = 9000, /* not inline */
+    ALONE_MS = 10000,
+    LEAVING = 3 /* the number of the node that goes */
+};
 
 static const struct sim_zone *zone_of(const struct sim_stage *stage)
 {
@@ -152,4 +159,69 @@ void scene_begin_used(struct sim_stage *stage)
     sim_stage_get_done(stage, scene_ask_files, scene_files_are_done);
     stage->act = 0;
     sim_stage_get_done(stage, ask_removals, removals_are_done);
+}
+
+/* ---- a node that goes ---- */
+
+static struct sim_node *leaving_node(const struct sim_stage *stage)
+{
+    return &stage->cluster->nodes[LEAVING];
+}
+
+static void cut_off(struct sim_stage *stage, uint64_t until_ns)
+{
+    struct sim_cluster *cluster = stage->cluster;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        sim_net_cut(cluster->net, LEAVING, i, until_ns);
+        sim_net_cut(cluster->net, i, LEAVING, until_ns);
+    }
+}
+
+static void ask_alone(struct sim_stage *stage)
+{
+    struct sim_zones *zones = stage->cluster->zones;
+
+    if (stage->act < ARRAY_SIZE(files) && sim_zones_are_idle(zones) &&
+        sim_zones_do(zones, LEAVING, &files[stage->act]))
+        stage->act++;
+}
+
+static bool alone_is_done(struct sim_stage *stage)
+{
+    return stage->act == ARRAY_SIZE(files) &&
+           sim_zones_are_idle(stage->cluster->zones);
+}
+
+/* Nobody else has what it accepts. */
+void scene_begin_leaving(struct sim_stage *stage)
+{
+    scene_begin_eventual(stage);
+    leaving_node(stage)->may_go = true;
+    cut_off(stage, stage->cluster->loop->now_ns + ALONE_MS * sim_ms);
+    sim_stage_get_done(stage, ask_alone, alone_is_done);
+}
+
+static bool is_drained(const struct sim_stage *stage)
+{
+    const struct sim_cluster *cluster = stage->cluster;
+
+    for (size_t i = 0; i < LEAVING; i++)
+        if (sim_node_serves(&cluster->nodes[i]))
+            return sim_drain_state(&cluster->nodes[i], leaving_node(stage)) ==
+                   NODE_DRAINING;
+    return false;
+}
+
+void scene_ask_leaving(struct sim_stage *stage)
+{
+    enum engine_table table =
+        is_drained(stage) ? TABLE_NODE_REMOVE : TABLE_NODE_DRAIN;
+
+    sim_stage_write(stage, table, LEAVING + 1, "1");
+}
+
+bool scene_has_left(struct sim_stage *stage)
+{
+    return leaving_node(stage)->removed && is_settled(stage);
 }

@@ -22,4 +22,9 @@ bool scene_is_strong(struct sim_stage *stage);
 void scene_ask_removal(struct sim_stage *stage);
 bool scene_is_removed(struct sim_stage *stage);
 
+/* A node is drained and removed that has what nobody else has. */
+void scene_begin_leaving(struct sim_stage *stage);
+void scene_ask_leaving(struct sim_stage *stage);
+bool scene_has_left(struct sim_stage *stage);
+
 #endif

@@ -79,6 +79,8 @@
     X(DRAINED, 1, "nodes drained, or drained no more")                         \
     X(REMOVED, 1, "nodes removed")                                             \
     X(REMOVE_REFUSED, 1, "removals refused")                                   \
+    X(REMOVE_KEPT, 1, "... for what only that node had in eventual ones")      \
+    X(REMOVE_FORCED, 1, "... and given up, as the removal was forced")         \
     X(REMOVED_BACK, 1, "removed nodes that came back and were refused")        \
     X(CRASH, 1, "crashes")                                                     \
     X(CRASH_ALL, 1, "crashes of all nodes at once")                            \
@@ -128,6 +130,7 @@
     X(ZONE_OUTLIVED, 1, "... that came when there was a greater version")      \
     X(ZONE_FENCED, 1, "... refused by a fence until their deadline")           \
     X(ZONE_READ_ONLY, 1, "... refused as the clock was wrong")                 \
+    X(ZONE_DRAINED, 1, "... refused as the node was being drained")            \
     X(ZONE_NOT_WHOLE, 1, "... refused as the node had not all yet")            \
     X(ZONE_HIDDEN, 0, "files shown beside a directory of their name")          \
     X(NAMESPACE_PARTS, 0, "directories whose names lay in several regions")    \

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "tests/sim/sim_ask.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_history.h"
 #include "tests/sim/sim_lives.h"
 #include "tests/sim/sim_seen.h"
@@ -282,11 +283,17 @@ bool sim_zones_are_idle(const struct sim_zones *zones)
     return true;
 }
 
+static bool may_accept(const struct sim_node *node)
+{
+    return !node->removed &&
+           (!sim_node_serves(node) || sim_drain_state(node, node) == NODE_UP);
+}
+
 bool sim_zones_have_worked(const struct sim_zones *zones)
 {
     for (size_t i = 0; i < SIM_NODES_MAX && zones->clients[i] != NULL; i++)
         if (zones->clients[i]->worked == 0 &&
-            !zones->clients[i]->ask.node->removed)
+            may_accept(zones->clients[i]->ask.node))
             return false;
     return true;
 }

@@ -9,7 +9,8 @@
  *   2. A change that was acknowledged is there, with what was written.
  *   3. Where a node has accepted a change since its start, it goes on to
  *      accept them, whoever can be reached: as long as it has room, its clock
- *      is not wrong and nothing is fenced.
+ *      is not wrong, nothing is fenced and the node is not being drained; then
+ *      it accepts none.
  *   4. Whatever a client may not see of the engine's errors it does not. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_ZONE_H
@@ -30,7 +31,8 @@ void sim_zones_free(struct sim_zones *zones);
 void sim_zones_work(struct sim_zones *zones);
 void sim_zones_rest(struct sim_zones *zones);
 bool sim_zones_are_idle(const struct sim_zones *zones);
-/* Since they began to work, or to end, each node has accepted something. */
+/* Since they began to work, or to end, each node has accepted something, but
+ * those that are being drained. */
 bool sim_zones_have_worked(const struct sim_zones *zones);
 
 /* The client of that node begins that. False: it has something under way, or

@@ -7,6 +7,7 @@
 
 #include "engine/clocks.h"
 #include "engine/keys.h"
+#include "engine/members.h"
 #include "tests/sim/sim_history.h"
 #include "tests/sim/sim_seen.h"
 
@@ -79,6 +80,14 @@ static bool has_wrong_clock(const struct sim_node *node)
            clocks_read(node_clocks(node->node), &wall_ns) != 0;
 }
 
+static struct node_record record_of(const struct sim_node *node)
+{
+    struct node_record record = {.state = NODE_UP};
+
+    (void)members_find(node->node, node->number + 1, &record);
+    return record;
+}
+
 static struct sim_version version_at(const struct sim_node *node, uint64_t dir,
                                      const char *name)
 {
@@ -112,6 +121,7 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
         .all_reached = reaches_all(node),
         .alone = is_alone(node),
         .clock_wrong = has_wrong_clock(node),
+        .own = record_of(node),
     };
     if (!is_of_file(op))
         return;
@@ -124,6 +134,23 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
                                           sim_zone_file_name(op->to_name));
     for (size_t i = 0; i < 2; i++)
         zone_case->modes[i] = sim_lives_mode(node, zone_case->dirs[i]);
+}
+
+/* ---- a node that is being drained ---- */
+
+static bool was_drained(const struct sim_zone_case *zone_case,
+                        const struct sim_node *node)
+{
+    struct node_record own = record_of(node);
+
+    return own.state != NODE_UP || own.epoch != zone_case->own.epoch;
+}
+
+static bool was_drained_all_the_time(const struct sim_zone_case *zone_case,
+                                     const struct sim_node *node)
+{
+    return zone_case->own.state == NODE_DRAINING &&
+           record_of(node).epoch == zone_case->own.epoch;
 }
 
 /* ---- rule 4 ---- */
@@ -194,7 +221,8 @@ static bool may_fail_so(const struct sim_zone_case *zone_case,
         return zone_case->is_cancelled;
     case ERR_NO_QUORUM:
     case ERR_READ_ONLY:
-        return zone_case->clock_wrong || has_wrong_clock(node);
+        return zone_case->clock_wrong || has_wrong_clock(node) ||
+               was_drained(zone_case, node);
     default:
         return true;
     }
@@ -216,7 +244,8 @@ static void note_status(const struct sim_zone_case *zone_case,
                         const struct sim_node *node, int status)
 {
     if (status == ERR_READ_ONLY)
-        sim_seen(SEEN_ZONE_READ_ONLY);
+        sim_seen(was_drained(zone_case, node) ? SEEN_ZONE_DRAINED
+                                              : SEEN_ZONE_READ_ONLY);
     if (status == ERR_BUSY)
         sim_seen(SEEN_ZONE_FENCED);
     if (status == ERR_NO_QUORUM && was_eventual(zone_case, node))
@@ -459,6 +488,8 @@ static bool judge_success(const struct sim_zone_case *zone_case,
             check_read(zone_case, node, op, request);
         return false;
     }
+    if (was_drained_all_the_time(zone_case, node))
+        fail_at(node, op, "it is being drained, and accepts a change");
     acknowledge(zone_case, lives, node, op,
                 has_attr(op) ? request->attr.version : 0);
     if (op->kind == REQUEST_RENAME)

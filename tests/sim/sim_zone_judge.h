@@ -7,6 +7,7 @@
 #ifndef GROVEFS_TESTS_SIM_SIM_ZONE_JUDGE_H
 #define GROVEFS_TESTS_SIM_SIM_ZONE_JUDGE_H
 
+#include "engine/record.h"
 #include "tests/sim/sim_lives.h"
 #include "tests/sim/sim_zone_choice.h"
 
@@ -19,6 +20,7 @@ struct sim_zone_case {
     bool all_reached;  /* public: out; by the node, all others */
     bool alone;        /* private from here on; it reaches no majority */
     bool clock_wrong;  /* or not believed */
+    struct node_record own; /* the node's, in its catalog */
     uint64_t call_ns;
     uint64_t dirs[2];
     struct mode modes[2];

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* When a node can be removed, as another one sees it. Nodes, what they have and
+ * what they tell each other are real; node C is to go, and A looks. */
+
+#include "pull_fixture.h"
+
+#include <string.h>
+
+#include "engine/keys.h"
+#include "engine/leave.h"
+#include "engine/members.h"
+
+enum { A = 1, B = 2, C = 3, DRAINED = 30 };
+
+static unsigned flush_count;
+
+/* ---- node.h, members.h ---- */
+
+struct modes *node_modes(const struct node *node)
+{
+    return node->modes;
+}
+
+struct pulls *node_pulls(const struct node *node)
+{
+    return node->pulls;
+}
+
+void node_flush_state(struct node *node)
+{
+    flush_count++;
+    assert_int_equal(kv_flush(node->state, true, NULL), 0);
+}
+
+int members_find(struct node *node, uint64_t id, struct node_record *ret)
+{
+    struct key key = key_node(id);
+    struct kv_value value = {0};
+    int rc = kv_get(node->state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = node_decode(ret, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    return rc;
+}
+
+/* ---- what happens ---- */
+
+static struct cluster *three_nodes(void)
+{
+    struct cluster *c = cluster_new(3);
+
+    for (uint64_t id = A; id <= C; id++)
+        for (uint64_t other = A; other <= C; other++)
+            apply_state(node_of(c, id), other, NODE_UP, 10);
+    pass(c, 1000);
+    return c;
+}
+
+static void set_state(struct node *node, enum node_state state,
+                      uint64_t version)
+{
+    apply_state(node, C, state, version);
+    eventual_tick(node->eventual);
+    settle(node->cluster);
+}
+
+static void drain(struct cluster *c)
+{
+    for (uint64_t id = A; id <= C; id++)
+        set_state(node_of(c, id), NODE_DRAINING, DRAINED);
+}
+
+static enum leave_state look(struct cluster *c)
+{
+    struct node_record record;
+
+    assert_int_equal(members_find(node_of(c, A), C, &record), 0);
+    return leave_look(node_of(c, A), &record);
+}
+
+static void flush(struct node *node)
+{
+    assert_int_equal(kv_flush(node->state, true, NULL), 0);
+}
+
+/* ---- tests ---- */
+
+static void test_who_is_not_drained_is_not_looked_at(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    cut(c, A, C);
+    put_text_file(node_of(c, C), "c", "mine");
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+static void test_who_has_told_all_may_go(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    put_text_file(node_of(c, C), "c", "mine");
+    drain(c);
+    pass(c, 1000);
+    flush(node_of(c, A));
+    assert_int_equal(look(c), LEAVE_FREE);
+    expect_file(node_of(c, A), "c", "mine");
+    expect_file(node_of(c, B), "c", "mine");
+    cluster_free(c);
+}
+
+static void test_who_has_not_told_may_have_something(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    cut(c, A, C);
+    drain(c);
+    assert_int_equal(look(c), LEAVE_UNTOLD);
+    connect_again(c, A, C);
+    pass(c, 1000);
+    flush(node_of(c, A));
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+/* What it has told of was another fence. */
+static void test_a_node_that_was_up_again_has_to_tell_anew(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    drain(c);
+    pass(c, 1000);
+    cut(c, A, C);
+    for (uint64_t id = A; id <= C; id++)
+        set_state(node_of(c, id), NODE_UP, DRAINED + 1);
+    put_text_file(node_of(c, C), "c", "mine");
+    for (uint64_t id = A; id <= C; id++)
+        set_state(node_of(c, id), NODE_DRAINING, DRAINED + 2);
+    assert_int_equal(look(c), LEAVE_UNTOLD);
+    cluster_free(c);
+}
+
+static void test_a_third_node_gets_it_too(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    cut(c, B, C);
+    cut(c, A, B);
+    put_text_file(node_of(c, C), "c", "mine");
+    drain(c);
+    flush(node_of(c, A));
+    assert_int_equal(look(c), LEAVE_SPREADS);
+    connect_again(c, A, B);
+    pass(c, 2000);
+    flush(node_of(c, A));
+    expect_file(node_of(c, B), "c", "mine");
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+/* It gets it from this node when it is back. */
+static void test_a_third_node_that_is_silent_is_not_waited_for(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    cut(c, B, C);
+    cut(c, A, B);
+    put_text_file(node_of(c, C), "c", "mine");
+    drain(c);
+    pass(c, 10000);
+    flush(node_of(c, A));
+    assert_int_equal(look(c), LEAVE_FREE);
+    c->cut[A - 1][C - 1] = c->cut[C - 1][A - 1] = true;
+    connect_again(c, A, B);
+    pass(c, 2000);
+    expect_file(node_of(c, B), "c", "mine");
+    cluster_free(c);
+}
+
+static void test_a_third_node_that_leaves_itself_is_not_waited_for(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    cut(c, B, C);
+    cut(c, A, B);
+    put_text_file(node_of(c, C), "c", "mine");
+    drain(c);
+    apply_state(node_of(c, A), B, NODE_DRAINING, DRAINED + 1);
+    flush(node_of(c, A));
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+static void test_what_was_taken_has_to_be_durable(void **state)
+{
+    struct cluster *c = three_nodes();
+    struct node_record record;
+
+    (void)state;
+    flush(node_of(c, A));
+    put_text_file(node_of(c, C), "c", "mine");
+    drain(c);
+    pass(c, 1000);
+    assert_int_equal(look(c), LEAVE_UNSAFE);
+    flush_count = 0;
+    assert_int_equal(members_find(node_of(c, A), C, &record), 0);
+    leave_prepare(node_of(c, A), &record);
+    leave_prepare(node_of(c, A), &record);
+    assert_int_equal(flush_count, 1);
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+/* Whoever looks knows only what it was told since its start. */
+static void test_a_node_that_was_started_again_asks_again(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    drain(c);
+    pass(c, 1000);
+    flush(node_of(c, A));
+    start_again(node_of(c, A), false);
+    assert_int_equal(look(c), LEAVE_UNTOLD);
+    pass(c, 2000);
+    flush(node_of(c, A));
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+static void test_without_an_eventual_directory_a_dead_node_may_go(void **state)
+{
+    struct cluster *c = three_nodes();
+
+    (void)state;
+    cut(c, A, C);
+    apply_strong(node_of(c, A), DRAINED - 1);
+    apply_state(node_of(c, A), C, NODE_DRAINING, DRAINED);
+    assert_int_equal(look(c), LEAVE_FREE);
+    cluster_free(c);
+}
+
+static void test_what_is_lost_is_told(void **state)
+{
+    struct cluster *c = three_nodes();
+    struct node *a = node_of(c, A);
+
+    (void)state;
+    a->warnings = 0;
+    leave_log_loss(a, C, LEAVE_FREE);
+    leave_log_loss(a, C, LEAVE_SPREADS);
+    assert_int_equal(a->warnings, 0);
+    cut(c, A, C);
+    pass(c, 7000);
+    leave_log_loss(a, C, LEAVE_UNTOLD);
+    assert_int_equal(a->warnings, 1);
+    assert_non_null(strstr(a->warning, "node 3 was removed by force and has "
+                                       "not told what it accepted"));
+    assert_non_null(strstr(a->warning, "it has told nothing for 7 s"));
+    leave_log_loss(a, C + 1, LEAVE_UNTOLD);
+    assert_non_null(strstr(a->warning, "since this node's start"));
+    cluster_free(c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_who_is_not_drained_is_not_looked_at),
+        cmocka_unit_test(test_who_has_told_all_may_go),
+        cmocka_unit_test(test_who_has_not_told_may_have_something),
+        cmocka_unit_test(test_a_node_that_was_up_again_has_to_tell_anew),
+        cmocka_unit_test(test_a_third_node_gets_it_too),
+        cmocka_unit_test(test_a_third_node_that_is_silent_is_not_waited_for),
+        cmocka_unit_test(
+            test_a_third_node_that_leaves_itself_is_not_waited_for),
+        cmocka_unit_test(test_what_was_taken_has_to_be_durable),
+        cmocka_unit_test(test_a_node_that_was_started_again_asks_again),
+        cmocka_unit_test(test_without_an_eventual_directory_a_dead_node_may_go),
+        cmocka_unit_test(test_what_is_lost_is_told),
+    };
+
+    return cmocka_run_group_tests_name("leave", tests, NULL, NULL);
+}
