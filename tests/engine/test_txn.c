@@ -17,6 +17,7 @@
 #include "engine/router.h"
 #include "engine/settle.h"
 #include "engine/txn.h"
+#include "tests/sim/kv_mem.h"
 
 enum {
     OWN_NODE = 3,
@@ -187,6 +188,7 @@ static int setup(void **state)
     struct fixture *f = mem_zalloc(sizeof *f);
 
     f->node.env.ops = &fake_ops;
+    f->node.env.state = kv_mem_new();
     f->node.now_ns = 1000;
     f->node.config.op_timeout_ms = TIMEOUT_MS;
     f->node.config.identity = (struct identity){.node_id = OWN_NODE, .boot = 1};
@@ -206,6 +208,7 @@ static int teardown(void **state)
     txns_free(f->txns);
     assert_null(f->router.call);
     assert_null(f->reader.op);
+    kv_close(f->node.env.state);
     free(f);
     return 0;
 }

@@ -13,13 +13,13 @@
 
 /* One operation, as it began. */
 struct sim_zone_case {
-    uint32_t tag;      /* public: set behind sim_zone_open_case() */
-    bool has_accepted; /* public: the node has, since its start */
-    bool is_short;     /* public: it has little time */
-    bool is_cancelled; /* public: it may be */
-    bool all_reached;  /* public: out; by the node, all others */
-    bool alone;        /* private from here on; it reaches no majority */
-    bool clock_wrong;  /* or not believed */
+    uint32_t tag;           /* public: set behind sim_zone_open_case() */
+    bool has_accepted;      /* public: the node has, since its start */
+    bool is_short;          /* public: it has little time */
+    bool is_cancelled;      /* public: it may be */
+    bool all_reached;       /* public: out; by the node, all others */
+    bool alone;             /* private from here on; it reaches no majority */
+    bool clock_wrong;       /* or not believed */
     struct node_record own; /* the node's, in its catalog */
     uint64_t call_ns;
     uint64_t dirs[2];
