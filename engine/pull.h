@@ -18,6 +18,7 @@
 #ifndef GROVEFS_ENGINE_PULL_H
 #define GROVEFS_ENGINE_PULL_H
 
+#include "engine/floor.h"
 #include "engine/node.h"
 
 struct pulls;
@@ -33,6 +34,12 @@ void pulls_on_link(struct pulls *pulls, uint64_t node, bool up);
 /* WIRE_EVENTUAL_ASK and WIRE_EVENTUAL_ANSWER. */
 void pulls_on_packet(struct pulls *pulls, uint64_t from,
                      const struct env_packet *packet);
+
+/* The least floor to which all other members have consented, as far as they
+ * have told this node in the roll; 0: not all have. UINT64_MAX: there is no
+ * other one. */
+uint64_t pulls_consent(const struct pulls *pulls,
+                       const struct floor_members *members);
 
 /* Whether all that all other nodes had accepted before this fence (an epoch:
  * modes.h) is here. False, and `*ret_missing` (a node), as long as one of them
