@@ -11,7 +11,8 @@
  * has only pulled it sends on later than what it has accepted, so that the
  * other one mostly has it by then, and has said so.
  *
- * An answer counts only for the question that is outstanding.
+ * An answer counts only for the question that is outstanding. Both also carry
+ * what it takes to forget removed names: floor.h.
  *
  * Belongs to ENV_WORKER; changes are read for an answer on region 0's owner. */
 
