@@ -10,6 +10,7 @@ struct visit {
     const struct sim_node *node;
     void (*each)(struct visit *visit, const struct eventual_record *record);
     uint64_t sum;
+    uint64_t floor; /* of the node */
 };
 
 static bool is_there(const struct sim_node *node)
@@ -55,14 +56,19 @@ static void visit_all(struct visit *visit)
 
 static void add_hash(struct visit *visit, const struct eventual_record *record)
 {
-    if (!record->removed) /* Who has forgotten it has the same. */
+    /* Who has forgotten it has the same. */
+    if (!record->removed || record->hlc > visit->floor)
         visit->sum = sim_mix(visit->sum, lives_hash(record));
 }
 
 static uint64_t digest(struct sim_lives *lives, const struct sim_node *node)
 {
     struct visit visit = {.lives = lives, .node = node, .each = add_hash};
+    struct eventual_head head = {0};
 
+    (void)eventual_head_get(node->env->env.state, &head); /* Zeroes are fine. */
+    visit.floor = head.floor;
+    visit.sum = sim_mix(head.whole, head.floor);
     visit_all(&visit);
     return visit.sum;
 }
