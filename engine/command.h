@@ -96,6 +96,9 @@ enum command_op {
     COMMAND_DIR_ADD = 51,    /* dir, name, set → attr */
     COMMAND_DIR_REMOVE = 52, /* dir, name, ino; `offset`: as for DIR_MODE */
     COMMAND_DIR_MOVE = 53,   /* dir, name, to_dir, to_name, flags NOREPLACE */
+    COMMAND_FLOOR = 54,      /* the floor of tombstones rises to `size`, for the
+                              * roll `offset`; size 0: consents to it count no
+                              * more. ERR_ABORTED. See floor.h */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */

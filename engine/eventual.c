@@ -38,6 +38,15 @@ static int begin_boot(struct eventual *eventual)
                : eventual_write(eventual, NULL, &eventual->head);
 }
 
+/* Above all that this node has promised not to stamp: see floor.h. */
+static void begin_clock(struct eventual *eventual)
+{
+    uint64_t promise = eventual_promise(eventual);
+
+    if (eventual->head.hlc < promise)
+        eventual->head.hlc = promise;
+}
+
 int eventual_open(struct eventual *eventual, struct err *e)
 {
     int rc = eventual_head_get(eventual->config.env->state, &eventual->head);
@@ -48,9 +57,13 @@ int eventual_open(struct eventual *eventual, struct err *e)
     rc = eventual_fence_open(eventual);
     if (rc != 0)
         return err_set(e, rc, "read the last fence: %s", err_text(rc));
+    rc = eventual_floor_open(eventual);
+    if (rc != 0)
+        return err_set(e, rc, "read what was promised: %s", err_text(rc));
     rc = eventual_journal_open(eventual, e);
     if (rc != 0)
         return rc;
+    begin_clock(eventual);
     rc = begin_boot(eventual);
     if (rc != 0)
         return err_set(e, rc, "write how far eventual changes are applied: %s",
@@ -78,6 +91,7 @@ void eventual_tick(struct eventual *eventual)
 
     eventual_journal_cut(eventual);
     eventual_fence_follow(eventual);
+    eventual_floor_tick(eventual);
     if (journal->entry_count > JOURNAL_ENTRIES_MAX ||
         journal->size_bytes > JOURNAL_BYTES_MAX)
         eventual->config.flush(eventual->config.context);

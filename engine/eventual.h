@@ -27,6 +27,9 @@
  *    `since` says which. An older one is dropped, of a newer one nothing is
  *    known here yet: it waits.
  *
+ * A name that was removed leaves a tombstone until no older record of it can
+ * come from anywhere: floor.h.
+ *
  * Everything is written on the owner of region 0 (env_apply_owner()), which
  * applies the modes, too. The functions here belong to ENV_WORKER. */
 
@@ -120,6 +123,9 @@ struct eventual_merge {
         received[NODES_MAX]; /* if complete: what it has of each origin's */
     uint64_t origins[NODES_MAX];
     size_t origin_count;
+    uint64_t promise; /* if complete; floor.h: it stamps nothing up to here */
+    uint64_t roll;    /* ... and of whom it knew then */
+    uint64_t floor;   /* ... and what is forgotten there */
     /* `status` 0: all are taken; ERR_UNAVAILABLE: up to one that has to wait,
      * `behind` says whether for region 0, or for room on the disk, else for a
      * clock; ERR_PROTOCOL;
@@ -149,6 +155,41 @@ bool eventual_is_whole(const struct eventual *eventual);
 /* There is no other node: it is whole as it is. */
 void eventual_set_whole(struct eventual *eventual);
 
+/* ---- tombstones: floor.h ---- */
+
+/* Up to this time nothing is stamped any more. */
+uint64_t eventual_promise(const struct eventual *eventual);
+
+struct eventual_floor_view {
+    uint64_t floor;  /* what is forgotten here */
+    uint64_t oldest; /* the time of the oldest tombstone here; 0: none */
+    uint64_t consent;
+    uint64_t roll; /* of the consent */
+};
+
+void eventual_floor_look(const struct eventual *eventual,
+                         struct eventual_floor_view *ret);
+/* Rule 7, of the roll as this node knows it. */
+bool eventual_must_withdraw(const struct eventual *eventual, uint64_t roll);
+/* Whether an answer of this roll may be taken: likewise. */
+bool eventual_may_take(const struct eventual *eventual, uint64_t roll);
+
+/* How many tombstones there are in state/; it counts up to `max`. 0 also if
+ * they cannot be read. Any thread. */
+uint64_t eventual_removed_count(struct kv *state, uint64_t max);
+
+/* What an answer says of the node `node` whose state/ it is. On region 0's
+ * owner. ERR_CORRUPT, ERR_IO. */
+struct eventual_told {
+    uint64_t roll;
+    uint64_t floor;
+    bool may_promise;
+};
+
+int eventual_tell(struct kv *state, uint64_t node, struct eventual_told *ret);
+
+/* ---- for those that wait ---- */
+
 /* Calls `notice` when shown, fence or whole has grown. */
 void eventual_watch(struct eventual *eventual, void (*notice)(void *context),
                     void *context);
@@ -159,6 +200,7 @@ struct eventual_counts {
     uint64_t pulled;   /* and made a difference */
     uint64_t outlived; /* pulled, and older than what is here */
     uint64_t held;     /* ahead of this node's clock */
+    uint64_t dropped;  /* tombstones */
     uint64_t journal_entries;
 };
 

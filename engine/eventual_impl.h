@@ -66,6 +66,33 @@ struct eventual_merge_run {
     TAILQ_ENTRY(eventual_merge_run) link; /* while it has a merge */
 };
 
+/* A look at tombstones, on region 0's owner. */
+struct eventual_floor_run {
+    struct env_task task;
+    struct eventual *eventual;
+    int status;
+    uint64_t oldest; /* the time of the first tombstone that stays; 0: none */
+    uint64_t hlc;    /* as far as the clock had come then */
+    uint64_t floor;
+    uint64_t dropped;
+};
+
+/* What this node has told, and is about to: floor.h. ENV_WORKER. */
+struct eventual_floor {
+    uint64_t ticks;
+    uint64_t flush_ticks; /* the next one is not before */
+    uint64_t oldest;      /* as of the last look */
+    uint64_t hlc;         /* the floor, likewise */
+    bool is_busy;         /* a look or a write is under way */
+    uint64_t promise;     /* that is durable */
+    uint64_t consent;
+    uint64_t roll; /* of the consent */
+    uint64_t promise_asked;
+    uint64_t consent_asked;
+    uint64_t roll_asked;
+    struct env_log_write write;
+};
+
 struct eventual {
     struct eventual_config config;
     atomic_bool whole; /* written by ENV_WORKER, read by all */
@@ -82,6 +109,7 @@ struct eventual {
     void (*notice)(void *context);
     void *notice_context;
     struct eventual_counts counts;
+    struct eventual_floor floor;
     /* Region 0's owner: */
     bool is_open;
     struct eventual_head head;
@@ -171,6 +199,22 @@ void eventual_journal_cut(struct eventual *eventual);
 int eventual_fence_open(struct eventual *eventual);
 /* Tells of a fence that came without eventual_on_mode(). On ENV_WORKER. */
 void eventual_fence_follow(struct eventual *eventual);
+
+/* ---- eventual_floor.c ---- */
+
+/* What was told, in log/: eventual_open(). */
+int eventual_floor_open(struct eventual *eventual);
+void eventual_floor_tick(struct eventual *eventual);
+
+/* Nothing is stamped up to a floor. */
+static inline void eventual_raise_floor(struct eventual_head *head,
+                                        uint64_t floor)
+{
+    if (head->floor < floor)
+        head->floor = floor;
+    if (head->hlc < floor)
+        head->hlc = floor;
+}
 
 /* ---- eventual_merge.c ---- */
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/eventual_impl.h"
+#include "engine/floor.h"
 #include "engine/keys.h"
 #include "engine/stamps.h"
 
@@ -19,11 +20,31 @@ static bool is_ahead(const struct eventual *eventual, uint64_t hlc)
     return hlc >> STAMP_COUNTER_BITS > now_ms + MAX_DRIFT_MS;
 }
 
+/* Rule 5 of floor.h. */
+static int check_floor(const struct eventual *eventual,
+                       const struct eventual_record *record,
+                       bool *ret_forgotten)
+{
+    const struct eventual_head *head = &eventual->head;
+    struct eventual_record known = {0};
+    int rc;
+
+    *ret_forgotten = false;
+    if (!head->whole || record->hlc > head->floor)
+        return 0;
+    rc = eventual_get(eventual->config.env->state, NULL, record->dir,
+                      record->name, false, &known);
+    *ret_forgotten = rc == ERR_NOT_FOUND;
+    eventual_release(&known);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
 static int merge_record(struct eventual_merge_run *run,
                         struct eventual_record *record)
 {
     struct eventual *eventual = run->eventual;
-    struct eventual_taken taken;
+    struct eventual_taken taken = {0};
+    bool is_forgotten;
     int rc;
 
     if (record->since > modes_version(eventual->config.modes)) {
@@ -39,7 +60,9 @@ static int merge_record(struct eventual_merge_run *run,
         return ERR_UNAVAILABLE;
     }
     record->local = eventual->head.sequence + 1;
-    rc = eventual_take(eventual, record, &taken);
+    rc = check_floor(eventual, record, &is_forgotten);
+    if (rc == 0 && !is_forgotten)
+        rc = eventual_take(eventual, record, &taken);
     if (rc != 0)
         return rc;
     if (taken.is_newer)
@@ -109,6 +132,17 @@ static int put_received(struct eventual *eventual, uint64_t node,
     return 0;
 }
 
+/* What was promised once is so for good, but counts only for one roll. */
+static void put_promise(const struct eventual_merge *merge,
+                        struct eventual_peer *peer)
+{
+    if (peer->roll != merge->roll)
+        peer->promise = 0;
+    peer->roll = merge->roll;
+    if (peer->promise < merge->promise)
+        peer->promise = merge->promise;
+}
+
 /* How far it is taken; `peer`: as before. */
 static int put_progress(struct eventual_merge_run *run,
                         struct eventual_peer *peer, bool all)
@@ -123,8 +157,23 @@ static int put_progress(struct eventual_merge_run *run,
         else if (peer->received < merge->received[i])
             peer->received = merge->received[i];
     peer->cursor = merge->taken_last;
+    if (all)
+        put_promise(merge, peer);
     eventual_peer_put(run->eventual->batch, merge->node, peer);
     return rc;
+}
+
+/* Rule 4 of floor.h. Without region 0 nobody is asked. */
+static int check_member(struct eventual_merge_run *run)
+{
+    struct floor_members members;
+    int rc = floor_members_get(run->eventual->config.env->state, &members);
+
+    if (rc != 0 || members.count == 0 ||
+        floor_has_member(&members, run->copy.node))
+        return rc;
+    run->copy.behind = true;
+    return ERR_UNAVAILABLE;
 }
 
 static int merge_all(struct eventual_merge_run *run)
@@ -139,6 +188,9 @@ static int merge_all(struct eventual_merge_run *run)
 
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
+    rc = check_member(run);
+    if (rc != 0)
+        return rc;
     run->copy.taken_last = peer.cursor;
     status = merge_items(run);
     all = status == 0 && run->copy.complete;
@@ -149,6 +201,8 @@ static int merge_all(struct eventual_merge_run *run)
     }
     head = eventual->head;
     head.whole = head.whole || (all && run->copy.whole);
+    if (all)
+        eventual_raise_floor(&head, run->copy.floor);
     rc = eventual_write(eventual, NULL, &head);
     return rc != 0 ? rc : status;
 }

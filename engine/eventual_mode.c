@@ -16,6 +16,17 @@ struct rest {
     bool is_any;
 };
 
+/* From the list of tombstones. */
+static void delete_listed(struct kv_batch *batch, uint64_t nsid,
+                          struct slice name,
+                          const struct eventual_record *record)
+{
+    struct key key = key_eventual_removed(record->hlc, nsid, name);
+
+    if (record->removed)
+        kv_batch_delete(batch, key_slice(&key));
+}
+
 /* Deletes an entry of a life up to `since`; one of a later life stays. */
 static int delete_or_count(struct kv_batch *batch, uint64_t since,
                            const struct kv_iter *iter, struct rest *rest)
@@ -32,6 +43,7 @@ static int delete_or_count(struct kv_batch *batch, uint64_t since,
 
         kv_batch_delete(batch, kv_iter_key(iter));
         kv_batch_delete(batch, key_slice(&content));
+        delete_listed(batch, nsid, name, &record);
     } else {
         rest->is_any = true;
         rest->count.entry_count += record.removed ? 0 : 1;

@@ -151,6 +151,22 @@ static void put_content(struct kv_batch *batch,
     }
 }
 
+static void put_removed(struct kv_batch *batch,
+                        const struct eventual_record *record,
+                        const struct eventual_record *old)
+{
+    struct key key;
+
+    if (old != NULL && old->removed) {
+        key = key_eventual_removed(old->hlc, old->dir, old->name);
+        kv_batch_delete(batch, key_slice(&key));
+    }
+    if (record->removed) {
+        key = key_eventual_removed(record->hlc, record->dir, record->name);
+        kv_batch_put(batch, key_slice(&key), slice_of(""));
+    }
+}
+
 void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
                   const struct eventual_record *old)
 {
@@ -166,10 +182,26 @@ void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
         assert(slice_equal(old->name, record->name));
         kv_batch_delete(batch, key_slice(&old_change));
     }
+    put_removed(batch, record, old);
     kv_batch_put(batch, key_slice(&change), key_user_part(&key));
     kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
     put_content(batch, record, old);
     buf_unref(bytes);
+}
+
+void eventual_delete_removed(struct kv_batch *batch,
+                             const struct eventual_record *record)
+{
+    struct key key = key_user('v', record->dir, record->name);
+    struct key change = key_eventual_change(record->local);
+    struct key removed =
+        key_eventual_removed(record->hlc, record->dir, record->name);
+
+    assert(record->removed);
+
+    kv_batch_delete(batch, key_slice(&key));
+    kv_batch_delete(batch, key_slice(&change));
+    kv_batch_delete(batch, key_slice(&removed));
 }
 
 /* ---- the others ---- */
@@ -237,20 +269,34 @@ void eventual_head_put(struct kv_batch *batch, const struct eventual_head *head)
     put(batch, key_eventual_head(), eventual_head_encode(head));
 }
 
+static int take_peer(int rc, struct kv_value *value, struct eventual_peer *ret)
+{
+    if (rc == ERR_NOT_FOUND)
+        *ret = (struct eventual_peer){0};
+    if (rc != 0)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = of_state(eventual_peer_decode(ret, value_slice(value)));
+    kv_value_release(value);
+    return rc;
+}
+
 int eventual_peer_get(struct kv *state, uint64_t node,
                       struct eventual_peer *ret)
 {
     struct key key = key_eventual_peer(node);
     struct kv_value value = {0};
-    int rc = kv_get(state, NULL, key_slice(&key), &value);
 
-    if (rc == ERR_NOT_FOUND)
-        *ret = (struct eventual_peer){0};
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? 0 : rc;
-    rc = of_state(eventual_peer_decode(ret, value_slice(&value)));
-    kv_value_release(&value);
-    return rc;
+    return take_peer(kv_get(state, NULL, key_slice(&key), &value), &value, ret);
+}
+
+int eventual_peer_get_durable(struct kv *state, uint64_t node,
+                              struct eventual_peer *ret)
+{
+    struct key key = key_eventual_peer(node);
+    struct kv_value value = {0};
+
+    return take_peer(kv_get_durable(state, key_slice(&key), &value), &value,
+                     ret);
 }
 
 void eventual_peer_put(struct kv_batch *batch, uint64_t node,

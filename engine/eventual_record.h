@@ -11,6 +11,7 @@
  *
  * In state/ (keys.h) an entry lies at 'v', content that is not inline at 'w'
  * beside it, and where it stands in the order of changes on this node at 'i'.
+ * Tombstones are listed at 'u' by their time: floor.h says how they go.
  * Encoding and ownership as in record.h; record_eventual.c makes the bytes. */
 
 #ifndef GROVEFS_ENGINE_EVENTUAL_RECORD_H
@@ -91,6 +92,10 @@ static inline bool eventual_is_large(const struct eventual_record *record)
 void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
                   const struct eventual_record *old);
 
+/* Deletes a tombstone: nothing is known of the name then. */
+void eventual_delete_removed(struct kv_batch *batch,
+                             const struct eventual_record *record);
+
 /* Count and times of a namespace's live entries on this node. */
 struct eventual_namespace {
     uint64_t entry_count;
@@ -112,6 +117,7 @@ struct eventual_head {
     uint64_t sequence; /* the greatest number given out */
     uint64_t hlc;      /* the greatest time given out or seen */
     bool whole;        /* has all that some other node once had */
+    uint64_t floor;    /* floor.h; as far as this node knows of it */
 };
 
 struct buf *eventual_head_encode(const struct eventual_head *head);
@@ -127,12 +133,18 @@ void eventual_head_put(struct kv_batch *batch,
 struct eventual_peer {
     uint64_t cursor;   /* its numbers up to this one are here */
     uint64_t received; /* of its own changes: up to this one, by whatever way */
+    uint64_t promise;  /* floor.h: all that it had when it promised to stamp
+                        * nothing up to here any more is here */
+    uint64_t roll;     /* of the members that it knew of then */
 };
 
 struct buf *eventual_peer_encode(const struct eventual_peer *peer);
 int eventual_peer_decode(struct eventual_peer *ret, struct slice bytes);
 int eventual_peer_get(struct kv *state, uint64_t node,
                       struct eventual_peer *ret);
+/* As it would be after a power cut. */
+int eventual_peer_get_durable(struct kv *state, uint64_t node,
+                              struct eventual_peer *ret);
 void eventual_peer_put(struct kv_batch *batch, uint64_t node,
                        const struct eventual_peer *peer);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c, exec_catalog.c, exec_mode.c, exec_node.c and exec_placement.c
- * share.
+ * exec_txn.c, exec_catalog.c, exec_mode.c, exec_floor.c, exec_node.c and
+ * exec_placement.c share.
  * exec_txn.h has what the files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
@@ -59,6 +59,7 @@ int exec_dir_mode(struct exec *x);
 int exec_dir_add(struct exec *x);
 int exec_dir_remove(struct exec *x);
 int exec_dir_move(struct exec *x);
+int exec_floor(struct exec *x);
 int exec_lease_ids(struct exec *x);
 int exec_lease_region_ids(struct exec *x);
 int exec_node_update(struct exec *x);

@@ -175,6 +175,11 @@ struct key key_id_allocator(void)
     return numbered("ci", NULL, 0);
 }
 
+struct key key_floor(void)
+{
+    return numbered("cf", NULL, 0);
+}
+
 struct key key_region_id_allocator(void)
 {
     return numbered("cr", NULL, 0);
@@ -244,6 +249,24 @@ struct key key_eventual_peer(uint64_t node)
 struct key key_eventual_change(uint64_t sequence)
 {
     return numbered("i", &sequence, 1);
+}
+
+struct key key_eventual_removed(uint64_t hlc, uint64_t nsid, struct slice name)
+{
+    const uint64_t numbers[] = {hlc, nsid};
+    struct key key = numbered("u", numbers, ARRAY_SIZE(numbers));
+
+    assert(name.size <= NAME_SIZE_MAX);
+
+    if (name.size > 0)
+        memcpy(key.data + key.size, name.data, name.size);
+    key.size += name.size;
+    return key;
+}
+
+struct key key_promise(void)
+{
+    return numbered("S", NULL, 0);
 }
 
 struct key key_fence(void)
@@ -342,6 +365,20 @@ bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence)
     if (key.size != 1 + 8 || data[0] != (uint8_t) class)
         return false;
     *ret_sequence = be64_get(data + 1);
+    return true;
+}
+
+bool key_parse_removed(struct slice key, uint64_t *ret_hlc, uint64_t *ret_nsid,
+                       struct slice *ret_name)
+{
+    const uint8_t *data = key.data;
+    const size_t head = 1 + 8 + KEY_NSID_SIZE;
+
+    if (key.size <= head || key.size > head + NAME_SIZE_MAX || data[0] != 'u')
+        return false;
+    *ret_hlc = be64_get(data + 1);
+    *ret_nsid = be64_get(data + 9);
+    *ret_name = (struct slice){data + head, key.size - head};
     return true;
 }
 

@@ -7,6 +7,7 @@
  * state/ everything has a class byte in front:
  *
  *   'c' 'd' nsid                 a directory of the catalog
+ *   'c' 'f'                      the floor of tombstones
  *   'c' 'g' region               the last goal that was set for a region
  *   'c' 'i'                      the next namespace id
  *   'c' 'm' region               which region has taken it over: it is gone
@@ -30,6 +31,8 @@
  *                                unless the region begins inside the namespace
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
+ *   'u' time user key            a name that was removed in an eventual
+ *                                namespace, at that time; empty
  *   'v' user key                 an eventual entry, also one that is removed
  *   'w' user key                 its content, unless that is inline
  *   'x' user key                 there is an intent at this user key
@@ -45,6 +48,7 @@
  *   'I'                          identity of the store
  *   'L' region index             a log entry
  *   'P' region                   the Raft id of a replica without state yet
+ *   'S'                          what this node has promised of its stamps
  *   'T' region                   where the log starts: (index, term) before its
  *                                first entry */
 
@@ -104,6 +108,7 @@ struct key key_namespace_mark(uint64_t nsid, struct slice start);
  * user key with class 'd'. False: it ends there. */
 bool key_next_part(uint64_t nsid, struct slice region_end, struct key *ret);
 
+struct key key_floor(void);
 struct key key_directory(uint64_t nsid);
 /* A directory by its name in `parent`; the empty name: before all of them. */
 struct key key_directory_name(uint64_t parent, struct slice name);
@@ -124,9 +129,12 @@ struct key key_eventual_head(void);
 struct key key_eventual_namespace(uint64_t nsid);
 struct key key_eventual_peer(uint64_t node);
 struct key key_eventual_change(uint64_t sequence);
+/* The empty name and nsid 0: before all that were removed then. */
+struct key key_eventual_removed(uint64_t hlc, uint64_t nsid, struct slice name);
 
 struct key key_damage(uint64_t region);
 struct key key_fence(void);
+struct key key_promise(void);
 struct key key_hard_state(uint64_t region);
 struct key key_identity(void);
 struct key key_journal(uint64_t sequence);
@@ -149,6 +157,10 @@ bool key_parse_directory_name(struct slice key, uint64_t *ret_parent,
 
 /* The sequence of a key_eventual_change() or key_journal(). */
 bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence);
+
+/* The name is borrowed from `key`. */
+bool key_parse_removed(struct slice key, uint64_t *ret_hlc, uint64_t *ret_nsid,
+                       struct slice *ret_name);
 
 /* The namespace of a key_namespace_mark(). */
 bool key_parse_namespace_mark(struct slice key, uint64_t *ret_nsid);

@@ -13,6 +13,7 @@
 #include "engine/event_log.h"
 #include "engine/event_watch.h"
 #include "engine/eventual.h"
+#include "engine/floor_change.h"
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/liveness.h"
@@ -110,6 +111,7 @@ static int open_eventual(struct node *node, struct err *e)
     });
     node->pulls = pulls_new(node);
     node->mode_changes = mode_changes_new(node);
+    node->floor_changes = floor_changes_new(node);
     return eventual_open(node->eventual, e);
 }
 
@@ -179,6 +181,7 @@ void node_close(struct node *node)
     if (node == NULL)
         return;
     mode_changes_free(node->mode_changes);
+    floor_changes_free(node->floor_changes);
     pulls_free(node->pulls);
     eventual_free(node->eventual);
     placement_free(node->placement);
@@ -217,6 +220,7 @@ void node_stop(struct node *node)
     splitter_stop(node->splitter);
     flows_stop(node->flows);
     mode_changes_stop(node->mode_changes);
+    floor_changes_stop(node->floor_changes);
     pulls_stop(node->pulls);
     eventual_stop(node->eventual);
     merges_stop(node->merges);
@@ -297,6 +301,7 @@ static void each_second(struct node *node)
     placement_each_second(node->placement);
     eventual_tick(node->eventual);
     mode_changes_each_second(node->mode_changes);
+    floor_changes_each_second(node->floor_changes);
 }
 
 static void on_tick(struct env_timer *timer)

@@ -29,6 +29,7 @@ struct node {
     struct eventual *eventual;
     struct pulls *pulls;
     struct mode_changes *mode_changes;
+    struct floor_changes *floor_changes;
     struct event_log *events;
     struct event_watch *event_watch;
     struct outbox *outbox;

@@ -111,6 +111,8 @@ static void add_member(struct pulls *pulls, uint64_t node)
     peer->is_member = true;
     peer->cursor = record.cursor;
     peer->received = record.received;
+    peer->promise = record.promise;
+    peer->roll = record.roll;
     insert(pulls, peer);
 }
 
@@ -217,6 +219,7 @@ static uint64_t new_ticket(struct pulls *pulls)
 static void ask(struct pull_peer *peer)
 {
     struct pulls *pulls = peer->pulls;
+    struct eventual_floor_view floor;
     struct eventual_ask packet;
     struct buf *header;
 
@@ -225,9 +228,12 @@ static void ask(struct pull_peer *peer)
         peer->asked_ns = env_mono_ns(pulls->env);
     }
     peer->ask_ns = env_mono_ns(pulls->env) + (uint64_t)ASK_AGAIN_MS * 1000000;
+    eventual_floor_look(node_eventual(pulls->node), &floor);
     packet = (struct eventual_ask){.ticket = peer->ticket,
                                    .cursor = peer->cursor,
-                                   .told_fence = peer->fence};
+                                   .told_fence = peer->fence,
+                                   .consent = floor.consent,
+                                   .roll = floor.roll};
     pulls_vector(pulls, &packet.vector);
     peer->vector_change = pulls->vector_change;
     header = eventual_ask_encode(&packet);
@@ -304,6 +310,8 @@ static void note_taken(struct pull_peer *peer)
     if (!answer->complete)
         return;
     take_vector(peer->pulls, &answer->vector);
+    peer->promise = answer->promise;
+    peer->roll = answer->roll;
     if (answer->fence > peer->fence)
         pulls_note_fence(peer);
     peer->has_told_all = true;
@@ -356,6 +364,9 @@ static void merge(struct pull_peer *peer, struct buf *items)
         .last = answer->last,
         .complete = answer->complete,
         .whole = answer->whole,
+        .promise = answer->promise,
+        .roll = answer->roll,
+        .floor = answer->floor,
         .origin_count = answer->vector.count,
         .done = merge_done,
     };
@@ -373,7 +384,12 @@ static bool is_known(const struct pull_peer *peer)
 {
     const struct eventual_answer *answer = &peer->answer;
     const struct pulls *pulls = peer->pulls;
+    struct eventual_floor_view floor;
 
+    eventual_floor_look(node_eventual(pulls->node), &floor);
+    if (answer->promise > peer->promise || answer->roll != peer->roll ||
+        answer->floor > floor.floor)
+        return false;
     if (answer->last > peer->cursor ||
         (answer->whole && !eventual_is_whole(node_eventual(pulls->node))))
         return false;
@@ -409,6 +425,11 @@ static void on_answer(struct pull_peer *peer, const struct env_packet *packet)
     peer->ticket = 0;
     peer->answer = answer;
     peer->contact_ns = env_mono_ns(peer->pulls->env);
+    if (!eventual_may_take(node_eventual(peer->pulls->node), answer.roll)) {
+        peer->merge.behind = true;
+        note_failure(peer, ERR_UNAVAILABLE);
+        return;
+    }
     if (items != NULL || !is_known(peer)) {
         merge(peer, items);
         return;

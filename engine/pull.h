@@ -12,13 +12,15 @@
  * has only pulled it sends on later than what it has accepted, so that the
  * other one mostly has it by then, and has said so.
  *
- * An answer counts only for the question that is outstanding.
+ * An answer counts only for the question that is outstanding. Both also carry
+ * what it takes to forget removed names: floor.h.
  *
  * Belongs to ENV_WORKER; changes are read for an answer on region 0's owner. */
 
 #ifndef GROVEFS_ENGINE_PULL_H
 #define GROVEFS_ENGINE_PULL_H
 
+#include "engine/floor.h"
 #include "engine/node.h"
 
 struct pulls;
@@ -34,6 +36,12 @@ void pulls_on_link(struct pulls *pulls, uint64_t node, bool up);
 /* WIRE_EVENTUAL_ASK and WIRE_EVENTUAL_ANSWER. */
 void pulls_on_packet(struct pulls *pulls, uint64_t from,
                      const struct env_packet *packet);
+
+/* The least floor to which all other members have consented, as far as they
+ * have told this node in the roll; 0: not all have. UINT64_MAX: there is no
+ * other one. */
+uint64_t pulls_consent(const struct pulls *pulls,
+                       const struct floor_members *members);
 
 /* Whether all that all other nodes had accepted before this fence (an epoch:
  * modes.h) is here. False, and `*ret_missing` (a node), as long as one of them

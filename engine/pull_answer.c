@@ -103,6 +103,10 @@ static void send(struct pull_peer *peer)
 
     answer->last = reply->scan.last;
     answer->complete = reply->scan.complete;
+    answer->roll = reply->told.roll;
+    answer->floor = reply->told.floor;
+    if (!reply->told.may_promise)
+        answer->promise = 0;
     if (!answer->complete)
         answer->vector.count = 0;
     header = eventual_answer_encode(answer);
@@ -160,6 +164,9 @@ static void read_changes(struct env_task *task)
         reply->scan.shown = head.sequence;
         reply->status = eventual_scan_run(env->state, &reply->scan);
     }
+    if (reply->status == 0)
+        reply->status =
+            eventual_tell(env->state, node_id(peer->pulls->node), &reply->told);
     task->run = has_read;
     env_post(env, ENV_WORKER, task);
 }
@@ -196,6 +203,7 @@ static void start_reading(struct pull_peer *peer)
         .ticket = reply->ask.ticket,
         .whole = eventual_is_whole(eventual),
         .fence = eventual_fence(eventual),
+        .promise = eventual_promise(eventual),
     };
     pulls_vector(peer->pulls, &reply->answer.vector);
     prepare_scan(peer);
@@ -239,6 +247,36 @@ void pulls_on_ask(struct pull_peer *peer, struct slice bytes)
     if (reply->state == REPLY_NONE)
         reply->state = REPLY_WAITS;
     pulls_reply(peer);
+}
+
+/* ---- what others have consented to ---- */
+
+static uint64_t consent_of(const struct pulls *pulls, uint64_t node,
+                           uint64_t roll)
+{
+    const struct pull_peer *peer;
+
+    TAILQ_FOREACH (peer, &pulls->peers, link)
+        if (peer->node == node && peer->reply.ask.roll == roll)
+            return peer->reply.ask.consent;
+    return 0;
+}
+
+uint64_t pulls_consent(const struct pulls *pulls,
+                       const struct floor_members *members)
+{
+    uint64_t least = UINT64_MAX;
+
+    for (size_t i = 0; i < members->count; i++) {
+        uint64_t node = members->nodes[i];
+        uint64_t consent = node == node_id(pulls->node)
+                               ? UINT64_MAX
+                               : consent_of(pulls, node, members->roll);
+
+        if (consent < least)
+            least = consent;
+    }
+    return least;
 }
 
 /* ---- how far behind others are ---- */

@@ -40,6 +40,7 @@ struct pull_reply {
     uint64_t accepted; /* by this node, when it was begun to be answered */
     uint64_t given;    /* the greatest number when it was read */
     int status;
+    struct eventual_told told;
     struct env_task task;
 };
 
@@ -53,6 +54,8 @@ struct pull_peer {
     uint64_t vector_change; /* that it was told of */
     uint64_t cursor;        /* struct eventual_peer */
     uint64_t received;
+    uint64_t promise;
+    uint64_t roll;
     uint64_t fence; /* that it has told of with a complete answer ... */
     uint64_t fence_sequence; /* ... and what it had then: struct pull_told */
     uint64_t fence_head;

@@ -179,6 +179,7 @@ struct buf *eventual_head_encode(const struct eventual_head *head)
     message.sequence = head->sequence;
     message.hlc = head->hlc;
     message.whole = head->whole;
+    message.floor = head->floor;
     return codec_pack_record(&message.base);
 }
 
@@ -195,6 +196,7 @@ int eventual_head_decode(struct eventual_head *ret, struct slice bytes)
         .sequence = message->sequence,
         .hlc = message->hlc,
         .whole = message->whole != 0,
+        .floor = message->floor,
     };
     codec_free(m.held);
     return 0;
@@ -206,6 +208,8 @@ struct buf *eventual_peer_encode(const struct eventual_peer *peer)
 
     message.cursor = peer->cursor;
     message.received = peer->received;
+    message.promise = peer->promise;
+    message.roll = peer->roll;
     return codec_pack_record(&message.base);
 }
 
@@ -221,6 +225,8 @@ int eventual_peer_decode(struct eventual_peer *ret, struct slice bytes)
     *ret = (struct eventual_peer){
         .cursor = message->cursor,
         .received = message->received,
+        .promise = message->promise,
+        .roll = message->roll,
     };
     codec_free(m.held);
     return 0;

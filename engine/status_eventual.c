@@ -13,7 +13,7 @@
 #include "engine/stamps.h"
 #include "engine/status.h"
 
-enum { TROUBLE_AFTER_S = 30, NS_PER_MS = 1000000 };
+enum { TROUBLE_AFTER_S = 30, NS_PER_MS = 1000000, REMOVED_COUNT_MAX = 10000 };
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -274,6 +274,19 @@ static void render_behind(struct node *node, FILE *out)
                       (double)behind_ns / (double)NS_PER_S);
 }
 
+static void render_floor(struct node *node, FILE *out)
+{
+    struct eventual_floor_view view;
+
+    eventual_floor_look(node_eventual(node), &view);
+    status_metric(out, "grovefs_eventual_removed_names", "gauge",
+                  "Removed names that are remembered here, up to 10000.",
+                  eventual_removed_count(state_of(node), REMOVED_COUNT_MAX));
+    status_metric(out, "grovefs_eventual_floor_seconds", "gauge",
+                  "The time up to which removed names are forgotten here.",
+                  (view.floor >> STAMP_COUNTER_BITS) / 1000);
+}
+
 void status_render_eventual_metrics(struct node *node, FILE *out)
 {
     struct eventual_counts counts;
@@ -293,6 +306,9 @@ void status_render_eventual_metrics(struct node *node, FILE *out)
                   counts.held);
     status_metric(out, "grovefs_eventual_journal_entries", "gauge",
                   "Changes in the journal.", counts.journal_entries);
+    status_metric(out, "grovefs_eventual_forgotten_total", "counter",
+                  "Removed names that were forgotten here.", counts.dropped);
+    render_floor(node, out);
     render_peers(node, out);
     render_behind(node, out);
     status_render_modes_metrics(node, out);

@@ -61,6 +61,8 @@ struct buf *eventual_ask_encode(const struct eventual_ask *ask)
     message.told_fence = ask->told_fence;
     message.received = vector_to_pb(&vector, &ask->vector);
     message.n_received = ask->vector.count;
+    message.consent = ask->consent;
+    message.roll = ask->roll;
     return codec_pack_header(&message.base);
 }
 
@@ -70,6 +72,8 @@ static bool ask_from_pb(struct eventual_ask *to, const Grove__EventualAsk *from)
         .ticket = from->ticket,
         .cursor = from->cursor,
         .told_fence = from->told_fence,
+        .consent = from->consent,
+        .roll = from->roll,
     };
     return from->ticket != 0 &&
            vector_from_pb(&to->vector, from->received, from->n_received);
@@ -109,6 +113,9 @@ struct buf *eventual_answer_encode(const struct eventual_answer *answer)
     message.fence = answer->fence;
     message.received = vector_to_pb(&vector, &answer->vector);
     message.n_received = answer->vector.count;
+    message.promise = answer->promise;
+    message.roll = answer->roll;
+    message.floor = answer->floor;
     return codec_pack_header(&message.base);
 }
 
@@ -121,6 +128,9 @@ static bool answer_from_pb(struct eventual_answer *to,
         .complete = from->complete != 0,
         .whole = from->whole != 0,
         .fence = from->fence,
+        .promise = from->promise,
+        .roll = from->roll,
+        .floor = from->floor,
     };
     return from->ticket != 0 && (to->complete || from->n_received == 0) &&
            vector_from_pb(&to->vector, from->received, from->n_received);

@@ -30,6 +30,8 @@ struct eventual_ask {
     uint64_t ticket; /* comes back in the answer; not 0 */
     uint64_t cursor;
     uint64_t told_fence; /* that the other one has told; 0: none */
+    uint64_t consent;    /* floor.h: that the asker has given ... */
+    uint64_t roll;       /* ... and the members that it knew of then */
     struct eventual_vector vector;
 };
 
@@ -40,11 +42,14 @@ int eventual_ask_decode(struct eventual_ask *ret, struct slice bytes);
  * eventual_merge (eventual.h); no payload: there are none. */
 struct eventual_answer {
     uint64_t ticket;
-    uint64_t last;  /* the answering node's numbers up to here */
-    bool complete;  /* that is all it has */
-    bool whole;     /* eventual_is_whole() */
-    uint64_t fence; /* eventual_fence(); all that was accepted before is here
-                     * with a complete answer */
+    uint64_t last;    /* the answering node's numbers up to here */
+    bool complete;    /* that is all it has */
+    bool whole;       /* eventual_is_whole() */
+    uint64_t fence;   /* eventual_fence(); all that was accepted before is here
+                       * with a complete answer */
+    uint64_t promise; /* floor.h; counts only if complete; 0: none */
+    uint64_t roll;    /* of the members that the answering node knows of */
+    uint64_t floor;
     struct eventual_vector vector; /* only if complete */
 };
 

@@ -304,12 +304,45 @@ static void test_an_entry_of_another_name_is_damage(void **state)
                      ERR_CORRUPT);
 }
 
+static void take(struct kv *kv, const struct eventual_record *record,
+                 const struct eventual_record *old)
+{
+    struct kv_batch *batch = kv_batch_new(kv);
+
+    eventual_put(batch, record, old);
+    assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static void test_a_tombstone_is_listed_until_it_is_replaced(void **state)
+{
+    struct kv *kv = *state;
+    struct eventual_record gone = {
+        .dir = 7, .hlc = 5, .local = 1, .removed = true};
+    struct eventual_record later = {
+        .dir = 7, .hlc = 6, .local = 2, .removed = true};
+    struct kv_batch *batch = kv_batch_new(kv);
+
+    gone.name = later.name = slice_of("a");
+    take(kv, &gone, NULL);
+    assert_true(has_record(kv, key_eventual_removed(5, 7, gone.name)));
+    take(kv, &later, &gone);
+    assert_false(has_record(kv, key_eventual_removed(5, 7, gone.name)));
+    assert_true(has_record(kv, key_eventual_removed(6, 7, gone.name)));
+    eventual_delete_removed(batch, &later);
+    assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    assert_false(has_record(kv, key_eventual_removed(6, 7, gone.name)));
+    assert_false(has_record(kv, key_user('v', 7, gone.name)));
+    assert_false(has_record(kv, key_eventual_change(2)));
+}
+
 static void test_counts_and_cursors_are_zero_until_they_are_put(void **state)
 {
     struct kv *kv = *state;
     struct eventual_namespace namespace = {9, 9, 9};
-    struct eventual_head head = {9, 9, true};
-    struct eventual_peer peer = {9, 9};
+    struct eventual_head head = {9, 9, true, 9};
+    struct eventual_peer peer = {9, 9, 9, 9};
 
     assert_int_equal(eventual_namespace_get(kv, NULL, 7, &namespace), 0);
     assert_int_equal(namespace.entry_count, 0);
@@ -326,8 +359,8 @@ static void test_counts_and_cursors_come_back(void **state)
     struct kv *kv = *state;
     struct kv_batch *batch = kv_batch_new(kv);
     struct eventual_namespace namespace = {1, -2, 3};
-    struct eventual_head head = {4, 5, true};
-    struct eventual_peer peer = {6, 7};
+    struct eventual_head head = {4, 5, true, 8};
+    struct eventual_peer peer = {6, 7, 8, 9};
 
     eventual_namespace_put(batch, 7, &namespace);
     eventual_head_put(batch, &head);
@@ -339,10 +372,15 @@ static void test_counts_and_cursors_come_back(void **state)
     assert_int_equal(namespace.version, 3);
     assert_int_equal(eventual_peer_get(kv, 2, &peer), 0);
     assert_int_equal(peer.received, 7);
+    assert_int_equal(peer.promise, 8);
+    assert_int_equal(peer.roll, 9);
+    assert_int_equal(eventual_peer_get_durable(kv, 2, &peer), 0);
+    assert_int_equal(peer.promise, 0); /* Nor is that. */
     assert_int_equal(eventual_head_get_durable(kv, &head), 0);
     assert_int_equal(head.hlc, 0); /* It is not on the disk yet. */
     assert_int_equal(eventual_head_get(kv, &head), 0);
     assert_int_equal(head.hlc, 5);
+    assert_int_equal(head.floor, 8);
 }
 
 int main(void)
@@ -363,6 +401,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_content_that_is_missing_or_too_short_is_damage, setup,
             teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_tombstone_is_listed_until_it_is_replaced, setup, teardown),
         cmocka_unit_test_setup_teardown(test_an_entry_of_another_name_is_damage,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(

@@ -10,7 +10,7 @@
 #include "engine/stamps.h"
 #include "engine/wire.h"
 
-enum { A = 1, B = 2, C = 3, MANY = 20, LARGE = 200 * 1024 };
+enum { A = 1, B = 2, C = 3, MANY = 20, LARGE = 200 * 1024, ROLL = 7 };
 
 static struct slice large(void)
 {
@@ -530,6 +530,113 @@ static void test_a_node_goes_on_where_it_was(void **state)
     cluster_free(c);
 }
 
+/* ---- tombstones: floor.h ---- */
+
+static void put(struct kv *kv, struct key key, struct slice value,
+                enum kv_durability durability)
+{
+    struct kv_batch *batch = kv_batch_new(kv);
+
+    kv_batch_put(batch, key_slice(&key), value);
+    assert_int_equal(kv_write(kv, batch, durability, NULL), 0);
+    kv_batch_free(batch);
+}
+
+/* As if the node had done so, and was started again since. */
+static void consent(struct node *node, uint64_t hlc, uint64_t roll)
+{
+    uint8_t bytes[24];
+
+    be64_put(bytes, hlc);
+    be64_put(bytes + 8, hlc);
+    be64_put(bytes + 16, roll);
+    put(node->log, key_promise(), (struct slice){bytes, sizeof bytes},
+        KV_SYNCED);
+    start_again(node, false);
+}
+
+static void put_roll(struct node *node, uint64_t roll)
+{
+    struct region region = {
+        .conf_ver = roll,
+        .version = 1,
+        .peers = {{1, A, PEER_VOTER}, {2, B, PEER_VOTER}},
+        .peer_count = 2,
+        .voters = {1, 2},
+        .voter_count = 2,
+        .peer_max = 2,
+    };
+    struct buf *bytes = region_encode(&region);
+
+    put(node->state, key_region(REGION_PLACEMENT), buf_slice(bytes),
+        KV_RELAXED);
+    buf_unref(bytes);
+}
+
+static void test_all_members_have_to_consent(void **state)
+{
+    const struct floor_members members = {{A, B, C}, 3, ROLL};
+    struct cluster *c = cluster_new(3);
+
+    (void)state;
+    assert_int_equal(pulls_consent(node_of(c, A)->pulls, &members), 0);
+    consent(node_of(c, B), 20, ROLL);
+    pass(c, 1000);
+    assert_int_equal(pulls_consent(node_of(c, A)->pulls, &members), 0);
+    consent(node_of(c, C), 30, ROLL);
+    pass(c, 1000);
+    assert_int_equal(pulls_consent(node_of(c, A)->pulls, &members), 20);
+    consent(node_of(c, B), 40, ROLL + 1);
+    pass(c, 1000);
+    assert_int_equal(pulls_consent(node_of(c, A)->pulls, &members), 0);
+    cluster_free(c);
+}
+
+/* Rule 7. */
+static void test_who_has_lost_a_consent_takes_what_was_read_later(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    put_text_file(node_of(c, A), "a", "old");
+    put_roll(node_of(c, A), ROLL);
+    c->filter = drop_all;
+    start_again(node_of(c, B), true);
+    consent(node_of(c, B), 20, ROLL);
+    c->filter = NULL;
+    pass(c, 3000);
+    expect_file(node_of(c, B), "a", NULL);
+    assert_false(eventual_is_whole(node_of(c, B)->eventual));
+    put_roll(node_of(c, A), ROLL + 1);
+    pass(c, 3000);
+    expect_file(node_of(c, B), "a", "old");
+    assert_true(eventual_is_whole(node_of(c, B)->eventual));
+    cluster_free(c);
+}
+
+static void test_an_answer_tells_what_was_promised_and_forgotten(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    struct eventual_peer peer;
+    struct eventual_head head;
+    uint8_t floor[16] = {0};
+
+    (void)state;
+    put_roll(node_of(c, A), ROLL);
+    put_roll(node_of(c, B), ROLL);
+    consent(node_of(c, A), 20, ROLL);
+    be64_put(floor, 10);
+    put(node_of(c, A)->state, key_floor(), (struct slice){floor, sizeof floor},
+        KV_RELAXED);
+    pass(c, 3000);
+    assert_int_equal(eventual_peer_get(node_of(c, B)->state, A, &peer), 0);
+    assert_int_equal(peer.promise, 20);
+    assert_int_equal(peer.roll, ROLL);
+    assert_int_equal(eventual_head_get(node_of(c, B)->state, &head), 0);
+    assert_int_equal(head.floor, 10);
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -562,6 +669,9 @@ int main(void)
         cmocka_unit_test(
             test_a_node_that_has_lost_its_state_gets_its_changes_back),
         cmocka_unit_test(test_a_node_goes_on_where_it_was),
+        cmocka_unit_test(test_all_members_have_to_consent),
+        cmocka_unit_test(test_who_has_lost_a_consent_takes_what_was_read_later),
+        cmocka_unit_test(test_an_answer_tells_what_was_promised_and_forgotten),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

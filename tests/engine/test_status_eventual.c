@@ -121,7 +121,21 @@ void eventual_count(const struct eventual *eventual,
                                     .pulled = 12,
                                     .outlived = 13,
                                     .held = 14,
-                                    .journal_entries = 15};
+                                    .journal_entries = 15,
+                                    .dropped = 16};
+}
+
+void eventual_floor_look(const struct eventual *eventual,
+                         struct eventual_floor_view *ret)
+{
+    (void)eventual;
+    *ret = (struct eventual_floor_view){.floor = UINT64_C(17000) << 16};
+}
+
+uint64_t eventual_removed_count(struct kv *state, uint64_t max)
+{
+    (void)state;
+    return max == 10000 ? 18 : 0;
 }
 
 size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
@@ -393,6 +407,9 @@ static void test_metrics(void **state)
                   "grovefs_eventual_outlived_total 13\n"
                   "grovefs_eventual_held_total 14\n"
                   "grovefs_eventual_journal_entries 15\n"
+                  "grovefs_eventual_forgotten_total 16\n"
+                  "grovefs_eventual_removed_names 18\n"
+                  "grovefs_eventual_floor_seconds 17\n"
                   "grovefs_eventual_pending_entries{peer=\"1\"} 3\n"
                   "grovefs_eventual_pending_bytes{peer=\"1\"} 400\n"
                   "grovefs_eventual_lag_seconds{peer=\"1\"} 5\n"

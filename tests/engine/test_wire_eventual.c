@@ -26,6 +26,8 @@ static struct eventual_ask filled_ask(void)
         .ticket = UINT64_MAX,
         .cursor = UINT64_MAX - 1,
         .told_fence = 3,
+        .consent = UINT64_MAX - 2,
+        .roll = 12,
         .vector = {.received = {{1, UINT64_MAX}, {7, 0}}, .count = 2},
     };
 }
@@ -38,6 +40,9 @@ static struct eventual_answer filled_answer(void)
         .complete = true,
         .whole = true,
         .fence = UINT64_MAX - 1,
+        .promise = 13,
+        .roll = 14,
+        .floor = 15,
         .vector = {.received = {{2, 3}, {4, 5}, {6, 7}}, .count = 3},
     };
 }
@@ -73,6 +78,9 @@ static void test_an_answer_comes_back(void **state)
     assert_true(out.complete);
     assert_true(out.whole);
     assert_true(out.fence == in.fence);
+    assert_true(out.promise == in.promise);
+    assert_true(out.roll == in.roll);
+    assert_true(out.floor == in.floor);
     assert_int_equal(out.vector.count, 3);
     assert_memory_equal(out.vector.received, in.vector.received,
                         sizeof in.vector.received);

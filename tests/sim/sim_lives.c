@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/floor.h"
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
 #include "tests/sim/sim_lives_impl.h"
@@ -211,6 +212,16 @@ static void check_growth(const struct sim_lives *lives,
                  least.origin, version.hlc, version.origin);
 }
 
+bool lives_is_forgotten(const struct sim_node *node, const struct place *place,
+                        struct sim_version version)
+{
+    struct eventual_head head = {0};
+
+    (void)eventual_head_get(state_of(node), &head); /* Zeroes are fine. */
+    return version.hlc <= head.floor &&
+           sim_version_compare(place->removed, version) >= 0;
+}
+
 /* Its origin and this node have lost each other before it was there. */
 static void note_way(const struct sim_lives *lives, const struct sim_node *node,
                      const struct value *value,
@@ -251,6 +262,9 @@ static void see(struct sim_lives *lives, const struct sim_node *node,
     value = lives_check_value(lives, node, record);
     check_growth(lives, node, place, sim_version_of(record));
     *seen = (struct seen){sim_version_of(record), node->starts};
+    if (record->removed &&
+        sim_version_compare(seen->version, place->removed) > 0)
+        place->removed = seen->version;
     if (record->origin == node->number + 1)
         return;
     count(lives, place, sim_version_of(record));
@@ -335,6 +349,7 @@ static void check_kept(struct sim_lives *lives, const struct sim_node *node,
     const struct known_node *known = &lives->nodes[node->number];
     const struct seen *seen = &place->seen[node->number];
     bool is_own = place->counts[node->number].hlc != 0 && !known->lost;
+    struct sim_version least = place->counts[node->number];
     struct eventual_record record = {0};
     struct mode mode;
 
@@ -343,7 +358,10 @@ static void check_kept(struct sim_lives *lives, const struct sim_node *node,
     mode = sim_lives_mode(node, place->dir);
     if (mode.state == MODE_STRONG || mode.since != place->since)
         return;
-    if (!sim_lives_get(node, place->dir, place->name, &record))
+    if (seen->starts == node->starts)
+        least = seen->version;
+    if (!sim_lives_get(node, place->dir, place->name, &record) &&
+        !lives_is_forgotten(node, place, least))
         sim_fail(lives->cluster->loop,
                  "node %zu has no %" PRIx64 "/%s any more", node->number + 1,
                  place->dir, place->name);
@@ -396,7 +414,20 @@ static void note_counts(struct known_node *known, const struct sim_node *node)
         sim_seen(SEEN_ZONE_HELD);
     if (counts.outlived > known->counts.outlived)
         sim_seen(SEEN_ZONE_OUTLIVED);
+    if (counts.dropped > known->counts.dropped)
+        sim_seen(SEEN_ZONE_FORGOTTEN);
     known->counts = counts;
+}
+
+static void note_floor(struct known_node *known, const struct sim_node *node)
+{
+    struct floor floor;
+
+    if (floor_get(state_of(node), NULL, &floor) != 0)
+        return;
+    if (known->withdrawn < floor.withdrawn)
+        sim_seen(SEEN_ZONE_WITHDRAWN);
+    known->withdrawn = floor.withdrawn;
 }
 
 void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
@@ -420,6 +451,7 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
     }
     if (peer != NULL && peer->applied_index != known->applied) {
         known->applied = peer->applied_index;
+        note_floor(known, node);
         look_at_lives(lives, node);
     }
 }

@@ -15,6 +15,8 @@
  *      nothing, whatever was cut off meanwhile.
  *   4. At the end all nodes have the same, of each name the greatest version
  *      that counts or a greater one, and nothing of lives that are over.
+ *   5. What was removed may be forgotten below the floor of a node, and comes
+ *      back nowhere; at the end all of it is forgotten (floor.h).
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
@@ -72,6 +74,8 @@ int sim_version_compare(struct sim_version a, struct sim_version b);
 /* Whether all nodes have the same, and no namespace is on its way from one mode
  * to another. */
 bool sim_lives_are_settled(struct sim_lives *lives);
+/* Whether no node has a tombstone any more. */
+bool sim_lives_are_forgotten(struct sim_lives *lives);
 /* Rule 4. Prints what the nodes have when it does not hold. */
 void sim_lives_check(struct sim_lives *lives);
 /* Into the notes. */

@@ -31,6 +31,7 @@ struct place {
     struct seen seen[SIM_NODES_MAX];
     struct sim_version last; /* that it had when the life was over; hlc 0: not
                               * known */
+    struct sim_version removed; /* the greatest removal that was seen */
 };
 
 /* A version of a name, and what it is. */
@@ -48,6 +49,7 @@ struct known_node {
     uint64_t head;                 /* as it was at the last look */
     uint64_t sequence;             /* its changes up to here were looked at */
     uint64_t applied;              /* of region 0 */
+    uint64_t withdrawn;            /* struct floor, as of then */
     struct eventual_counts counts; /* the engine's, of this start */
     bool lost;                     /* its state/ was given up once */
     uint64_t apart_ns[SIM_NODES_MAX]; /* since when it has no link; 0: it has */
@@ -70,6 +72,10 @@ struct sim_lives {
 /* The greatest version that counts; hlc 0: none does. */
 struct sim_version lives_required(const struct sim_lives *lives,
                                   const struct place *place);
+/* Whether the node may know nothing of the name, where this version of it was:
+ * it was removed, and is below the floor. */
+bool lives_is_forgotten(const struct sim_node *node, const struct place *place,
+                        struct sim_version version);
 /* Rule 1. */
 struct value *lives_check_value(struct sim_lives *lives,
                                 const struct sim_node *node,

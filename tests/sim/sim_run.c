@@ -109,6 +109,11 @@ static bool zones_settled(struct run *run)
     return sim_zones_are_settled(run->zones);
 }
 
+static bool zones_forgotten(struct run *run)
+{
+    return sim_zones_are_forgotten(run->zones);
+}
+
 static bool zones_ended(struct run *run)
 {
     return sim_zones_have_ended(run->zones);
@@ -291,6 +296,9 @@ static void audit_zones(struct run *run)
     run->zone_audit = sim_zone_audit_new(run->cluster);
     wait_until(run, zones_read, AUDIT_SECONDS, "zones cannot be read");
     sim_zone_audit_end(run->zone_audit);
+    wait_until(run, zones_forgotten, PULL_SECONDS,
+               "what was removed is not forgotten");
+    sim_zones_check(run->zones);
 }
 
 static void audit(struct run *run)

@@ -128,6 +128,8 @@
     X(ZONE_REPLAYED, 1, "... replayed from the journal after a crash")         \
     X(ZONE_HELD, 1, "... held since they were ahead of the clock")             \
     X(ZONE_OUTLIVED, 1, "... that came when there was a greater version")      \
+    X(ZONE_FORGOTTEN, 1, "... whose removal was forgotten below the floor")    \
+    X(ZONE_WITHDRAWN, 0, "... where a node had lost what it consented to")     \
     X(ZONE_FENCED, 1, "... refused by a fence until their deadline")           \
     X(ZONE_READ_ONLY, 1, "... refused as the clock was wrong")                 \
     X(ZONE_DRAINED, 1, "... refused as the node was being drained")            \

@@ -336,6 +336,11 @@ bool sim_zones_are_settled(struct sim_zones *zones)
     return sim_lives_are_settled(zones->lives);
 }
 
+bool sim_zones_are_forgotten(struct sim_zones *zones)
+{
+    return sim_lives_are_forgotten(zones->lives);
+}
+
 void sim_zones_check(struct sim_zones *zones)
 {
     sim_lives_check(zones->lives);

@@ -49,6 +49,7 @@ bool sim_zones_have_ended(const struct sim_zones *zones);
 
 /* What nodes have: see sim_lives.h. */
 bool sim_zones_are_settled(struct sim_zones *zones);
+bool sim_zones_are_forgotten(struct sim_zones *zones);
 void sim_zones_check(struct sim_zones *zones);
 
 /* The cluster's: NULL is taken, too. */
