@@ -36,6 +36,7 @@ struct node {
     int read_status;     /* of region 0 */
     struct router_call *call;
     struct command asked; /* with `call` */
+    struct mode_changes *changes;
     struct txn_op *txn;
     struct command transaction; /* with `txn` */
 };
@@ -44,7 +45,7 @@ struct fixture {
     struct node node;
     struct peer peer;
     struct mode_change change;
-    struct mode_changes *changes;
+    bool only_empty; /* goes to the change */
     bool over;
     int status;
 };
@@ -70,6 +71,11 @@ struct peer *node_peer(const struct node *node, uint64_t region)
 {
     assert_int_equal(region, REGION_PLACEMENT);
     return node->peer;
+}
+
+struct mode_changes *node_mode_changes(const struct node *node)
+{
+    return node->changes;
 }
 
 bool peer_is_leader(const struct peer *peer)
@@ -193,7 +199,7 @@ static int setup(void **state)
     f->node.modes = modes_new();
     f->node.hears_all = true;
     f->node.config.op_timeout_ms = 10000;
-    f->changes = mode_changes_new(&f->node);
+    f->node.changes = mode_changes_new(&f->node);
     *state = f;
     return 0;
 }
@@ -202,9 +208,9 @@ static int teardown(void **state)
 {
     struct fixture *f = *state;
 
-    mode_changes_stop(f->changes);
-    mode_changes_free(f->changes);
     mode_change_cancel(&f->change);
+    mode_changes_stop(f->node.changes);
+    mode_changes_free(f->node.changes);
     fake_env_forget(&f->node.fake);
     modes_free(f->node.modes);
     kv_close(f->node.fake.env.log);
@@ -251,8 +257,11 @@ static void ended(struct mode_change *change, int status)
 
 static void start(struct fixture *f, enum mode_goal goal)
 {
-    f->change = (struct mode_change){
-        .nsid = DIR, .goal = goal, .deadline_ns = UINT64_MAX, .done = ended};
+    f->change = (struct mode_change){.nsid = DIR,
+                                     .goal = goal,
+                                     .only_empty = f->only_empty,
+                                     .deadline_ns = UINT64_MAX,
+                                     .done = ended};
     mode_change_start(&f->change, &f->node);
 }
 
@@ -337,13 +346,13 @@ static void test_the_fence_has_to_be_on_this_node_too(void **state)
     assert_non_null(f->node.txn);
 }
 
-static void test_what_came_before_the_fence_keeps_it_eventual(void **state)
+static void test_what_came_before_the_fence_keeps_it_from_removal(void **state)
 {
     struct fixture *f = *state;
 
-    apply(f, MODE_EVENTUAL, DIR, EPOCH);
-    start_fenced(f, MODE_TO_STRONG);
-    apply(f, MODE_FENCED, DIR, FENCE);
+    apply(f, MODE_EVENTUAL, PARENT, EPOCH);
+    start_fenced(f, MODE_REMOVE);
+    apply(f, MODE_FENCED, PARENT, FENCE);
     put_entries(f, 1);
     f->node.told_fence = FENCE;
     pass(f, 20);
@@ -353,14 +362,51 @@ static void test_what_came_before_the_fence_keeps_it_eventual(void **state)
     expect_end(f, ERR_NOT_EMPTY);
 }
 
-static void test_what_is_not_empty_is_not_fenced(void **state)
+static void test_what_has_files_is_not_fenced_to_be_removed(void **state)
 {
     struct fixture *f = *state;
 
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
     put_entries(f, 1);
+    f->only_empty = true;
     start(f, MODE_TO_STRONG);
     expect_end(f, ERR_NOT_EMPTY);
+    f->over = false;
+    apply(f, MODE_EVENTUAL, PARENT, EPOCH);
+    f->only_empty = false;
+    start(f, MODE_REMOVE);
+    expect_end(f, ERR_NOT_EMPTY);
+}
+
+static void test_files_become_strong_with_their_directory(void **state)
+{
+    struct fixture *f = *state;
+
+    apply(f, MODE_EVENTUAL, DIR, EPOCH);
+    put_entries(f, 1);
+    start_fenced(f, MODE_TO_STRONG);
+    apply(f, MODE_FENCED, DIR, FENCE);
+    f->node.told_fence = FENCE;
+    pass(f, 20);
+    assert_non_null(f->node.txn);
+    assert_int_equal(f->node.transaction.txn_kind, TXN_TO_STRONG);
+}
+
+/* Others would wait for it until region 0's leader does. */
+static void test_whoever_gives_up_takes_the_fence_away(void **state)
+{
+    struct fixture *f = *state;
+
+    apply(f, MODE_EVENTUAL, DIR, EPOCH);
+    start_fenced(f, MODE_TO_STRONG);
+    mode_change_cancel(&f->change);
+    expect_asked(f, MODE_EVENTUAL, FENCE);
+    assert_false(f->over);
+    answer(f, 0);
+    start(f, MODE_TO_STRONG);
+    assert_non_null(f->node.call);
+    mode_change_cancel(&f->change);
+    assert_null(f->node.call);
 }
 
 static void test_there_is_no_fence_where_a_node_is_away(void **state)
@@ -471,7 +517,7 @@ static void pass_seconds(struct fixture *f, unsigned seconds)
 {
     for (unsigned i = 0; i < seconds; i++) {
         fake_env_pass(&f->node.fake, 1000);
-        mode_changes_each_second(f->changes);
+        mode_changes_each_second(f->node.changes);
     }
 }
 
@@ -511,8 +557,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_directory_becomes_strong_when_all_have_told),
         TEST(test_the_fence_has_to_be_on_this_node_too),
-        TEST(test_what_came_before_the_fence_keeps_it_eventual),
-        TEST(test_what_is_not_empty_is_not_fenced),
+        TEST(test_what_came_before_the_fence_keeps_it_from_removal),
+        TEST(test_what_has_files_is_not_fenced_to_be_removed),
+        TEST(test_files_become_strong_with_their_directory),
+        TEST(test_whoever_gives_up_takes_the_fence_away),
         TEST(test_there_is_no_fence_where_a_node_is_away),
         TEST(test_a_node_that_does_not_tell_keeps_it_eventual),
         TEST(test_an_unknown_outcome_leaves_the_fence_alone),

@@ -177,8 +177,10 @@ static void test_an_answer_to_an_earlier_start_is_ignored(void **state)
 
     (void)state;
     put_text_file(node_of(c, A), "a", "first");
+    pass(c, 100);
     c->filter = keep_answer;
     put_text_file(node_of(c, A), "b", "second");
+    pass(c, 100);
     cut(c, A, B);
     start_again(node_of(c, B), true);
     pass(c, 100);
