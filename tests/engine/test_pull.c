@@ -243,6 +243,7 @@ test_what_replaces_a_change_is_durable_before_it_is_left_out(void **state)
     put_text_file(a, "a", "new");
     assert_int_equal(eventual_shown(a->eventual), shown);
     connect_again(c, A, B);
+    pass(c, 100);
     expect_file(node_of(c, B), "a", NULL);
     assert_true(lag_of(a, B).pending_entries == 1);
     a->holds_log = false;

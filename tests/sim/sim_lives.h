@@ -15,6 +15,7 @@
  *      nothing, whatever was cut off meanwhile.
  *   4. At the end all nodes have the same, of each name the greatest version
  *      that counts or a greater one, and nothing of lives that are over.
+ *   5. What comes to a node is not far ahead of its clock.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
