@@ -129,7 +129,7 @@ int eventual_head_get_durable(struct kv *state, struct eventual_head *ret);
 void eventual_head_put(struct kv_batch *batch,
                        const struct eventual_head *head);
 
-/* What was pulled from a node; written together with the changes. */
+/* What was pulled from a node; written behind the changes. */
 struct eventual_peer {
     uint64_t cursor;   /* its numbers up to this one are here */
     uint64_t received; /* of its own changes: up to this one, by whatever way */

@@ -88,7 +88,7 @@ void cut_power(struct eventual_fixture *f)
 {
     close_node(f);
     kv_mem_crash(f->log, 0);
-    kv_mem_crash(f->state, 0);
+    kv_mem_crash(f->state, f->kept_count);
 }
 
 void crash(struct eventual_fixture *f)
@@ -194,12 +194,18 @@ struct command command_on(enum command_op op, const char *name)
                             .value_size_max = EVENTUAL_VALUE_SIZE_MAX};
 }
 
-void begin(struct eventual_fixture *f, struct test_op *op,
-           const struct command *command)
+void post_op(struct eventual_fixture *f, struct test_op *op,
+             const struct command *command)
 {
     *op = (struct test_op){.op = {.command = command, .done = op_done}};
     eventual_start(f->eventual, &op->op);
     assert_false(op->over);
+}
+
+void begin(struct eventual_fixture *f, struct test_op *op,
+           const struct command *command)
+{
+    post_op(f, op, command);
     fake_env_run(&f->fake);
 }
 

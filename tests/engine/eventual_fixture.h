@@ -39,6 +39,8 @@ struct eventual_fixture {
     bool clock_is_wrong;
     int clock_status; /* of reading it */
     bool disk_is_full;
+    size_t kept_count; /* writes to state/ that a power cut leaves though they
+                        * were not synced */
     unsigned flush_count;
     unsigned save_count;
     unsigned notice_count;
@@ -73,6 +75,9 @@ struct test_op {
 };
 
 struct command command_on(enum command_op op, const char *name);
+/* Up to where it is posted to region 0's owner. */
+void post_op(struct eventual_fixture *f, struct test_op *op,
+             const struct command *command);
 /* Up to where only the journal is to be synced. */
 void begin(struct eventual_fixture *f, struct test_op *op,
            const struct command *command);

@@ -90,6 +90,22 @@ static void test_versions_grow_whatever_the_clock_does(void **state)
     assert_true(ops[1].attr.version < ops[2].attr.version);
 }
 
+static void test_versions_grow_over_a_crash(void **state)
+{
+    struct eventual_fixture *f = *state;
+    struct command command = command_on(COMMAND_WRITE, "a");
+    struct test_op ops[2];
+
+    assert_int_equal(create(f, "a"), 0);
+    for (size_t i = 0; i < 2; i++) {
+        begin(f, &ops[i], &command);
+        sync_all(f);
+        crash(f);
+        f->fake.now_ns -= 5000000;
+    }
+    assert_true(ops[0].attr.version < ops[1].attr.version);
+}
+
 static void test_only_eventual_namespaces_are_changed(void **state)
 {
     struct eventual_fixture *f = *state;
@@ -99,7 +115,9 @@ static void test_only_eventual_namespaces_are_changed(void **state)
     rename.to_dir = DIR + 1;
     rename.to_name = slice_of("b");
     assert_int_equal(carry_out(f, &rename), ERR_EPOCH);
-    apply_mode(f, DIR, MODE_FENCED, SINCE, LATER);
+    apply_mode(f, DIR + 1, MODE_FENCED, SINCE, LATER);
+    assert_int_equal(carry_out(f, &rename), ERR_EPOCH);
+    apply_mode(f, DIR, MODE_FENCED, SINCE, LATER + 1);
     assert_int_equal(create(f, "b"), ERR_EPOCH);
     assert_int_equal(unlink_name(f, "a"), ERR_EPOCH);
 }
@@ -378,6 +396,36 @@ static void test_a_fence_that_a_crash_has_hidden_is_told_of(void **state)
     assert_int_equal(f->fake.write_count, 0);
 }
 
+/* Between tasks of different threads there is no order. */
+static void test_a_fence_that_is_met_waits_for_what_was_accepted(void **state)
+{
+    struct eventual_fixture *f = *state;
+    struct env *env = &f->fake.env;
+    struct fake_tasks *worker = &f->fake.tasks[ENV_WORKER];
+    struct fake_tasks *owner =
+        &f->fake.tasks[env_apply_owner(env, REGION_PLACEMENT)];
+    struct fake_tasks late = STAILQ_HEAD_INITIALIZER(late);
+    struct command command = command_on(COMMAND_CREATE, "a");
+    struct env_task *execute;
+    struct test_op op;
+
+    post_op(f, &op, &command);
+    execute = STAILQ_FIRST(owner);
+    STAILQ_REMOVE_HEAD(owner, link);
+    execute->run(execute);
+    apply_mode(f, DIR, MODE_FENCED, SINCE, LATER);
+    STAILQ_CONCAT(&late, worker);
+    eventual_tick(f->eventual);
+    STAILQ_CONCAT(worker, &late);
+    fake_env_run(&f->fake);
+    fake_env_sync(&f->fake, 1);
+    assert_int_equal(eventual_fence(f->eventual), 0);
+    fake_env_sync(&f->fake, 1);
+    fake_env_run(&f->fake);
+    assert_true(op.over);
+    assert_int_equal(eventual_fence(f->eventual), LATER);
+}
+
 /* Region 0 is applied once more from where it is durable. */
 static void test_a_fence_that_is_applied_again_is_told_of_no_more(void **state)
 {
@@ -523,6 +571,7 @@ int main(void)
         TEST(test_what_changes_nothing_is_answered_at_once),
         TEST(test_a_rename_is_two_changes_and_one_entry),
         TEST(test_versions_grow_whatever_the_clock_does),
+        TEST(test_versions_grow_over_a_crash),
         TEST(test_only_eventual_namespaces_are_changed),
         TEST(test_a_node_whose_clock_is_wrong_accepts_nothing),
         TEST(test_nothing_is_stamped_by_a_clock_that_is_not_believed),
@@ -541,6 +590,7 @@ int main(void)
         TEST(test_a_fence_is_told_of_behind_the_journal),
         TEST(test_nothing_is_accepted_before_the_last_fence),
         TEST(test_a_fence_that_a_crash_has_hidden_is_told_of),
+        TEST(test_a_fence_that_is_met_waits_for_what_was_accepted),
         TEST(test_a_fence_that_is_applied_again_is_told_of_no_more),
         TEST(test_a_node_that_is_drained_accepts_nothing),
         TEST(test_a_node_that_is_drained_tells_behind_the_journal),

@@ -80,6 +80,7 @@ static void test_a_change_here_is_newer_than_all_that_was_seen(void **state)
     struct eventual_fixture *f = *state;
     struct eventual_record record;
 
+    assert_int_equal(create(f, "b"), 0);
     f->fake.now_ns += (uint64_t)(MAX_DRIFT_MS - 1) * 1000000;
     record = record_of(f, "a", 1, "other");
     f->fake.now_ns -= (uint64_t)(MAX_DRIFT_MS - 1) * 1000000;
@@ -302,6 +303,7 @@ static void test_all_of_a_whole_node_makes_whole(void **state)
     struct eventual_fixture *f = *state;
     struct eventual_head head = {.sequence = 1};
     struct buf *bytes = eventual_head_encode(&head);
+    struct eventual_record record = record_of(f, "a", 1, "other");
     struct test_merge merge = {.merge = {.last = FIRST}};
 
     put_record(f->state, key_eventual_head(), buf_slice(bytes));
@@ -310,6 +312,10 @@ static void test_all_of_a_whole_node_makes_whole(void **state)
     assert_int_equal(merge_items(f, &merge, NULL), 0);
     assert_false(eventual_is_whole(f->eventual));
     merge.merge.whole = true;
+    record.since = LATER;
+    assert_int_equal(merge_items(f, &merge, add_item(NULL, &record, FIRST)),
+                     ERR_UNAVAILABLE);
+    assert_false(eventual_is_whole(f->eventual));
     assert_int_equal(merge_items(f, &merge, NULL), 0);
     assert_true(eventual_is_whole(f->eventual));
     assert_int_equal(kv_flush(f->state, true, NULL), 0);
@@ -330,6 +336,23 @@ static void test_a_crash_forgets_the_cursor_with_the_changes(void **state)
     assert_int_equal(peer_of(f, OTHER).cursor, 0);
     assert_int_equal(merge_one(f, &record, FIRST), 0);
     assert_true(local_of(f, "a") > local);
+}
+
+static void test_the_cursor_is_never_ahead_of_the_changes(void **state)
+{
+    struct eventual_fixture *f = *state;
+    struct eventual_record a = record_of(f, "a", 1, "other");
+    struct eventual_record b = record_of(f, "b", 2, "other");
+    struct test_merge merge = {.merge = {.last = SECOND}};
+    struct buf *items = add_item(add_item(NULL, &a, FIRST), &b, SECOND);
+
+    assert_int_equal(merge_items(f, &merge, items), 0);
+    assert_int_equal(peer_of(f, OTHER).cursor, SECOND);
+    f->kept_count = 1;
+    crash(f);
+    assert_true(is_known(f, "a"));
+    assert_false(is_known(f, "b"));
+    assert_int_equal(peer_of(f, OTHER).cursor, 0);
 }
 
 static void merge_ended(struct eventual_merge *merge, int status)
@@ -521,6 +544,7 @@ int main(void)
         TEST(test_a_part_of_an_answer_tells_nothing_of_origins),
         TEST(test_all_of_a_whole_node_makes_whole),
         TEST(test_a_crash_forgets_the_cursor_with_the_changes),
+        TEST(test_the_cursor_is_never_ahead_of_the_changes),
         TEST(test_a_stop_cancels_a_merge_that_is_under_way),
         TEST(test_what_a_scan_finds_can_be_merged),
         TEST(test_a_scan_leaves_out_what_was_received),

@@ -170,6 +170,29 @@ static void test_a_late_answer_is_ignored(void **state)
     cluster_free(c);
 }
 
+/* It begins behind the cursor that the node had before. */
+static void test_an_answer_to_an_earlier_start_is_ignored(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    put_text_file(node_of(c, A), "a", "first");
+    pass(c, 100);
+    c->filter = keep_answer;
+    put_text_file(node_of(c, A), "b", "second");
+    pass(c, 100);
+    cut(c, A, B);
+    start_again(node_of(c, B), true);
+    pass(c, 100);
+    deliver_kept(c);
+    expect_file(node_of(c, B), "b", NULL);
+    connect_again(c, A, B);
+    pass(c, 200);
+    expect_file(node_of(c, B), "a", "first");
+    expect_file(node_of(c, B), "b", "second");
+    cluster_free(c);
+}
+
 static void test_a_lost_answer_is_asked_for_again(void **state)
 {
     struct cluster *c = cluster_new(2);
@@ -220,11 +243,32 @@ test_what_replaces_a_change_is_durable_before_it_is_left_out(void **state)
     put_text_file(a, "a", "new");
     assert_int_equal(eventual_shown(a->eventual), shown);
     connect_again(c, A, B);
+    pass(c, 100);
     expect_file(node_of(c, B), "a", NULL);
     assert_true(lag_of(a, B).pending_entries == 1);
     a->holds_log = false;
     pass(c, 100);
     expect_file(node_of(c, B), "a", "new");
+    cluster_free(c);
+}
+
+/* What comes from a third node while an answer waits is not in it. */
+static void test_an_answer_has_all_that_its_vector_says(void **state)
+{
+    struct cluster *c = cluster_new(3);
+    struct node *a = node_of(c, A);
+
+    (void)state;
+    cut(c, B, C);
+    a->holds_log = true;
+    put_text_file(a, "a", "not durable");
+    pass(c, 600);
+    put_text_file(node_of(c, C), "c", "of C");
+    expect_file(a, "c", "of C");
+    a->holds_log = false;
+    pass(c, 1000);
+    expect_file(node_of(c, B), "a", "not durable");
+    expect_file(node_of(c, B), "c", "of C");
     cluster_free(c);
 }
 
@@ -493,6 +537,44 @@ static void test_the_first_nodes_are_whole_when_all_have_told(void **state)
     cluster_free(c);
 }
 
+static void test_a_node_that_has_a_part_of_another_s_is_not_whole(void **state)
+{
+    struct cluster *c = cluster_founded(2);
+    struct node *b = node_of(c, B);
+
+    (void)state;
+    cut(c, A, B);
+    eventual_set_whole(node_of(c, A)->eventual);
+    settle(c);
+    put_file(node_of(c, A), "a", large());
+    put_file(node_of(c, A), "b", large());
+    pass(c, 100);
+    c->filter = drop_second_answer;
+    connect_again(c, A, B);
+    pass(c, 100);
+    assert_int_equal(counts_of(b).pulled, 1);
+    assert_false(eventual_is_whole(b->eventual));
+    c->filter = NULL;
+    pass(c, 2500);
+    assert_int_equal(counts_of(b).pulled, 2);
+    assert_true(eventual_is_whole(b->eventual));
+    cluster_free(c);
+}
+
+/* As long as it has not applied enough of region 0 to find itself there. */
+static void test_a_node_that_knows_no_members_is_not_whole(void **state)
+{
+    struct cluster *c = cluster_founded(1);
+    struct node *a = node_of(c, A);
+
+    (void)state;
+    c->count = 0;
+    pulls_tick(a->pulls);
+    fake_env_run(&a->fake);
+    assert_false(eventual_is_whole(a->eventual));
+    cluster_free(c);
+}
+
 /* By its own account it has all that it ever accepted, were it not for the
  * loss. */
 static void
@@ -647,10 +729,12 @@ int main(void)
         cmocka_unit_test(test_a_change_comes_to_each_node_once),
         cmocka_unit_test(test_much_comes_in_several_answers),
         cmocka_unit_test(test_a_late_answer_is_ignored),
+        cmocka_unit_test(test_an_answer_to_an_earlier_start_is_ignored),
         cmocka_unit_test(test_a_lost_answer_is_asked_for_again),
         cmocka_unit_test(test_nothing_is_said_twice_a_second),
         cmocka_unit_test(
             test_what_replaces_a_change_is_durable_before_it_is_left_out),
+        cmocka_unit_test(test_an_answer_has_all_that_its_vector_says),
         cmocka_unit_test(
             test_who_is_ahead_of_the_clock_is_held_until_it_is_not),
         cmocka_unit_test(test_a_fence_counts_with_all_that_was_accepted_before),
@@ -666,6 +750,8 @@ int main(void)
         cmocka_unit_test(test_a_conflict_is_one_also_behind_own_changes),
         cmocka_unit_test(test_a_node_that_is_alone_is_whole),
         cmocka_unit_test(test_the_first_nodes_are_whole_when_all_have_told),
+        cmocka_unit_test(test_a_node_that_has_a_part_of_another_s_is_not_whole),
+        cmocka_unit_test(test_a_node_that_knows_no_members_is_not_whole),
         cmocka_unit_test(
             test_a_node_that_has_lost_its_state_gets_its_changes_back),
         cmocka_unit_test(test_a_node_goes_on_where_it_was),

@@ -10,6 +10,7 @@
 #include "engine/floor.h"
 #include "engine/keys.h"
 #include "engine/peer_impl.h"
+#include "engine/stamps.h"
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
@@ -243,6 +244,24 @@ static void note_life(struct sim_lives *lives, const struct sim_node *node,
         life->known = catalog_version(node);
 }
 
+/* ---- rule 5 ---- */
+
+/* Right when it was taken: the clock may go back later. */
+static void check_clock(const struct sim_lives *lives,
+                        const struct sim_node *node,
+                        const struct eventual_record *record)
+{
+    uint64_t now_ms = env_wall_ns(&node->env->env) / 1000000;
+
+    if (lives->nodes[node->number].head != 0 &&
+        record->origin != node->number + 1 &&
+        record->hlc >> STAMP_COUNTER_BITS > now_ms + MAX_DRIFT_MS)
+        sim_fail(lives->cluster->loop,
+                 "node %zu takes %" PRIx64 "/%.*s, which is ahead of its clock",
+                 node->number + 1, record->dir, (int)record->name.size,
+                 (const char *)record->name.data);
+}
+
 static void see(struct sim_lives *lives, const struct sim_node *node,
                 const struct eventual_record *record)
 {
@@ -261,6 +280,7 @@ static void see(struct sim_lives *lives, const struct sim_node *node,
     is_new = sim_version_compare(sim_version_of(record), seen->version) != 0;
     value = lives_check_value(lives, node, record);
     check_growth(lives, node, place, sim_version_of(record));
+    check_clock(lives, node, record);
     *seen = (struct seen){sim_version_of(record), node->starts};
     if (record->removed &&
         sim_version_compare(seen->version, place->removed) > 0)
@@ -446,8 +466,8 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
     note_counts(known, node);
     (void)eventual_head_get(state_of(node), &head); /* Zeroes are fine. */
     if (head.sequence != known->head) {
-        known->head = head.sequence;
         see_changes(lives, node);
+        known->head = head.sequence;
     }
     if (peer != NULL && peer->applied_index != known->applied) {
         known->applied = peer->applied_index;

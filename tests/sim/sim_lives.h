@@ -17,6 +17,7 @@
  *      that counts or a greater one, and nothing of lives that are over.
  *   5. What was removed may be forgotten below the floor of a node, and comes
  *      back nowhere; at the end all of it is forgotten (floor.h).
+ *   6. What comes to a node is not far ahead of its clock.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
