@@ -14,6 +14,7 @@
 
 #include "engine/flow_impl.h"
 #include "engine/keys.h"
+#include "engine/status.h"
 #include "engine/modes.h"
 #include "fake_env.h"
 #include "tests/engine/kv_helpers.h"
@@ -57,6 +58,12 @@ uint64_t node_id(const struct node *node)
 struct modes *node_modes(const struct node *node)
 {
     return node->modes;
+}
+
+struct buf *status_lag(struct node *node, enum mode_state state)
+{
+    (void)node;
+    return buf_copy(state == MODE_EVENTUAL ? "1.5" : "0.0", 3);
 }
 
 uint64_t node_new_ino(struct node *node)
@@ -177,7 +184,7 @@ static int setup(void **state)
 
     fake_env_init(&f->node.fake, kv_mem_new(), kv_mem_new());
     f->node.self = &f->node;
-    f->node.modes = modes_new();
+    f->node.modes = modes_new(1);
     f->node.is_whole = true;
     f->flows.node = &f->node;
     f->flow.flows = &f->flows;

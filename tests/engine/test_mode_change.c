@@ -196,7 +196,7 @@ static int setup(void **state)
     fake_env_init(&f->node.fake, kv_mem_new(), kv_mem_new());
     f->node.self = &f->node;
     f->node.peer = &f->peer;
-    f->node.modes = modes_new();
+    f->node.modes = modes_new(1);
     f->node.hears_all = true;
     f->node.config.op_timeout_ms = 10000;
     f->node.changes = mode_changes_new(&f->node);
