@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "engine/floor.h"
 #include "engine/keys.h"
 #include "tests/sim/sim_lives_impl.h"
 
@@ -10,7 +11,7 @@ struct visit {
     const struct sim_node *node;
     void (*each)(struct visit *visit, const struct eventual_record *record);
     uint64_t sum;
-    uint64_t floor; /* of the node */
+    uint64_t floor; /* that the node knows of */
 };
 
 static bool is_there(const struct sim_node *node)
@@ -64,11 +65,16 @@ static void add_hash(struct visit *visit, const struct eventual_record *record)
 static uint64_t digest(struct sim_lives *lives, const struct sim_node *node)
 {
     struct visit visit = {.lives = lives, .node = node, .each = add_hash};
+    struct kv *state = node->env->env.state;
     struct eventual_head head = {0};
+    struct floor floor = {0};
 
-    (void)eventual_head_get(node->env->env.state, &head); /* Zeroes are fine. */
-    visit.floor = head.floor;
-    visit.sum = sim_mix(head.whole, head.floor);
+    /* Zeroes are fine. A node where nothing is to be forgotten need not have
+     * raised its own. */
+    (void)eventual_head_get(state, &head);
+    (void)floor_get(state, NULL, &floor);
+    visit.floor = floor.hlc;
+    visit.sum = sim_mix(head.whole, floor.hlc);
     visit_all(&visit);
     return visit.sum;
 }
@@ -201,6 +207,17 @@ static void print_entry(struct visit *visit,
              record->since, record->local, record->removed ? " removed" : "");
 }
 
+static void print_head(struct sim_lives *lives, const struct sim_node *node)
+{
+    struct eventual_head head = {0};
+
+    (void)eventual_head_get(node->env->env.state, &head); /* As above. */
+    sim_note(lives->cluster->loop,
+             "node %zu: floor %" PRIx64 ", %swhole, catalog %" PRIu64,
+             node->number + 1, head.floor, head.whole ? "" : "not ",
+             modes_version(node_modes(node->node)));
+}
+
 static void print_modes(struct sim_lives *lives, const struct sim_node *node)
 {
     for (size_t i = 0; i < lives->life_count; i++) {
@@ -226,6 +243,7 @@ void sim_lives_print(struct sim_lives *lives)
 
         if (!is_there(visit.node))
             continue;
+        print_head(lives, visit.node);
         print_modes(lives, visit.node);
         visit_all(&visit);
     }
