@@ -132,24 +132,31 @@ static void propose(struct node_change *change, const struct command *command,
     peer_propose(node_peer(change->node, REGION_PLACEMENT), &made->proposal);
 }
 
+static bool is_draining(struct node *node, uint64_t id,
+                        struct node_record *record)
+{
+    return members_find(node, id, record) == 0 &&
+           record->state == NODE_DRAINING;
+}
+
+/* Of one that is not being drained the command itself says so. */
 static void remove_node(struct node_change *change, struct command *command)
 {
-    const char *left = what_is_left(change->node, change->id);
     enum leave_state leaving = LEAVE_FREE;
+    const char *left = NULL;
     struct node_record record;
 
-    if (left != NULL) {
-        end(change, ERR_BUSY, left);
-        return;
-    }
-    if (members_find(change->node, change->id, &record) == 0) {
+    if (is_draining(change->node, change->id, &record)) {
+        left = what_is_left(change->node, change->id);
         leaving = leave_look(change->node, &record);
         command->offset = record.epoch;
     }
-    if (leaving == LEAVE_FREE || change->force)
+    if (left == NULL && leaving != LEAVE_FREE && !change->force)
+        left = leave_words(leaving);
+    if (left == NULL)
         propose(change, command, leaving);
     else
-        end(change, ERR_BUSY, leave_words(leaving));
+        end(change, ERR_BUSY, left);
 }
 
 void node_change_start(struct node_change *change, struct node *node,

@@ -22,7 +22,7 @@ def value(c, node, name):
 def a_written_node_leads_and_the_same_mount_shows_it_at_once(t):
     """Also when the one before it was a moment ago, and its leader leads again."""
     c = t.cluster()
-    for seen_from in c.nodes * 4:
+    for seen_from in [*c.nodes] * 4:
         for region in (0, 1):
             for node in (2, 3, 3, 1):
                 transfer(c, seen_from, region, node)
