@@ -462,3 +462,38 @@ struct pull_lag lag_of(struct node *node, uint64_t other)
             return lags[i];
     return (struct pull_lag){.node = 0};
 }
+
+struct slice large(void)
+{
+    static char bytes[LARGE];
+
+    memset(bytes, 'x', sizeof bytes);
+    return (struct slice){bytes, sizeof bytes};
+}
+
+void put_many(struct node *node, const char *prefix)
+{
+    for (unsigned i = 0; i < MANY; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "%s%u", prefix, i);
+        put_text_file(node, name, "many");
+    }
+}
+
+bool drop_all(struct cluster *c, const struct sent *sent)
+{
+    (void)c;
+    (void)sent;
+    return false;
+}
+
+bool keep_one_answer(struct cluster *c, const struct sent *sent)
+{
+    if (sent->packet.type != WIRE_EVENTUAL_ANSWER || sent->to != 2)
+        return true;
+    if (c->kept.packet.header != NULL)
+        return false;
+    keep(c, sent);
+    return true;
+}

@@ -20,6 +20,7 @@
 #include "fake_env.h"
 
 enum { PULL_NODES = 3, DIR = 7, SINCE = 5, FENCE = 20 };
+enum { MANY = 20, LARGE = 200 * 1024 }; /* put_many(), large() */
 
 struct cluster;
 
@@ -89,6 +90,15 @@ void apply_state(struct node *node, uint64_t id, enum node_state state,
 struct eventual_counts counts_of(const struct node *node);
 struct pull_lag lag_of(struct node *node, uint64_t other);
 
+/* Files of DIR that are named after `prefix`. */
+void put_many(struct node *node, const char *prefix);
+/* A content of which few fit into an answer. */
+struct slice large(void);
+
+/* Filters. This one lets nothing through. */
+bool drop_all(struct cluster *c, const struct sent *sent);
+/* Of the answers to node 2 only the first one, which it also keeps. */
+bool keep_one_answer(struct cluster *c, const struct sent *sent);
 /* Keeps a packet, in c->kept. */
 void keep(struct cluster *c, const struct sent *sent);
 void deliver_kept(struct cluster *c);
