@@ -242,18 +242,24 @@ int read_readdir(struct reading *r)
     uint64_t size = r->command->size;
     struct directory directory = {0};
     struct dirent_writer writer;
+    bool is_strong;
     int rc;
 
     if (size > READDIR_SIZE_MAX)
         size = READDIR_SIZE_MAX;
     /* By the catalog: of a directory that was removed the namespace may still
-     * be there, closing. */
+     * be there, closing; and one that is about to become strong may have a part
+     * of its files there. */
     rc = read_find_directory(r, r->command->dir, &directory);
+    is_strong = directory.mode.state == MODE_STRONG;
     directory_release(&directory);
     if (rc != 0)
         return rc;
     dirent_writer_init(&writer, (size_t)size);
-    rc = list_entries(r, &writer);
+    if (is_strong)
+        rc = list_entries(r, &writer);
+    else
+        r->result->at_end = true; /* As in read_no_part(). */
     r->result->data_buf = dirent_writer_finish(&writer);
     r->result->data = buf_slice(r->result->data_buf);
     return rc;

@@ -109,6 +109,27 @@ static void test_files_come_with_what_is_in_them(void **state)
     check_settled(f);
 }
 
+/* Who lists it meanwhile goes by an older catalog. */
+static void test_nobody_is_told_a_part_of_them(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct opening o = open_fenced(f);
+    const struct command list = {
+        .op = COMMAND_READDIR, .dir = o.e, .size = READDIR_SIZE_MAX};
+    static struct items items;
+
+    items = (struct items){.size = 0};
+    add(&items, o.e, "a", 1);
+    assert_int_equal(prepare(f, &o.txn), 0);
+    assert_int_equal(import(f, o.txn.command.txn.id, o.e, &items), 0);
+    assert_int_equal(run_read(f, &list), 0);
+    assert_int_equal(f->result.data.size, 0);
+    assert_true(f->result.at_end);
+    finish(f, &o);
+    assert_int_equal(run_read(f, &list), 0);
+    assert_true(f->result.data.size > 0);
+}
+
 static void test_they_go_when_it_stays_eventual(void **state)
 {
     struct exec_fixture *f = *state;
@@ -201,6 +222,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_ROOT(test_files_come_with_what_is_in_them),
+        WITH_ROOT(test_nobody_is_told_a_part_of_them),
         WITH_ROOT(test_they_go_when_it_stays_eventual),
         WITH_ROOT(test_a_region_takes_its_own),
         WITH_ROOT(test_only_who_has_opened_it_brings_any),
