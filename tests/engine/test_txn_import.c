@@ -17,7 +17,7 @@
 #include "engine/txn_import.h"
 #include "tests/sim/kv_mem.h"
 
-enum { DIR_NSID = 5, ITEMS_MAX = 64, NAME_MAX_SIZE = 8 };
+enum { DIR_NSID = 5, ITEMS_MAX = 64, NAME_MAX_SIZE = 24 };
 
 struct router {
     struct router_call *call; /* NULL: none is under way */
