@@ -217,6 +217,15 @@ static void choose_eventual(struct sim_loop *loop, const struct sim_plan *plan,
         choose_file_op(loop, plan, zone, handles, op);
 }
 
+/* One name after the other, so that it comes to be empty. */
+static void choose_unlink(struct sim_zone *zone, struct sim_zone_op *op)
+{
+    op->kind = REQUEST_UNLINK;
+    op->name = zone->next;
+    zone->next = (uint8_t)((zone->next + 1) % ZONE_NAMES);
+    zone->full = zone->next != 0;
+}
+
 static void choose_strong(struct sim_loop *loop, const struct sim_plan *plan,
                           struct sim_zone *zone,
                           const struct sim_zone_handles *handles,
@@ -226,6 +235,8 @@ static void choose_strong(struct sim_loop *loop, const struct sim_plan *plan,
 
     if (zone->ending)
         choose_of_zone(op, zone, REQUEST_LOOKUP);
+    else if (zone->full && roll < 90)
+        choose_unlink(zone, op);
     else if (roll < 50)
         choose_mode(op, zone, true);
     else if (roll < 55)
@@ -274,6 +285,7 @@ static void set_nsid(struct sim_zone *zone, uint64_t nsid)
     zone->nsid = nsid;
     zone->sub = 0;
     zone->eventual = false;
+    zone->full = false;
 }
 
 static void become(struct sim_loop *loop, struct sim_zone *zone, bool eventual)
@@ -283,6 +295,7 @@ static void become(struct sim_loop *loop, struct sim_zone *zone, bool eventual)
         zone->turn_ns = loop->now_ns + sim_spread(loop, 3 * second_ns);
     }
     zone->eventual = eventual;
+    zone->full = zone->full && !eventual;
 }
 
 static void learn_of_zone(struct sim_loop *loop, struct sim_zone *zone,
@@ -296,6 +309,8 @@ static void learn_of_zone(struct sim_loop *loop, struct sim_zone *zone,
             set_nsid(zone, 0);
         return;
     }
+    if (request->status == ERR_NOT_EMPTY && op->to_eventual)
+        zone->full = true;
     if (request->status != 0)
         return;
     if (op->kind == REQUEST_RMDIR)

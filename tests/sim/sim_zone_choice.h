@@ -25,6 +25,8 @@ struct sim_zone {
     bool eventual; /* as the last answer has it */
     bool emptying; /* until all is away, or `turn_ns` */
     bool ending;   /* it is to become strong, and to stay so */
+    bool full;     /* strong, and with files in it */
+    uint8_t next;  /* of those that is looked for next */
     uint64_t turn_ns;
 };
 
