@@ -156,6 +156,7 @@ def a_directory_becomes_eventual_and_strong_again_by_its_attribute(t):
         assert os.getxattr(c.mount(node), MODE) == b'strong'
     assert os.getxattr(c.path(3, 'd/sub/f'), MODE) == b'eventual'
     os.unlink(c.path(3, 'd/sub/f'))
+    wait_until('node 1 knows', AGREE_S, lambda: os.listdir(c.path(1, 'd/sub')) == [])
     os.rmdir(c.path(1, 'd/sub'))
     os.setxattr(c.path(1, 'd'), MODE, b'strong')
     for node in c.nodes:

@@ -11,7 +11,7 @@ import threading
 from harness import (get, main, put, slow, table, test, together, wait_until)
 from trees import odd_files, real_files, same, same_content
 
-FILES = int(os.environ.get('REGION_FILES', '8000'))
+FILES = int(os.environ.get('REGION_FILES', '5000'))
 TOPS = '/usr/include', '/usr/lib/python3', '/usr/share'
 PARTS = 4
 PAUSE_S = 1.0
