@@ -107,7 +107,7 @@ def a_drained_node_is_emptied_and_can_be_removed(t):
     split(c, '/w2', '/w4')
     names = sorted(regions(c, 1))
     writers = load(c, [1, 3, 4])
-    assert errno_of(write, c, 3, 'node/2/remove', '1') == errno.EBUSY
+    assert errno_of(write, c, 3, 'node/2/remove', '1') == errno.EPERM
     write(c, 3, 'node/2/drain', '1')
     wait_until('nothing is left there', 90, lambda: all(
         2 not in nodes_of(seen_from(c, region)) for region in names))
