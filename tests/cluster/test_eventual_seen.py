@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from harness import main, put, table, test, wait_until
+from harness import errno_of, get, main, put, table, test, wait_until
 
 MODE = 'user.grove.consistency'
 OP_TIMEOUT_S = 4
@@ -56,7 +56,9 @@ def hold_behind(c):
     """Cuts a node from the leader of region 0 but not from the third one, so
     that it is heard of and learns nothing. Returns leader, victim and third."""
     for _ in range(5):
-        leader = c.leader(region=0)
+        # Region 0's leadership follows region 1's, also away from a leader that is cut.
+        leader = wait_until('one node leads both', SEEN_S, lambda: c.leader(region=0)
+                            if c.leader(region=0) == c.leader(region=1) else None)
         victim, third = (node for node in c.nodes if node != leader)
         c.cut(leader, victim, way='apart')
         wait_until('the two do not hear each other', SEEN_S, lambda l=leader, v=victim:
@@ -135,7 +137,9 @@ def what_a_cut_off_node_lacks_and_its_conflicts_are_shown(t):
     folders = {node: os.open(c.path(node, 'e'), os.O_RDONLY | os.O_DIRECTORY)
                for node in c.nodes}
     put('seen', b'before\n', dir_fd=folders[1])
-    wait_until('all have it', SEEN_S, lambda: all(os.listdir(f) for f in folders.values()))
+    wait_until('all have it', SEEN_S, lambda: all(
+        errno_of(get, c.path(node, 'e/seen')) == 0 and get(c.path(node, 'e/seen')) == b'before\n'
+        for node in c.nodes))
     put('seen', b'and then\n', dir_fd=folders[2])
     wait_until('nothing is pending', SEEN_S, lambda: all(
         attribute(folders[n], 'seen', 'node') == '2' and
