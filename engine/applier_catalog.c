@@ -57,6 +57,7 @@ void applier_tell_catalog(const struct applier *applier,
             tell_catalog(applier, 0);
         break;
     case COMMAND_DIR_MODE:
+    case COMMAND_DIR_FILL:
     case COMMAND_DIR_REMOVE:
         tell_catalog(applier, nsid_of_ino(command->ino));
         break;

@@ -93,7 +93,7 @@ static int unmark(struct applier *applier, uint64_t nsid,
     return rc;
 }
 
-/* What a transaction has brought into a part that does not stay. */
+/* What a transaction has brought into a part that does not stay, or from it. */
 static void delete_content(struct applier *applier, uint64_t nsid,
                            struct key right_key, const struct region *whole)
 {
@@ -127,7 +127,7 @@ static int unite_parts(struct applier *applier, struct key left_key,
         rc = stays && is_held(&united) ? 0 : unmark(applier, right.nsid, whole);
         if (rc == 0 && stays)
             *ret = namespace_encode(&united);
-        if (rc == 0 && !stays && right.reopened)
+        if (rc == 0 && !stays)
             delete_content(applier, right.nsid, right_key, whole);
     }
     namespace_release(&left);

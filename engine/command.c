@@ -208,10 +208,10 @@ static bool op_is_known(uint32_t op)
 {
     return op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
            op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
-           op == COMMAND_TXN_IMPORT ||
+           op == COMMAND_TXN_IMPORT || op == COMMAND_TXN_EXPORT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
-           (op >= COMMAND_DIR_MODE && op <= COMMAND_FLOOR) ||
+           (op >= COMMAND_DIR_MODE && op <= COMMAND_BRING) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
            op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
@@ -514,6 +514,7 @@ bool command_grows(const struct command *command)
     case COMMAND_DIR_ADD:
     case COMMAND_TXN_COPY:
     case COMMAND_TXN_IMPORT:
+    case COMMAND_BRING:
         return true;
     case COMMAND_WRITE:
         return command->data.size > 0;

@@ -83,6 +83,9 @@ enum command_op {
     /* Data region: files, as `data`, of namespace `dir` that `txn` opens, from
      * `name` on → offset: how many bytes of it are done. See exec_import.c. */
     COMMAND_TXN_IMPORT = 40,
+    /* A read in a data region: files, as data, of namespace `dir` that `txn`
+     * closes, from `name` on as for READDIR. See read_export.c. */
+    COMMAND_TXN_EXPORT = 41,
     /* Merging two regions: see merge_change.h. They take `merge`. */
     COMMAND_MERGE = 42,    /* in the target: `merge_step` of it */
     COMMAND_FREEZE = 43,   /* in the source */
@@ -92,13 +95,20 @@ enum command_op {
     /* On eventual directories, in region 0: see exec_mode.c. */
     COMMAND_DIR_MODE = 50,   /* `ino` gets the mode state `size`, unless its
                               * epoch is not `offset`: ERR_ABORTED → first_id:
-                              * the new epoch */
+                              * the new epoch. MODE_STRONG: of one that is being
+                              * filled, it is no more */
     COMMAND_DIR_ADD = 51,    /* dir, name, set → attr */
     COMMAND_DIR_REMOVE = 52, /* dir, name, ino; `offset`: as for DIR_MODE */
     COMMAND_DIR_MOVE = 53,   /* dir, name, to_dir, to_name, flags NOREPLACE */
     COMMAND_FLOOR = 54,      /* the floor of tombstones rises to `size`, for the
                               * roll `offset`; size 0: consents to it count no
                               * more. ERR_ABORTED. See floor.h */
+    COMMAND_DIR_FILL = 55,   /* `ino`, which is strong, is about to become
+                              * eventual with what is in it → first_id: the
+                              * epoch */
+    /* Never sent: an eventual file, as data, of the life `offset` of `dir` that
+     * is about to begin. See txn_export.h. */
+    COMMAND_BRING = 56,
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,
     COMMAND_TRANSFER = 65,    /* `target_node` is to lead: see transfer.h */
@@ -117,7 +127,8 @@ static inline bool command_is_on_file(enum command_op op)
 
 static inline bool command_is_read(enum command_op op)
 {
-    return op >= COMMAND_LOOKUP && op <= COMMAND_PART;
+    return (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
+           op == COMMAND_TXN_EXPORT;
 }
 
 static inline bool command_is_control(enum command_op op)
@@ -134,10 +145,10 @@ enum txn_kind {
     TXN_MKDIR = 1,
     TXN_RMDIR = 2,
     TXN_RENAME = 3,
-    TXN_TO_EVENTUAL =
-        4,            /* the directory `ino` at (dir, name), which is empty */
-    TXN_TO_STRONG = 5 /* the same, with what is in it; `offset`: the epoch of
-                       * its fence */
+    TXN_TO_EVENTUAL = 4, /* the directory `ino` at (dir, name), with what is in
+                          * it; `offset`: the epoch with which it began to be
+                          * filled; 0: it was not, and is empty */
+    TXN_TO_STRONG = 5    /* the same; `offset`: the epoch of its fence */
 };
 
 /* Which step of a transaction a PREPARE or RESOLVE is. What an answer carries
@@ -172,7 +183,8 @@ enum catalog_change_kind {
     CATALOG_ADD = 1,  /* nsid, parent, name, attr */
     CATALOG_MOVE = 2, /* nsid, parent, name */
     CATALOG_REMOVE = 3,
-    CATALOG_EVENTUAL = 4, /* nsid */
+    CATALOG_EVENTUAL = 4, /* nsid, attr.version: the epoch with which it began
+                           * to be filled, or 0 */
     CATALOG_STRONG = 5    /* nsid, attr.version: the epoch of its fence */
 };
 

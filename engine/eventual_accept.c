@@ -95,7 +95,7 @@ bool eventual_is_outlived(const struct eventual *eventual,
     struct mode mode = modes_find(modes, record->dir);
 
     return record->since <= modes_version(modes) &&
-           (mode.state == MODE_STRONG || mode.since != record->since);
+           mode.since != record->since;
 }
 
 bool eventual_is_sound(const struct eventual_record *record)
@@ -141,8 +141,11 @@ static int check_modes(const struct eventual *eventual,
                        const struct command *command)
 {
     struct modes *modes = eventual->config.modes;
-    bool may = modes_find(modes, command->dir).state == MODE_EVENTUAL;
+    const struct mode mode = modes_find(modes, command->dir);
+    bool may = mode.state == MODE_EVENTUAL;
 
+    if (command->op == COMMAND_BRING)
+        may = mode_is_filling(mode) && mode.since == command->offset;
     if (may && command->op == COMMAND_RENAME)
         may = modes_find(modes, command->to_dir).state == MODE_EVENTUAL;
     if (!may)

@@ -389,6 +389,23 @@ static int remove_xattr(struct run *r)
     return rc == 0 ? store_xattrs(r, bytes) : rc;
 }
 
+/* ---- what was in a strong directory ---- */
+
+static int bring(struct run *r)
+{
+    const struct command *c = r->x.command;
+    struct eventual_change *change = &r->ret->changes[0];
+    int rc = eventual_decode(&change->after, c->data);
+
+    if (rc != 0)
+        return rc;
+    if (change->after.dir != c->dir || change->after.removed ||
+        !slice_equal(change->after.name, c->name))
+        return ERR_INVALID;
+    rc = get_known(r, c->dir, c->name, false, &change->before);
+    return rc == 0 ? put_file(r) : rc;
+}
+
 /* ---- all of them ---- */
 
 typedef int run_function(struct run *r);
@@ -401,12 +418,18 @@ static run_function *const functions[] = {
     [COMMAND_RENAME] = rename_file,
     [COMMAND_SETXATTR] = set_xattr,
     [COMMAND_REMOVEXATTR] = remove_xattr,
+    [COMMAND_BRING] = bring,
 };
 
 static bool has_names(const struct command *command)
 {
     return command->name.size > 0 &&
            (command->op != COMMAND_RENAME || command->to_name.size > 0);
+}
+
+static bool is_executed(enum command_op op)
+{
+    return command_is_on_file(op) || op == COMMAND_BRING;
 }
 
 int eventual_execute(struct kv *state, const struct command *command,
@@ -419,7 +442,7 @@ int eventual_execute(struct kv *state, const struct command *command,
     int rc;
 
     *ret = (struct eventual_outcome){.count = 0};
-    if (!command_is_on_file(command->op) || !has_names(command)) {
+    if (!is_executed(command->op) || !has_names(command)) {
         rc = ERR_INVALID;
     } else {
         r.snapshot = kv_snapshot_new(state);
@@ -438,6 +461,7 @@ void eventual_outcome_release(struct eventual_outcome *outcome)
         struct eventual_change *change = &outcome->changes[i];
 
         eventual_release(&change->before);
+        eventual_release(&change->after);
         buf_unref(change->content);
         buf_unref(change->xattrs);
     }

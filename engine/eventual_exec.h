@@ -31,7 +31,7 @@ struct eventual_outcome {
     struct result result;
 };
 
-/* Executes COMMAND_CREATE .. COMMAND_REMOVEXATTR. `command` stays borrowed by
+/* Executes COMMAND_CREATE .. COMMAND_REMOVEXATTR and COMMAND_BRING. `command` stays borrowed by
  * the outcome, which is to be released whatever comes back. Statuses as those
  * of strong files (engine.h, exec_file.c), and ERR_IS_DIR for names of
  * directories, which the catalog knows; ERR_TOO_LARGE above

@@ -110,7 +110,7 @@ static int sweep_one(struct eventual *eventual, struct slice key)
     if (key.size != 2 + KEY_NSID_SIZE)
         return ERR_CORRUPT;
     nsid = be64_get((const uint8_t *)key.data + 2);
-    if (modes_find(modes, nsid).state != MODE_STRONG)
+    if (modes_find(modes, nsid).since != 0)
         return 0;
     return purge(eventual, nsid, modes_version(modes));
 }
@@ -236,7 +236,7 @@ void eventual_on_mode(struct eventual *eventual, uint64_t nsid,
 
     if (!eventual->is_open)
         return; /* It is only read in: eventual_open() sees to it. */
-    if (mode.state == MODE_STRONG)
+    if (mode.since == 0)
         rc = purge(eventual, nsid, before.since);
     else if (mode.since != before.since)
         rc = purge(eventual, nsid, mode.since - 1);

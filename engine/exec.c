@@ -40,6 +40,7 @@ static exec_function *const functions[] = {
     [COMMAND_DIR_REMOVE] = exec_dir_remove,
     [COMMAND_DIR_MOVE] = exec_dir_move,
     [COMMAND_FLOOR] = exec_floor,
+    [COMMAND_DIR_FILL] = exec_dir_fill,
     [COMMAND_LEASE_IDS] = exec_lease_ids,
     [COMMAND_LEASE_REGION_IDS] = exec_lease_region_ids,
     [COMMAND_NODE_UPDATE] = exec_node_update,

@@ -56,6 +56,7 @@ int exec_dir_setattr(struct exec *x);
 int exec_dir_setxattr(struct exec *x);
 int exec_dir_removexattr(struct exec *x);
 int exec_dir_mode(struct exec *x);
+int exec_dir_fill(struct exec *x);
 int exec_dir_add(struct exec *x);
 int exec_dir_remove(struct exec *x);
 int exec_dir_move(struct exec *x);

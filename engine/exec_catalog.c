@@ -114,15 +114,21 @@ static int check_remove(struct exec *x, const struct directory *directory)
     return check_childless(x, directory->nsid);
 }
 
-static int check_eventual(struct exec *x, const struct directory *directory)
+/* One that is empty is not filled; it stays so, as all of it is closed. */
+static int check_eventual(struct exec *x, const struct catalog_change *change,
+                          const struct directory *directory)
 {
+    const struct mode *mode = &directory->mode;
     struct mode parent = {0};
     int rc;
 
-    if (directory->nsid == NSID_ROOT || directory->mode.state != MODE_STRONG)
+    if (directory->nsid == NSID_ROOT || mode->state != MODE_STRONG ||
+        mode->since != change->attr.version)
         return ERR_BUSY;
     rc = get_parent(x, directory->parent, &parent);
-    return rc == 0 && parent.state != MODE_STRONG ? ERR_BUSY : rc;
+    if (rc == 0 && parent.state != MODE_STRONG)
+        rc = ERR_BUSY;
+    return rc == 0 ? check_childless(x, directory->nsid) : rc;
 }
 
 static int check_strong(struct exec *x, const struct catalog_change *change,
@@ -153,7 +159,7 @@ static int check_change(struct exec *x, const struct catalog_change *change)
     else if (change->kind == CATALOG_REMOVE)
         rc = check_remove(x, &directory);
     else if (change->kind == CATALOG_EVENTUAL)
-        rc = check_eventual(x, &directory);
+        rc = check_eventual(x, change, &directory);
     else if (change->kind == CATALOG_STRONG)
         rc = check_strong(x, change, &directory);
     else
@@ -213,8 +219,10 @@ static int change_directory(struct exec *x, const struct catalog_change *change)
         directory.name = change->name;
         exec_put_child(x, &directory);
     } else if (change->kind == CATALOG_EVENTUAL) {
-        directory.mode =
-            (struct mode){MODE_EVENTUAL, directory.nsid, version, version};
+        uint64_t filled = change->attr.version;
+
+        directory.mode = (struct mode){MODE_EVENTUAL, directory.nsid,
+                                       filled != 0 ? filled : version, version};
     } else {
         directory.mode = (struct mode){MODE_STRONG, 0, 0, version};
     }

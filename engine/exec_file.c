@@ -20,11 +20,23 @@ static struct place target(const struct exec *x, const struct entry *entry)
     return place_of(x->command->to_dir, x->command->to_name, entry);
 }
 
+/* A directory that is being closed keeps what it has. */
+static int check_open(struct exec *x)
+{
+    struct namespace_record record = {0};
+    int rc = exec_get_namespace(x, x->command->dir, &record);
+
+    namespace_release(&record);
+    return rc;
+}
+
 /* The file that a handle means: the one with this inode number, or none. */
 static int get_file(struct exec *x, struct entry *ret)
 {
-    int rc = exec_get_entry(x, x->command->dir, x->command->name, ret);
+    int rc = check_open(x);
 
+    if (rc == 0)
+        rc = exec_get_entry(x, x->command->dir, x->command->name, ret);
     if (rc == ERR_NOT_FOUND)
         return ERR_STALE;
     if (rc != 0)

@@ -12,27 +12,68 @@
 
 /* ---- modes ---- */
 
+static int get_it(struct exec *x, struct directory *ret)
+{
+    int rc = exec_get_directory(x, nsid_of_ino(x->command->ino), ret);
+
+    return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
+}
+
+static void put_mode(struct exec *x, struct directory *directory,
+                     struct mode mode)
+{
+    directory->mode = mode;
+    exec_put_directory(x, directory);
+    x->result->first_id = mode.epoch;
+}
+
+/* From eventual to fenced and back, or from being filled to plainly strong. */
+static bool may_become(struct mode mode, enum mode_state state)
+{
+    if (mode.state == MODE_STRONG)
+        return mode_is_filling(mode) && state == MODE_STRONG;
+    return state != MODE_STRONG && mode.state != state;
+}
+
 int exec_dir_mode(struct exec *x)
 {
     const struct command *c = x->command;
     struct directory directory = {0};
-    struct mode *mode = &directory.mode;
+    struct mode mode;
     int rc;
 
-    if (c->size != MODE_EVENTUAL && c->size != MODE_FENCED)
+    if (c->size > MODE_FENCED)
         return ERR_INVALID;
-    rc = exec_get_directory(x, nsid_of_ino(c->ino), &directory);
+    rc = get_it(x, &directory);
     if (rc != 0)
-        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
-    if (mode->state == MODE_STRONG || (uint64_t)mode->state == c->size ||
-        mode->epoch != c->offset) {
+        return rc;
+    mode = directory.mode;
+    if (mode.epoch != c->offset || !may_become(mode, (enum mode_state)c->size))
         rc = ERR_ABORTED;
-    } else {
-        mode->state = (enum mode_state)c->size;
-        mode->epoch = x->version;
-        exec_put_directory(x, &directory);
-        x->result->first_id = mode->epoch;
-    }
+    if (c->size == MODE_STRONG)
+        mode = (struct mode){.state = MODE_STRONG};
+    mode.state = (enum mode_state)c->size;
+    mode.epoch = x->version;
+    if (rc == 0)
+        put_mode(x, &directory, mode);
+    directory_release(&directory);
+    return rc;
+}
+
+int exec_dir_fill(struct exec *x)
+{
+    struct directory directory = {0};
+    struct mode mode = {.since = x->version, .epoch = x->version};
+    int rc = get_it(x, &directory);
+
+    if (rc != 0)
+        return rc;
+    mode.domain = directory.nsid;
+    if (directory.nsid == NSID_ROOT || directory.mode.state != MODE_STRONG ||
+        mode_is_filling(directory.mode))
+        rc = ERR_ABORTED;
+    else
+        put_mode(x, &directory, mode);
     directory_release(&directory);
     return rc;
 }

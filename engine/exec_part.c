@@ -85,8 +85,8 @@ static int refuse_name(struct exec *x, const struct txn_ref *txn, uint64_t nsid,
     return rc == 0 || rc == ERR_NOT_FOUND ? ERR_NOT_EMPTY : rc;
 }
 
-static int refuse_occupied(struct exec *x, const struct txn_ref *txn,
-                           uint64_t nsid)
+static int refuse_intents(struct exec *x, const struct txn_ref *txn,
+                          uint64_t nsid)
 {
     struct kv_iter *iter = iter_part(x, 'x', nsid);
     struct slice name;
@@ -100,7 +100,23 @@ static int refuse_occupied(struct exec *x, const struct txn_ref *txn,
     else
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
-    return rc == 0 ? ERR_NOT_EMPTY : rc;
+    return rc;
+}
+
+/* What may stay in a part that is closed: only that which is brought from there
+ * before it is deleted. */
+static int refuse_content(struct exec *x, const struct txn_ref *txn,
+                          uint64_t nsid)
+{
+    const struct command *c = x->command;
+    bool is_filled = c->txn_kind == TXN_TO_EVENTUAL && c->offset != 0;
+    bool occupied = false;
+    int rc = is_occupied(x, nsid, &occupied);
+
+    if (rc != 0 || !occupied)
+        return rc;
+    rc = refuse_intents(x, txn, nsid);
+    return rc == 0 && !is_filled ? ERR_NOT_EMPTY : rc;
 }
 
 /* Counts of parts mean nothing by themselves, so it is looked for entries. A
@@ -109,7 +125,6 @@ int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
 {
     uint64_t nsid = txn->closes_nsid;
     struct namespace_record record = {0};
-    bool occupied = false;
     int rc = exec_get_raw_namespace(x, nsid, &record);
 
     if (rc != 0)
@@ -118,9 +133,7 @@ int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
         !txn_id_equal(record.closing.id, txn->id))
         rc = exec_locked(x, &record.closing);
     if (rc == 0)
-        rc = is_occupied(x, nsid, &occupied);
-    if (rc == 0 && occupied)
-        rc = refuse_occupied(x, txn, nsid);
+        rc = refuse_content(x, txn, nsid);
     if (rc == 0) {
         record.closing = *txn;
         exec_put_namespace(x, &record);
@@ -193,17 +206,23 @@ int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
 
 /* ---- resolving ---- */
 
-/* With what was brought into it for a decision that did not come. */
-static void delete_part(struct exec *x, const struct namespace_record *record)
+/* With what was brought into it for a decision that did not come, or from it
+ * for one that did. */
+static int delete_part(struct exec *x, const struct namespace_record *record)
 {
     struct key lower;
     struct key upper;
+    bool occupied = false;
+    int rc = is_occupied(x, record->nsid, &occupied);
 
+    if (rc != 0)
+        return rc;
     exec_delete_namespace(x, record->nsid);
-    if (!record->reopened)
-        return;
+    if (!occupied)
+        return 0;
     bound_part(x, 'd', record->nsid, &lower, &upper);
     kv_batch_delete_range(x->batch, key_slice(&lower), key_slice(&upper));
+    return 0;
 }
 
 /* Only what the transaction still holds: who has met it long ago may ask region
@@ -220,13 +239,14 @@ int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     if (txn_id_equal(holder->id, txn->id)) {
         if (x->command->commit != opens) {
-            delete_part(x, &record);
+            rc = delete_part(x, &record);
         } else {
             *holder = (struct txn_ref){0};
             record.reopened = false;
             exec_put_namespace(x, &record);
         }
-        rc = unmark(x, nsid);
+        if (rc == 0)
+            rc = unmark(x, nsid);
     }
     namespace_release(&record);
     return rc;

@@ -51,8 +51,10 @@ static void add_change(struct exec *x, struct catalog_change change)
 static int close_namespace(struct exec *x, struct txn_ref *txn)
 {
     txn->closes_nsid = nsid_of_ino(x->command->ino);
-    add_change(x, (struct catalog_change){.kind = CATALOG_EVENTUAL,
-                                          .nsid = txn->closes_nsid});
+    add_change(
+        x, (struct catalog_change){.kind = CATALOG_EVENTUAL,
+                                   .nsid = txn->closes_nsid,
+                                   .attr = {.version = x->command->offset}});
     if (range_has_namespace(x->range, txn->closes_nsid))
         return exec_close_part(x, txn, false);
     x->result->left |= TXN_LEFT_PARTS;

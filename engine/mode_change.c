@@ -17,6 +17,12 @@ enum { LOOK_MS = 10 };
 
 /* ---- the end ---- */
 
+/* What it was, and is again where the fence or filling leads to nothing. */
+static enum mode_state state_before(const struct mode_change *change)
+{
+    return change->goal == MODE_TO_EVENTUAL ? MODE_STRONG : MODE_EVENTUAL;
+}
+
 static void end(struct mode_change *change, int status)
 {
     change->active = false;
@@ -34,7 +40,7 @@ void mode_change_cancel(struct mode_change *change)
     env_timer_stop(node_env(change->node), &change->look);
     if (change->has_fence)
         mode_changes_take_away(node_mode_changes(change->node), change->nsid,
-                               change->epoch);
+                               change->epoch, state_before(change));
 }
 
 static uint64_t now_ns(const struct mode_change *change)
@@ -101,7 +107,7 @@ static void give_up(struct mode_change *change, int status)
 {
     change->status = status;
     change->deadline_ns = now_ns(change) + (uint64_t)FENCE_MS * 1000000;
-    propose_mode(change, MODE_EVENTUAL, change->epoch, unfenced);
+    propose_mode(change, state_before(change), change->epoch, unfenced);
 }
 
 /* ---- behind the fence ---- */
@@ -112,26 +118,32 @@ static void decided(struct mode_change *change, int status)
         show(change);
     else if (status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
         end(change, status);
-    else if (change->epoch == 0)
+    else if (!change->has_fence)
         end(change, status == ERR_ABORTED ? ERR_BUSY : status);
     else
         give_up(change, status == ERR_ABORTED ? ERR_BUSY : status);
 }
+
+static void begin_filling(struct mode_change *change);
 
 static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
 {
     struct mode_change *change = container_of(txn, struct mode_change, txn);
 
     (void)attr;
-    if (change->goal == MODE_TO_STRONG && status == ERR_NO_QUORUM) {
+    if (change->goal == MODE_TO_STRONG && status == ERR_NO_QUORUM)
         node_log_event(change->node, LOG_WARN,
                        "directory %" PRIu64
                        " stays eventual: what is in it could not be brought "
                        "into the regions in time",
                        change->nsid);
-        status = ERR_BUSY;
-    }
-    decided(change, status);
+    if (change->has_fence && status == ERR_NO_QUORUM)
+        status = ERR_BUSY; /* A majority was there: it has taken the fence. */
+    if (status == ERR_NOT_EMPTY && change->goal == MODE_TO_EVENTUAL &&
+        !change->has_fence && !change->only_empty)
+        begin_filling(change);
+    else
+        decided(change, status);
 }
 
 static void removed(struct router_call *call, int status,
@@ -145,7 +157,7 @@ static void removed(struct router_call *call, int status,
 /* Changes wait for a fence to go, but not for ever. */
 static uint64_t decision_deadline(const struct mode_change *change)
 {
-    return change->goal == MODE_TO_STRONG &&
+    return change->goal != MODE_REMOVE && change->has_fence &&
                    change->fence_until_ns < change->deadline_ns
                ? change->fence_until_ns
                : change->deadline_ns;
@@ -157,7 +169,7 @@ static void decide(struct mode_change *change)
 {
     struct command *command = &change->command;
 
-    command->offset = change->epoch;
+    command->offset = change->has_fence ? change->epoch : 0;
     if (change->goal == MODE_REMOVE) {
         command->op = COMMAND_DIR_REMOVE;
         propose(change, command, removed);
@@ -172,33 +184,45 @@ static void decide(struct mode_change *change)
 
 /* ---- waiting for all nodes ---- */
 
+static int check_childless(const struct mode_change *change)
+{
+    bool occupied = false;
+    int rc = catalog_has_child(node_env(change->node)->state, change->nsid,
+                               &occupied);
+
+    return rc == 0 && occupied ? ERR_NOT_EMPTY : rc;
+}
+
 /* Files go with it to where it becomes strong; directories do not. */
 static int check_content(const struct mode_change *change)
 {
-    struct kv *state = node_env(change->node)->state;
     bool may_have_files = change->goal == MODE_TO_STRONG && !change->only_empty;
     struct eventual_namespace record;
-    bool occupied = false;
-    int rc = eventual_namespace_get(state, NULL, change->nsid, &record);
+    int rc = eventual_namespace_get(node_env(change->node)->state, NULL,
+                                    change->nsid, &record);
 
-    if (rc == 0)
-        rc = catalog_has_child(state, change->nsid, &occupied);
-    if (rc == 0 && (occupied || (!may_have_files && record.entry_count != 0)))
+    if (rc == 0 && !may_have_files && record.entry_count != 0)
         rc = ERR_NOT_EMPTY;
-    return rc;
+    return rc == 0 ? check_childless(change) : rc;
 }
 
-static bool fence_is_here(const struct mode_change *change)
+static bool epoch_is_here(const struct mode_change *change)
 {
     return modes_version(node_modes(change->node)) >= change->epoch;
 }
 
 static void say_who_is_missing(const struct mode_change *change)
 {
-    node_log_event(change->node, LOG_WARN,
-                   "directory %" PRIu64 " stays eventual: node %" PRIu64
-                   " has not told in time what it has accepted there",
-                   change->nsid, change->missing);
+    if (change->goal == MODE_TO_EVENTUAL)
+        node_log_event(change->node, LOG_WARN,
+                       "directory %" PRIu64 " stays strong: node %" PRIu64
+                       " is not heard of, and what is in it goes to all",
+                       change->nsid, change->missing);
+    else
+        node_log_event(change->node, LOG_WARN,
+                       "directory %" PRIu64 " stays eventual: node %" PRIu64
+                       " has not told in time what it has accepted there",
+                       change->nsid, change->missing);
 }
 
 static void look(struct env_timer *timer)
@@ -206,7 +230,7 @@ static void look(struct env_timer *timer)
     struct mode_change *change = container_of(timer, struct mode_change, look);
     int rc;
 
-    if (fence_is_here(change) &&
+    if (epoch_is_here(change) &&
         pulls_are_drained(node_pulls(change->node), change->epoch,
                           &change->missing)) {
         rc = check_content(change);
@@ -223,6 +247,18 @@ static void look(struct env_timer *timer)
     }
 }
 
+/* Files are brought only where this node knows of their life. */
+static void look_for_epoch(struct env_timer *timer)
+{
+    struct mode_change *change = container_of(timer, struct mode_change, look);
+
+    if (epoch_is_here(change) || now_ns(change) >= change->fence_until_ns)
+        decide(change);
+    else
+        env_timer_start(node_env(change->node), timer,
+                        (uint64_t)LOOK_MS * 1000000);
+}
+
 static void fenced(struct router_call *call, int status,
                    const struct result *result, uint64_t index)
 {
@@ -236,8 +272,17 @@ static void fenced(struct router_call *call, int status,
     change->epoch = result->first_id;
     change->has_fence = true;
     change->fence_until_ns = now_ns(change) + (uint64_t)FENCE_MS * 1000000;
-    change->look.fire = look;
-    look(&change->look);
+    change->look.fire =
+        change->goal == MODE_TO_EVENTUAL ? look_for_epoch : look;
+    change->look.fire(&change->look);
+}
+
+static void propose_filling(struct mode_change *change)
+{
+    struct command command = {.op = COMMAND_DIR_FILL,
+                              .ino = ino_of_nsid(change->nsid)};
+
+    propose(change, &command, fenced);
 }
 
 /* No fence without hope. */
@@ -246,7 +291,10 @@ static void look_for_nodes(struct env_timer *timer)
     struct mode_change *change = container_of(timer, struct mode_change, look);
 
     if (pulls_hear_all(node_pulls(change->node), &change->missing)) {
-        propose_mode(change, MODE_FENCED, change->epoch, fenced);
+        if (change->goal == MODE_TO_EVENTUAL)
+            propose_filling(change);
+        else
+            propose_mode(change, MODE_FENCED, change->epoch, fenced);
     } else if (now_ns(change) >= change->fence_until_ns) {
         say_who_is_missing(change);
         end(change, ERR_NO_QUORUM);
@@ -256,20 +304,34 @@ static void look_for_nodes(struct env_timer *timer)
     }
 }
 
+static void wait_for_nodes(struct mode_change *change)
+{
+    change->fence_until_ns =
+        now_ns(change) + (uint64_t)STATUS_SILENT_MS * 1000000;
+    change->look.fire = look_for_nodes;
+    look_for_nodes(&change->look);
+}
+
 /* `epoch` is that of the mode it has. */
 static void fence(struct mode_change *change, uint64_t epoch)
 {
     int rc = check_content(change);
 
-    if (rc != 0) {
-        end(change, rc);
-        return;
-    }
     change->epoch = epoch;
-    change->fence_until_ns =
-        now_ns(change) + (uint64_t)STATUS_SILENT_MS * 1000000;
-    change->look.fire = look_for_nodes;
-    look_for_nodes(&change->look);
+    if (rc == 0)
+        wait_for_nodes(change);
+    else
+        end(change, rc);
+}
+
+static void begin_filling(struct mode_change *change)
+{
+    int rc = check_childless(change);
+
+    if (rc == 0)
+        wait_for_nodes(change);
+    else
+        end(change, rc);
 }
 
 /* ---- start ---- */
@@ -293,7 +355,7 @@ static void begin(struct mode_change *change, const struct directory *directory)
     bool inherits = mode.domain != directory->nsid;
 
     keep_place(change, directory);
-    if (mode.state == MODE_FENCED ||
+    if (mode.state == MODE_FENCED || mode_is_filling(mode) ||
         (mode.state == MODE_STRONG && change->goal == MODE_REMOVE))
         end(change, ERR_BUSY);
     else if ((mode.state == MODE_EVENTUAL) ==

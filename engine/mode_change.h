@@ -4,7 +4,9 @@
  * because somebody wants it so: on the node that he asked.
  *
  *   to eventual   the transaction TXN_TO_EVENTUAL: it closes the namespace in
- *                 all regions, which must be empty
+ *                 all regions. If that is not empty, COMMAND_DIR_FILL comes
+ *                 first: the transaction then brings what is in it to all nodes
+ *                 (txn_export.h), before FENCE_MS are over
  *   to strong     a fence: COMMAND_DIR_MODE, behind which no node accepts
  *                 changes in it; all nodes must have told that they know of it,
  *                 and all that they had accepted before must be here. If there
@@ -13,12 +15,13 @@
  *                 over
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
  *
- * A fence that leads to nothing is taken away again, by region 0's leader
- * (mode_changes_each_second()) when this node is gone. What is
- * decided names the epoch of its fence, so it is one or the other.
+ * A fence, or filling, that leads to nothing is taken away again, by region 0's
+ * leader (mode_changes_each_second()) when this node is gone. What is decided
+ * names its epoch, so it is one or the other.
  *
- * Why all nodes: each of them may have accepted something that nobody else
- * knows of.
+ * Why all nodes: behind a fence each of them may have accepted something that
+ * nobody else knows of; and what was strong is to be everywhere before anybody
+ * reads it as eventual.
  *
  * Belongs to ENV_WORKER. */
 
@@ -32,27 +35,30 @@
 enum mode_goal { MODE_TO_EVENTUAL, MODE_TO_STRONG, MODE_REMOVE };
 
 enum {
-    FENCE_MS = 4000,      /* that a fence may take */
+    FENCE_MS = 4000,      /* that a fence may take, or filling */
     FENCE_LEFT_MS = 10000 /* after which it counts as abandoned */
 };
 
 struct mode_change {
     uint64_t nsid; /* public: in */
     enum mode_goal goal;
-    bool only_empty; /* MODE_TO_STRONG: not with files in it */
+    bool only_empty; /* not with files in it */
     uint64_t deadline_ns;
     /* 0, and this node knows it. ERR_STALE: the directory is gone;
-     * ERR_NOT_EMPTY; ERR_NO_SPACE; ERR_NOT_PERMITTED: the root, or one that
-     * inherits its mode; ERR_BUSY: another change is under way; ERR_NO_QUORUM:
-     * nothing has changed, a node did not tell in time, or a majority;
-     * ERR_UNKNOWN_OUTCOME; ERR_CANCELED. */
+     * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one;
+     * ERR_READ_ONLY, ERR_UNAVAILABLE: as in eventual.h; ERR_NO_SPACE;
+     * ERR_NOT_PERMITTED: the root, or one that inherits its mode; ERR_BUSY:
+     * another change is under way; ERR_NO_QUORUM: nothing has changed, a node
+     * did not tell in time, or a majority; ERR_UNKNOWN_OUTCOME; ERR_CANCELED.
+     */
     void (*done)(struct mode_change *change, int status);
 
     struct node *node; /* private from here on */
     bool active;
     int status;     /* what it ends with, once the fence is away */
-    uint64_t epoch; /* of its fence, or of the mode before; 0: none */
-    bool has_fence;
+    uint64_t epoch; /* of its fence or filling, or of the mode before; 0: none
+                     */
+    bool has_fence; /* or fills it */
     uint64_t fence_until_ns;
     uint64_t missing; /* the node that has not told */
     struct command command;
@@ -76,8 +82,8 @@ struct mode_changes *mode_changes_new(struct node *node);
 void mode_changes_stop(struct mode_changes *changes);
 void mode_changes_free(struct mode_changes *changes); /* Takes NULL. */
 void mode_changes_each_second(struct mode_changes *changes);
-/* Takes the fence with this epoch away, by itself. */
+/* Takes the fence, or filling, with this epoch away, by itself. */
 void mode_changes_take_away(struct mode_changes *changes, uint64_t nsid,
-                            uint64_t epoch);
+                            uint64_t epoch, enum mode_state before);
 
 #endif

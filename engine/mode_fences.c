@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Fences that nobody takes away any more: see mode_change.h. */
+/* Fences, and filling, that nobody takes away any more: see mode_change.h. */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -21,7 +21,8 @@ TAILQ_HEAD(left_fences, left_fence);
 struct mode_changes {
     struct node *node;
     uint64_t nsid;
-    uint64_t epoch; /* 0: none */
+    uint64_t epoch;         /* 0: none */
+    enum mode_state before; /* that it goes back to */
     uint64_t since_ns;
     struct router_call call;
     struct left_fences left;
@@ -69,17 +70,18 @@ static void taken_away(struct router_call *call, int status,
     if (status == 0)
         node_log_event(changes->node, LOG_WARN,
                        "directory %" PRIu64
-                       " stays eventual: whoever changed its mode is gone",
-                       changes->nsid);
+                       " stays %s: whoever changed its mode is gone",
+                       changes->nsid,
+                       changes->before == MODE_STRONG ? "strong" : "eventual");
 }
 
 static void take_away(struct mode_changes *changes, struct router_call *call,
-                      uint64_t nsid, uint64_t epoch)
+                      uint64_t nsid, uint64_t epoch, enum mode_state before)
 {
     struct command command = {
         .op = COMMAND_DIR_MODE,
         .ino = ino_of_nsid(nsid),
-        .size = MODE_EVENTUAL,
+        .size = before,
         .offset = epoch,
     };
 
@@ -101,14 +103,14 @@ static void left_is_away(struct router_call *call, int status,
 }
 
 void mode_changes_take_away(struct mode_changes *changes, uint64_t nsid,
-                            uint64_t epoch)
+                            uint64_t epoch, enum mode_state before)
 {
     struct left_fence *fence = mem_zalloc(sizeof *fence);
 
     fence->changes = changes;
     fence->call.done = left_is_away;
     TAILQ_INSERT_TAIL(&changes->left, fence, link);
-    take_away(changes, &fence->call, nsid, epoch);
+    take_away(changes, &fence->call, nsid, epoch, before);
 }
 
 /* The fence that is looked at, unless that is away; else the next one. */
@@ -123,8 +125,10 @@ static bool find_fence(struct mode_changes *changes, uint64_t now_ns)
         return true;
     changes->epoch = 0;
     while (modes_next(modes, nsid, &nsid, &mode)) {
-        if (mode.state == MODE_FENCED) {
+        if (mode.state == MODE_FENCED || mode_is_filling(mode)) {
             changes->nsid = nsid;
+            changes->before =
+                mode.state == MODE_FENCED ? MODE_EVENTUAL : MODE_STRONG;
             changes->epoch = mode.epoch;
             changes->since_ns = now_ns;
             return true;
@@ -145,5 +149,6 @@ void mode_changes_each_second(struct mode_changes *changes)
     if (now_ns - changes->since_ns < (uint64_t)FENCE_LEFT_MS * 1000000)
         return;
     changes->call.done = taken_away;
-    take_away(changes, &changes->call, changes->nsid, changes->epoch);
+    take_away(changes, &changes->call, changes->nsid, changes->epoch,
+              changes->before);
 }

@@ -15,7 +15,7 @@
 #define HASH_FUNCTION HASH_FNV
 #include <uthash.h>
 
-/* A namespace that is not strong. */
+/* A namespace that is not strong, or is being filled. */
 struct known {
     uint64_t nsid;
     struct mode mode;
@@ -29,6 +29,7 @@ struct modes {
     uint64_t *order; /* all of their nsids, ascending */
     size_t order_count;
     size_t order_max;
+    size_t filling_count;
     uint64_t version;
     bool is_damaged; /* not all of the catalog could be read */
     uint64_t fence;
@@ -136,11 +137,20 @@ static struct known *find(const struct modes *modes, uint64_t nsid)
     return known;
 }
 
+static bool is_plain(struct mode mode)
+{
+    return mode.state == MODE_STRONG && !mode_is_filling(mode);
+}
+
 static void keep(struct modes *modes, uint64_t nsid, struct mode mode)
 {
     struct known *known = find(modes, nsid);
 
-    if (mode.state == MODE_STRONG) {
+    if (known != NULL && mode_is_filling(known->mode))
+        modes->filling_count--;
+    if (mode_is_filling(mode))
+        modes->filling_count++;
+    if (is_plain(mode)) {
         if (known != NULL)
             forget(modes, known);
         return;
@@ -165,7 +175,7 @@ static void change(struct modes *modes, uint64_t nsid, struct mode mode)
 
     if (known != NULL)
         before = known->mode;
-    if (mode.state == MODE_STRONG)
+    if (is_plain(mode))
         mode = (struct mode){0};
     if (is_same(before, mode))
         return;
@@ -277,7 +287,7 @@ static int load_directories(struct modes *modes, struct kv *state)
         rc = decode(kv_iter_value(iter), &nsid, &mode);
         if (rc != 0)
             status = rc;
-        if (mode.state == MODE_STRONG)
+        if (is_plain(mode))
             continue;
         change(modes, nsid, mode);
         find(modes, nsid)->seen = true;
@@ -409,6 +419,16 @@ bool modes_any(struct modes *modes)
 
     (void)pthread_rwlock_rdlock(&modes->lock);
     any = modes->known != NULL;
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return any;
+}
+
+bool modes_any_filling(struct modes *modes)
+{
+    bool any;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    any = modes->filling_count > 0;
     (void)pthread_rwlock_unlock(&modes->lock);
     return any;
 }

@@ -49,14 +49,15 @@ void modes_distrust(struct modes *modes);
 int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
                  uint64_t version);
 
-/* `on_change`: a namespace has another mode than before; `mode` MODE_STRONG
+/* `on_change`: a namespace has another mode than before; `mode` all zeroes
  * also when it is gone. On region 0's owner. */
 void modes_watch(struct modes *modes,
                  void (*on_change)(void *context, uint64_t nsid,
                                    struct mode before, struct mode mode),
                  void *context);
 
-/* The mode of a namespace: all zeroes for one that is strong or not known. */
+/* The mode of a namespace: all zeroes for one that is strong, and not being
+ * filled, or not known. */
 struct mode modes_find(struct modes *modes, uint64_t nsid);
 
 /* How far region 0 is applied here; 0 while not all of the catalog could be
@@ -76,10 +77,14 @@ bool modes_is_leaving(struct modes *modes);
  * while region 0 is not applied so far here. */
 bool modes_any_before(struct modes *modes, uint64_t epoch);
 
-/* Whether there is any eventual namespace. */
+/* Whether there is any eventual namespace, or is about to be. */
 bool modes_any(struct modes *modes);
 
-/* The first directory of at least this nsid that is not strong. False: none. */
+/* Whether any namespace is being filled. */
+bool modes_any_filling(struct modes *modes);
+
+/* The first directory of at least this nsid that is not strong, or is being
+ * filled. False: none. */
 bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
                 struct mode *ret);
 

@@ -233,9 +233,11 @@ static void ask(struct pull_peer *peer)
                                    .cursor = peer->cursor,
                                    .told_fence = peer->fence,
                                    .consent = floor.consent,
-                                   .roll = floor.roll};
+                                   .roll = floor.roll,
+                                   .kept = pulls_kept(peer)};
     pulls_vector(pulls, &packet.vector);
     peer->vector_change = pulls->vector_change;
+    peer->kept = packet.kept;
     header = eventual_ask_encode(&packet);
     node_send(pulls->node, peer->node, ENV_CHANNEL_RAFT, WIRE_EVENTUAL_ASK,
               header, NULL);
@@ -267,6 +269,7 @@ void pulls_tick(struct pulls *pulls)
         return;
     if (follow_members(pulls))
         look_whether_whole(pulls);
+    pulls_keep(pulls);
     TAILQ_FOREACH (peer, &pulls->peers, link) {
         ask_if_changed(peer);
         ask_if_due(peer);

@@ -71,6 +71,12 @@ bool pulls_lack(const struct pulls *pulls, uint64_t origin, uint64_t sequence,
                 bool (*stays)(struct node *node, uint64_t id),
                 uint64_t *ret_node);
 
+/* Whether all other nodes have this node's own changes up to `sequence` so that
+ * a power cut leaves them there. Told only while a directory is being filled.
+ * False, and `*ret_missing`, as above. */
+bool pulls_all_keep(const struct pulls *pulls, uint64_t sequence,
+                    uint64_t *ret_missing);
+
 /* How far this node may be behind others: all that they had accepted `*ret_ns`
  * ago is here. False: there is one that it has not had everything of since it
  * started. */

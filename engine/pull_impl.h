@@ -52,6 +52,7 @@ struct pull_peer {
     uint64_t ticket;        /* of the outstanding question; 0: none */
     uint64_t ask_ns;        /* it is asked then, or again */
     uint64_t vector_change; /* that it was told of */
+    uint64_t kept;          /* likewise: struct eventual_ask */
     uint64_t cursor;        /* struct eventual_peer */
     uint64_t received;
     uint64_t promise;
@@ -93,6 +94,14 @@ void pulls_vector(const struct pulls *pulls, struct eventual_vector *ret);
 
 /* Whether it has answered in the last STATUS_SILENT_MS. */
 bool pulls_is_heard(const struct pull_peer *peer);
+
+/* ---- pull_kept.c ---- */
+
+/* What of its own changes is safely here, while a directory is being filled;
+ * else 0. */
+uint64_t pulls_kept(const struct pull_peer *peer);
+/* Each tick: sees to it that all that was pulled becomes so, and is told. */
+void pulls_keep(struct pulls *pulls);
 
 /* ---- pull_leave.c ---- */
 

@@ -200,6 +200,8 @@ static int execute(struct reading *r)
         return read_decision(r);
     case COMMAND_PART:
         return read_one_part(r);
+    case COMMAND_TXN_EXPORT:
+        return read_export(r);
     default:
         return ERR_INVALID;
     }
@@ -245,8 +247,8 @@ struct key read_first_key(const struct command *command)
     if (is_directory)
         return key_user('d', nsid_of_ino(command->ino),
                         (struct slice){NULL, 0});
-    if (command->op == COMMAND_READDIR && command->name.size > 0 &&
-        command->offset == 0)
+    if ((command->op == COMMAND_READDIR || command->op == COMMAND_TXN_EXPORT) &&
+        command->name.size > 0 && command->offset == 0)
         return key_behind_entry(command->dir, command->name);
     return key_user('d', command->dir, command->name);
 }

@@ -212,29 +212,43 @@ static int list_range(struct reading *r, const struct key *lower,
     return rc == 0 && locked ? ERR_LOCKED : rc;
 }
 
-/* What the region of the first name has, and where the next one begins. */
-static int list_entries(struct reading *r, struct dirent_writer *writer)
+int read_find_list(struct reading *r, struct read_list *ret)
 {
-    struct key lower = list_begin(r->command);
-    struct key upper = key_behind_namespace('d', r->command->dir);
-    const struct read_part *part = read_find_part(r, &lower);
-    struct slice name;
-    bool goes_on;
-    int rc;
+    uint64_t nsid = r->command->dir;
 
-    if (part == NULL)
+    ret->lower = list_begin(r->command);
+    ret->part = read_find_part(r, &ret->lower);
+    if (ret->part == NULL)
         return ERR_UNAVAILABLE;
-    goes_on = key_next_part(r->command->dir, part->range.end, &upper);
-    rc = list_range(r, &lower, &upper, writer);
-    if (rc != 0 || !goes_on || !r->result->at_end)
-        return rc;
-    r->result->at_end = false;
-    name = key_slice(&upper);
+    ret->goes_on = key_next_part(nsid, ret->part->range.end, &ret->upper);
+    if (!ret->goes_on)
+        ret->upper = key_behind_namespace('d', nsid);
+    return 0;
+}
+
+void read_end_list(struct reading *r, const struct read_list *list)
+{
+    struct slice name = key_slice(&list->upper);
+
+    r->result->at_end = !list->goes_on;
+    if (!list->goes_on)
+        return;
     name = (struct slice){(const uint8_t *)name.data + 1 + KEY_NSID_SIZE,
                           name.size - 1 - KEY_NSID_SIZE};
     assert(name.size > 0 && name.size <= NAME_SIZE_MAX);
     memcpy(r->result->next, name.data, name.size);
-    return 0;
+}
+
+static int list_entries(struct reading *r, struct dirent_writer *writer)
+{
+    struct read_list list;
+    int rc = read_find_list(r, &list);
+
+    if (rc == 0)
+        rc = list_range(r, &list.lower, &list.upper, writer);
+    if (rc == 0 && r->result->at_end)
+        read_end_list(r, &list);
+    return rc;
 }
 
 int read_readdir(struct reading *r)

@@ -47,8 +47,23 @@ int read_find_directory(struct reading *r, uint64_t nsid,
                         struct directory *ret);
 /* What stat(2) shows of it. ERR_STALE, ERR_UNAVAILABLE. */
 int read_directory_attr(struct reading *r, uint64_t nsid, struct attr *ret);
+/* What the region of the first name to be listed has of the namespace. */
+struct read_list {
+    const struct read_part *part;
+    struct key lower;
+    struct key upper;
+    bool goes_on; /* in the region of `upper` */
+};
+
+/* ERR_UNAVAILABLE. */
+int read_find_list(struct reading *r, struct read_list *ret);
+/* All of it is listed: says where it goes on. */
+void read_end_list(struct reading *r, const struct read_list *list);
 int read_readdir(struct reading *r);
 /* COMMAND_PART */
 int read_one_part(struct reading *r);
+
+/* read_export.c: COMMAND_TXN_EXPORT */
+int read_export(struct reading *r);
 
 #endif

@@ -105,9 +105,17 @@ struct mode {
     enum mode_state state;
     uint64_t domain; /* the directory whose mode it is: itself, or the one that
                       * it was inherited from; 0: that of a strong one */
-    uint64_t since;  /* version of region 0 with which it became eventual */
+    uint64_t since;  /* version of region 0 with which it became eventual, or
+                      * began to be filled; 0: that of a strong one */
     uint64_t epoch;  /* version of region 0 with which `state` began */
 };
+
+/* Strong, and about to become eventual with what is in it: that is brought to
+ * all nodes as of the life that is to begin, `since`. Users notice nothing. */
+static inline bool mode_is_filling(struct mode mode)
+{
+    return mode.state == MODE_STRONG && mode.since != 0;
+}
 
 /* A directory in the catalog. The root's parent is 0. */
 struct directory {

@@ -2,9 +2,9 @@
 
 #include "engine/settle.h"
 
-enum { PAUSE_MS_MAX = 32 };
+#include "engine/modes.h"
 
-static const uint64_t patience_ns = (uint64_t)SETTLE_PATIENCE_MS * 1000000;
+enum { PAUSE_MS_MAX = 32 };
 
 static void end(struct settle *settle, int status)
 {
@@ -64,13 +64,24 @@ static void pause_over(struct env_timer *timer)
     end(container_of(timer, struct settle, timer), 0);
 }
 
+/* One that brings the content of a directory to all nodes takes its time. */
+static uint64_t patience_ns(const struct settle *settle)
+{
+    struct modes *modes = node_modes(settle->node);
+    bool is_filling =
+        mode_is_filling(modes_find(modes, settle->txn.closes_nsid));
+
+    return (uint64_t)(is_filling ? SETTLE_FILLING_MS : SETTLE_PATIENCE_MS) *
+           1000000;
+}
+
 static void undecided(struct settle *settle)
 {
     struct env *env = node_env(settle->node);
     uint64_t pause_ms = UINT64_C(1) << settle->rounds;
 
     if (settle->is_forced ||
-        env_mono_ns(env) - settle->since_ns >= patience_ns) {
+        env_mono_ns(env) - settle->since_ns >= patience_ns(settle)) {
         abort_it(settle);
         return;
     }

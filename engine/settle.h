@@ -2,8 +2,8 @@
 
 /* Gets a transaction out of the way that holds a key (ERR_LOCKED): asks region
  * 0 how it was decided, and resolves it accordingly (txn_resolve.h). While it
- * is undecided its coordinator is given time; after SETTLE_PATIENCE_MS it is
- * taken for dead and region 0 decides to abort.
+ * is undecided its coordinator is given time; after SETTLE_PATIENCE_MS (or
+ * SETTLE_FILLING_MS) it is taken for dead and region 0 decides to abort.
  *
  * Belongs to ENV_WORKER. */
 
@@ -15,7 +15,10 @@
 #include "engine/router.h"
 #include "engine/txn_resolve.h"
 
-enum { SETTLE_PATIENCE_MS = 2000 };
+enum {
+    SETTLE_PATIENCE_MS = 2000,
+    SETTLE_FILLING_MS = 4000 /* with one that fills a directory: txn_export.h */
+};
 
 struct settle {
     uint64_t deadline_ns; /* public: in */

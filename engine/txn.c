@@ -9,6 +9,7 @@
 #include "engine/orphans.h"
 #include "engine/router.h"
 #include "engine/settle.h"
+#include "engine/txn_export.h"
 #include "engine/txn_import.h"
 #include "engine/txn_prepare.h"
 #include "engine/txn_resolve.h"
@@ -32,6 +33,7 @@ struct txn {
     enum next next;
     struct txn_prepare prepare;
     struct txn_import import;
+    struct txn_export export;
     struct router_call call;
     struct txn_resolve resolve;
     struct settle settle;
@@ -95,6 +97,7 @@ static void end(struct txn *txn)
 
     env_timer_stop(node_env(txns->node), &txn->room);
     txn_import_cancel(&txn->import);
+    txn_export_cancel(&txn->export);
     txn_prepare_release(&txn->prepare);
     if (txn->hold.sequence != 0)
         router_release(node_router(txns->node), &txn->hold);
@@ -218,6 +221,11 @@ static void give_up(struct txn *txn, int status)
 
 /* ---- DECIDE ---- */
 
+static bool is_filling(const struct txn *txn)
+{
+    return txn->command.txn_kind == TXN_TO_EVENTUAL && txn->command.offset != 0;
+}
+
 static void decided(struct router_call *call, int status,
                     const struct result *result, uint64_t index)
 {
@@ -226,7 +234,7 @@ static void decided(struct router_call *call, int status,
     (void)index;
     if (result == NULL) {
         fail(txn, status); /* Whether it was decided is not known: rule 2. */
-    } else if (status == ERR_ABORTED && txn->op != NULL) {
+    } else if (status == ERR_ABORTED && txn->op != NULL && !is_filling(txn)) {
         resolve(txn, false, NEXT_ATTEMPT); /* It was taken for dead. */
     } else {
         report(txn, status);
@@ -250,7 +258,7 @@ static void decide(struct txn *txn)
     router_call(node_router(txn->txns->node), &txn->call, &command);
 }
 
-/* ---- what is in a directory that becomes strong ---- */
+/* ---- what is in a directory whose mode changes ---- */
 
 static void imported(struct txn_import *import, int status)
 {
@@ -273,6 +281,29 @@ static void bring_content(struct txn *txn)
     txn->import.deadline_ns = txn->deadline_ns;
     txn->import.done = imported;
     txn_import_start(&txn->import, txn->txns->node);
+}
+
+/* No second attempt: see txn_export.h. */
+static void exported(struct txn_export *export, int status)
+{
+    struct txn *txn = container_of(export, struct txn, export);
+
+    if (status == 0)
+        decide(txn);
+    else if (status == ERR_CANCELED)
+        fail(txn, status); /* Rule 2. */
+    else
+        give_up(txn, undecided(status));
+}
+
+static void fill(struct txn *txn)
+{
+    txn->export.txn = txn->prepare.txn.id;
+    txn->export.nsid = txn->prepare.txn.closes_nsid;
+    txn->export.since = txn->command.offset;
+    txn->export.deadline_ns = txn->deadline_ns;
+    txn->export.done = exported;
+    txn_export_start(&txn->export, txn->txns->node);
 }
 
 /* ---- PREPARE ---- */
@@ -334,6 +365,8 @@ static void prepared(struct txn_prepare *prepare, int status)
         wait_for_holder(txn);
     else if (status == 0 && txn->command.txn_kind == TXN_TO_STRONG)
         bring_content(txn);
+    else if (status == 0 && is_filling(txn))
+        fill(txn);
     else if (status == 0 && !prepare->has_happened)
         decide(txn);
     else if (!prepare->begun || prepare->has_happened ||

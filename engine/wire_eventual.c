@@ -63,6 +63,7 @@ struct buf *eventual_ask_encode(const struct eventual_ask *ask)
     message.n_received = ask->vector.count;
     message.consent = ask->consent;
     message.roll = ask->roll;
+    message.kept = ask->kept;
     return codec_pack_header(&message.base);
 }
 
@@ -74,6 +75,7 @@ static bool ask_from_pb(struct eventual_ask *to, const Grove__EventualAsk *from)
         .told_fence = from->told_fence,
         .consent = from->consent,
         .roll = from->roll,
+        .kept = from->kept,
     };
     return from->ticket != 0 &&
            vector_from_pb(&to->vector, from->received, from->n_received);

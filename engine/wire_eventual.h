@@ -32,6 +32,9 @@ struct eventual_ask {
     uint64_t told_fence; /* that the other one has told; 0: none */
     uint64_t consent;    /* floor.h: that the asker has given ... */
     uint64_t roll;       /* ... and the members that it knew of then */
+    uint64_t kept; /* of the other one's own changes, what would be left after a
+                    * power cut: up to this number. Only while a directory is
+                    * being filled: txn_export.h; else 0 */
     struct eventual_vector vector;
 };
 

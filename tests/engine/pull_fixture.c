@@ -33,6 +33,17 @@ struct eventual *node_eventual(const struct node *node)
     return node->eventual;
 }
 
+struct modes *node_modes(const struct node *node)
+{
+    return node->modes;
+}
+
+void node_flush_state(struct node *node)
+{
+    node->flushes++;
+    assert_int_equal(kv_flush(node->state, true, NULL), 0);
+}
+
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
     for (size_t i = 0; i < node->cluster->count; i++)
@@ -179,21 +190,26 @@ static void apply(struct node *node, struct key key, struct buf *record,
     buf_unref(record);
 }
 
-static void apply_mode(struct node *node, enum mode_state state,
-                       uint64_t version)
+static void apply_mode(struct node *node, struct mode mode, uint64_t version)
 {
-    struct directory directory = {.nsid = DIR, .parent = 1};
+    struct directory directory = {.nsid = DIR, .parent = 1, .mode = mode};
 
     directory.name = slice_of("d");
     directory.attr.ino = ino_of_nsid(DIR);
-    directory.mode = (struct mode){state, DIR, SINCE, version};
     apply(node, key_directory(DIR), directory_encode(&directory), version);
     assert_int_equal(modes_follow(node->modes, node->state, DIR, version), 0);
 }
 
 void apply_strong(struct node *node, uint64_t version)
 {
-    apply_mode(node, MODE_STRONG, version);
+    apply_mode(node, (struct mode){.epoch = version}, version);
+}
+
+void apply_filling(struct node *node, uint64_t version)
+{
+    const struct mode mode = {MODE_STRONG, DIR, version, version};
+
+    apply_mode(node, mode, version);
 }
 
 void apply_state(struct node *node, uint64_t id, enum node_state state,
@@ -207,7 +223,7 @@ void apply_state(struct node *node, uint64_t id, enum node_state state,
 
 void apply_fence(struct node *node)
 {
-    apply_mode(node, MODE_FENCED, FENCE);
+    apply_mode(node, (struct mode){MODE_FENCED, DIR, SINCE, FENCE}, FENCE);
 }
 
 static void start(struct node *node)
@@ -228,7 +244,8 @@ static void start(struct node *node)
     assert_int_equal(modes_load(node->modes, node->state), 0);
     assert_int_equal(eventual_open(node->eventual, NULL), 0);
     node->pulls = pulls_new(node);
-    apply_mode(node, MODE_EVENTUAL, VERSION);
+    apply_mode(node, (struct mode){MODE_EVENTUAL, DIR, SINCE, VERSION},
+               VERSION);
 }
 
 static void stop(struct node *node)

@@ -37,6 +37,7 @@ struct node {
     bool holds_log;     /* what is written there is not synced */
     unsigned questions; /* that it has sent */
     unsigned answers;
+    unsigned flushes; /* that were asked for */
     unsigned warnings;
     char warning[256]; /* the last one */
 };
@@ -84,6 +85,8 @@ void expect_file(struct node *node, const char *name, const char *text);
 void apply_fence(struct node *node);
 /* DIR is not eventual any more. */
 void apply_strong(struct node *node, uint64_t version);
+/* It is about to begin a life, `version`. */
+void apply_filling(struct node *node, uint64_t version);
 /* Node `id` has another state, with that version of the catalog. */
 void apply_state(struct node *node, uint64_t id, enum node_state state,
                  uint64_t version);

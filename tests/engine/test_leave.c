@@ -13,24 +13,11 @@
 
 enum { A = 1, B = 2, C = 3, DRAINED = 30 };
 
-static unsigned flush_count;
-
 /* ---- node.h, members.h ---- */
-
-struct modes *node_modes(const struct node *node)
-{
-    return node->modes;
-}
 
 struct pulls *node_pulls(const struct node *node)
 {
     return node->pulls;
-}
-
-void node_flush_state(struct node *node)
-{
-    flush_count++;
-    assert_int_equal(kv_flush(node->state, true, NULL), 0);
 }
 
 int members_find(struct node *node, uint64_t id, struct node_record *ret)
@@ -211,11 +198,11 @@ static void test_what_was_taken_has_to_be_durable(void **state)
     drain(c);
     pass(c, 1000);
     assert_int_equal(look(c), LEAVE_UNSAFE);
-    flush_count = 0;
+    node_of(c, A)->flushes = 0;
     assert_int_equal(members_find(node_of(c, A), C, &record), 0);
     leave_prepare(node_of(c, A), &record);
     leave_prepare(node_of(c, A), &record);
-    assert_int_equal(flush_count, 1);
+    assert_int_equal(node_of(c, A)->flushes, 1);
     assert_int_equal(look(c), LEAVE_FREE);
     cluster_free(c);
 }

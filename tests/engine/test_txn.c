@@ -12,11 +12,13 @@
 
 #include <cmocka.h>
 
+#include "engine/modes.h"
 #include "engine/orphans.h"
 #include "engine/reader.h"
 #include "engine/router.h"
 #include "engine/settle.h"
 #include "engine/txn.h"
+#include "engine/txn_export.h"
 #include "tests/sim/kv_mem.h"
 
 enum {
@@ -45,6 +47,8 @@ struct node {
     uint64_t now_ns;
     struct router *router;
     struct reader *reader;
+    struct modes *modes;
+    struct txn_export *export; /* NULL: none is under way */
 };
 
 struct fixture {
@@ -94,7 +98,25 @@ struct reader *node_reader(const struct node *node)
     return node->reader;
 }
 
-/* ---- router.h, reader.h, orphans.h ---- */
+struct modes *node_modes(const struct node *node)
+{
+    return node->modes;
+}
+
+/* ---- txn_export.h, router.h, reader.h, orphans.h ---- */
+
+void txn_export_start(struct txn_export *export, struct node *node)
+{
+    export->node = node;
+    node->export = export;
+}
+
+void txn_export_cancel(struct txn_export *export)
+{
+    if (export->node != NULL)
+        export->node->export = NULL;
+    export->node = NULL;
+}
 
 void router_to_region(struct router_call *call, uint64_t region)
 {
@@ -194,6 +216,7 @@ static int setup(void **state)
     f->node.config.identity = (struct identity){.node_id = OWN_NODE, .boot = 1};
     f->node.router = &f->router;
     f->node.reader = &f->reader;
+    f->node.modes = modes_new(OWN_NODE);
     f->txns = txns_new(&f->node);
     *state = f;
     return 0;
@@ -208,6 +231,8 @@ static int teardown(void **state)
     txns_free(f->txns);
     assert_null(f->router.call);
     assert_null(f->reader.op);
+    assert_null(f->node.export);
+    modes_free(f->node.modes);
     kv_close(f->node.env.state);
     free(f);
     return 0;

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "engine/txn_export.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/eventual_record.h"
+#include "engine/pull.h"
+
+enum { ITEM_HEADER_SIZE = 4, LOOK_MS = 10 };
+
+static struct eventual *eventual_of(const struct txn_export *export)
+{
+    return node_eventual(export->node);
+}
+
+static void release(struct txn_export *export)
+{
+    buf_unref(export->items);
+    free(export->brings);
+    export->items = NULL;
+    export->brings = NULL;
+    export->node = NULL;
+}
+
+void txn_export_cancel(struct txn_export *export)
+{
+    if (export->node == NULL)
+        return;
+    reader_cancel(node_reader(export->node), &export->read);
+    for (size_t i = 0; i < BRINGS_MAX; i++)
+        eventual_cancel(&export->brings[i].op);
+    env_timer_stop(node_env(export->node), &export->look);
+    release(export);
+}
+
+static void end(struct txn_export *export, int status)
+{
+    release(export);
+    export->done(export, status);
+}
+
+/* ---- until all nodes have it ---- */
+
+static bool is_late(const struct txn_export *export)
+{
+    return env_mono_ns(node_env(export->node)) >= export->deadline_ns;
+}
+
+static void look(struct env_timer *timer)
+{
+    struct txn_export *export = container_of(timer, struct txn_export, look);
+    uint64_t missing = 0;
+
+    if (export->sequence == 0 ||
+        pulls_all_keep(node_pulls(export->node), export->sequence, &missing)) {
+        end(export, 0);
+    } else if (is_late(export)) {
+        node_log_event(export->node, LOG_WARN,
+                       "directory %" PRIu64 " stays strong: node %" PRIu64
+                       " has not taken in time what is in it",
+                       export->nsid, missing);
+        end(export, ERR_NO_QUORUM);
+    } else {
+        env_timer_start(node_env(export->node), timer,
+                        (uint64_t)LOOK_MS * 1000000);
+    }
+}
+
+/* ---- a page ---- */
+
+static void read_page(struct txn_export *export);
+static void bring_some(struct txn_export *export);
+
+static void brought(struct eventual_op *op, int status,
+                    const struct result *result)
+{
+    struct txn_bring *bring = container_of(op, struct txn_bring, op);
+    struct txn_export *export = bring->export;
+
+    (void)result;
+    export->running--;
+    if (export->status == 0)
+        export->status = status == ERR_EPOCH ? ERR_ABORTED : status;
+    bring_some(export);
+}
+
+static struct txn_bring *find_free(struct txn_export *export)
+{
+    for (size_t i = 0; i < BRINGS_MAX; i++)
+        if (export->brings[i].op.work == NULL)
+            return &export->brings[i];
+    return NULL;
+}
+
+/* Where the next page begins, unless the answer said so. */
+static void keep_place(struct txn_export *export, struct slice name)
+{
+    assert(name.size <= NAME_SIZE_MAX);
+    if (export->question.offset != 0)
+        return;
+    memcpy(export->name, name.data, name.size);
+    export->question.name = (struct slice){export->name, name.size};
+}
+
+/* The next file of the page. */
+static int bring_one(struct txn_export *export, struct txn_bring *bring)
+{
+    const uint8_t *item = export->items->data + export->at;
+    struct slice bytes = {item + ITEM_HEADER_SIZE, be32_get(item)};
+    struct eventual_record record = {0};
+    int rc = eventual_decode(&record, bytes);
+
+    if (rc == 0) {
+        struct command command = {.op = COMMAND_BRING,
+                                  .dir = export->nsid,
+                                  .name = record.name,
+                                  .offset = export->since,
+                                  .data = bytes};
+
+        keep_place(export, record.name);
+        bring->export = export;
+        bring->op = (struct eventual_op){.command = &command, .done = brought};
+        export->at += ITEM_HEADER_SIZE + bytes.size;
+        export->running++;
+        eventual_start(eventual_of(export), &bring->op);
+        bring->op.command = NULL;
+    }
+    eventual_release(&record);
+    return rc;
+}
+
+static size_t size_of(const struct txn_export *export)
+{
+    return export->items == NULL ? 0 : export->items->size;
+}
+
+static void end_page(struct txn_export *export)
+{
+    if (export->status != 0) {
+        end(export, export->status);
+    } else if (!export->at_end) {
+        read_page(export);
+    } else {
+        export->look.fire = look;
+        look(&export->look);
+    }
+}
+
+static void bring_some(struct txn_export *export)
+{
+    struct txn_bring *bring;
+
+    while (export->status == 0 && export->at < size_of(export) &&
+           (bring = find_free(export)) != NULL)
+        export->status = bring_one(export, bring);
+    if (export->running > 0)
+        return;
+    if (size_of(export) > 0)
+        export->sequence = eventual_shown(eventual_of(export));
+    end_page(export);
+}
+
+/* ---- reading ---- */
+
+static void page_read(struct read_op *read, int status, struct result *result)
+{
+    struct txn_export *export = container_of(read, struct txn_export, read);
+    size_t size = strlen(result->next);
+
+    if (status != 0) {
+        end(export, status);
+        return;
+    }
+    buf_unref(export->items);
+    export->items = result->data.size > 0 ? buf_ref(result->data_buf) : NULL;
+    export->at = 0;
+    export->at_end = result->at_end;
+    export->question.offset = size > 0 ? 1 : 0;
+    if (size > 0) {
+        memcpy(export->name, result->next, size);
+        export->question.name = (struct slice){export->name, size};
+    }
+    bring_some(export);
+}
+
+static void read_page(struct txn_export *export)
+{
+    export->read.command = &export->question;
+    export->read.deadline_ns = export->deadline_ns;
+    export->read.done = page_read;
+    reader_start(node_reader(export->node), &export->read);
+}
+
+void txn_export_start(struct txn_export *export, struct node *node)
+{
+    export->node = node;
+    export->question = (struct command){.op = COMMAND_TXN_EXPORT,
+                                        .dir = export->nsid,
+                                        .txn = {.id = export->txn}};
+    export->status = 0;
+    export->sequence = 0;
+    export->running = 0;
+    export->brings = mem_zalloc(BRINGS_MAX * sizeof *export->brings);
+    read_page(export);
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Brings the files of a strong directory to all nodes, to make it eventual: the
+ * way there and back of txn_import.h. It is *being filled* (mode_is_filling()):
+ * an entry of region 0 has begun the life that its files are to have as
+ * eventual ones, and a transaction has closed all parts of the namespace, so
+ * nothing in it changes. Then
+ *
+ * 1. it is read, page after page (read_export.c), and each file becomes a
+ *    change of that life which this node has accepted (COMMAND_BRING), so that
+ *    it gets a version, lies in the journal, and is pulled by all others;
+ * 2. it is waited until all other nodes have all of these safely: what is about
+ *    to be deleted lay on a majority of disks.
+ *
+ * Nobody sees any of it before the transaction is decided. If that does not
+ * come, the life ends before it has begun: the entry of region 0 that ends the
+ * filling has each node delete what it has of it. So there is one attempt to
+ * each life: what a second one would find is not what the first one brought.
+ *
+ * Belongs to ENV_WORKER. */
+
+#ifndef GROVEFS_ENGINE_TXN_EXPORT_H
+#define GROVEFS_ENGINE_TXN_EXPORT_H
+
+#include "engine/eventual.h"
+#include "engine/reader.h"
+
+enum { BRINGS_MAX = 64 /* at the same time */ };
+
+struct txn_export;
+
+/* One file on its way. */
+struct txn_bring {
+    struct txn_export *export;
+    struct eventual_op op;
+};
+
+struct txn_export {
+    struct txn_id txn; /* public: in */
+    uint64_t nsid;
+    uint64_t since; /* the life */
+    uint64_t deadline_ns;
+    /* ERR_ABORTED: the parts are not held, or it is not being filled any more.
+     * ERR_NOT_EMPTY: there is a directory in it; ERR_TOO_LARGE: a file of more
+     * than EVENTUAL_VALUE_SIZE_MAX; ERR_NO_QUORUM: not in time; ERR_NO_SPACE,
+     * ERR_READ_ONLY, ERR_UNAVAILABLE: eventual.h; ERR_CANCELED; ERR_CORRUPT,
+     * ERR_IO, ERR_NO_MEMORY. */
+    void (*done)(struct txn_export *export, int status);
+
+    struct node *node; /* private from here on; NULL: it does not run */
+    struct command question;
+    char name[NAME_SIZE_MAX]; /* where the next page begins */
+    bool at_end;              /* this page is the last one */
+    struct read_op read;
+    struct buf *items; /* the page */
+    size_t at;
+    struct txn_bring *brings;
+    size_t running;
+    int status;        /* the first failure of the page */
+    uint64_t sequence; /* this node's number of the last file; 0: none */
+    struct env_timer look;
+};
+
+/* A zeroed struct, with what is public, is ready. `done` may be called before
+ * this returns. */
+void txn_export_start(struct txn_export *export, struct node *node);
+/* Ends it without calling `done`; one that does not run is ignored. */
+void txn_export_cancel(struct txn_export *export);
+
+#endif
