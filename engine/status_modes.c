@@ -165,6 +165,16 @@ static void print_mismatches(struct node *node, const struct views *views,
         (void)fputc('-', out);
 }
 
+/* One that is being filled is still strong. */
+static void print_state(const struct mode *mode, FILE *out)
+{
+    if (mode_is_filling(*mode))
+        (void)fprintf(out, " strong %" PRIu64 " filling ", mode->epoch);
+    else
+        (void)fprintf(out, " eventual %" PRIu64 " %s ", mode->epoch,
+                      mode->state == MODE_FENCED ? "fenced" : "ok");
+}
+
 void status_render_modes(struct node *node, FILE *out)
 {
     struct views views;
@@ -175,8 +185,7 @@ void status_render_modes(struct node *node, FILE *out)
     (void)fputs("# namespace mode epoch state nodes mismatch\n", out);
     while (next_domain(node, &nsid, &mode)) {
         key_path_print_directory(out, node_env(node)->state, nsid);
-        (void)fprintf(out, " eventual %" PRIu64 " %s ", mode.epoch,
-                      mode.state == MODE_FENCED ? "fenced" : "ok");
+        print_state(&mode, out);
         print_nodes(&views, &mode, out);
         (void)fputc(' ', out);
         print_mismatches(node, &views, &mode, out);

@@ -101,3 +101,15 @@ def opened(path):
     except OSError as e:
         assert e.errno in (errno.EHOSTUNREACH, errno.ETIMEDOUT), e
         return None
+
+
+def odd_files_in(folder):
+    """What one directory may have in it, but for directories."""
+    for number in range(300):
+        put(f'{folder}/{number:03}', os.urandom(number * 7))
+    for name, size in (('whole MiB', 1 << 20), ('a chunk', 65536), ('more than a chunk', 65537)):
+        put(f'{folder}/{name}', os.urandom(size))
+    os.chmod(f'{folder}/007', 0o4751)
+    os.chown(f'{folder}/008', 1234, 2345)
+    os.utime(f'{folder}/009', ns=(10**18, 10**18 + 7))
+    os.symlink('nowhere', f'{folder}/link')

@@ -300,19 +300,24 @@ def a_directory_that_is_switched_under_load_loses_nothing_and_is_linearizable_on
     c = t.cluster(options='op_timeout=4')
     os.mkdir(c.path(1, 'd'))
     switcher = Switcher(c)
+    visiting = visitors(c, stay=True)
+    wait_until('each has left a file', 20, lambda: all(v.present for v in visiting))
     failed = 0
-    for node in (2, 3):
-        visiting = visitors(c)
-        failed += switcher.persist(b'eventual', 60)
-        killing = threading.Thread(target=kill_and_start, args=(c, node, 0.3), daemon=True)
+    for node, mode in ((2, b'eventual'), (3, b'strong'), (1, b'eventual'), (2, b'strong')):
+        killing = threading.Thread(target=kill_and_start, args=(c, node, 0.1), daemon=True)
         killing.start()
-        failed += switcher.persist(b'strong', 60)
+        failed += switcher.persist(mode, 60)
         killing.join()
-        wait_until('each has worked', 20, lambda v=visiting: all(one.count > 10 for one in v))
-        for visitor in visiting:
-            visitor.end()
-        for name in os.listdir(c.path(1, 'd')):  # What killed ones have left.
-            os.unlink(c.path(1, f'd/{name}'))
+        worked = [one.count + 10 for one in visiting]
+        wait_until('each has worked', 20, lambda w=worked: all(
+            one.count > least for one, least in zip(visiting, w)))
+    for visitor in visiting:
+        visitor.end()
+    shown = set(os.listdir(c.path(1, 'd')))
+    for visitor in visiting:
+        assert visitor.present <= shown, f'{visitor.present} of {sorted(shown)}'
+    for name in shown:
+        os.unlink(c.path(1, f'd/{name}'))
     t.say(f'{failed} of {switcher.tried} tries failed')
     failed = switcher.persist(b'eventual', 15) + switcher.persist(b'strong', 15)
     history = History(t, dict(zip(c.nodes, c.mounts())), 'd')

@@ -9,6 +9,7 @@ import subprocess
 import threading
 import time
 
+from eventual_folders import odd_files_in
 from harness import errno_name, errno_of, get, load, main, put, test, together, wait_until
 from trees import same
 
@@ -28,18 +29,6 @@ def make_strong(c, name, node=1):
 
 def mode(c, name, node=1):
     return os.getxattr(c.path(node, name), MODE)
-
-
-def odd_files_in(folder):
-    """What one directory may have in it, but for directories."""
-    for number in range(300):
-        put(f'{folder}/{number:03}', os.urandom(number * 7))
-    for name, size in (('whole MiB', 1 << 20), ('a chunk', 65536), ('more than a chunk', 65537)):
-        put(f'{folder}/{name}', os.urandom(size))
-    os.chmod(f'{folder}/007', 0o4751)
-    os.chown(f'{folder}/008', 1234, 2345)
-    os.utime(f'{folder}/009', ns=(10**18, 10**18 + 7))
-    os.symlink('nowhere', f'{folder}/link')
 
 
 @test
