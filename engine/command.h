@@ -19,14 +19,14 @@
 #include "engine/kv.h"
 #include "engine/record.h"
 
-enum { COMMAND_FORMAT = 1, CATALOG_CHANGES_MAX = 2 };
-
-/* Numbers are part of the format: append only. */
 enum {
+    COMMAND_FORMAT = 1,
+    CATALOG_CHANGES_MAX = 2,
     /* Of `data`: one write, or a whole file of an eventual directory. */
     COMMAND_DATA_SIZE_MAX = WRITE_SIZE_MAX + 64 * 1024
 };
 
+/* Numbers are part of the format: append only. */
 enum command_op {
     COMMAND_NOOP = 0,
     /* On files, in the region of (dir, name). Arguments as in engine.h. */

@@ -63,6 +63,14 @@ def folders(c, name):
     return {node: Folder(c.path(node, name)) for node in c.nodes}
 
 
+def cut_folders(t):
+    """A cluster whose nodes can be cut off, and its eventual directory `e` on each
+    mount."""
+    c = cut_cluster(t)
+    make_eventual(c, 'e')
+    return c, folders(c, 'e')
+
+
 def wait_agreed(t, by_node, seconds=AGREE_S):
     """Until all show the same; returns that."""
     began = time.monotonic()
@@ -113,3 +121,10 @@ def odd_files_in(folder):
     os.chown(f'{folder}/008', 1234, 2345)
     os.utime(f'{folder}/009', ns=(10**18, 10**18 + 7))
     os.symlink('nowhere', f'{folder}/link')
+
+
+def open_cut_off(c, node, name):
+    """Starts a node that reaches nobody; returns its directory when it shows it."""
+    start_cut_off(c, node)
+    return wait_until(f'node {node} shows the directory', 30,
+                      lambda: opened(c.path(node, name)))

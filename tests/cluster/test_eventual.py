@@ -9,8 +9,8 @@ import shutil
 import subprocess
 import time
 
-from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, close, cut_cluster, folders,
-                              make_eventual, opened, refused, start_cut_off, wait_agreed)
+from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, close, cut_folders, folders,
+                              make_eventual, open_cut_off, refused, wait_agreed)
 from harness import (errno_name, errno_of, get, load, main, put, table, test, together,
                      wait_until)
 from trees import odd_files, real_files, same_content
@@ -21,9 +21,7 @@ from trees import odd_files, real_files, same_content
 
 @test
 def a_file_that_was_removed_does_not_come_back_from_a_node_that_was_cut_off(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
     for name in ('untouched', 'older', 'newer'):
         by_node[1].put(name, b'old\n')
     wait_agreed(t, by_node)
@@ -115,9 +113,7 @@ def acknowledged_writes_survive_kill_9_of_all_nodes_at_once(t):
 
 @test
 def a_cut_off_node_keeps_what_it_has_acknowledged_when_it_is_killed(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
     by_node[1].put('before', b'0')
     wait_agreed(t, by_node)
     c.cut(3)
@@ -126,9 +122,7 @@ def a_cut_off_node_keeps_what_it_has_acknowledged_when_it_is_killed(t):
         by_node[3].put(f'alone-{i}', b'%d' % i)
     by_node[3].close()
     c.kill(3)
-    start_cut_off(c, 3)
-    by_node[3] = wait_until('the cut-off node shows the directory', 30,
-                            lambda: opened(c.path(3, 'e')))
+    by_node[3] = open_cut_off(c, 3, 'e')
     for i in range(50):
         assert by_node[3].get(f'alone-{i}') == b'%d' % i
         by_node[3].put(f'again-{i}', b'%d' % i)
@@ -369,9 +363,7 @@ def no_switch_without_all_nodes_and_the_directory_stays_usable(t):
 
 @test
 def what_a_cut_off_node_has_accepted_keeps_the_directory_eventual(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
     c.cut(3)
     time.sleep(1)
     by_node[3].put('only here', b'x')
@@ -391,9 +383,7 @@ def what_a_cut_off_node_has_accepted_keeps_the_directory_eventual(t):
 
 @test
 def the_table_of_what_others_lack_fills_and_empties(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
 
     def pending(node):
         return {int(row['peer']): (row['pending_entries'], row['state'])
@@ -412,9 +402,7 @@ def the_table_of_what_others_lack_fills_and_empties(t):
 
 @test
 def strong_and_eventual_directories_do_not_hold_each_other_up(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
     writers = load(c, [1, 2])
     c.cut(3)
     began = time.monotonic()

@@ -8,8 +8,8 @@ import random
 import threading
 import time
 
-from eventual_folders import (AGREE_S, MODE, Folder, close, cut_cluster, folders, make_eventual,
-                              opened, start_cut_off, wait_agreed)
+from eventual_folders import (AGREE_S, MODE, close, cut_cluster, cut_folders, folders,
+                              make_eventual, open_cut_off, start_cut_off, wait_agreed)
 from faked_clocks import Clocks
 from harness import (UNCERTAIN, MountedFolder, errno_name, errno_of, get, main, put, table, test,
                      together, wait_until)
@@ -45,9 +45,7 @@ def wait_nothing_pending(t, c):
 
 @test
 def nodes_cut_from_each_other_for_30_s_go_on_writing_and_agree_when_healed(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
     c.cut(*c.nodes)
     began = time.monotonic()
     last = {node: {} for node in c.nodes}
@@ -430,17 +428,9 @@ def a_node_that_starts_with_a_wrong_clock_stamps_nothing_with_it(t):
 # ---- crashes of all nodes
 
 
-def open_cut_off(c, node, name):
-    start_cut_off(c, node)
-    return wait_until(f'node {node} shows the directory', 30,
-                      lambda: opened(c.path(node, name)))
-
-
 @test
 def what_nodes_that_are_cut_off_have_acknowledged_survives_kill_9_of_all(t):
-    c = cut_cluster(t)
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
+    c, by_node = cut_folders(t)
     by_node[1].put('removed', b'x')
     wait_agreed(t, by_node)
     c.cut(*c.nodes)

@@ -215,6 +215,12 @@ void sync_all(struct eventual_fixture *f)
     fake_env_run(&f->fake);
 }
 
+void settle(struct eventual_fixture *f)
+{
+    fake_env_run(&f->fake);
+    sync_all(f);
+}
+
 int carry_out(struct eventual_fixture *f, const struct command *command)
 {
     struct test_op op;
@@ -342,16 +348,21 @@ bool is_known(struct eventual_fixture *f, const char *name)
     return has_record(f->state, key_user('v', DIR, slice_of(name)));
 }
 
-uint64_t local_of(struct eventual_fixture *f, const char *name)
+struct eventual_record known_of(struct eventual_fixture *f, const char *name)
 {
     struct eventual_record record = {0};
-    uint64_t local;
+    struct eventual_record known;
 
     assert_int_equal(
         eventual_get(f->state, NULL, DIR, slice_of(name), false, &record), 0);
-    local = record.local;
+    known = record;
     eventual_release(&record);
-    return local;
+    return known;
+}
+
+uint64_t local_of(struct eventual_fixture *f, const char *name)
+{
+    return known_of(f, name).local;
 }
 
 uint64_t entry_count(struct eventual_fixture *f)

@@ -88,6 +88,8 @@ int write_text(struct eventual_fixture *f, const char *name, const char *text);
 int unlink_name(struct eventual_fixture *f, const char *name);
 /* All writes to log/. */
 void sync_all(struct eventual_fixture *f);
+/* Runs what was posted, and then what it writes to log/. */
+void settle(struct eventual_fixture *f);
 
 /* ---- changes of other nodes ---- */
 
@@ -118,6 +120,8 @@ int merge_one(struct eventual_fixture *f, const struct eventual_record *record,
 const char *text_of(struct eventual_fixture *f, const char *name);
 /* Whether anything is known of a name. */
 bool is_known(struct eventual_fixture *f, const char *name);
+/* What is known of a name, of which something is; its slices are gone. */
+struct eventual_record known_of(struct eventual_fixture *f, const char *name);
 uint64_t local_of(struct eventual_fixture *f, const char *name);
 uint64_t entry_count(struct eventual_fixture *f);
 struct eventual_counts counts_of(struct eventual_fixture *f);

@@ -43,15 +43,26 @@ void delete_text(struct kv *kv, const char *key)
     assert_int_equal(rc, 0);
 }
 
-void put_record(struct kv *kv, struct key key, struct slice record)
+static void write_record(struct kv *kv, struct key key, struct slice record,
+                         enum kv_durability durability)
 {
     struct kv_batch *batch = kv_batch_new(kv);
     int rc;
 
     kv_batch_put(batch, key_slice(&key), record);
-    rc = kv_write(kv, batch, KV_SYNCED, NULL);
+    rc = kv_write(kv, batch, durability, NULL);
     kv_batch_free(batch);
     assert_int_equal(rc, 0);
+}
+
+void put_record(struct kv *kv, struct key key, struct slice record)
+{
+    write_record(kv, key, record, KV_SYNCED);
+}
+
+void put_relaxed(struct kv *kv, struct key key, struct slice record)
+{
+    write_record(kv, key, record, KV_RELAXED);
 }
 
 bool has_record(struct kv *kv, struct key key)

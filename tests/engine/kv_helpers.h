@@ -22,6 +22,8 @@ void delete_text(struct kv *kv, const char *key);
 
 /* A record, durable at once. */
 void put_record(struct kv *kv, struct key key, struct slice record);
+/* ... that a power cut takes, until all is flushed. */
+void put_relaxed(struct kv *kv, struct key key, struct slice record);
 bool has_record(struct kv *kv, struct key key);
 
 /* Expects the value, or with NULL that there is none. */

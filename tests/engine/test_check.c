@@ -9,6 +9,7 @@
 #include "engine/hashing.h"
 #include "engine/node.h"
 #include "exec_fixture.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
 enum { REGION_COUNT = 2 };
@@ -26,26 +27,15 @@ static const struct region regions[REGION_COUNT] = {
      .voter_count = 1},
 };
 
-static void put(struct kv *state, const struct key *key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(state);
-
-    kv_batch_put(batch, key_slice(key), value);
-    assert_int_equal(kv_write(state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-}
-
 static void put_region(struct kv *state, const struct region *region)
 {
     struct marker marker = {.index = 7, .term = 2, .version = 9};
     struct buf *bytes = region_encode(region);
-    struct key region_key = key_region(region->id);
-    struct key marker_key = key_marker(region->id);
     uint8_t small[MARKER_SIZE_MAX];
 
-    put(state, &region_key, buf_slice(bytes));
-    put(state, &marker_key,
-        (struct slice){small, marker_encode(&marker, small)});
+    put_relaxed(state, key_region(region->id), buf_slice(bytes));
+    put_relaxed(state, key_marker(region->id),
+                (struct slice){small, marker_encode(&marker, small)});
     buf_unref(bytes);
 }
 
@@ -168,7 +158,7 @@ static void test_each_class_of_key_counts_in_its_region(void **state)
         struct key key = classes[i].key();
         uint64_t region = classes[i].region;
 
-        put(other, &key, slice_of("1"));
+        put_relaxed(other, key, slice_of("1"));
         if (hash_of(other, region) == hash_of(f->state, region))
             fail_msg("%s does not count", classes[i].what);
         if (hash_of(other, 1 - region) != hash_of(f->state, 1 - region))
@@ -187,7 +177,8 @@ static void test_descriptor_and_marker_count(void **state)
     uint8_t small[MARKER_SIZE_MAX];
     uint64_t before = hash_of(other, region.id);
 
-    put(other, &key, (struct slice){small, marker_encode(&marker, small)});
+    put_relaxed(other, key,
+                (struct slice){small, marker_encode(&marker, small)});
     assert_false(hash_of(other, region.id) == before);
     put_region(other, &region);
     assert_true(hash_of(other, region.id) == before);
@@ -205,8 +196,8 @@ static void test_where_a_key_ends_counts(void **state)
     struct key left = key_user('d', 77, slice_of("ab"));
     struct key right = key_user('d', 77, slice_of("a"));
 
-    put(other, &left, slice_of("c"));
-    put(f->state, &right, slice_of("bc"));
+    put_relaxed(other, left, slice_of("c"));
+    put_relaxed(f->state, right, slice_of("bc"));
     assert_false(hash_of(f->state, 1) == hash_of(other, 1));
     kv_close(other);
     kv_close(f->state);

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* What commands change in an eventual directory, and what they answer. */
+
 #include <string.h>
 #include <sys/stat.h>
 

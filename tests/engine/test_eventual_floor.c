@@ -1,20 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* The floor of tombstones on a node: what it drops below it, and what it
+ * promises and consents to so that the floor may rise. Rules are those of
+ * floor.h. */
+
 #include "engine/floor.h"
 #include "eventual_fixture.h"
 
-enum { CONF_VER = 7, FIRST = 10, SECOND = 11, LOOK_TICKS = 2 };
+enum { CONF_VER = 7, FIRST = 10, LOOK_TICKS = 2 };
 
 static const uint64_t second_ns = 1000000000;
-
-static void put(struct eventual_fixture *f, struct key key, struct slice value)
-{
-    struct kv_batch *batch = kv_batch_new(f->state);
-
-    kv_batch_put(batch, key_slice(&key), value);
-    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-}
 
 /* This node and, unless it is alone, OTHER. */
 static void put_members(struct eventual_fixture *f, bool alone)
@@ -30,7 +25,7 @@ static void put_members(struct eventual_fixture *f, bool alone)
     };
     struct buf *bytes = region_encode(&region);
 
-    put(f, key_region(REGION_PLACEMENT), buf_slice(bytes));
+    put_relaxed(f->state, key_region(REGION_PLACEMENT), buf_slice(bytes));
     buf_unref(bytes);
 }
 
@@ -39,19 +34,12 @@ static void put_floor(struct eventual_fixture *f, uint64_t hlc)
     uint8_t bytes[16] = {0};
 
     be64_put(bytes, hlc);
-    put(f, key_floor(), (struct slice){bytes, sizeof bytes});
+    put_relaxed(f->state, key_floor(), (struct slice){bytes, sizeof bytes});
 }
 
 static uint64_t hlc_of(struct eventual_fixture *f, const char *name)
 {
-    struct eventual_record record = {0};
-    uint64_t hlc;
-
-    assert_int_equal(
-        eventual_get(f->state, NULL, DIR, slice_of(name), false, &record), 0);
-    hlc = record.hlc;
-    eventual_release(&record);
-    return hlc;
+    return known_of(f, name).hlc;
 }
 
 /* Until all that one look does is done. */
@@ -59,8 +47,16 @@ static void look(struct eventual_fixture *f)
 {
     for (unsigned i = 0; i < LOOK_TICKS; i++) {
         eventual_tick(f->eventual);
+        settle(f);
+    }
+}
+
+/* The same, up to where only log/ is to be synced. */
+static void look_unsynced(struct eventual_fixture *f)
+{
+    for (unsigned i = 0; i < LOOK_TICKS; i++) {
+        eventual_tick(f->eventual);
         fake_env_run(&f->fake);
-        sync_all(f);
     }
 }
 
@@ -85,6 +81,21 @@ static int take_promise(struct eventual_fixture *f, uint64_t promise,
 static void flush_all(struct eventual_fixture *f)
 {
     assert_int_equal(kv_flush(f->state, true, NULL), 0);
+}
+
+static void flush_and_look(struct eventual_fixture *f)
+{
+    flush_all(f);
+    look(f);
+}
+
+/* OTHER, which is a member, sends `gone` and then this promise. */
+static void take_removal(struct eventual_fixture *f,
+                         const struct eventual_record *gone, uint64_t promise)
+{
+    put_members(f, false);
+    assert_int_equal(merge_one(f, gone, FIRST), 0);
+    assert_int_equal(take_promise(f, promise, CONF_VER), 0);
 }
 
 /* It is given up as a whole; only log/ stays. */
@@ -249,9 +260,7 @@ static void test_a_promise_holds_after_a_crash(void **state)
     assert_int_equal(merge_one(f, &gone, FIRST), ERR_UNAVAILABLE);
     put_members(f, false);
     assert_int_equal(merge_one(f, &gone, FIRST), 0);
-    for (unsigned i = 0; i < LOOK_TICKS; i++)
-        eventual_tick(f->eventual);
-    fake_env_run(&f->fake);
+    look_unsynced(f);
     assert_int_equal(eventual_promise(f->eventual), 0);
     sync_all(f);
     assert_int_equal(eventual_promise(f->eventual), gone.hlc);
@@ -299,9 +308,7 @@ static void test_consent_is_what_a_power_cut_would_leave(void **state)
         look(f);
     assert_true(f->flush_count > 0);
     flush_all(f);
-    for (unsigned i = 0; i < LOOK_TICKS; i++)
-        eventual_tick(f->eventual);
-    fake_env_run(&f->fake);
+    look_unsynced(f);
     assert_int_equal(view_of(f).consent, 0);
     sync_all(f);
     assert_int_equal(view_of(f).consent, gone.hlc);
@@ -315,17 +322,13 @@ static void test_consent_is_what_the_least_promise_allows(void **state)
     struct eventual_fixture *f = *state;
     struct eventual_record gone = record_of(f, "a", 5, NULL);
 
-    put_members(f, false);
-    assert_int_equal(merge_one(f, &gone, FIRST), 0);
-    assert_int_equal(take_promise(f, gone.hlc - 3, CONF_VER), 0);
+    take_removal(f, &gone, gone.hlc - 3);
     look(f);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(view_of(f).consent, gone.hlc - 3);
     assert_int_equal(take_promise(f, gone.hlc - 1, CONF_VER), 0);
     assert_int_equal(take_promise(f, 0, CONF_VER), 0);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(view_of(f).consent, gone.hlc - 1);
 }
 
@@ -334,9 +337,7 @@ static void test_nothing_is_flushed_while_a_promise_is_missing(void **state)
     struct eventual_fixture *f = *state;
     struct eventual_record gone = record_of(f, "a", 5, NULL);
 
-    put_members(f, false);
-    assert_int_equal(merge_one(f, &gone, FIRST), 0);
-    assert_int_equal(take_promise(f, gone.hlc - 3, CONF_VER), 0);
+    take_removal(f, &gone, gone.hlc - 3);
     for (unsigned i = 0; i < 20; i++)
         look(f);
     assert_int_equal(f->flush_count, 0);
@@ -356,16 +357,13 @@ static void test_promises_of_another_roll_do_not_count(void **state)
     assert_int_equal(merge_one(f, &gone, FIRST), 0);
     assert_int_equal(take_promise(f, gone.hlc, CONF_VER - 1), 0);
     look(f);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(view_of(f).consent, 0);
     assert_int_equal(take_promise(f, 0, CONF_VER), 0);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(view_of(f).consent, 0);
     assert_int_equal(take_promise(f, gone.hlc, CONF_VER), 0);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(view_of(f).consent, gone.hlc);
 }
 
@@ -379,10 +377,7 @@ static void test_nobody_consents_before_the_journal_is_cut(void **state)
     look(f);
     assert_int_equal(view_of(f).consent, 0);
     flush_all(f);
-    for (unsigned i = 0; i < LOOK_TICKS; i++) {
-        eventual_tick(f->eventual);
-        fake_env_run(&f->fake);
-    }
+    look_unsynced(f);
     assert_int_equal(f->fake.write_count, 1); /* The cut. */
     sync_all(f);
     assert_int_equal(view_of(f).consent, 0);
@@ -397,17 +392,12 @@ static void test_nobody_consents_to_what_may_yet_be_in_the_journal(void **state)
     struct eventual_record gone = record_of(f, "a", 1, NULL);
     struct test_op op;
 
-    put_members(f, false);
-    assert_int_equal(merge_one(f, &gone, FIRST), 0);
-    assert_int_equal(take_promise(f, gone.hlc, CONF_VER), 0);
+    take_removal(f, &gone, gone.hlc);
     look(f);
     begin(f, &op, &command);
     assert_int_equal(f->fake.write_count, 1);
     flush_all(f);
-    for (unsigned i = 0; i < LOOK_TICKS; i++) {
-        eventual_tick(f->eventual);
-        fake_env_run(&f->fake);
-    }
+    look_unsynced(f);
     sync_all(f);
     assert_int_equal(view_of(f).consent, 0);
     look(f);
@@ -422,20 +412,16 @@ static void test_nobody_consents_before_it_is_whole(void **state)
     struct eventual_record gone = record_of(f, "a", 1, NULL);
 
     lose_state(f);
-    put_members(f, false);
-    assert_int_equal(merge_one(f, &gone, FIRST), 0);
-    assert_int_equal(take_promise(f, gone.hlc, CONF_VER), 0);
+    take_removal(f, &gone, gone.hlc);
     look(f);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(eventual_promise(f->eventual), gone.hlc);
     assert_int_equal(view_of(f).consent, 0);
     eventual_set_whole(f->eventual);
     fake_env_run(&f->fake);
     look(f);
     assert_int_equal(view_of(f).consent, 0);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_int_equal(view_of(f).consent, gone.hlc);
 }
 
@@ -449,8 +435,7 @@ static void test_a_lost_state_withdraws_what_was_consented_to(void **state)
     assert_int_equal(create(f, "a"), 0);
     assert_int_equal(unlink_name(f, "a"), 0);
     look(f);
-    flush_all(f);
-    look(f);
+    flush_and_look(f);
     assert_true(view_of(f).consent > 0);
     assert_false(eventual_must_withdraw(f->eventual, CONF_VER));
     assert_true(eventual_may_take(f->eventual, CONF_VER));

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* What reads find in an eventual directory. */
+
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>

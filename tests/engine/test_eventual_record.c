@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
+/* Records of eventual directories in state/, and what is kept beside them. */
+
 #include <sys/stat.h>
 
 #include "codec_helpers.h"

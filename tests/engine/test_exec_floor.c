@@ -3,24 +3,17 @@
 #include "engine/floor.h"
 #include "engine/node.h"
 #include "exec_fixture.h"
+#include "tests/engine/kv_helpers.h"
 
 enum { CONF_VER = 7 };
-
-static void put(struct exec_fixture *f, struct key key, struct buf *bytes)
-{
-    struct kv_batch *batch = kv_batch_new(f->state);
-
-    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
-    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-    buf_unref(bytes);
-}
 
 static void put_node(struct exec_fixture *f, uint64_t id, enum node_state state)
 {
     struct node_record node = {.id = id, .state = state, .address = "a:1"};
+    struct buf *bytes = node_encode(&node);
 
-    put(f, key_node(id), node_encode(&node));
+    put_relaxed(f->state, key_node(id), buf_slice(bytes));
+    buf_unref(bytes);
 }
 
 /* Nodes 1 and 2 are members. */
@@ -37,8 +30,10 @@ static void put_members(struct exec_fixture *f)
         .learner_count = 1,
         .peer_max = 2,
     };
+    struct buf *bytes = region_encode(&region);
 
-    put(f, key_region(REGION_PLACEMENT), region_encode(&region));
+    put_relaxed(f->state, key_region(REGION_PLACEMENT), buf_slice(bytes));
+    buf_unref(bytes);
     put_node(f, 1, NODE_UP);
     put_node(f, 2, NODE_UP);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/node.h"
 #include "exec_fixture.h"
+#include "tests/engine/kv_helpers.h"
 
 static struct node_record node_at(struct exec_fixture *f, uint64_t id)
 {
@@ -19,22 +20,14 @@ static struct node_record node_at(struct exec_fixture *f, uint64_t id)
     return node;
 }
 
-static void put(struct exec_fixture *f, struct key key, struct buf *bytes)
-{
-    struct kv_batch *batch = kv_batch_new(f->state);
-
-    kv_batch_put(batch, key_slice(&key), buf_slice(bytes));
-    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-    buf_unref(bytes);
-}
-
 /* A founder. */
 static void put_node(struct exec_fixture *f, uint64_t id)
 {
     struct node_record node = {.id = id, .state = NODE_UP, .address = "a:1"};
+    struct buf *bytes = node_encode(&node);
 
-    put(f, key_node(id), node_encode(&node));
+    put_relaxed(f->state, key_node(id), buf_slice(bytes));
+    buf_unref(bytes);
 }
 
 static void put_placement_of(struct exec_fixture *f, size_t learners)
@@ -50,8 +43,10 @@ static void put_placement_of(struct exec_fixture *f, size_t learners)
         .learner_count = learners,
         .peer_max = 2,
     };
+    struct buf *bytes = region_encode(&region);
 
-    put(f, key_region(REGION_PLACEMENT), region_encode(&region));
+    put_relaxed(f->state, key_region(REGION_PLACEMENT), buf_slice(bytes));
+    buf_unref(bytes);
 }
 
 /* Node 1 votes, node 2 learns. */

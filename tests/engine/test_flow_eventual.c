@@ -4,34 +4,14 @@
  * What region 0, a majority and the node's eventual entries say is the test's.
  */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "asking_node.h"
+
 #include <sys/stat.h>
 
-#include <cmocka.h>
-
 #include "engine/flow_impl.h"
-#include "engine/keys.h"
 #include "engine/status.h"
-#include "engine/modes.h"
-#include "fake_env.h"
-#include "tests/engine/kv_helpers.h"
-#include "tests/sim/kv_mem.h"
 
-enum { DIR = 7, STRONG_DIR = 8, SINCE = 5, EPOCH = 9, FENCE = 20, NODE = 1 };
-
-struct node {
-    struct node *self;
-    struct fake_env fake;
-    struct modes *modes;
-    bool is_whole;
-    struct router_call *call;
-    struct command asked; /* with `call` */
-    struct catch_up *catch_up;
-    struct eventual_op *op;
-};
+enum { STRONG_DIR = 8, NODE = 1 };
 
 struct fixture {
     struct node node;
@@ -44,20 +24,10 @@ struct fixture {
 
 /* ---- node.h, eventual.h ---- */
 
-struct env *node_env(struct node *node)
-{
-    return &node->fake.env;
-}
-
 uint64_t node_id(const struct node *node)
 {
     (void)node;
     return NODE;
-}
-
-struct modes *node_modes(const struct node *node)
-{
-    return node->modes;
 }
 
 struct buf *status_lag(struct node *node, enum mode_state state)
@@ -72,16 +42,10 @@ uint64_t node_new_ino(struct node *node)
     return 77;
 }
 
-/* Each of these is the node itself. */
-
+/* They are the node itself. */
 struct eventual *node_eventual(const struct node *node)
 {
     return (struct eventual *)(void *)node->self;
-}
-
-struct router *node_router(const struct node *node)
-{
-    return (struct router *)(void *)node->self;
 }
 
 bool eventual_is_whole(const struct eventual *eventual)
@@ -102,23 +66,7 @@ void eventual_cancel(struct eventual_op *op)
     (void)op;
 }
 
-/* ---- router.h, catch_up.h, mode_change.h ---- */
-
-void router_to_region(struct router_call *call, uint64_t region)
-{
-    call->region = region;
-}
-
-void router_call(struct router *router, struct router_call *call,
-                 struct command *command)
-{
-    struct node *node = (struct node *)(void *)router;
-
-    assert_null(node->call);
-    assert_int_equal(call->region, REGION_PLACEMENT);
-    node->call = call;
-    node->asked = *command;
-}
+/* ---- catch_up.h, mode_change.h ---- */
 
 void catch_up_start(struct catch_up *catch_up, struct node *node)
 {
@@ -164,27 +112,18 @@ void flow_start(struct flow *flow)
 /* Region 0 applies that a directory has this mode. */
 static void apply(struct fixture *f, enum mode_state state, uint64_t epoch)
 {
-    struct kv *kv = f->node.fake.env.state;
-    struct directory directory = {
-        .nsid = DIR, .parent = NSID_ROOT, .name = slice_of("d")};
-    struct buf *bytes;
+    struct mode mode = {.state = state};
 
-    directory.attr.ino = ino_of_nsid(DIR);
     if (state != MODE_STRONG)
-        directory.mode = (struct mode){state, DIR, SINCE, epoch};
-    bytes = directory_encode(&directory);
-    put_record(kv, key_directory(DIR), buf_slice(bytes));
-    buf_unref(bytes);
-    assert_int_equal(modes_follow(f->node.modes, kv, DIR, epoch), 0);
+        mode = (struct mode){state, DIR, SINCE, epoch};
+    apply_mode(&f->node, NSID_ROOT, mode, epoch);
 }
 
 static int setup(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof *f);
 
-    fake_env_init(&f->node.fake, kv_mem_new(), kv_mem_new());
-    f->node.self = &f->node;
-    f->node.modes = modes_new(1);
+    asking_node_init(&f->node);
     f->node.is_whole = true;
     f->flows.node = &f->node;
     f->flow.flows = &f->flows;
@@ -198,10 +137,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     flow_cancel_eventual(&f->flow);
-    fake_env_forget(&f->node.fake);
-    modes_free(f->node.modes);
-    kv_close(f->node.fake.env.log);
-    kv_close(f->node.fake.env.state);
+    asking_node_close(&f->node);
     free(f);
     return 0;
 }

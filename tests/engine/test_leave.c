@@ -34,7 +34,7 @@ int members_find(struct node *node, uint64_t id, struct node_record *ret)
 
 /* ---- what happens ---- */
 
-static struct cluster *three_nodes(void)
+static int setup(void **state)
 {
     struct cluster *c = cluster_new(3);
 
@@ -42,21 +42,41 @@ static struct cluster *three_nodes(void)
         for (uint64_t other = A; other <= C; other++)
             apply_state(node_of(c, id), other, NODE_UP, 10);
     pass(c, 1000);
-    return c;
+    *state = c;
+    return 0;
 }
 
-static void set_state(struct node *node, enum node_state state,
+static int teardown(void **state)
+{
+    cluster_free(*state);
+    return 0;
+}
+
+/* All learn that C has this state. */
+static void set_state(struct cluster *c, enum node_state state,
                       uint64_t version)
 {
-    apply_state(node, C, state, version);
-    eventual_tick(node->eventual);
-    settle(node->cluster);
+    for (uint64_t id = A; id <= C; id++) {
+        struct node *node = node_of(c, id);
+
+        apply_state(node, C, state, version);
+        eventual_tick(node->eventual);
+        settle(c);
+    }
 }
 
 static void drain(struct cluster *c)
 {
-    for (uint64_t id = A; id <= C; id++)
-        set_state(node_of(c, id), NODE_DRAINING, DRAINED);
+    set_state(c, NODE_DRAINING, DRAINED);
+}
+
+/* While B reaches nobody, C accepts a file and is drained: A takes it. */
+static void drain_past_b(struct cluster *c)
+{
+    cut(c, B, C);
+    cut(c, A, B);
+    put_text_file(node_of(c, C), "c", "mine");
+    drain(c);
 }
 
 static enum leave_state look(struct cluster *c)
@@ -67,133 +87,108 @@ static enum leave_state look(struct cluster *c)
     return leave_look(node_of(c, A), &record);
 }
 
-static void flush(struct node *node)
+/* Makes durable what A has. */
+static void flush(struct cluster *c)
 {
-    assert_int_equal(kv_flush(node->state, true, NULL), 0);
+    assert_int_equal(kv_flush(node_of(c, A)->state, true, NULL), 0);
+}
+
+static enum leave_state flush_and_look(struct cluster *c)
+{
+    flush(c);
+    return look(c);
 }
 
 /* ---- tests ---- */
 
 static void test_who_is_not_drained_is_not_looked_at(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
     cut(c, A, C);
     put_text_file(node_of(c, C), "c", "mine");
     assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
 }
 
 static void test_who_has_told_all_may_go(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
     put_text_file(node_of(c, C), "c", "mine");
     drain(c);
     pass(c, 1000);
-    flush(node_of(c, A));
-    assert_int_equal(look(c), LEAVE_FREE);
+    assert_int_equal(flush_and_look(c), LEAVE_FREE);
     expect_file(node_of(c, A), "c", "mine");
     expect_file(node_of(c, B), "c", "mine");
-    cluster_free(c);
 }
 
 static void test_who_has_not_told_may_have_something(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
     cut(c, A, C);
     drain(c);
     assert_int_equal(look(c), LEAVE_UNTOLD);
     connect_again(c, A, C);
     pass(c, 1000);
-    flush(node_of(c, A));
-    assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
+    assert_int_equal(flush_and_look(c), LEAVE_FREE);
 }
 
 /* What it has told of was another fence. */
 static void test_a_node_that_was_up_again_has_to_tell_anew(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
     drain(c);
     pass(c, 1000);
     cut(c, A, C);
-    for (uint64_t id = A; id <= C; id++)
-        set_state(node_of(c, id), NODE_UP, DRAINED + 1);
+    set_state(c, NODE_UP, DRAINED + 1);
     put_text_file(node_of(c, C), "c", "mine");
-    for (uint64_t id = A; id <= C; id++)
-        set_state(node_of(c, id), NODE_DRAINING, DRAINED + 2);
+    set_state(c, NODE_DRAINING, DRAINED + 2);
     assert_int_equal(look(c), LEAVE_UNTOLD);
-    cluster_free(c);
 }
 
 static void test_a_third_node_gets_it_too(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
-    cut(c, B, C);
-    cut(c, A, B);
-    put_text_file(node_of(c, C), "c", "mine");
-    drain(c);
-    flush(node_of(c, A));
-    assert_int_equal(look(c), LEAVE_SPREADS);
+    drain_past_b(c);
+    assert_int_equal(flush_and_look(c), LEAVE_SPREADS);
     connect_again(c, A, B);
     pass(c, 2000);
-    flush(node_of(c, A));
     expect_file(node_of(c, B), "c", "mine");
-    assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
+    assert_int_equal(flush_and_look(c), LEAVE_FREE);
 }
 
 /* It gets it from this node when it is back. */
 static void test_a_third_node_that_is_silent_is_not_waited_for(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
-    cut(c, B, C);
-    cut(c, A, B);
-    put_text_file(node_of(c, C), "c", "mine");
-    drain(c);
+    drain_past_b(c);
     pass(c, 10000);
-    flush(node_of(c, A));
-    assert_int_equal(look(c), LEAVE_FREE);
+    assert_int_equal(flush_and_look(c), LEAVE_FREE);
     c->cut[A - 1][C - 1] = c->cut[C - 1][A - 1] = true;
     connect_again(c, A, B);
     pass(c, 2000);
     expect_file(node_of(c, B), "c", "mine");
-    cluster_free(c);
 }
 
 static void test_a_third_node_that_leaves_itself_is_not_waited_for(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
-    cut(c, B, C);
-    cut(c, A, B);
-    put_text_file(node_of(c, C), "c", "mine");
-    drain(c);
+    drain_past_b(c);
     apply_state(node_of(c, A), B, NODE_DRAINING, DRAINED + 1);
-    flush(node_of(c, A));
-    assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
+    assert_int_equal(flush_and_look(c), LEAVE_FREE);
 }
 
 static void test_what_was_taken_has_to_be_durable(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
     struct node_record record;
 
-    (void)state;
-    flush(node_of(c, A));
+    flush(c);
     put_text_file(node_of(c, C), "c", "mine");
     drain(c);
     pass(c, 1000);
@@ -204,44 +199,37 @@ static void test_what_was_taken_has_to_be_durable(void **state)
     leave_prepare(node_of(c, A), &record);
     assert_int_equal(node_of(c, A)->flushes, 1);
     assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
 }
 
 /* Whoever looks knows only what it was told since its start. */
 static void test_a_node_that_was_started_again_asks_again(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
     drain(c);
     pass(c, 1000);
-    flush(node_of(c, A));
+    flush(c);
     start_again(node_of(c, A), false);
     assert_int_equal(look(c), LEAVE_UNTOLD);
     pass(c, 2000);
-    flush(node_of(c, A));
-    assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
+    assert_int_equal(flush_and_look(c), LEAVE_FREE);
 }
 
 static void test_without_an_eventual_directory_a_dead_node_may_go(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
 
-    (void)state;
     cut(c, A, C);
     apply_strong(node_of(c, A), DRAINED - 1);
     apply_state(node_of(c, A), C, NODE_DRAINING, DRAINED);
     assert_int_equal(look(c), LEAVE_FREE);
-    cluster_free(c);
 }
 
 static void test_what_is_lost_is_told(void **state)
 {
-    struct cluster *c = three_nodes();
+    struct cluster *c = *state;
     struct node *a = node_of(c, A);
 
-    (void)state;
     a->warnings = 0;
     leave_log_loss(a, C, LEAVE_FREE);
     leave_log_loss(a, C, LEAVE_SPREADS);
@@ -255,24 +243,24 @@ static void test_what_is_lost_is_told(void **state)
     assert_non_null(strstr(a->warning, "it has told nothing for 7 s"));
     leave_log_loss(a, C + 1, LEAVE_UNTOLD);
     assert_non_null(strstr(a->warning, "since this node's start"));
-    cluster_free(c);
 }
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_who_is_not_drained_is_not_looked_at),
-        cmocka_unit_test(test_who_has_told_all_may_go),
-        cmocka_unit_test(test_who_has_not_told_may_have_something),
-        cmocka_unit_test(test_a_node_that_was_up_again_has_to_tell_anew),
-        cmocka_unit_test(test_a_third_node_gets_it_too),
-        cmocka_unit_test(test_a_third_node_that_is_silent_is_not_waited_for),
-        cmocka_unit_test(
-            test_a_third_node_that_leaves_itself_is_not_waited_for),
-        cmocka_unit_test(test_what_was_taken_has_to_be_durable),
-        cmocka_unit_test(test_a_node_that_was_started_again_asks_again),
-        cmocka_unit_test(test_without_an_eventual_directory_a_dead_node_may_go),
-        cmocka_unit_test(test_what_is_lost_is_told),
+        TEST(test_who_is_not_drained_is_not_looked_at),
+        TEST(test_who_has_told_all_may_go),
+        TEST(test_who_has_not_told_may_have_something),
+        TEST(test_a_node_that_was_up_again_has_to_tell_anew),
+        TEST(test_a_third_node_gets_it_too),
+        TEST(test_a_third_node_that_is_silent_is_not_waited_for),
+        TEST(test_a_third_node_that_leaves_itself_is_not_waited_for),
+        TEST(test_what_was_taken_has_to_be_durable),
+        TEST(test_a_node_that_was_started_again_asks_again),
+        TEST(test_without_an_eventual_directory_a_dead_node_may_go),
+        TEST(test_what_is_lost_is_told),
     };
 
     return cmocka_run_group_tests_name("leave", tests, NULL, NULL);

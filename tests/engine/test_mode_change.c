@@ -3,43 +3,14 @@
 /* What changes of modes and abandoned fences ask region 0 for, and when. What
  * region 0, transactions and other nodes say is the test's. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "asking_node.h"
 
 #include "engine/eventual_record.h"
-#include "engine/keys.h"
 #include "engine/mode_change.h"
-#include "engine/modes.h"
 #include "engine/pull.h"
-#include "fake_env.h"
 #include "tests/engine/kv_helpers.h"
-#include "tests/sim/kv_mem.h"
 
-enum { DIR = 7, PARENT = 6, SINCE = 5, EPOCH = 9, FENCE = 20, MISSING = 3 };
-
-struct peer {
-    bool leads;
-};
-
-struct node {
-    struct node *self;
-    struct fake_env fake;
-    struct node_config config;
-    struct modes *modes;
-    struct peer *peer;
-    bool hears_all;
-    uint64_t told_fence; /* by all other nodes */
-    int read_status;     /* of region 0 */
-    struct router_call *call;
-    struct command asked; /* with `call` */
-    struct mode_changes *changes;
-    struct txn_op *txn;
-    struct command transaction; /* with `txn` */
-};
+enum { PARENT = 6, MISSING = 3 };
 
 struct fixture {
     struct node node;
@@ -52,19 +23,9 @@ struct fixture {
 
 /* ---- node.h, peer.h ---- */
 
-struct env *node_env(struct node *node)
-{
-    return &node->fake.env;
-}
-
 const struct node_config *node_config(const struct node *node)
 {
     return &node->config;
-}
-
-struct modes *node_modes(const struct node *node)
-{
-    return node->modes;
 }
 
 struct peer *node_peer(const struct node *node, uint64_t region)
@@ -98,11 +59,6 @@ struct pulls *node_pulls(const struct node *node)
     return (struct pulls *)(void *)node->self;
 }
 
-struct router *node_router(const struct node *node)
-{
-    return (struct router *)(void *)node->self;
-}
-
 struct reader *node_reader(const struct node *node)
 {
     return (struct reader *)(void *)node->self;
@@ -130,23 +86,6 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
 
     *ret_missing = MISSING;
     return node->told_fence >= fence;
-}
-
-void router_to_region(struct router_call *call, uint64_t region)
-{
-    call->region = region;
-}
-
-void router_call(struct router *router, struct router_call *call,
-                 struct command *command)
-{
-    struct node *node = (struct node *)(void *)router;
-
-    assert_null(node->call);
-    assert_int_equal(call->region, REGION_PLACEMENT);
-    call->active = true;
-    node->call = call;
-    node->asked = *command;
 }
 
 void router_cancel(struct router *router, struct router_call *call)
@@ -193,10 +132,8 @@ static int setup(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof *f);
 
-    fake_env_init(&f->node.fake, kv_mem_new(), kv_mem_new());
-    f->node.self = &f->node;
+    asking_node_init(&f->node);
     f->node.peer = &f->peer;
-    f->node.modes = modes_new(1);
     f->node.hears_all = true;
     f->node.config.op_timeout_ms = 10000;
     f->node.changes = mode_changes_new(&f->node);
@@ -211,10 +148,7 @@ static int teardown(void **state)
     mode_change_cancel(&f->change);
     mode_changes_stop(f->node.changes);
     mode_changes_free(f->node.changes);
-    fake_env_forget(&f->node.fake);
-    modes_free(f->node.modes);
-    kv_close(f->node.fake.env.log);
-    kv_close(f->node.fake.env.state);
+    asking_node_close(&f->node);
     free(f);
     return 0;
 }
@@ -223,17 +157,9 @@ static int teardown(void **state)
 static void apply(struct fixture *f, enum mode_state state, uint64_t domain,
                   uint64_t epoch)
 {
-    struct kv *kv = f->node.fake.env.state;
-    struct directory directory = {
-        .nsid = DIR, .parent = PARENT, .name = slice_of("d")};
-    struct buf *bytes;
+    const struct mode mode = {state, domain, SINCE, epoch};
 
-    directory.attr.ino = ino_of_nsid(DIR);
-    directory.mode = (struct mode){state, domain, SINCE, epoch};
-    bytes = directory_encode(&directory);
-    put_record(kv, key_directory(DIR), buf_slice(bytes));
-    buf_unref(bytes);
-    assert_int_equal(modes_follow(f->node.modes, kv, DIR, epoch), 0);
+    apply_mode(&f->node, PARENT, mode, epoch);
 }
 
 static void put_entries(struct fixture *f, uint64_t count)

@@ -3,79 +3,12 @@
 /* What people see of eventual directories; test_status_modes.c has the table of
  * them. */
 
+#include "status_fixture.h"
+
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "engine/eventual.h"
-#include "engine/keys.h"
-#include "engine/modes.h"
-#include "engine/pull.h"
-#include "engine/status.h"
-#include "tests/sim/kv_mem.h"
-
-enum { OWN_NODE = 2, DIRS_MAX = 20, APP = 5, CARTS = 7, BELOW = 8 };
-
-#define SECOND UINT64_C(1000000000)
-
-struct node {
-    struct env env;
-    uint64_t now_ns; /* of both clocks */
-    struct mode modes[DIRS_MAX];
-    struct pull_lag peers[NODES_MAX];
-    size_t peer_count;
-    uint64_t behind_ns;
-    bool is_behind_known;
-    uint64_t missing; /* a node; 0: all is here */
-    bool whole;
-    struct node_status own;
-};
-
 /* ---- env.h, node.h and others ---- */
-
-static uint64_t fake_clock(struct env *env)
-{
-    return container_of(env, struct node, env)->now_ns;
-}
-
-static const struct env_ops fake_ops = {.mono_ns = fake_clock,
-                                        .wall_ns = fake_clock};
-
-struct env *node_env(struct node *node)
-{
-    return &node->env;
-}
-
-uint64_t node_id(const struct node *node)
-{
-    (void)node;
-    return OWN_NODE;
-}
-
-/* All of them are the node. */
-struct modes *node_modes(const struct node *node)
-{
-    return (struct modes *)(uintptr_t)node;
-}
-
-struct eventual *node_eventual(const struct node *node)
-{
-    return (struct eventual *)(uintptr_t)node;
-}
-
-struct pulls *node_pulls(const struct node *node)
-{
-    return (struct pulls *)(uintptr_t)node;
-}
-
-struct status_board *node_status_board(const struct node *node)
-{
-    return (struct status_board *)(uintptr_t)node;
-}
 
 const struct node_status *status_board_find(const struct status_board *board,
                                             uint64_t id)
@@ -83,21 +16,7 @@ const struct node_status *status_board_find(const struct status_board *board,
     const struct node *node = (const struct node *)(const void *)board;
 
     assert_int_equal(id, OWN_NODE);
-    return &node->own;
-}
-
-bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
-                struct mode *ret)
-{
-    struct node *node = (struct node *)(void *)modes;
-
-    while (nsid_min < DIRS_MAX && node->modes[nsid_min].state == MODE_STRONG)
-        nsid_min++;
-    if (nsid_min >= DIRS_MAX)
-        return false;
-    *ret_nsid = nsid_min;
-    *ret = node->modes[nsid_min];
-    return true;
+    return &node->status[OWN_NODE];
 }
 
 bool modes_any(struct modes *modes)
@@ -178,20 +97,6 @@ void status_render_modes_metrics(struct node *node, FILE *out)
     fputs("modes\n", out);
 }
 
-void status_print_time(FILE *out, int64_t wall_ns)
-{
-    fprintf(out, "second %" PRIu64, (uint64_t)wall_ns / SECOND);
-}
-
-void status_metric_head(FILE *out, const char *name, const char *type,
-                        const char *help)
-{
-    (void)out;
-    (void)name;
-    (void)type;
-    assert_int_equal(help[strlen(help) - 1], '.');
-}
-
 void status_metric(FILE *out, const char *name, const char *type,
                    const char *help, uint64_t number)
 {
@@ -199,84 +104,30 @@ void status_metric(FILE *out, const char *name, const char *type,
     fprintf(out, "%s %" PRIu64 "\n", name, number);
 }
 
-/* As versions tell a time. */
-static uint64_t epoch_of(uint64_t second)
-{
-    return second * 1000 << 16;
-}
-
 /* ---- fixture: two peers, of which the second has never been there ---- */
 
-static void add_directory(struct kv *kv, uint64_t nsid, uint64_t parent,
-                          const char *name)
-{
-    struct directory directory = {
-        .nsid = nsid, .parent = parent, .name = slice_of(name)};
-    struct kv_batch *batch = kv_batch_new(kv);
-    struct key key = key_directory(nsid);
-    struct buf *value;
-
-    directory.attr.ino = ino_of_nsid(nsid);
-    value = directory_encode(&directory);
-    kv_batch_put(batch, key_slice(&key), buf_slice(value));
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-    buf_unref(value);
-}
+static const struct env_ops both_clocks = {.mono_ns = fake_clock,
+                                           .wall_ns = fake_clock};
 
 static int setup(void **state)
 {
-    struct node *node = mem_zalloc(sizeof *node);
+    struct node *node;
 
-    node->env.ops = &fake_ops;
-    node->env.state = kv_mem_new();
-    node->now_ns = 1000 * SECOND;
-    node->own.since_ns = 900 * (int64_t)SECOND;
+    assert_int_equal(setup_status(state), 0);
+    node = *state;
+    node->env.ops = &both_clocks;
+    node->status[OWN_NODE].since_ns = 900 * (int64_t)SECOND;
     node->whole = true;
     node->peer_count = 2;
     node->peers[0] = (struct pull_lag){.node = 1,
                                        .is_known = true,
                                        .pending_entries = 3,
                                        .pending_bytes = 400,
-                                       .oldest_hlc = epoch_of(995),
+                                       .oldest_hlc = version_of(995),
                                        .conflicts = 5,
                                        .contact_ns = 999 * SECOND};
     node->peers[1].node = 3;
-    add_directory(node->env.state, NSID_ROOT, 0, "");
-    add_directory(node->env.state, APP, NSID_ROOT, "app");
-    add_directory(node->env.state, CARTS, APP, "the carts");
-    *state = node;
     return 0;
-}
-
-static int teardown(void **state)
-{
-    struct node *node = *state;
-
-    kv_close(node->env.state);
-    free(node);
-    return 0;
-}
-
-static void set_mode(struct node *node, uint64_t nsid, enum mode_state state,
-                     uint64_t epoch)
-{
-    node->modes[nsid] = (struct mode){
-        .state = state, .domain = nsid, .since = 1, .epoch = epoch};
-}
-
-static void assert_prints(struct node *node,
-                          void (*render)(struct node *node, FILE *out),
-                          const char *wanted)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-
-    render(node, out);
-    (void)fclose(out);
-    assert_string_equal(text, wanted);
-    free(text);
 }
 
 static void render_health(struct node *node, FILE *out)
@@ -318,7 +169,7 @@ static void test_a_change_is_not_younger_than_now(void **state)
     struct node *node = *state;
 
     node->peer_count = 1;
-    node->peers[0].oldest_hlc = epoch_of(1001);
+    node->peers[0].oldest_hlc = version_of(1001);
     assert_prints(node, status_render_eventual,
                   EVENTUAL "2 1 3 400 0.0 1.0 5 ok\n");
     node->peers[0].oldest_hlc = 0;
@@ -356,7 +207,7 @@ static void test_a_fence_is_a_trouble_when_it_lasts(void **state)
 {
     struct node *node = *state;
 
-    set_mode(node, APP, MODE_FENCED, epoch_of(970));
+    set_mode(node, APP, MODE_FENCED, version_of(970));
     node->missing = 3;
     assert_prints(node, render_health, "modes\n1\n");
     node->now_ns += SECOND;
@@ -422,7 +273,7 @@ static void test_metrics(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_status)
     const struct CMUnitTest tests[] = {
         TEST(test_what_peers_lack_is_shown),
         TEST(test_a_peer_is_held_or_silent),

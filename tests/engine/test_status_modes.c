@@ -3,81 +3,19 @@
 /* Which directories are eventual, and which nodes know that, as people see it.
  */
 
+#include "status_fixture.h"
+
 #include <inttypes.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
-
-#include "engine/eventual.h"
-#include "engine/keys.h"
-#include "engine/modes.h"
-#include "engine/pull.h"
-#include "engine/status.h"
-#include "tests/sim/kv_mem.h"
-
-enum { OWN_NODE = 2, NODES = 3, DIRS_MAX = 20, APP = 5, CARTS = 7, BELOW = 8 };
-
-#define SECOND UINT64_C(1000000000)
-
-struct node {
-    struct env env;
-    uint64_t now_ns;
-    struct mode modes[DIRS_MAX];
-    size_t count; /* of nodes, from 1 on */
-    bool is_silent[NODES + 1];
-    struct node_status status[NODES + 1]; /* by id */
-    uint64_t fence[NODES + 1];
-};
-
 /* ---- env.h, node.h and others ---- */
-
-static uint64_t fake_clock(struct env *env)
-{
-    return container_of(env, struct node, env)->now_ns;
-}
-
-static const struct env_ops fake_ops = {.wall_ns = fake_clock};
-
-struct env *node_env(struct node *node)
-{
-    return &node->env;
-}
-
-uint64_t node_id(const struct node *node)
-{
-    (void)node;
-    return OWN_NODE;
-}
 
 size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
 {
     for (size_t i = 0; i < node->count; i++)
         nodes[i] = i + 1;
     return node->count;
-}
-
-/* All of them are the node. */
-struct modes *node_modes(const struct node *node)
-{
-    return (struct modes *)(uintptr_t)node;
-}
-
-struct eventual *node_eventual(const struct node *node)
-{
-    return (struct eventual *)(uintptr_t)node;
-}
-
-struct pulls *node_pulls(const struct node *node)
-{
-    return (struct pulls *)(uintptr_t)node;
-}
-
-struct status_board *node_status_board(const struct node *node)
-{
-    return (struct status_board *)(uintptr_t)node;
 }
 
 const struct node_status *status_board_find(const struct status_board *board,
@@ -106,46 +44,12 @@ uint64_t modes_version(struct modes *modes)
     return ((const struct node *)(const void *)modes)->status[OWN_NODE].catalog;
 }
 
-bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
-                struct mode *ret)
-{
-    struct node *node = (struct node *)(void *)modes;
-
-    while (nsid_min < DIRS_MAX && node->modes[nsid_min].state == MODE_STRONG)
-        nsid_min++;
-    if (nsid_min >= DIRS_MAX)
-        return false;
-    *ret_nsid = nsid_min;
-    *ret = node->modes[nsid_min];
-    return true;
-}
-
 void status_print_known(FILE *out, uint64_t number)
 {
     fprintf(out, number == 0 ? "-" : "%" PRIu64, number);
 }
 
-void status_print_time(FILE *out, int64_t wall_ns)
-{
-    fprintf(out, "second %" PRIu64, (uint64_t)wall_ns / SECOND);
-}
-
-void status_metric_head(FILE *out, const char *name, const char *type,
-                        const char *help)
-{
-    (void)out;
-    (void)name;
-    (void)type;
-    assert_int_equal(help[strlen(help) - 1], '.');
-}
-
-/* ---- fixture: three nodes that know the same, in second 1000 ---- */
-
-/* As a version of region 0 tells a time. */
-static uint64_t version_of(uint64_t second)
-{
-    return second * 1000 << 16;
-}
+/* ---- fixture: three nodes that know the same ---- */
 
 static void set_catalogs(struct node *node, uint64_t version)
 {
@@ -153,67 +57,15 @@ static void set_catalogs(struct node *node, uint64_t version)
         node->status[id].catalog = version;
 }
 
-static void add_directory(struct kv *kv, uint64_t nsid, uint64_t parent,
-                          const char *name)
-{
-    struct directory directory = {
-        .nsid = nsid, .parent = parent, .name = slice_of(name)};
-    struct kv_batch *batch = kv_batch_new(kv);
-    struct key key = key_directory(nsid);
-    struct buf *value;
-
-    directory.attr.ino = ino_of_nsid(nsid);
-    value = directory_encode(&directory);
-    kv_batch_put(batch, key_slice(&key), buf_slice(value));
-    assert_int_equal(kv_write(kv, batch, KV_SYNCED, NULL), 0);
-    kv_batch_free(batch);
-    buf_unref(value);
-}
-
 static int setup(void **state)
 {
-    struct node *node = mem_zalloc(sizeof *node);
+    struct node *node;
 
-    node->env.ops = &fake_ops;
-    node->env.state = kv_mem_new();
-    node->now_ns = 1000 * SECOND;
+    assert_int_equal(setup_status(state), 0);
+    node = *state;
     node->count = NODES;
     set_catalogs(node, version_of(900));
-    add_directory(node->env.state, NSID_ROOT, 0, "");
-    add_directory(node->env.state, APP, NSID_ROOT, "app");
-    add_directory(node->env.state, CARTS, APP, "the carts");
-    *state = node;
     return 0;
-}
-
-static int teardown(void **state)
-{
-    struct node *node = *state;
-
-    kv_close(node->env.state);
-    free(node);
-    return 0;
-}
-
-static void set_mode(struct node *node, uint64_t nsid, enum mode_state state,
-                     uint64_t epoch)
-{
-    node->modes[nsid] = (struct mode){
-        .state = state, .domain = nsid, .since = 1, .epoch = epoch};
-}
-
-static void assert_prints(struct node *node,
-                          void (*render)(struct node *node, FILE *out),
-                          const char *wanted)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-
-    render(node, out);
-    (void)fclose(out);
-    assert_string_equal(text, wanted);
-    free(text);
 }
 
 static void render_health(struct node *node, FILE *out)
@@ -401,7 +253,7 @@ static void test_metrics(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_status)
     const struct CMUnitTest tests[] = {
         TEST(test_directories_that_were_set_by_hand_are_listed),
         TEST(test_what_nodes_know_and_have_told_is_shown),
