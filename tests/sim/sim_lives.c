@@ -26,8 +26,7 @@ int sim_version_compare(struct sim_version a, struct sim_version b)
 
 /* ---- places ---- */
 
-static struct life *life_of(struct sim_lives *lives, uint64_t dir,
-                            uint64_t since)
+struct life *lives_life(struct sim_lives *lives, uint64_t dir, uint64_t since)
 {
     for (size_t i = 0; i < lives->life_count; i++)
         if (lives->lives[i].dir == dir && lives->lives[i].since == since)
@@ -39,8 +38,8 @@ static struct life *life_of(struct sim_lives *lives, uint64_t dir,
     return &lives->lives[lives->life_count++];
 }
 
-static struct place *place_of(struct sim_lives *lives, uint64_t dir,
-                              uint64_t since, struct slice name)
+struct place *lives_place(struct sim_lives *lives, uint64_t dir, uint64_t since,
+                          struct slice name)
 {
     struct place *place;
 
@@ -116,15 +115,15 @@ static void check_over(const struct sim_lives *lives, const struct life *life,
                  place->dir, place->name, required.hlc, required.origin);
 }
 
-static void count(struct sim_lives *lives, struct place *place,
-                  struct sim_version version)
+void lives_count(struct sim_lives *lives, struct place *place,
+                 struct sim_version version)
 {
     struct sim_version *known = &place->counts[version.origin - 1];
     const struct life *life;
 
     if (sim_version_compare(version, *known) > 0)
         *known = version;
-    life = life_of(lives, place->dir, place->since);
+    life = lives_life(lives, place->dir, place->since);
     if (life->over)
         check_over(lives, life, place);
 }
@@ -133,15 +132,10 @@ void sim_lives_acknowledged(struct sim_lives *lives, uint64_t dir,
                             uint64_t since, const char *name,
                             struct sim_version version)
 {
-    count(lives, place_of(lives, dir, since, slice_of(name)), version);
+    lives_count(lives, lives_place(lives, dir, since, slice_of(name)), version);
 }
 
 /* ---- reading state/ ---- */
-
-static struct kv *state_of(const struct sim_node *node)
-{
-    return node->env->env.state;
-}
 
 struct mode sim_lives_mode(const struct sim_node *node, uint64_t nsid)
 {
@@ -150,7 +144,7 @@ struct mode sim_lives_mode(const struct sim_node *node, uint64_t nsid)
     struct directory directory = {0};
     struct mode mode = {0};
 
-    if (kv_get(state_of(node), NULL, key_slice(&key), &value) != 0)
+    if (kv_get(lives_state(node), NULL, key_slice(&key), &value) != 0)
         return mode;
     if (directory_decode(&directory, (struct slice){value.data, value.size}) ==
         0)
@@ -164,7 +158,7 @@ static bool has_directory(const struct sim_node *node, uint64_t nsid)
 {
     struct key key = key_directory(nsid);
     struct kv_value value = {0};
-    bool has = kv_get(state_of(node), NULL, key_slice(&key), &value) == 0;
+    bool has = kv_get(lives_state(node), NULL, key_slice(&key), &value) == 0;
 
     kv_value_release(&value);
     return has;
@@ -173,158 +167,22 @@ static bool has_directory(const struct sim_node *node, uint64_t nsid)
 bool sim_lives_get(const struct sim_node *node, uint64_t dir, const char *name,
                    struct eventual_record *ret)
 {
-    return eventual_get(state_of(node), NULL, dir, slice_of(name), true, ret) ==
-           0;
+    return eventual_get(lives_state(node), NULL, dir, slice_of(name), true,
+                        ret) == 0;
 }
 
-static uint64_t catalog_version(const struct sim_node *node)
+uint64_t lives_catalog_version(const struct sim_node *node)
 {
     struct key key = key_marker(REGION_PLACEMENT);
     struct kv_value value = {0};
     struct marker marker = {0};
 
-    if (kv_get(state_of(node), NULL, key_slice(&key), &value) != 0)
+    if (kv_get(lives_state(node), NULL, key_slice(&key), &value) != 0)
         return 0;
     if (marker_decode(&marker, (struct slice){value.data, value.size}) != 0)
         marker.version = 0;
     kv_value_release(&value);
     return marker.version;
-}
-
-/* ---- rule 2 ---- */
-
-static void check_growth(const struct sim_lives *lives,
-                         const struct sim_node *node, const struct place *place,
-                         struct sim_version version)
-{
-    const struct known_node *known = &lives->nodes[node->number];
-    const struct seen *seen = &place->seen[node->number];
-    struct sim_version least = {0};
-
-    if (seen->starts == node->starts)
-        least = seen->version;
-    else if (!known->lost)
-        least = place->counts[node->number];
-    if (sim_version_compare(version, least) < 0)
-        sim_fail(lives->cluster->loop,
-                 "%" PRIx64 "/%s: node %zu goes back from version %" PRIx64
-                 ".%" PRIu64 " to %" PRIx64 ".%" PRIu64,
-                 place->dir, place->name, node->number + 1, least.hlc,
-                 least.origin, version.hlc, version.origin);
-}
-
-bool lives_is_forgotten(const struct sim_node *node, const struct place *place,
-                        struct sim_version version)
-{
-    struct eventual_head head = {0};
-
-    (void)eventual_head_get(state_of(node), &head); /* Zeroes are fine. */
-    return version.hlc <= head.floor &&
-           sim_version_compare(place->removed, version) >= 0;
-}
-
-/* Its origin and this node have lost each other before it was there. */
-static void note_way(const struct sim_lives *lives, const struct sim_node *node,
-                     const struct value *value,
-                     const struct eventual_record *record)
-{
-    uint64_t apart_ns = lives->nodes[node->number].apart_ns[record->origin - 1];
-
-    if (apart_ns != 0 && apart_ns < value->first_ns)
-        sim_seen(SEEN_ZONE_RELAYED);
-}
-
-/* Whoever has an entry has applied what made its directory eventual. */
-static void note_life(struct sim_lives *lives, const struct sim_node *node,
-                      const struct eventual_record *record)
-{
-    struct life *life = life_of(lives, record->dir, record->since);
-
-    if (life->known == UINT64_MAX)
-        life->known = catalog_version(node);
-}
-
-/* ---- rule 5 ---- */
-
-/* Right when it was taken: the clock may go back later. */
-static void check_clock(const struct sim_lives *lives,
-                        const struct sim_node *node,
-                        const struct eventual_record *record)
-{
-    uint64_t now_ms = env_wall_ns(&node->env->env) / 1000000;
-
-    if (lives->nodes[node->number].head != 0 &&
-        record->origin != node->number + 1 &&
-        record->hlc >> STAMP_COUNTER_BITS > now_ms + MAX_DRIFT_MS)
-        sim_fail(lives->cluster->loop,
-                 "node %zu takes %" PRIx64 "/%.*s, which is ahead of its clock",
-                 node->number + 1, record->dir, (int)record->name.size,
-                 (const char *)record->name.data);
-}
-
-static void see(struct sim_lives *lives, const struct sim_node *node,
-                const struct eventual_record *record)
-{
-    struct place *place;
-    struct seen *seen;
-    struct value *value;
-    bool is_new;
-
-    if (record->origin == 0 || record->origin > SIM_NODES_MAX ||
-        record->name.size >= SIM_LIVES_NAME_MAX)
-        sim_fail(lives->cluster->loop, "node %zu has a record of nobody",
-                 node->number + 1);
-    note_life(lives, node, record);
-    place = place_of(lives, record->dir, record->since, record->name);
-    seen = &place->seen[node->number];
-    is_new = sim_version_compare(sim_version_of(record), seen->version) != 0;
-    value = lives_check_value(lives, node, record);
-    check_growth(lives, node, place, sim_version_of(record));
-    check_clock(lives, node, record);
-    *seen = (struct seen){sim_version_of(record), node->starts};
-    if (record->removed &&
-        sim_version_compare(seen->version, place->removed) > 0)
-        place->removed = seen->version;
-    if (record->origin == node->number + 1)
-        return;
-    count(lives, place, sim_version_of(record));
-    if (is_new)
-        note_way(lives, node, value, record);
-}
-
-/* ---- what has changed ---- */
-
-static void see_change(struct sim_lives *lives, const struct sim_node *node,
-                       struct slice user_key)
-{
-    struct slice name = {(const uint8_t *)user_key.data + KEY_NSID_SIZE,
-                         user_key.size - KEY_NSID_SIZE};
-    struct eventual_record record = {0};
-    uint64_t dir = be64_get(user_key.data);
-
-    if (eventual_get(state_of(node), NULL, dir, name, true, &record) != 0)
-        return; /* Left by a life that is over. */
-    see(lives, node, &record);
-    eventual_release(&record);
-}
-
-/* What was changed since the last look, in whatever order. */
-static void see_changes(struct sim_lives *lives, const struct sim_node *node)
-{
-    struct known_node *known = &lives->nodes[node->number];
-    struct key begin = key_eventual_change(known->sequence + 1);
-    struct slice end = slice_of("j");
-    struct kv_iter *iter =
-        kv_iter_new(state_of(node), NULL, key_slice(&begin), end);
-
-    kv_iter_seek(iter, key_slice(&begin));
-    for (; kv_iter_valid(iter); kv_iter_next(iter)) {
-        if (!key_parse_sequence(kv_iter_key(iter), 'i', &known->sequence) ||
-            kv_iter_value(iter).size <= KEY_NSID_SIZE)
-            sim_fail(lives->cluster->loop, "a change cannot be decoded");
-        see_change(lives, node, kv_iter_value(iter));
-    }
-    kv_iter_free(iter);
 }
 
 /* ---- lives ---- */
@@ -399,7 +257,7 @@ static bool has_harm(const struct sim_lives *lives, const struct sim_node *node)
 
 static void look_at_lives(struct sim_lives *lives, const struct sim_node *node)
 {
-    uint64_t version = catalog_version(node);
+    uint64_t version = lives_catalog_version(node);
 
     if (has_harm(lives, node))
         return;
@@ -443,7 +301,7 @@ static void note_floor(struct known_node *known, const struct sim_node *node)
 {
     struct floor floor;
 
-    if (floor_get(state_of(node), NULL, &floor) != 0)
+    if (floor_get(lives_state(node), NULL, &floor) != 0)
         return;
     if (known->withdrawn < floor.withdrawn)
         sim_seen(SEEN_ZONE_WITHDRAWN);
@@ -464,9 +322,9 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
     }
     note_links(known, node);
     note_counts(known, node);
-    (void)eventual_head_get(state_of(node), &head); /* Zeroes are fine. */
+    (void)eventual_head_get(lives_state(node), &head); /* Zeroes are fine. */
     if (head.sequence != known->head) {
-        see_changes(lives, node);
+        lives_see(lives, node);
         known->head = head.sequence;
     }
     if (peer != NULL && peer->applied_index != known->applied) {

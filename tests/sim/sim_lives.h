@@ -17,7 +17,9 @@
  *      that counts or a greater one, and nothing of lives that are over.
  *   5. What was removed may be forgotten below the floor of a node, and comes
  *      back nowhere; at the end all of it is forgotten (floor.h).
- *   6. What comes to a node is not far ahead of its clock.
+ *   6. What comes to a node is not far ahead of its clock, and of the life
+ *      that its directory has there.
+ *   7. What another node has is durable on the one that has accepted it.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of

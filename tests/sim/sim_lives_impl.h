@@ -69,6 +69,24 @@ struct sim_lives {
     struct known_node nodes[SIM_NODES_MAX];
 };
 
+/* While the node runs. */
+static inline struct kv *lives_state(const struct sim_node *node)
+{
+    return node->env->env.state;
+}
+
+/* Of region 0, as far as the node has applied it. */
+uint64_t lives_catalog_version(const struct sim_node *node);
+/* They are made where there are none yet. */
+struct life *lives_life(struct sim_lives *lives, uint64_t dir, uint64_t since);
+struct place *lives_place(struct sim_lives *lives, uint64_t dir, uint64_t since,
+                          struct slice name);
+/* A version of that name counts from now on. */
+void lives_count(struct sim_lives *lives, struct place *place,
+                 struct sim_version version);
+/* sim_lives_see.c: looks at what has changed on the node since the last time,
+ * in whatever order. */
+void lives_see(struct sim_lives *lives, const struct sim_node *node);
 /* The greatest version that counts; hlc 0: none does. */
 struct sim_version lives_required(const struct sim_lives *lives,
                                   const struct place *place);

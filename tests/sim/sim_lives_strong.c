@@ -24,11 +24,6 @@ struct find {
     bool found;
 };
 
-static struct kv *state_of(const struct sim_node *node)
-{
-    return node->env->env.state;
-}
-
 /* ---- what it may be ---- */
 
 static bool fits(const struct find *find, struct sim_version version,
@@ -94,7 +89,7 @@ static bool was_committed(const struct find *find, struct txn_id id)
     struct kv_value value = {0};
     struct decision decision = {0};
     bool committed =
-        kv_get(state_of(find->teller), NULL, key_slice(&key), &value) == 0 &&
+        kv_get(lives_state(find->teller), NULL, key_slice(&key), &value) == 0 &&
         decision_decode(&decision, (struct slice){value.data, value.size}) ==
             0 &&
         decision.committed;
@@ -111,7 +106,7 @@ static bool has_part(const struct find *find, struct range range)
     struct namespace_record part = {0};
     struct kv_value value = {0};
     bool has =
-        kv_get(state_of(find->node), NULL, key_slice(&key), &value) == 0 &&
+        kv_get(lives_state(find->node), NULL, key_slice(&key), &value) == 0 &&
         namespace_decode(&part, (struct slice){value.data, value.size}) == 0 &&
         part.reopened && was_committed(find, part.opening.id);
 
@@ -124,7 +119,7 @@ static void look_at_node(struct find *find)
 {
     struct slice begin = slice_of("r");
     struct kv_iter *iter =
-        kv_iter_new(state_of(find->node), NULL, begin, slice_of("s"));
+        kv_iter_new(lives_state(find->node), NULL, begin, slice_of("s"));
 
     for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter)) {
         struct region region = {0};
