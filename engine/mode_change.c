@@ -137,8 +137,16 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
                        " stays eventual: what is in it could not be brought "
                        "into the regions in time",
                        change->nsid);
-    if (change->has_fence && status == ERR_NO_QUORUM)
-        status = ERR_BUSY; /* A majority was there: it has taken the fence. */
+    if (change->has_fence && status == ERR_UNAVAILABLE)
+        node_log_event(change->node, LOG_WARN,
+                       "directory %" PRIu64
+                       " stays strong: this node does not know yet whether its "
+                       "clock is right, or lacks changes of others",
+                       change->nsid);
+    /* Not for lack of a majority: that has taken the fence. */
+    if (change->has_fence &&
+        (status == ERR_NO_QUORUM || status == ERR_UNAVAILABLE))
+        status = ERR_BUSY;
     if (status == ERR_NOT_EMPTY && change->goal == MODE_TO_EVENTUAL &&
         !change->has_fence && !change->only_empty)
         begin_filling(change);

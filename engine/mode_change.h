@@ -46,7 +46,7 @@ struct mode_change {
     uint64_t deadline_ns;
     /* 0, and this node knows it. ERR_STALE: the directory is gone;
      * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one;
-     * ERR_READ_ONLY, ERR_UNAVAILABLE: as in eventual.h; ERR_NO_SPACE;
+     * ERR_READ_ONLY: as in eventual.h; ERR_NO_SPACE;
      * ERR_NOT_PERMITTED: the root, or one that inherits its mode; ERR_BUSY:
      * another change is under way; ERR_NO_QUORUM: nothing has changed, a node
      * did not tell in time, or a majority; ERR_UNKNOWN_OUTCOME; ERR_CANCELED.

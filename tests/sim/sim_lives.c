@@ -124,7 +124,7 @@ void lives_count(struct sim_lives *lives, struct place *place,
     if (sim_version_compare(version, *known) > 0)
         *known = version;
     life = lives_life(lives, place->dir, place->since);
-    if (life->over)
+    if (life->over && life->begun)
         check_over(lives, life, place);
 }
 
@@ -189,13 +189,9 @@ uint64_t lives_catalog_version(const struct sim_node *node)
 
 /* The node has applied region 0 up to where it was there, at least, and it is
  * not there any more. */
-static bool is_over(const struct sim_node *node, const struct life *life,
-                    uint64_t version)
+static bool is_over(const struct life *life, struct mode mode, uint64_t version)
 {
-    struct mode mode = sim_lives_mode(node, life->dir);
-
-    return version >= life->known &&
-           (mode.state == MODE_STRONG || mode.since != life->since);
+    return version >= life->known && mode.since != life->since;
 }
 
 /* Here and now a life has an end, of which others may not know yet. */
@@ -208,7 +204,7 @@ static void end_life(struct sim_lives *lives, const struct sim_node *node,
     sim_note(lives->cluster->loop,
              "node %zu: %" PRIx64 " is not eventual any more (%" PRIx64 ")",
              node->number + 1, life->dir, life->since);
-    for (size_t i = 0; i < lives->place_count; i++) {
+    for (size_t i = 0; life->begun && i < lives->place_count; i++) {
         struct place *place = &lives->places[i];
 
         if (place->dir != life->dir || place->since != life->since)
@@ -234,7 +230,7 @@ static void check_kept(struct sim_lives *lives, const struct sim_node *node,
     if (seen->starts != node->starts && !is_own)
         return;
     mode = sim_lives_mode(node, place->dir);
-    if (mode.state == MODE_STRONG || mode.since != place->since)
+    if (mode.since != place->since)
         return;
     if (seen->starts == node->starts)
         least = seen->version;
@@ -255,6 +251,19 @@ static bool has_harm(const struct sim_lives *lives, const struct sim_node *node)
     return harm->done && !harm->mended;
 }
 
+static void look_at_life(struct sim_lives *lives, const struct sim_node *node,
+                         uint64_t version, struct life *life)
+{
+    struct mode mode = sim_lives_mode(node, life->dir);
+
+    if (!life->begun && mode.since == life->since && !mode_is_filling(mode)) {
+        life->begun = true;
+        lives_check_filled(lives, node, life);
+    }
+    if (is_over(life, mode, version))
+        end_life(lives, node, life);
+}
+
 static void look_at_lives(struct sim_lives *lives, const struct sim_node *node)
 {
     uint64_t version = lives_catalog_version(node);
@@ -264,8 +273,8 @@ static void look_at_lives(struct sim_lives *lives, const struct sim_node *node)
     for (size_t i = 0; i < lives->life_count; i++) {
         struct life *life = &lives->lives[i];
 
-        if (!life->over && is_over(node, life, version))
-            end_life(lives, node, life);
+        if (!life->over)
+            look_at_life(lives, node, version, life);
     }
     for (size_t i = 0; i < lives->place_count; i++)
         check_kept(lives, node, &lives->places[i]);

@@ -20,6 +20,8 @@
  *   6. What comes to a node is not far ahead of its clock, and of the life
  *      that its directory has there.
  *   7. What another node has is durable on the one that has accepted it.
+ *   8. When a life begins as a directory with files has become eventual, all
+ *      nodes have these. If it ends before that, nothing of it counts.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of

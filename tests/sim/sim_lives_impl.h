@@ -12,6 +12,7 @@ struct life {
     uint64_t dir;
     uint64_t since;
     uint64_t known; /* a version of region 0 with which it was there */
+    bool begun;     /* else it is prepared: mode_is_filling() */
     bool over;
     bool strong; /* it is over as the directory has become strong */
 };
@@ -108,6 +109,12 @@ uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
  * that its directory has become strong, and notes its last version. */
 void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,
                         struct place *place);
+/* Whether the node knows the transaction as committed. */
+bool lives_was_committed(const struct sim_node *node, struct txn_id id);
+/* sim_lives_filled.c: looks at what there was in the directory when `teller` is
+ * the first one to know that it has become eventual. */
+void lives_check_filled(struct sim_lives *lives, const struct sim_node *teller,
+                        const struct life *life);
 /* Of all that is the same on all nodes. */
 uint64_t lives_hash(const struct eventual_record *record);
 

@@ -82,14 +82,13 @@ static void check_entry(struct find *find)
     entry_release(&entry);
 }
 
-/* By the transaction that has opened the namespace in this replica. */
-static bool was_committed(const struct find *find, struct txn_id id)
+bool lives_was_committed(const struct sim_node *node, struct txn_id id)
 {
     struct key key = key_decision(id.node, id.boot, id.sequence);
     struct kv_value value = {0};
     struct decision decision = {0};
     bool committed =
-        kv_get(lives_state(find->teller), NULL, key_slice(&key), &value) == 0 &&
+        kv_get(lives_state(node), NULL, key_slice(&key), &value) == 0 &&
         decision_decode(&decision, (struct slice){value.data, value.size}) ==
             0 &&
         decision.committed;
@@ -99,7 +98,7 @@ static bool was_committed(const struct find *find, struct txn_id id)
     return committed;
 }
 
-/* Others know of it too early or too late. */
+/* Opened by that transaction; others know of it too early or too late. */
 static bool has_part(const struct find *find, struct range range)
 {
     struct key key = key_namespace(find->place->dir, range.start);
@@ -108,7 +107,7 @@ static bool has_part(const struct find *find, struct range range)
     bool has =
         kv_get(lives_state(find->node), NULL, key_slice(&key), &value) == 0 &&
         namespace_decode(&part, (struct slice){value.data, value.size}) == 0 &&
-        part.reopened && was_committed(find, part.opening.id);
+        part.reopened && lives_was_committed(find->teller, part.opening.id);
 
     namespace_release(&part);
     kv_value_release(&value);

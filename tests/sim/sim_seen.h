@@ -117,6 +117,7 @@
     X(MERGE_RETURNED, 0, "replicas that region 0 knew to be no more")          \
     X(SPLIT_CRASH, 0, "crashes that lost a new region's state")                \
     X(ZONE_MADE, 1, "directories made eventual")                               \
+    X(ZONE_EXPORTED, 1, "... files that were in them then")                    \
     X(ZONE_STRONG, 1, "... and strong again")                                  \
     X(ZONE_IMPORTED, 1, "... files that were in them then")                    \
     X(ZONE_REMOVED, 1, "... or removed")                                       \

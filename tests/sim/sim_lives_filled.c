@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Rule 8 of a directory that has become eventual with files in it: what each
+ * node has of them, as soon as the first one knows that it is eventual. Nobody
+ * has changed anything by then, and what is in the regions is not deleted
+ * yet. */
+
+#include <inttypes.h>
+
+#include "engine/keys.h"
+#include "engine/range.h"
+#include "tests/sim/sim_entry.h"
+#include "tests/sim/sim_lives_impl.h"
+#include "tests/sim/sim_seen.h"
+
+/* A file as a region has it. */
+struct file {
+    struct sim_lives *lives;
+    const struct life *life;
+    struct slice name;
+    uint64_t plain;
+};
+
+/* One that has lost its state/, or has only just come, has it later; it serves
+ * nobody until then. */
+static bool has_to_have(const struct sim_lives *lives,
+                        const struct sim_node *node)
+{
+    struct eventual_head head = {0};
+
+    return !node->removed && node->node != NULL &&
+           !lives->nodes[node->number].lost &&
+           eventual_head_get(lives_state(node), &head) == 0 && head.whole;
+}
+
+static void check_node(const struct file *file, const struct sim_node *node)
+{
+    const struct life *life = file->life;
+    struct eventual_record record = {0};
+    int rc = eventual_get(lives_state(node), NULL, life->dir, file->name, true,
+                          &record);
+    bool is_same =
+        rc == 0 && record.since == life->since &&
+        (record.removed || lives_plain(&record.attr, record.xattrs,
+                                       record.content) == file->plain);
+
+    if (!is_same)
+        sim_fail(file->lives->cluster->loop,
+                 "%" PRIx64
+                 "/%.*s is eventual, and node %zu does not have what "
+                 "it was as a strong one",
+                 life->dir, (int)file->name.size, (const char *)file->name.data,
+                 node->number + 1);
+    eventual_release(&record);
+}
+
+static void check_file(struct file *file, const struct sim_node *from)
+{
+    const struct sim_cluster *cluster = file->lives->cluster;
+    struct entry entry = {0};
+    struct buf *content = NULL;
+
+    if (!sim_entry_get(from, file->life->dir, file->name, &entry, &content))
+        return;
+    file->plain = lives_plain(&entry.attr, entry.xattrs, buf_slice(content));
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        if (has_to_have(file->lives, &cluster->nodes[i]))
+            check_node(file, &cluster->nodes[i]);
+    sim_seen(SEEN_ZONE_EXPORTED);
+    buf_unref(content);
+    entry_release(&entry);
+}
+
+/* Of a region's replica that has closed its part for the transaction which was
+ * committed: others know too much or too little. */
+static bool has_part(const struct sim_node *teller, const struct sim_node *node,
+                     uint64_t dir, struct range range)
+{
+    struct key key = key_namespace(dir, range.start);
+    struct namespace_record part = {0};
+    struct kv_value value = {0};
+    bool has =
+        range_has(range, key_user_part(&key)) &&
+        kv_get(lives_state(node), NULL, key_slice(&key), &value) == 0 &&
+        namespace_decode(&part, (struct slice){value.data, value.size}) == 0 &&
+        lives_was_committed(teller, part.closing.id);
+
+    namespace_release(&part);
+    kv_value_release(&value);
+    return has;
+}
+
+static void check_part(struct file *file, const struct sim_node *node,
+                       struct range range)
+{
+    struct key lower = key_namespace(file->life->dir, range.start);
+    struct key upper;
+    struct kv_iter *iter;
+
+    lower.data[0] = 'd';
+    if (!key_next_part(file->life->dir, range.end, &upper))
+        upper = key_behind_namespace('d', file->life->dir);
+    iter = kv_iter_new(lives_state(node), NULL, key_slice(&lower),
+                       key_slice(&upper));
+    for (kv_iter_seek(iter, key_slice(&lower)); kv_iter_valid(iter);
+         kv_iter_next(iter)) {
+        uint64_t dir;
+
+        if (key_parse_entry(kv_iter_key(iter), &dir, &file->name))
+            check_file(file, node);
+    }
+    kv_iter_free(iter);
+}
+
+static void look_at_node(struct file *file, const struct sim_node *teller,
+                         const struct sim_node *node)
+{
+    struct slice begin = slice_of("r");
+    struct kv_iter *iter =
+        kv_iter_new(lives_state(node), NULL, begin, slice_of("s"));
+
+    for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct region region = {0};
+        struct range range;
+
+        if (region_decode(&region, kv_iter_value(iter)) != 0)
+            continue; /* It is damaged: see sim_damage.h. */
+        range = (struct range){region.start, region.end};
+        if (region.id != REGION_PLACEMENT &&
+            has_part(teller, node, file->life->dir, range))
+            check_part(file, node, range);
+        region_release(&region);
+    }
+    kv_iter_free(iter);
+}
+
+void lives_check_filled(struct sim_lives *lives, const struct sim_node *teller,
+                        const struct life *life)
+{
+    const struct sim_cluster *cluster = lives->cluster;
+    struct file file = {.lives = lives, .life = life};
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        if (cluster->nodes[i].node != NULL)
+            look_at_node(&file, teller, &cluster->nodes[i]);
+}
