@@ -180,7 +180,7 @@ def set_by_another_user(path):
 def what_cannot_become_eventual_says_why(t):
     c = t.cluster()
     os.mkdir(c.path(1, 'full'))
-    put(c.path(1, 'full/f'), b'x')
+    os.mkdir(c.path(1, 'full/sub'))
     os.mkdir(c.path(1, 'free'))
     os.chmod(c.path(1, 'free'), 0o777)
     make_eventual(c, 'e')
