@@ -31,10 +31,10 @@ struct eventual_outcome {
     struct result result;
 };
 
-/* Executes COMMAND_CREATE .. COMMAND_REMOVEXATTR and COMMAND_BRING. `command` stays borrowed by
- * the outcome, which is to be released whatever comes back. Statuses as those
- * of strong files (engine.h, exec_file.c), and ERR_IS_DIR for names of
- * directories, which the catalog knows; ERR_TOO_LARGE above
+/* Executes COMMAND_CREATE .. COMMAND_REMOVEXATTR and COMMAND_BRING. `command`
+ * stays borrowed by the outcome, which is to be released whatever comes back.
+ * Statuses as those of strong files (engine.h, exec_file.c), and ERR_IS_DIR for
+ * names of directories, which the catalog knows; ERR_TOO_LARGE above
  * EVENTUAL_VALUE_SIZE_MAX. ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY. Reads only;
  * any thread. */
 int eventual_execute(struct kv *state, const struct command *command,
