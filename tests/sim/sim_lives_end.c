@@ -79,12 +79,16 @@ static uint64_t digest(struct sim_lives *lives, const struct sim_node *node)
     return visit.sum;
 }
 
+/* Or something is being filled. */
 static bool has_fence(const struct sim_lives *lives,
                       const struct sim_node *node)
 {
-    for (size_t i = 0; i < lives->life_count; i++)
-        if (sim_lives_mode(node, lives->lives[i].dir).state == MODE_FENCED)
+    for (size_t i = 0; i < lives->life_count; i++) {
+        struct mode mode = sim_lives_mode(node, lives->lives[i].dir);
+
+        if (mode.state == MODE_FENCED || mode_is_filling(mode))
             return true;
+    }
     return false;
 }
 
