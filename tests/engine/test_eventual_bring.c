@@ -314,6 +314,16 @@ test_the_journal_brings_back_nothing_of_a_life_that_is_over(void **state)
     assert_false(is_known(f, "a"));
 }
 
+/* Region 0 came as a snapshot. */
+static void test_what_is_being_filled_is_not_swept_away(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    assert_int_equal(bring(f, "a", "text"), 0);
+    assert_int_equal(eventual_sweep(f->eventual), 0);
+    assert_string_equal(text_of(f, "a"), "text");
+}
+
 /* ---- other nodes ---- */
 
 static struct eventual_record record_of_life(struct eventual_fixture *f,
@@ -393,6 +403,7 @@ int main(void)
         TEST(test_an_attempt_finds_nothing_of_the_one_before),
         TEST(test_what_a_crash_brings_back_is_deleted),
         TEST(test_the_journal_brings_back_nothing_of_a_life_that_is_over),
+        TEST(test_what_is_being_filled_is_not_swept_away),
         TEST(test_what_another_node_brings_is_taken),
         TEST(test_what_comes_of_a_life_that_is_over_is_not_taken),
         TEST(test_what_comes_of_an_earlier_life_is_not_taken),

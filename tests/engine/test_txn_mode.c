@@ -170,6 +170,16 @@ static void test_what_is_not_brought_at_a_stop_is_left_to_others(void **state)
     assert_null(f->router.call);
 }
 
+static void test_a_stop_ends_what_fills_a_directory(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_filling(f);
+    txns_stop(f->txns);
+    assert_null(f->node.export);
+    assert_failed(f, ERR_CANCELED);
+}
+
 /* ---- who is held up by it ---- */
 
 static void apply_mode(struct fixture *f, struct mode mode, uint64_t version)
@@ -242,6 +252,7 @@ int main(void)
         TEST(test_there_is_no_second_attempt_to_fill_it),
         TEST(test_what_is_empty_is_tried_again),
         TEST(test_what_is_not_brought_at_a_stop_is_left_to_others),
+        TEST(test_a_stop_ends_what_fills_a_directory),
         TEST(test_who_fills_a_directory_is_given_more_time),
         TEST(test_who_does_not_is_given_none),
     };
