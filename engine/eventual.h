@@ -94,11 +94,11 @@ struct eventual_op {
                                     * longer than eventual_start(). Node and
                                     * time are filled in */
     /* Statuses of eventual_execute(); ERR_EPOCH: the namespace is fenced or
-     * strong, or for COMMAND_BRING not in front of that life; ERR_READ_ONLY: this node's clock is wrong, or it is being
-     * drained; ERR_NO_SPACE; ERR_UNAVAILABLE: it has not been whole yet, lags
-     * behind its own fence, or does not know whether its clock is right;
-     * ERR_CANCELED.
-     * `result` is the callee's to read only. */
+     * strong, or for COMMAND_BRING not in front of that life; ERR_READ_ONLY:
+     * this node's clock is wrong, or it is being drained; ERR_NO_SPACE;
+     * ERR_UNAVAILABLE: it has not been whole yet, lags behind its own fence, or
+     * does not know whether its clock is right; ERR_CANCELED. `result` is the
+     * callee's to read only. */
     void (*done)(struct eventual_op *op, int status,
                  const struct result *result);
     struct eventual_work *work; /* private; NULL: none under way */

@@ -94,8 +94,7 @@ bool eventual_is_outlived(const struct eventual *eventual,
     struct modes *modes = eventual->config.modes;
     struct mode mode = modes_find(modes, record->dir);
 
-    return record->since <= modes_version(modes) &&
-           mode.since != record->since;
+    return record->since <= modes_version(modes) && mode.since != record->since;
 }
 
 bool eventual_is_sound(const struct eventual_record *record)

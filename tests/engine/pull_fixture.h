@@ -35,6 +35,7 @@ struct node {
     struct pulls *pulls;
     uint64_t boot;
     bool holds_log;     /* what is written there is not synced */
+    bool holds_state;   /* it is not flushed, though that is asked for */
     unsigned questions; /* that it has sent */
     unsigned answers;
     unsigned flushes; /* that were asked for */

@@ -28,6 +28,7 @@ static struct eventual_ask filled_ask(void)
         .told_fence = 3,
         .consent = UINT64_MAX - 2,
         .roll = 12,
+        .kept = UINT64_MAX - 3,
         .vector = {.received = {{1, UINT64_MAX}, {7, 0}}, .count = 2},
     };
 }
