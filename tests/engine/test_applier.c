@@ -469,7 +469,28 @@ static void test_directories_of_commands_are_told(void **state)
     assert_int_equal(apply(f, &c), ERR_EXISTS);
     expect_followed(&followed, 1, 0);
     c = (struct command){.op = COMMAND_DIR_MODE, .ino = ino_of_nsid(7)};
-    assert_int_equal(apply(f, &c), ERR_INVALID);
+    assert_int_equal(apply(f, &c), ERR_ABORTED);
+    expect_followed(&followed, 1, 7);
+}
+
+static void test_a_directory_that_is_about_to_be_filled_is_told(void **state)
+{
+    const struct catalog_change add = {
+        .kind = CATALOG_ADD, .nsid = 7, .parent = 1, .name = slice_of("a")};
+    struct fixture *f = *state;
+    struct followed followed = {.f = f};
+    struct command c = deciding(&add, 1);
+
+    assert_int_equal(apply(f, &c), 0);
+    applier_watch_catalog(f->applier, on_catalog, &followed);
+    c = (struct command){.op = COMMAND_DIR_FILL, .ino = ino_of_nsid(7)};
+    assert_int_equal(apply(f, &c), 0);
+    expect_followed(&followed, 1, 7);
+    c = (struct command){.op = COMMAND_DIR_MODE,
+                         .ino = ino_of_nsid(7),
+                         .size = MODE_STRONG,
+                         .offset = f->result.first_id};
+    assert_int_equal(apply(f, &c), 0);
     expect_followed(&followed, 1, 7);
 }
 
@@ -569,6 +590,7 @@ int main(void)
         TEST(test_a_check_is_told_right_behind_its_entry),
         TEST(test_each_directory_that_a_decision_names_is_told),
         TEST(test_directories_of_commands_are_told),
+        TEST(test_a_directory_that_is_about_to_be_filled_is_told),
         TEST(test_all_other_entries_are_told_once),
         TEST(test_replicas_stay_equal_byte_by_byte),
     };

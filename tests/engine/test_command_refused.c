@@ -63,11 +63,11 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
     for (unsigned op = 0; op < 300; op++) {
         bool known = op <= COMMAND_SET || op == COMMAND_NODE_JOIN ||
                      op == COMMAND_NODE_STATE || op == COMMAND_TXN_COPY ||
-                     op == COMMAND_TXN_IMPORT ||
+                     op == COMMAND_TXN_IMPORT || op == COMMAND_TXN_EXPORT ||
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
                      (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
-                     (op >= COMMAND_DIR_MODE && op <= COMMAND_FLOOR) ||
+                     (op >= COMMAND_DIR_MODE && op <= COMMAND_BRING) ||
                      op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
                      op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
 

@@ -153,7 +153,7 @@ static void test_the_end_of_a_life_takes_its_tombstones_along(void **state)
 
     assert_int_equal(create(f, "a"), 0);
     assert_int_equal(unlink_name(f, "a"), 0);
-    apply_mode(f, DIR, MODE_STRONG, SINCE, VERSION + 1);
+    apply_mode(f, DIR, MODE_STRONG, 0, VERSION + 1);
     look(f);
     assert_int_equal(view_of(f).oldest, 0);
     assert_int_equal(counts_of(f).dropped, 0);

@@ -371,7 +371,7 @@ static void test_a_mode_changes_only_from_what_is_known(void **state)
 
     assert_int_equal(change_mode(f, e, MODE_FENCED, epoch + 1), ERR_ABORTED);
     assert_int_equal(change_mode(f, e, MODE_EVENTUAL, epoch), ERR_ABORTED);
-    assert_int_equal(change_mode(f, e, MODE_STRONG, epoch), ERR_INVALID);
+    assert_int_equal(change_mode(f, e, MODE_STRONG, epoch), ERR_ABORTED);
     assert_int_equal(change_mode(f, e, 3, epoch), ERR_INVALID);
     assert_int_equal(change_mode(f, d, MODE_FENCED, 0), ERR_ABORTED);
     assert_int_equal(change_mode(f, 999, MODE_FENCED, 0), ERR_STALE);

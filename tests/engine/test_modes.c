@@ -59,18 +59,31 @@ static int teardown(void **state)
     return 0;
 }
 
-static void put_directory(struct fixture *f, uint64_t nsid,
-                          enum mode_state mode_state, uint64_t epoch)
+static void put_mode(struct fixture *f, uint64_t nsid, struct mode mode)
 {
-    struct directory directory = {.nsid = nsid, .parent = 1};
+    struct directory directory = {.nsid = nsid, .parent = 1, .mode = mode};
     struct buf *bytes;
 
     directory.name = slice_of("d");
     directory.attr.ino = ino_of_nsid(nsid);
-    directory.mode = (struct mode){mode_state, nsid, 5, epoch};
     bytes = directory_encode(&directory);
     put_record(f->kv, key_directory(nsid), buf_slice(bytes));
     buf_unref(bytes);
+}
+
+static void put_directory(struct fixture *f, uint64_t nsid,
+                          enum mode_state mode_state, uint64_t epoch)
+{
+    bool is_strong = mode_state == MODE_STRONG;
+
+    put_mode(f, nsid,
+             is_strong ? (struct mode){.epoch = epoch}
+                       : (struct mode){mode_state, nsid, 5, epoch});
+}
+
+static void put_filling(struct fixture *f, uint64_t nsid, uint64_t epoch)
+{
+    put_mode(f, nsid, (struct mode){MODE_STRONG, nsid, epoch, epoch});
 }
 
 static void put_marker(struct fixture *f, uint64_t version)
@@ -263,6 +276,84 @@ static void test_damage_is_told_and_forgets_nothing(void **state)
     assert_false(modes_any(f->modes));
 }
 
+/* ---- directories that are about to become eventual ---- */
+
+static void test_one_that_is_being_filled_is_known(void **state)
+{
+    struct fixture *f = *state;
+    struct mode mode;
+    uint64_t nsid;
+
+    put_filling(f, 3, 8);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 8), 0);
+    assert_int_equal(f->change_count, 1);
+    assert_int_equal(f->mode.since, 8);
+    mode = modes_find(f->modes, 3);
+    assert_true(mode_is_filling(mode));
+    assert_int_equal(mode.domain, 3);
+    assert_int_equal(mode.epoch, 8);
+    assert_true(modes_any(f->modes));
+    assert_true(modes_any_filling(f->modes));
+    assert_true(modes_next(f->modes, 0, &nsid, &mode));
+    assert_int_equal(nsid, 3);
+    assert_true(modes_any_before(f->modes, 9));
+    assert_int_equal(modes_fence(f->modes), 0);
+}
+
+static void test_one_that_is_filled_no_more_is_forgotten(void **state)
+{
+    struct fixture *f = *state;
+
+    put_filling(f, 3, 8);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 8), 0);
+    put_directory(f, 3, MODE_STRONG, 9);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 9), 0);
+    assert_int_equal(f->change_count, 2);
+    assert_int_equal(f->before.since, 8);
+    assert_int_equal(f->mode.since, 0);
+    assert_int_equal(f->mode.epoch, 0);
+    assert_int_equal(modes_find(f->modes, 3).epoch, 0);
+    assert_false(modes_any(f->modes));
+    assert_false(modes_any_filling(f->modes));
+}
+
+static void test_its_life_goes_on_when_it_is_eventual(void **state)
+{
+    struct fixture *f = *state;
+
+    put_filling(f, 3, 8);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 8), 0);
+    put_mode(f, 3, (struct mode){MODE_EVENTUAL, 3, 8, 9});
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 9), 0);
+    assert_int_equal(f->change_count, 2);
+    assert_int_equal(f->before.since, 8);
+    assert_int_equal(f->mode.since, 8);
+    assert_true(modes_any(f->modes));
+    assert_false(modes_any_filling(f->modes));
+}
+
+/* As long as there is one of them. */
+static void test_those_that_are_being_filled_are_counted(void **state)
+{
+    struct fixture *f = *state;
+
+    put_filling(f, 3, 8);
+    put_filling(f, 4, 9);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_true(modes_any_filling(f->modes));
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(f->change_count, 2);
+    put_filling(f, 4, 10);
+    assert_int_equal(modes_follow(f->modes, f->kv, 4, 10), 0);
+    delete_directory(f, 4);
+    assert_int_equal(modes_follow(f->modes, f->kv, 4, 11), 0);
+    assert_true(modes_any_filling(f->modes));
+    delete_directory(f, 3);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_any_filling(f->modes));
+    assert_false(modes_any(f->modes));
+}
+
 /* ---- this node ---- */
 
 static void put_node(struct fixture *f, uint64_t id, enum node_state state,
@@ -372,6 +463,10 @@ int main(void)
         WITH_STORE(test_what_becomes_strong_or_goes_is_told),
         WITH_STORE(test_a_replaced_catalog_tells_of_what_differs),
         WITH_STORE(test_damage_is_told_and_forgets_nothing),
+        WITH_STORE(test_one_that_is_being_filled_is_known),
+        WITH_STORE(test_one_that_is_filled_no_more_is_forgotten),
+        WITH_STORE(test_its_life_goes_on_when_it_is_eventual),
+        WITH_STORE(test_those_that_are_being_filled_are_counted),
         WITH_STORE(test_a_node_that_is_drained_is_a_fence),
         WITH_STORE(test_what_becomes_of_others_is_no_matter),
         WITH_STORE(test_a_fence_of_this_node_is_loaded),
