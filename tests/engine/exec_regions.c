@@ -114,6 +114,20 @@ static void unmark(struct exec_fixture *f, struct key right)
     kv_batch_free(batch);
 }
 
+static void delete_content(struct exec_fixture *f, struct key right)
+{
+    struct range range = range_at(f, key_user_part(&right));
+    uint64_t nsid = be64_get(right.data + 1);
+    struct key upper = key_behind_namespace('d', nsid);
+    struct kv_batch *batch = kv_batch_new(f->state);
+
+    right.data[0] = 'd';
+    (void)key_next_part(nsid, range.end, &upper);
+    kv_batch_delete_range(batch, key_slice(&right), key_slice(&upper));
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
 /* One part out of two, as applier_merge() has it. */
 static void join_parts(struct exec_fixture *f, struct key left_key,
                        struct key right_key)
@@ -132,6 +146,8 @@ static void join_parts(struct exec_fixture *f, struct key left_key,
             assert_true(right.opening.id.node != 0 ||
                         right.closing.id.node != 0);
         put_part(f, right_key, NULL);
+        if (!has_left)
+            delete_content(f, right_key);
         if (left.closing.id.node == 0 && left.opening.id.node == 0)
             unmark(f, right_key);
     }

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* A node that changes modes, for which the test plays region 0, transactions
+ * and other nodes. */
+
+#ifndef GROVEFS_TESTS_ENGINE_MODE_CHANGE_FIXTURE_H
+#define GROVEFS_TESTS_ENGINE_MODE_CHANGE_FIXTURE_H
+
+#include "asking_node.h"
+#include "engine/mode_change.h"
+
+enum { PARENT = 6, MISSING = 3 };
+
+struct fixture {
+    struct node node;
+    struct peer peer;
+    struct mode_change change;
+    bool only_empty; /* goes to the change */
+    bool over;
+    int status;
+};
+
+int setup_mode_change(void **state);
+int teardown_mode_change(void **state);
+
+/* Region 0 applies that DIR has this mode; domain 0: none. */
+void apply(struct fixture *f, enum mode_state state, uint64_t domain,
+           uint64_t epoch);
+/* ... that it is being filled. */
+void apply_filling(struct fixture *f, uint64_t epoch);
+/* ... that there is a directory in it. */
+void apply_child(struct fixture *f);
+/* DIR has so many names as an eventual directory. */
+void put_entries(struct fixture *f, uint64_t count);
+
+/* Starts the change of the fixture. */
+void start(struct fixture *f, enum mode_goal goal);
+void pass(struct fixture *f, unsigned ms);
+/* The mode of DIR that region 0 is asked for. */
+void expect_asked(const struct fixture *f, enum mode_state state,
+                  uint64_t epoch);
+/* What region 0 says to what it was asked for; the epoch is FENCE. */
+void answer(struct fixture *f, int status);
+/* Up to where the fence is put up. */
+void start_fenced(struct fixture *f, enum mode_goal goal);
+/* How the transaction ends that was asked for. */
+void end_txn(struct fixture *f, int status);
+void expect_end(const struct fixture *f, int status);
+
+#endif
