@@ -119,6 +119,20 @@ static int refuse_content(struct exec *x, const struct txn_ref *txn,
     return rc == 0 && !is_filled ? ERR_NOT_EMPTY : rc;
 }
 
+/* A directory that is eventual may have a part where a transaction came too
+ * late that was to make it strong. */
+static int refuse_holder(struct exec *x, const struct txn_ref *txn,
+                         const struct namespace_record *part)
+{
+    if (part->closing.id.node != 0)
+        return txn_id_equal(part->closing.id, txn->id)
+                   ? 0
+                   : exec_locked(x, &part->closing);
+    return part->opening.id.node != 0 && part->reopened
+               ? exec_locked(x, &part->opening)
+               : 0;
+}
+
 /* Counts of parts mean nothing by themselves, so it is looked for entries. A
  * part that is closed already may have been joined with one that was not. */
 int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
@@ -129,9 +143,7 @@ int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked)
 
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? ERR_BUSY : rc; /* It is eventual. */
-    if (record.closing.id.node != 0 &&
-        !txn_id_equal(record.closing.id, txn->id))
-        rc = exec_locked(x, &record.closing);
+    rc = refuse_holder(x, txn, &record);
     if (rc == 0)
         rc = refuse_content(x, txn, nsid);
     if (rc == 0) {

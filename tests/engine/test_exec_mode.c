@@ -333,6 +333,32 @@ static void test_it_becomes_strong_in_all_regions_or_none(void **state)
     assert_in_range(commands, 8, 20);
 }
 
+/* Its coordinator does not know that it was aborted: what it has opened since
+ * is nobody's directory, and goes before anybody else has to do with it. */
+static void test_a_part_that_is_opened_too_late_is_not_closed(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+    struct test_txn rmdir = txn_rmdir(f, ROOT, "e");
+    struct test_prepare p = prepare_begin(&txn);
+    struct test_prepare q = prepare_begin(&rmdir);
+
+    cut_region(f, e, "");
+    assert_int_equal(prepare_step(f, &p), 0);
+    settle_txn(f, &p.ref);
+    assert_int_equal(prepare_step(f, &p), 0);
+    assert_int_equal(prepare_all(f, &q), ERR_LOCKED);
+    assert_true(txn_id_equal(f->result.holder.id, txn.command.txn.id));
+    settle_txn(f, &p.ref);
+    assert_false(has_namespace(f, e));
+    assert_int_equal(prepare_all(f, &q), ERR_BUSY);
+    prepare_end(&q);
+    prepare_end(&p);
+    settle_orphans(f);
+    check_settled(f);
+}
+
 /* ---- fences ---- */
 
 static int change_mode(struct exec_fixture *f, uint64_t nsid, uint64_t mode,
@@ -534,6 +560,7 @@ int main(void)
         WITH_ROOT(test_what_is_open_is_not_opened_again),
         cmocka_unit_test(test_it_becomes_eventual_in_all_regions_or_none),
         cmocka_unit_test(test_it_becomes_strong_in_all_regions_or_none),
+        WITH_ROOT(test_a_part_that_is_opened_too_late_is_not_closed),
         WITH_ROOT(test_a_fence_comes_and_goes),
         WITH_ROOT(test_a_mode_changes_only_from_what_is_known),
         WITH_ROOT(test_a_new_one_inherits),
