@@ -126,6 +126,22 @@ void model_rename(struct model_name *from, struct model_name *to,
     to->id = old.id;
 }
 
+bool model_has_dir(uint64_t nsid)
+{
+    for (size_t i = 0; i < MODEL_NAMES_MAX; i++)
+        if (names[i].dir == nsid && names[i].is_dir)
+            return true;
+    return false;
+}
+
+/* Readers of strong files see nothing of an eventual directory. */
+static void forget_names(uint64_t nsid)
+{
+    for (size_t i = 0; i < MODEL_NAMES_MAX; i++)
+        if (names[i].dir == nsid)
+            names[i].dir = 0;
+}
+
 void model_apply(const struct test_txn *txn)
 {
     const struct command *c = &txn->command;
@@ -136,7 +152,9 @@ void model_apply(const struct test_txn *txn)
         model_add(c->dir, name, true, txn->nsid);
     else if (c->txn_kind == TXN_RMDIR)
         model_find(c->dir, name)->dir = 0;
-    else
+    else if (c->txn_kind == TXN_TO_EVENTUAL)
+        forget_names(nsid_of_ino(c->ino));
+    else if (c->txn_kind == TXN_RENAME)
         model_rename(model_find(c->dir, name), model_find(c->to_dir, to_name),
                      c, to_name);
 }

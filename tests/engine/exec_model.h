@@ -38,6 +38,8 @@ int model_rename_rc(const struct model_name *from, const struct model_name *to,
                     unsigned flags);
 void model_rename(struct model_name *from, struct model_name *to,
                   const struct command *c, const char *to_name);
+/* Whether there is a directory in it. */
+bool model_has_dir(uint64_t nsid);
 /* What a commit does. */
 void model_apply(const struct test_txn *txn);
 /* Whether region 0 must refuse it. */

@@ -271,6 +271,8 @@ static void test_what_holds_only_the_right_part_holds_none(void **state)
     assert_int_equal(part_at(f, f->dir, "").closing.id.node, 0);
     assert_int_equal(part_at(f, f->dir, "").opening.id.node, 0);
     assert_int_equal(part_at(f, f->dir, "").entry_count, 4);
+    assert_true(
+        has_record(f->exec->state, key_user('d', f->dir, slice_of("e"))));
     assert_int_equal(count_class(f->exec->state, "x"), 0);
 }
 
@@ -302,16 +304,22 @@ static void test_an_open_part_opens_the_left_one(void **state)
     assert_int_equal(count_class(f->exec->state, "x"), 0);
 }
 
-/* A transaction has deleted the left one, and was to delete the other. */
+/* A transaction has deleted the left one, and was to delete the other, with
+ * what a directory had in it that has become eventual. */
 static void test_a_held_part_goes_the_way_of_the_left_one(void **state)
 {
     struct applier_fixture *f = *state;
     struct namespace_record right = part_at(f, f->dir, "d");
+    struct key file = key_user('d', f->dir, slice_of("e"));
 
     right.closing = holder();
     put_right(f, &right);
     delete_left(f);
+    assert_true(has_record(f->exec->state, file));
     take(f, RIGHT);
+    assert_false(has_record(f->exec->state, file));
+    assert_true(
+        has_record(f->exec->state, key_user('d', f->dir, slice_of("a"))));
     assert_false(
         has_record(f->exec->state, key_user('n', f->dir, slice_of(""))));
     assert_false(

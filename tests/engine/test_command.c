@@ -217,6 +217,8 @@ static void test_what_brings_content_grows(void **state)
     assert_true(command_grows(&command));
     command.op = COMMAND_DIR_REMOVE;
     assert_false(command_grows(&command));
+    command.op = COMMAND_BRING;
+    assert_true(command_grows(&command));
 }
 
 int main(void)

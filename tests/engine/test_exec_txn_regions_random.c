@@ -35,25 +35,91 @@ static void check_may_commit(struct exec_fixture *f, const struct test_txn *txn)
         from = to;
     }
     assert_true(from->is_dir);
-    assert_int_equal(count_names(f, from->id), 0);
+    if (c->txn_kind == TXN_TO_EVENTUAL)
+        assert_false(model_has_dir(from->id));
+    if (c->txn_kind != TXN_TO_EVENTUAL || c->offset == 0)
+        assert_int_equal(count_names(f, from->id), 0);
 }
+
+/* What the regions cannot know. */
+static void check_refused(const struct test_txn *txn, int rc)
+{
+    bool circle = model_makes_circle(txn);
+
+    assert_true(
+        rc == ERR_ABORTED || rc == ERR_NOT_FOUND || rc == ERR_BUSY ||
+        (rc == ERR_INVALID && circle) ||
+        (rc == ERR_NOT_EMPTY && txn->command.txn_kind == TXN_TO_EVENTUAL));
+}
+
+/* ---- modes ---- */
+
+static int change_mode(struct exec_fixture *f, enum command_op op,
+                       uint64_t nsid, enum mode_state mode)
+{
+    return run(f, &(struct command){.op = op,
+                                    .ino = ino_of_nsid(nsid),
+                                    .size = (uint64_t)mode,
+                                    .offset = catalog_of(f, nsid).mode.epoch});
+}
+
+/* To whichever mode it does not have; what is strong is filled for it, or is
+ * not, as it may be empty. */
+static struct test_txn change_it(struct exec_fixture *f, uint64_t dir,
+                                 const char *name, uint64_t nsid)
+{
+    struct mode mode = catalog_of(f, nsid).mode;
+    struct test_txn txn;
+
+    if (mode.state == MODE_STRONG) {
+        if (pick(f, 3) > 0)
+            (void)change_mode(f, COMMAND_DIR_FILL, nsid, MODE_STRONG);
+        txn = txn_to_eventual(f, dir, name, nsid);
+        txn.command.offset = catalog_of(f, nsid).mode.since;
+        return txn;
+    }
+    (void)change_mode(f, COMMAND_DIR_MODE, nsid, MODE_FENCED);
+    return txn_to_strong(f, dir, name, nsid, catalog_of(f, nsid).mode.epoch);
+}
+
+/* Whoever changes it finds it other than it was. */
+static void forget_change(struct exec_fixture *f)
+{
+    uint64_t nsid = model_pick_dir(f);
+    struct mode mode = catalog_of(f, nsid).mode;
+
+    if (mode.state == MODE_FENCED)
+        assert_int_equal(change_mode(f, COMMAND_DIR_MODE, nsid, MODE_EVENTUAL),
+                         0);
+    else if (mode_is_filling(mode))
+        assert_int_equal(change_mode(f, COMMAND_DIR_MODE, nsid, MODE_STRONG),
+                         0);
+}
+
+/* ---- transactions ---- */
 
 static void begin(struct exec_fixture *f, struct pending *p)
 {
     static const unsigned flags[] = {0, 0, REQUEST_NOREPLACE, REQUEST_EXCHANGE};
     uint64_t dir = model_pick_dir(f);
     const char *name = model_pick_name(f);
-    unsigned kind = (unsigned)pick(f, 4);
+    unsigned kind = (unsigned)pick(f, 5);
     uint64_t to_dir = model_pick_dir(f);
     const char *to_name = model_pick_name(f);
+    const struct model_name *there = model_find(dir, name);
     struct test_txn txn;
 
+    if (kind == 2 && (there == NULL || !there->is_dir))
+        kind = 3;
     switch (kind) {
     case 0:
         txn = txn_mkdir(f, dir, name);
         break;
     case 1:
         txn = txn_rmdir(f, dir, name);
+        break;
+    case 2:
+        txn = change_it(f, dir, name, there->id);
         break;
     default:
         txn = txn_rename(f, dir, name, to_dir, to_name,
@@ -71,16 +137,14 @@ static void resolve_it(struct pending *p, bool commit)
 
 static void decide_it(struct exec_fixture *f, struct pending *p)
 {
-    bool circle = model_makes_circle(&p->p.txn);
     int rc = decide_prepared(f, &p->p);
 
     if (rc == 0) {
-        assert_false(circle);
+        assert_false(model_makes_circle(&p->p.txn));
         check_may_commit(f, &p->p.txn);
         model_apply(&p->p.txn);
     } else {
-        assert_true(rc == ERR_ABORTED || (rc == ERR_INVALID && circle) ||
-                    rc == ERR_NOT_FOUND);
+        check_refused(&p->p.txn, rc);
     }
     resolve_it(p, rc == 0);
 }
@@ -168,6 +232,8 @@ static void random_step(struct exec_fixture *f)
         change_regions(f);
     else if (what == 2 && pick(f, 20) == 0)
         settle_orphans(f);
+    else if (what == 2 && pick(f, 20) == 0)
+        forget_change(f);
     else
         advance(f, &pendings[pick(f, PENDING_MAX)]);
     check_state(f);
