@@ -242,8 +242,7 @@ static void check_kept(struct sim_lives *lives, const struct sim_node *node,
     eventual_release(&record);
 }
 
-/* What it says of directories may be damaged: see sim_damage.h. */
-static bool has_harm(const struct sim_lives *lives, const struct sim_node *node)
+bool lives_has_harm(const struct sim_lives *lives, const struct sim_node *node)
 {
     const struct sim_harm *harm =
         sim_watch_harm(lives->cluster->watch, node->number, REGION_PLACEMENT);
@@ -268,7 +267,7 @@ static void look_at_lives(struct sim_lives *lives, const struct sim_node *node)
 {
     uint64_t version = lives_catalog_version(node);
 
-    if (has_harm(lives, node))
+    if (lives_has_harm(lives, node))
         return;
     for (size_t i = 0; i < lives->life_count; i++) {
         struct life *life = &lives->lives[i];

@@ -78,6 +78,8 @@ static inline struct kv *lives_state(const struct sim_node *node)
 
 /* Of region 0, as far as the node has applied it. */
 uint64_t lives_catalog_version(const struct sim_node *node);
+/* What the node has of directories may be damaged: see sim_damage.h. */
+bool lives_has_harm(const struct sim_lives *lives, const struct sim_node *node);
 /* They are made where there are none yet. */
 struct life *lives_life(struct sim_lives *lives, uint64_t dir, uint64_t since);
 struct place *lives_place(struct sim_lives *lives, uint64_t dir, uint64_t since,

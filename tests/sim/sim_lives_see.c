@@ -73,7 +73,8 @@ static void check_life(const struct sim_lives *lives,
 {
     struct mode mode = sim_lives_mode(node, record->dir);
 
-    if (mode.state != MODE_STRONG && mode.since > record->since)
+    if (mode.state != MODE_STRONG && mode.since > record->since &&
+        !lives_has_harm(lives, node))
         sim_fail(lives->cluster->loop,
                  "node %zu takes %" PRIx64 "/%.*s of an earlier life of the "
                  "directory",

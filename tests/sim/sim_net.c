@@ -51,6 +51,7 @@ struct sim_net {
     uint64_t raft_sent;
     uint64_t cut_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     uint64_t slow_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
+    uint64_t hold_until_ns[SIM_NODES_MAX][SIM_NODES_MAX];
     struct pair pairs[SIM_NODES_MAX][SIM_NODES_MAX];
     struct pipe pipes[SIM_NODES_MAX][SIM_NODES_MAX][ENV_CHANNELS];
 };
@@ -113,6 +114,11 @@ static void pipe_arm(struct pipe *pipe, uint64_t at_ns)
                 at_ns < soon_ns ? at_ns : soon_ns);
 }
 
+static uint64_t latest(uint64_t a_ns, uint64_t b_ns)
+{
+    return a_ns > b_ns ? a_ns : b_ns;
+}
+
 /* When the first packet can arrive as things are: a cut and a stopped
  * receiver hold it back. */
 static uint64_t ready_ns(const struct pipe *pipe)
@@ -120,11 +126,10 @@ static uint64_t ready_ns(const struct pipe *pipe)
     const struct sim_net *net = pipe->net;
     uint64_t at_ns = STAILQ_FIRST(&pipe->packets)->at_ns;
     uint64_t cut_ns = net->cut_until_ns[pipe->from][pipe->to];
+    uint64_t hold_ns = net->hold_until_ns[pipe->from][pipe->to];
     uint64_t paused_ns = net->host.paused_until_ns(net->host.context, pipe->to);
 
-    if (cut_ns > at_ns)
-        at_ns = cut_ns;
-    return paused_ns > at_ns ? paused_ns : at_ns;
+    return latest(latest(at_ns, cut_ns), latest(hold_ns, paused_ns));
 }
 
 static void pump(struct sim_event *event)
@@ -434,11 +439,18 @@ void sim_net_slow(struct sim_net *net, size_t from, size_t to,
     net->slow_until_ns[from][to] = until_ns;
 }
 
+void sim_net_hold(struct sim_net *net, size_t from, size_t to,
+                  uint64_t until_ns)
+{
+    net->hold_until_ns[from][to] = until_ns;
+}
+
 void sim_net_heal(struct sim_net *net)
 {
     for (size_t a = 0; a < SIM_NODES_MAX; a++)
         for (size_t b = 0; b < SIM_NODES_MAX; b++)
-            net->cut_until_ns[a][b] = net->slow_until_ns[a][b] = 0;
+            net->cut_until_ns[a][b] = net->slow_until_ns[a][b] =
+                net->hold_until_ns[a][b] = 0;
 }
 
 bool sim_net_keeps_leaders(const struct sim_net *net)

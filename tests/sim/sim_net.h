@@ -40,9 +40,12 @@ uint64_t sim_net_raft_sent(const struct sim_net *net);
 size_t sim_net_pending(const struct sim_net *net, size_t from, size_t to,
                        enum env_channel channel);
 
-/* Until then nothing gets from one to the other; 0 ends it. */
+/* Until then nothing gets from one to the other. */
 void sim_net_cut(struct sim_net *net, size_t from, size_t to,
                  uint64_t until_ns);
+/* The same, and nobody notices: whatever was sent comes late. */
+void sim_net_hold(struct sim_net *net, size_t from, size_t to,
+                  uint64_t until_ns);
 /* Until then everything from one to the other takes much longer. */
 void sim_net_slow(struct sim_net *net, size_t from, size_t to,
                   uint64_t until_ns);

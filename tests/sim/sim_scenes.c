@@ -483,6 +483,8 @@ const struct sim_scene sim_scenes[] = {
      scene_begin_used, scene_ask_strong, scene_is_strong},
     {"remove eventual", ZONE(3), SEEN_ZONE_REMOVED, NULL,
      scene_begin_used, scene_ask_removal, scene_is_removed},
+    {"eventual again", ZONE(3), SEEN_ZONE_OUTLIVED, NULL,
+     scene_begin_again, scene_ask_again, scene_is_again},
     {"leave", ZONE(4), SEEN_REMOVE_KEPT, NULL,
      scene_begin_leaving, scene_ask_leaving, scene_has_left},
     /* clang-format on */

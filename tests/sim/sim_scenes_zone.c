@@ -4,6 +4,7 @@
 
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
+#include "tests/sim/sim_lives.h"
 #include "tests/sim/sim_zone.h"
 
 enum {
@@ -11,6 +12,8 @@ enum {
     SMALL = 30,
     LARGE = 9000, /* not inline */
     ALONE_MS = 10000,
+    TOLD_MS = 3000, /* until all nodes ask each other, and leaders stay */
+    LATE_MS = 1000,
     LEAVING = 3 /* the number of the node that goes */
 };
 
@@ -159,6 +162,112 @@ void scene_begin_used(struct sim_stage *stage)
     sim_stage_get_done(stage, scene_ask_files, scene_files_are_done);
     stage->act = 0;
     sim_stage_get_done(stage, ask_removals, removals_are_done);
+}
+
+/* ---- another life ---- */
+
+/* Whom everybody can be heard by, whatever comes late. */
+static size_t asker(const struct sim_stage *stage)
+{
+    return (size_t)stage->node % stage->cluster->plan->nodes;
+}
+
+static size_t late_sender(const struct sim_stage *stage)
+{
+    return (size_t)(stage->node + 1) % stage->cluster->plan->nodes;
+}
+
+static size_t late_receiver(const struct sim_stage *stage)
+{
+    return (size_t)(stage->node + 2) % stage->cluster->plan->nodes;
+}
+
+static void ask_late(struct sim_stage *stage)
+{
+    (void)sim_zones_do(stage->cluster->zones, late_sender(stage), &removals[0]);
+}
+
+static bool late_is_done(struct sim_stage *stage)
+{
+    struct eventual_record record = {0};
+    const struct sim_node *sender = &stage->cluster->nodes[late_sender(stage)];
+    bool is_done = sim_lives_get(sender, zone_of(stage)->nsid,
+                                 sim_zone_file_name(0), &record) &&
+                   record.removed;
+
+    eventual_release(&record);
+    return is_done && sim_zones_are_idle(stage->cluster->zones);
+}
+
+static void ask_file(struct sim_stage *stage)
+{
+    (void)begin_op(stage, &files[0]);
+}
+
+static bool file_is_there(struct sim_stage *stage)
+{
+    struct eventual_record record = {0};
+    bool is_there =
+        sim_lives_get(&stage->cluster->nodes[0], zone_of(stage)->nsid,
+                      sim_zone_file_name(0), &record);
+
+    eventual_release(&record);
+    return is_there && is_settled(stage);
+}
+
+static void ask_mode_there(struct sim_stage *stage, bool to_eventual)
+{
+    struct sim_zone_op op = {.kind = REQUEST_SETXATTR,
+                             .of_zone = true,
+                             .to_eventual = to_eventual,
+                             .ino = ino_of_nsid(zone_of(stage)->nsid)};
+
+    if (!sim_zones_are_idle(stage->cluster->zones) ||
+        sim_zones_do(stage->cluster->zones, asker(stage), &op))
+        return;
+    (void)begin_op(stage, &op);
+}
+
+static void ask_strong_there(struct sim_stage *stage)
+{
+    ask_mode_there(stage, false);
+}
+
+static bool is_strong_there(struct sim_stage *stage)
+{
+    return !zone_of(stage)->eventual;
+}
+
+/* The sender's answer, with its removal of the file, is on its way until all is
+ * over. The receiver knows what region 0 says, and tells the asker of its
+ * fence. */
+void scene_begin_again(struct sim_stage *stage)
+{
+    struct sim_cluster *cluster = stage->cluster;
+    struct sim_node *leader = NULL;
+
+    scene_begin_eventual(stage);
+    sim_stage_get_done(stage, ask_file, file_is_there);
+    sim_stage_go_on(stage, TOLD_MS * sim_ms);
+    if (sim_cluster_leader(cluster, REGION_PLACEMENT, &leader) == NULL)
+        sim_fail(cluster->loop, "nobody leads region 0");
+    stage->node = leader->number;
+    stage->late_ns = cluster->loop->now_ns + LATE_MS * sim_ms;
+    sim_net_hold(cluster->net, late_sender(stage), late_receiver(stage),
+                 stage->late_ns);
+    sim_stage_get_done(stage, ask_late, late_is_done);
+    sim_stage_get_done(stage, ask_strong_there, is_strong_there);
+}
+
+void scene_ask_again(struct sim_stage *stage)
+{
+    ask_mode_there(stage, true);
+}
+
+bool scene_is_again(struct sim_stage *stage)
+{
+    return stage->cluster->loop->now_ns > stage->late_ns &&
+           scene_is_eventual(stage);
 }
 
 /* ---- a node that goes ---- */

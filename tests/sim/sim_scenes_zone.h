@@ -22,6 +22,12 @@ bool scene_is_strong(struct sim_stage *stage);
 void scene_ask_removal(struct sim_stage *stage);
 bool scene_is_removed(struct sim_stage *stage);
 
+/* It is strong and eventual again while a node waits for what another one had
+ * sent before. */
+void scene_begin_again(struct sim_stage *stage);
+void scene_ask_again(struct sim_stage *stage);
+bool scene_is_again(struct sim_stage *stage);
+
 /* A node is drained and removed that has what nobody else has. */
 void scene_begin_leaving(struct sim_stage *stage);
 void scene_ask_leaving(struct sim_stage *stage);

@@ -62,6 +62,7 @@ struct sim_stage {
     size_t act;                  /* the next one */
     uint64_t node;               /* the scene's own */
     uint64_t region;             /* likewise */
+    uint64_t late_ns;            /* likewise */
 };
 
 /* The plan of its run. The caller sets what is public in `point`. */
