@@ -63,6 +63,10 @@ int eventual_open(struct eventual *eventual, struct err *e)
     rc = eventual_journal_open(eventual, e);
     if (rc != 0)
         return rc;
+    rc = eventual_sweep_lives(eventual);
+    if (rc != 0)
+        return err_set(e, rc, "delete what is left of earlier times: %s",
+                       err_text(rc));
     begin_clock(eventual);
     rc = begin_boot(eventual);
     if (rc != 0)
@@ -183,17 +187,36 @@ static void execute(struct env_task *task)
 }
 
 /* Before its own fence this node does not know what it has given up. */
-static int check_whether_it_may(const struct eventual *eventual,
-                                const struct command *command)
+static int check_node(const struct eventual *eventual)
 {
     const struct eventual_config *config = &eventual->config;
 
-    if (eventual->stopped)
-        return ERR_CANCELED;
     if (config->clock_is_wrong(config->context))
         return ERR_READ_ONLY;
     if (!eventual->whole || modes_version(config->modes) < eventual->fence)
         return ERR_UNAVAILABLE;
+    return 0;
+}
+
+int eventual_readiness(const struct eventual *eventual)
+{
+    const struct eventual_config *config = &eventual->config;
+    uint64_t wall_ns;
+    int rc = check_node(eventual);
+
+    return rc == 0 ? config->read_clock(config->context, &wall_ns) : rc;
+}
+
+static int check_whether_it_may(const struct eventual *eventual,
+                                const struct command *command)
+{
+    const struct eventual_config *config = &eventual->config;
+    int rc = check_node(eventual);
+
+    if (eventual->stopped)
+        return ERR_CANCELED;
+    if (rc != 0)
+        return rc;
     if (command_grows(command) && config->disk_is_full(config->context))
         return ERR_NO_SPACE;
     return 0;

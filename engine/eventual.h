@@ -51,7 +51,7 @@ struct eventual_config {
     uint64_t boot; /* counted up already */
     struct modes *modes;
     bool (*clock_is_wrong)(void *context); /* this node's */
-    /* What it shows, as clocks_read() says it. On region 0's owner. */
+    /* What it shows, as clocks_read() says it. Any thread. */
     int (*read_clock)(void *context, uint64_t *ret_wall_ns);
     bool (*disk_is_full)(void *context); /* likewise: down to the reserve */
     void (*flush)(void *context);        /* asks for a flush of state/ */
@@ -104,6 +104,9 @@ struct eventual_op {
     struct eventual_work *work; /* private; NULL: none under way */
 };
 
+/* What would refuse each op now, as it is the matter of this node: 0: nothing;
+ * ERR_READ_ONLY, ERR_UNAVAILABLE as above. */
+int eventual_readiness(const struct eventual *eventual);
 /* A zeroed op with its public part is ready. */
 void eventual_start(struct eventual *eventual, struct eventual_op *op);
 /* Ends it without `done`; it may take effect. One that has ended is ignored. */

@@ -195,6 +195,10 @@ void eventual_journal_cut(struct eventual *eventual);
 
 /* ---- eventual_mode.c ---- */
 
+/* Deletes what is left of earlier lives of eventual namespaces: a snapshot of
+ * the catalog is durable at once, and what follows from it is not.
+ * eventual_open(). */
+int eventual_sweep_lives(struct eventual *eventual);
 /* The fence in log/, if any: eventual_open(). */
 int eventual_fence_open(struct eventual *eventual);
 /* Tells of a fence that came without eventual_on_mode(). On ENV_WORKER. */

@@ -102,20 +102,26 @@ static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
 }
 
 /* Of a namespace that is not eventual, as far as region 0 is applied. */
-static int sweep_one(struct eventual *eventual, struct slice key)
+static int sweep_one(struct eventual *eventual, uint64_t nsid)
 {
     struct modes *modes = eventual->config.modes;
-    uint64_t nsid;
 
-    if (key.size != 2 + KEY_NSID_SIZE)
-        return ERR_CORRUPT;
-    nsid = be64_get((const uint8_t *)key.data + 2);
-    if (modes_find(modes, nsid).since != 0)
-        return 0;
-    return purge(eventual, nsid, modes_version(modes));
+    return modes_find(modes, nsid).since != 0
+               ? 0
+               : purge(eventual, nsid, modes_version(modes));
 }
 
-int eventual_sweep(struct eventual *eventual)
+/* Of one that is: all but its life. */
+static int sweep_lives(struct eventual *eventual, uint64_t nsid)
+{
+    uint64_t since = modes_find(eventual->config.modes, nsid).since;
+
+    return since == 0 ? 0 : purge(eventual, nsid, since - 1);
+}
+
+/* Each namespace of which there is anything. */
+static int visit_all(struct eventual *eventual,
+                     int (*visit)(struct eventual *eventual, uint64_t nsid))
 {
     struct key lower = key_eventual_namespace(0);
     struct key upper = key_eventual_namespace(UINT64_MAX);
@@ -124,12 +130,29 @@ int eventual_sweep(struct eventual *eventual)
     int rc = 0;
 
     kv_iter_seek(iter, key_slice(&lower));
-    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter))
-        rc = sweep_one(eventual, kv_iter_key(iter));
+    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct slice key = kv_iter_key(iter);
+
+        rc = key.size != 2 + KEY_NSID_SIZE
+                 ? ERR_CORRUPT
+                 : visit(eventual, be64_get((const uint8_t *)key.data + 2));
+    }
     if (rc == 0)
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     return rc;
+}
+
+int eventual_sweep(struct eventual *eventual)
+{
+    return visit_all(eventual, sweep_one);
+}
+
+int eventual_sweep_lives(struct eventual *eventual)
+{
+    return modes_version(eventual->config.modes) == 0
+               ? 0
+               : visit_all(eventual, sweep_lives);
 }
 
 /* ---- fences ---- */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/catalog.h"
+#include "engine/eventual.h"
 #include "engine/eventual_record.h"
 #include "engine/modes.h"
 #include "engine/pull.h"
@@ -124,6 +125,15 @@ static void decided(struct mode_change *change, int status)
         give_up(change, status == ERR_ABORTED ? ERR_BUSY : status);
 }
 
+static void say_it_is_not_ready(const struct mode_change *change)
+{
+    node_log_event(change->node, LOG_WARN,
+                   "directory %" PRIu64
+                   " stays strong: this node does not know yet whether its "
+                   "clock is right, or lacks changes of others",
+                   change->nsid);
+}
+
 static void begin_filling(struct mode_change *change);
 
 static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
@@ -138,11 +148,7 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
                        "into the regions in time",
                        change->nsid);
     if (change->has_fence && status == ERR_UNAVAILABLE)
-        node_log_event(change->node, LOG_WARN,
-                       "directory %" PRIu64
-                       " stays strong: this node does not know yet whether its "
-                       "clock is right, or lacks changes of others",
-                       change->nsid);
+        say_it_is_not_ready(change);
     /* Not for lack of a majority: that has taken the fence. */
     if (change->has_fence &&
         (status == ERR_NO_QUORUM || status == ERR_UNAVAILABLE))
@@ -293,22 +299,30 @@ static void propose_filling(struct mode_change *change)
     propose(change, &command, fenced);
 }
 
-/* No fence without hope. */
+/* No fence without hope. It is this node that accepts what a directory is
+ * filled with. */
 static void look_for_nodes(struct env_timer *timer)
 {
     struct mode_change *change = container_of(timer, struct mode_change, look);
+    struct node *node = change->node;
+    bool fills = change->goal == MODE_TO_EVENTUAL;
+    int own = fills ? eventual_readiness(node_eventual(node)) : 0;
 
-    if (pulls_hear_all(node_pulls(change->node), &change->missing)) {
-        if (change->goal == MODE_TO_EVENTUAL)
+    if (own == ERR_READ_ONLY) {
+        end(change, own);
+    } else if (own == 0 && pulls_hear_all(node_pulls(node), &change->missing)) {
+        if (fills)
             propose_filling(change);
         else
             propose_mode(change, MODE_FENCED, change->epoch, fenced);
-    } else if (now_ns(change) >= change->fence_until_ns) {
+    } else if (now_ns(change) < change->fence_until_ns) {
+        env_timer_start(node_env(node), timer, (uint64_t)LOOK_MS * 1000000);
+    } else if (own != 0) {
+        say_it_is_not_ready(change);
+        end(change, ERR_BUSY);
+    } else {
         say_who_is_missing(change);
         end(change, ERR_NO_QUORUM);
-    } else {
-        env_timer_start(node_env(change->node), timer,
-                        (uint64_t)LOOK_MS * 1000000);
     }
 }
 

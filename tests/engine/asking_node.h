@@ -42,6 +42,7 @@ struct node {
     struct node_config config;
     struct peer *peer;
     bool hears_all;
+    int readiness;       /* to accept eventual changes */
     uint64_t told_fence; /* by all other nodes */
     int read_status;     /* of region 0 */
     struct mode_changes *changes;

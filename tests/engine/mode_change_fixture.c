@@ -2,7 +2,7 @@
 
 #include "mode_change_fixture.h"
 
-#include "engine/eventual_record.h"
+#include "engine/eventual.h"
 #include "engine/pull.h"
 #include "tests/engine/kv_helpers.h"
 
@@ -44,6 +44,11 @@ struct pulls *node_pulls(const struct node *node)
     return (struct pulls *)(void *)node->self;
 }
 
+struct eventual *node_eventual(const struct node *node)
+{
+    return (struct eventual *)(void *)node->self;
+}
+
 struct reader *node_reader(const struct node *node)
 {
     return (struct reader *)(void *)node->self;
@@ -54,7 +59,14 @@ struct txns *node_txns(const struct node *node)
     return (struct txns *)(void *)node->self;
 }
 
-/* ---- pull.h, router.h, reader.h, txn.h ---- */
+/* ---- eventual.h, pull.h, router.h, reader.h, txn.h ---- */
+
+int eventual_readiness(const struct eventual *eventual)
+{
+    const struct node *node = (const struct node *)(const void *)eventual;
+
+    return node->readiness;
+}
 
 bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing)
 {

@@ -204,6 +204,30 @@ test_a_crash_before_the_deletion_leaves_it_to_a_snapshot(void **state)
     assert_int_equal(create(f, "a"), 0);
 }
 
+/* As it is when the catalog was replaced by a snapshot. */
+static void test_a_crash_leaves_nothing_of_an_earlier_life(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    assert_int_equal(create(f, "a"), 0);
+    assert_int_equal(create(f, "b"), 0);
+    assert_int_equal(kv_flush(f->state, true, NULL), 0);
+    assert_int_equal(unlink_name(f, "b"), 0);
+    assert_int_equal(create(f, "c"), 0); /* Only in the journal. */
+    cut_power(f);
+    assert_int_equal(open_again(f), 0);
+    assert_true(is_known(f, "a") && is_known(f, "c"));
+    assert_int_equal(kv_flush(f->state, true, NULL), 0);
+    apply_mode(f, DIR, MODE_EVENTUAL, LATER, LATER);
+    assert_int_equal(create(f, "d"), 0);
+    kv_mem_sync(f->state, 1);
+    crash(f);
+    assert_int_equal(modes_find(f->modes, DIR).since, LATER);
+    assert_false(is_known(f, "a") || is_known(f, "b") || is_known(f, "c"));
+    assert_true(is_known(f, "d"));
+    assert_int_equal(entry_count(f), 1);
+}
+
 /* Region 0 is applied once more behind the replay, lives and all. */
 static void test_what_is_ahead_of_the_catalog_survives_a_crash(void **state)
 {
@@ -240,6 +264,7 @@ int main(void)
         TEST(test_the_end_of_a_life_deletes_what_was_in_it),
         TEST(test_a_replay_does_not_bring_an_ended_life_back),
         TEST(test_a_crash_before_the_deletion_leaves_it_to_a_snapshot),
+        TEST(test_a_crash_leaves_nothing_of_an_earlier_life),
         TEST(test_what_is_ahead_of_the_catalog_survives_a_crash),
     };
 

@@ -270,6 +270,36 @@ static void test_nothing_is_filled_where_a_node_is_away(void **state)
     expect_end(f, ERR_NO_QUORUM);
 }
 
+/* Its clock, say, is not known to be right yet. */
+static void test_nothing_is_filled_before_this_node_may_accept_it(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.readiness = ERR_UNAVAILABLE;
+    start_full(f);
+    pass(f, 1000);
+    assert_null(f->node.call);
+    f->node.readiness = 0;
+    pass(f, 20);
+    assert_non_null(f->node.call);
+    assert_int_equal(f->node.asked.op, COMMAND_DIR_FILL);
+}
+
+static void test_a_node_that_may_not_accept_anything_fills_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    f->node.readiness = ERR_UNAVAILABLE;
+    start_full(f);
+    pass(f, 10000);
+    expect_end(f, ERR_BUSY);
+    f->over = false;
+    f->node.readiness = ERR_READ_ONLY;
+    start_full(f);
+    expect_end(f, ERR_READ_ONLY);
+    assert_null(f->node.call);
+}
+
 static void test_one_with_directories_in_it_is_not_filled(void **state)
 {
     struct fixture *f = *state;
@@ -447,6 +477,8 @@ int main(void)
         TEST(test_one_that_is_not_empty_is_filled),
         TEST(test_the_life_has_to_be_on_this_node_too),
         TEST(test_nothing_is_filled_where_a_node_is_away),
+        TEST(test_nothing_is_filled_before_this_node_may_accept_it),
+        TEST(test_a_node_that_may_not_accept_anything_fills_nothing),
         TEST(test_one_with_directories_in_it_is_not_filled),
         TEST(test_one_that_is_to_be_empty_is_not_filled),
         TEST(test_one_that_is_being_filled_is_left_alone),
