@@ -8,9 +8,7 @@
 
 #include "engine/exec_txn.h"
 
-#include "engine/eventual_record.h"
-
-enum { ITEM_HEADER_SIZE = 4 };
+#include "engine/eventual_items.h"
 
 /* The namespace's part here, as the command's transaction opens it. */
 static int get_part(struct exec *x, struct namespace_record *ret)
@@ -66,31 +64,27 @@ static int import(struct exec *x, struct slice item, bool *is_here)
     return rc;
 }
 
-/* Items of size (4 bytes, big endian) and a record, in the order of their
- * names. */
+/* In the order of their names. */
 static int import_all(struct exec *x, uint64_t *ret_count, size_t *ret_size)
 {
     struct slice items = x->command->data;
-    const uint8_t *data = items.data;
     size_t at = 0;
     int rc = 0;
 
     *ret_count = 0;
+    *ret_size = 0;
     while (at < items.size) {
-        size_t left = items.size - at;
-        size_t size = left < ITEM_HEADER_SIZE ? 0 : be32_get(data + at);
+        struct slice item;
         bool is_here;
 
-        if (size == 0 || size > left - ITEM_HEADER_SIZE)
+        if (!eventual_items_next(items, &at, &item))
             return ERR_INVALID;
-        rc = import(x, (struct slice){data + at + ITEM_HEADER_SIZE, size},
-                    &is_here);
+        rc = import(x, item, &is_here);
         if (rc != 0 || !is_here)
             break;
-        at += ITEM_HEADER_SIZE + size;
+        *ret_size = at;
         ++*ret_count;
     }
-    *ret_size = at;
     return rc;
 }
 

@@ -40,11 +40,7 @@
 #include "engine/range.h"
 #include "engine/record.h"
 
-enum {
-    READ_UNKNOWN_MAX = 64,
-    READDIR_SIZE_MAX = 64 * 1024,
-    EXPORT_SIZE = 256 * 1024 /* of several files; one may be larger */
-};
+enum { READ_UNKNOWN_MAX = 64, READDIR_SIZE_MAX = 64 * 1024 };
 
 /* A data region that may be looked at, or what it says of a namespace. */
 struct read_part {

@@ -4,19 +4,11 @@
  * records that eventual nodes take (txn_export.h). Nothing changes there until
  * that is decided, so page after page is one picture. */
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "engine/eventual_record.h"
+#include "engine/eventual_items.h"
 #include "engine/read_impl.h"
 
-enum { ITEM_HEADER_SIZE = 4 };
-
-/* One page: items of size (4 bytes, big endian) and a record. */
 struct page {
-    uint8_t *items;
-    size_t size;
-    size_t size_max;
+    struct eventual_items items;
     bool full;
 };
 
@@ -36,27 +28,6 @@ static int check_part(struct reading *r, const struct read_part *part)
         rc = ERR_ABORTED;
     namespace_release(&record);
     return rc;
-}
-
-static int add_item(struct page *page, const struct eventual_record *record)
-{
-    struct buf *bytes = eventual_encode(record);
-    uint8_t *item;
-    size_t end;
-
-    if (bytes == NULL)
-        return ERR_NO_MEMORY;
-    end = page->size + ITEM_HEADER_SIZE + bytes->size;
-    page->full = page->size > 0 && end > EXPORT_SIZE;
-    if (!page->full) {
-        page->items = mem_grow(page->items, 1, &page->size_max, end);
-        item = page->items + page->size;
-        be32_put(item, (uint32_t)bytes->size);
-        memcpy(item + ITEM_HEADER_SIZE, bytes->data, bytes->size);
-        page->size = end;
-    }
-    buf_unref(bytes);
-    return 0;
 }
 
 static int add_file(struct reading *r, struct page *page, struct slice name,
@@ -82,7 +53,7 @@ static int add_file(struct reading *r, struct page *page, struct slice name,
         rc = ERR_CORRUPT;
     record.content = buf_slice(content);
     if (rc == 0)
-        rc = add_item(page, &record);
+        rc = eventual_items_add(&page->items, &record, &page->full);
     buf_unref(content);
     return rc;
 }
@@ -147,9 +118,9 @@ int read_export(struct reading *r)
     if (rc == 0 && !page.full)
         read_end_list(r, &list);
     if (rc == 0) {
-        r->result->data_buf = buf_copy(page.items, page.size);
+        r->result->data_buf = buf_copy(page.items.bytes, page.items.size);
         r->result->data = buf_slice(r->result->data_buf);
     }
-    free(page.items);
+    eventual_items_release(&page.items);
     return rc;
 }

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/eventual_record.h"
+#include "engine/eventual_items.h"
 #include "engine/pull.h"
 
-enum { ITEM_HEADER_SIZE = 4, LOOK_MS = 10 };
+enum { LOOK_MS = 10 };
 
 static struct eventual *eventual_of(const struct txn_export *export)
 {
@@ -109,11 +109,12 @@ static void keep_place(struct txn_export *export, struct slice name)
 /* The next file of the page. */
 static int bring_one(struct txn_export *export, struct txn_bring *bring)
 {
-    const uint8_t *item = export->items->data + export->at;
-    struct slice bytes = {item + ITEM_HEADER_SIZE, be32_get(item)};
     struct eventual_record record = {0};
-    int rc = eventual_decode(&record, bytes);
+    struct slice bytes;
+    int rc = ERR_CORRUPT;
 
+    if (eventual_items_next(buf_slice(export->items), &export->at, &bytes))
+        rc = eventual_decode(&record, bytes);
     if (rc == 0) {
         struct command command = {.op = COMMAND_BRING,
                                   .dir = export->nsid,
@@ -124,7 +125,6 @@ static int bring_one(struct txn_export *export, struct txn_bring *bring)
         keep_place(export, record.name);
         bring->export = export;
         bring->op = (struct eventual_op){.command = &command, .done = brought};
-        export->at += ITEM_HEADER_SIZE + bytes.size;
         export->running++;
         eventual_start(eventual_of(export), &bring->op);
         bring->op.command = NULL;

@@ -2,18 +2,10 @@
 
 #include "engine/txn_import.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "engine/eventual_record.h"
-
-enum { ITEM_HEADER_SIZE = 4 };
-
 static void release(struct txn_import *import)
 {
-    free(import->items);
-    import->items = NULL;
-    import->size = import->size_max = import->at = 0;
+    eventual_items_release(&import->items);
+    import->at = 0;
     import->node = NULL;
 }
 
@@ -34,28 +26,6 @@ static void end(struct txn_import *import, int status)
 /* ---- what is here ---- */
 
 /* `*full`: there is no room for it. */
-static int add_item(struct txn_import *import,
-                    const struct eventual_record *record, bool *full)
-{
-    struct buf *bytes = eventual_encode(record);
-    uint8_t *item;
-    size_t end;
-
-    if (bytes == NULL)
-        return ERR_NO_MEMORY;
-    end = import->size + ITEM_HEADER_SIZE + bytes->size;
-    *full = import->size > 0 && end > IMPORT_SIZE;
-    if (!*full) {
-        import->items = mem_grow(import->items, 1, &import->size_max, end);
-        item = import->items + import->size;
-        be32_put(item, (uint32_t)bytes->size);
-        memcpy(item + ITEM_HEADER_SIZE, bytes->data, bytes->size);
-        import->size = end;
-    }
-    buf_unref(bytes);
-    return 0;
-}
-
 static int add_file(struct txn_import *import, struct slice name, bool *full)
 {
     struct eventual_record record = {0};
@@ -63,7 +33,7 @@ static int add_file(struct txn_import *import, struct slice name, bool *full)
                           name, true, &record);
 
     if (rc == 0 && !record.removed)
-        rc = add_item(import, &record, full);
+        rc = eventual_items_add(&import->items, &record, full);
     eventual_release(&record);
     return rc;
 }
@@ -94,7 +64,7 @@ static int collect(struct txn_import *import)
     bool full = false;
     int rc = 0;
 
-    import->size = import->at = 0;
+    import->items.size = import->at = 0;
     kv_iter_seek(iter, key_slice(&import->next));
     for (; rc == 0 && !full && kv_iter_valid(iter); kv_iter_next(iter))
         rc = look_at(import, kv_iter_key(iter), &full);
@@ -114,8 +84,8 @@ static void imported(struct router_call *call, int status,
     struct txn_import *import = container_of(call, struct txn_import, call);
 
     (void)index;
-    if (status == 0 &&
-        (result->offset == 0 || result->offset > import->size - import->at))
+    if (status == 0 && (result->offset == 0 ||
+                        result->offset > import->items.size - import->at))
         status = ERR_ABORTED; /* It has not even the first one. */
     if (status != 0) {
         end(import, status);
@@ -128,17 +98,20 @@ static void imported(struct router_call *call, int status,
 /* To where the first of them lies. */
 static int send(struct txn_import *import)
 {
-    const uint8_t *item = import->items + import->at;
+    struct slice items = {import->items.bytes, import->items.size};
     struct eventual_record first = {0};
     struct command command = {
         .op = COMMAND_TXN_IMPORT,
         .dir = import->nsid,
         .txn = {.id = import->txn},
-        .data = {item, import->size - import->at},
+        .data = {import->items.bytes + import->at, items.size - import->at},
     };
-    int rc = eventual_decode(
-        &first, (struct slice){item + ITEM_HEADER_SIZE, be32_get(item)});
+    struct slice bytes;
+    size_t at = import->at;
+    int rc = ERR_CORRUPT;
 
+    if (eventual_items_next(items, &at, &bytes))
+        rc = eventual_decode(&first, bytes);
     if (rc == 0) {
         command.name = first.name;
         import->call.kind = CALL_PROPOSE;
@@ -153,8 +126,8 @@ static int send(struct txn_import *import)
 
 static void go_on(struct txn_import *import)
 {
-    int rc = import->at == import->size ? collect(import) : 0;
-    bool has_more = rc == 0 && import->size > 0;
+    int rc = import->at == import->items.size ? collect(import) : 0;
+    bool has_more = rc == 0 && import->items.size > 0;
 
     if (has_more)
         rc = send(import);

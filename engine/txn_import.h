@@ -3,9 +3,9 @@
 /* Brings the files of an eventual directory into the parts of its namespace
  * that a transaction has opened in the regions, to make it strong. All nodes
  * have stopped to change it, and this one has what each of them has had, so it
- * sends what is in its own state/, in commands of about IMPORT_SIZE, one after
- * the other (exec_import.c). A region takes those that lie in it; what is left
- * goes to where its first name lies.
+ * sends what is in its own state/, in commands of about
+ * EVENTUAL_ITEMS_SIZE, one after the other (exec_import.c). A region takes
+ * those that lie in it; what is left goes to where its first name lies.
  *
  * Belongs to ENV_WORKER. */
 
@@ -13,9 +13,8 @@
 #define GROVEFS_ENGINE_TXN_IMPORT_H
 
 #include "engine/command.h"
+#include "engine/eventual_items.h"
 #include "engine/router.h"
-
-enum { IMPORT_SIZE = 256 * 1024 }; /* of several files; one may be larger */
 
 struct txn_import {
     struct txn_id txn; /* public: in */
@@ -28,9 +27,7 @@ struct txn_import {
 
     struct node *node; /* private from here on; NULL: it does not run */
     struct key next;   /* where to look for more, in class 'v' */
-    uint8_t *items;
-    size_t size;
-    size_t size_max;
+    struct eventual_items items;
     size_t at; /* what is before it is done */
     struct router_call call;
 };

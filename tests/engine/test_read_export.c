@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "engine/eventual_record.h"
+#include "engine/eventual_items.h"
 #include "engine/xattr.h"
 #include "exec_fixture.h"
 #include "tests/engine/kv_helpers.h"
@@ -277,7 +277,7 @@ static void test_a_page_goes_on_behind_the_last_name(void **state)
     *name = '\0';
     do {
         assert_int_equal(read_page(f, name, 0), 0);
-        assert_in_range(f->exec->result.data.size, 200000, EXPORT_SIZE);
+        assert_in_range(f->exec->result.data.size, 200000, EVENTUAL_ITEMS_SIZE);
         assert_int_equal(names(f)[0], 'a' + (int)count);
         assert_int_equal(strlen(f->exec->result.next), 0);
         count += f->count;
@@ -348,7 +348,7 @@ static void test_a_full_page_does_not_name_the_next_region(void **state)
     struct fixture *f = *state;
 
     put_file(f, "a", 1);
-    put_file(f, "b", EXPORT_SIZE);
+    put_file(f, "b", EVENTUAL_ITEMS_SIZE);
     put_file(f, "e", 1);
     close_it(f);
     cut(f, "d", f->txn);
