@@ -171,7 +171,8 @@ def who_gives_up_leaves_it_strong(t):
     c = t.cluster()
     fill(c, 'd')
     leader = c.leader(region=0)
-    silent, other = (node for node in c.nodes if node != leader)
+    silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
+    other = next(node for node in c.nodes if node not in (leader, silent))
     c.pause(silent)
     switching = t.popen('setfattr', '-n', MODE, '-v', 'eventual', c.path(leader, 'd'))
     wait_until('it is being filled', 20, lambda: ' filling ' in c.info(other, 'modes'))

@@ -129,7 +129,8 @@ def who_gives_up_leaves_no_fence(t):
     c = t.cluster()
     make_eventual(c, 'e')
     leader = c.leader(region=0)
-    silent, other = (node for node in c.nodes if node != leader)
+    silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
+    other = next(node for node in c.nodes if node not in (leader, silent))
     c.pause(silent)
     switch = t.popen('setfattr', '-n', MODE, '-v', 'strong', c.path(leader, 'e'))
     wait_until('it is fenced', 20, lambda: 'fenced' in c.info(other, 'modes'))
