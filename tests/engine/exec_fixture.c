@@ -313,6 +313,23 @@ void commit(struct exec_fixture *f, struct test_txn txn)
     assert_int_equal(forget(f, &txn), 0);
 }
 
+void roll_back(struct exec_fixture *f, const struct test_txn *txn)
+{
+    assert_int_equal(abort_txn(f, txn), 0);
+    assert_int_equal(resolve(f, txn, false), 0);
+}
+
+void assert_locked_by(struct exec_fixture *f, int rc,
+                      const struct test_txn *txn)
+{
+    assert_int_equal(rc, ERR_LOCKED);
+    assert_true(txn_id_equal(f->result.holder.id, txn->command.txn.id));
+    assert_int_equal(f->result.holder.dir, txn->command.dir);
+    assert_true(slice_equal(f->result.holder.name, txn->command.name));
+    assert_int_equal(f->result.holder.to_dir, txn->command.to_dir);
+    assert_true(slice_equal(f->result.holder.to_name, txn->command.to_name));
+}
+
 uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name)
 {
     struct test_txn txn = txn_mkdir(f, dir, name);
@@ -329,14 +346,19 @@ uint64_t make_eventual(struct exec_fixture *f, uint64_t dir, const char *name)
     return nsid;
 }
 
+int try_mode(struct exec_fixture *f, uint64_t nsid, uint64_t mode,
+             uint64_t epoch)
+{
+    return run(f, &(struct command){.op = COMMAND_DIR_MODE,
+                                    .ino = ino_of_nsid(nsid),
+                                    .size = mode,
+                                    .offset = epoch});
+}
+
 uint64_t set_mode(struct exec_fixture *f, uint64_t nsid, enum mode_state mode,
                   uint64_t epoch)
 {
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_MODE,
-                                              .ino = ino_of_nsid(nsid),
-                                              .size = (uint64_t)mode,
-                                              .offset = epoch}),
-                     0);
+    assert_int_equal(try_mode(f, nsid, (uint64_t)mode, epoch), 0);
     return f->result.first_id;
 }
 
@@ -359,4 +381,9 @@ struct directory catalog_of(struct exec_fixture *f, uint64_t nsid)
                                .mode = directory.mode};
     directory_release(&directory);
     return found;
+}
+
+struct mode mode_of(struct exec_fixture *f, uint64_t nsid)
+{
+    return catalog_of(f, nsid).mode;
 }

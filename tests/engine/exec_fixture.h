@@ -95,11 +95,19 @@ int resolve(struct exec_fixture *f, const struct test_txn *txn, bool commit);
 int forget(struct exec_fixture *f, const struct test_txn *txn);
 /* All of it; asserts that nothing is refused. */
 void commit(struct exec_fixture *f, struct test_txn txn);
+/* One that is prepared is aborted and goes; asserts the same. */
+void roll_back(struct exec_fixture *f, const struct test_txn *txn);
+/* The command came back with `rc`, as it met `txn`. */
+void assert_locked_by(struct exec_fixture *f, int rc,
+                      const struct test_txn *txn);
 /* mkdir to its end; returns the new directory's nsid. */
 uint64_t make_dir(struct exec_fixture *f, uint64_t dir, const char *name);
 /* The same, and it is eventual then. */
 uint64_t make_eventual(struct exec_fixture *f, uint64_t dir, const char *name);
-/* DIR_MODE. Returns the new epoch. */
+/* DIR_MODE. Returns the status; the new epoch is f->result.first_id. */
+int try_mode(struct exec_fixture *f, uint64_t nsid, uint64_t mode,
+             uint64_t epoch);
+/* The same; asserts that it is not refused. Returns the new epoch. */
 uint64_t set_mode(struct exec_fixture *f, uint64_t nsid, enum mode_state mode,
                   uint64_t epoch);
 
@@ -111,6 +119,7 @@ uint64_t count_names(struct exec_fixture *f, uint64_t nsid);
 bool has_namespace(struct exec_fixture *f, uint64_t nsid);
 /* What the catalog says of a directory; its name is not set. */
 struct directory catalog_of(struct exec_fixture *f, uint64_t nsid);
+struct mode mode_of(struct exec_fixture *f, uint64_t nsid);
 /* How many keys have this class in front. */
 uint64_t count_class(struct kv *state, const char *class);
 /* Each namespace has a part wherever it has a name, the counts of its parts

@@ -92,6 +92,14 @@ void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name)
     namespace_release(&part);
 }
 
+void cut_through(struct exec_fixture *f, uint64_t nsid)
+{
+    cut_region(f, NSID_ROOT, "m");
+    cut_region(f, nsid, "");
+    cut_region(f, nsid, "g");
+    cut_region(f, nsid, "t");
+}
+
 static void unmark(struct exec_fixture *f, struct key right)
 {
     struct range range = range_at(f, key_user_part(&right));
@@ -508,4 +516,35 @@ int decide_prepared(struct exec_fixture *f, const struct test_prepare *p)
 
     txn.command.txn = p->ref;
     return decide(f, &txn);
+}
+
+void prepare_behind(struct exec_fixture *f, struct test_prepare *p,
+                    struct test_prepare *met)
+{
+    settle_txn(f, &met->ref);
+    assert_int_equal(prepare_all(f, p), 0);
+    prepare_end(met);
+    prepare_end(p);
+    settle_orphans(f);
+    check_settled(f);
+}
+
+bool commit_until(struct exec_fixture *f, const struct test_txn *txn,
+                  unsigned commands)
+{
+    struct test_prepare p = prepare_begin(txn);
+    struct test_resolve r = {.done = false};
+
+    for (; !p.complete && commands > 0; commands--)
+        assert_int_equal(prepare_step(f, &p), 0);
+    if (p.complete && commands > 0) {
+        commands--;
+        assert_int_equal(decide_prepared(f, &p), 0);
+        r = resolve_begin(&p.ref, true);
+        for (; !r.done && commands > 0; commands--)
+            resolve_step(f, &r);
+    }
+    prepare_end(&p);
+    check_state(f);
+    return r.done;
 }

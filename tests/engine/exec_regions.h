@@ -12,6 +12,8 @@
 /* Splits the region of (nsid, name) there; nothing when there is no room or it
  * begins there already. An empty name: before all of the namespace. */
 void cut_region(struct exec_fixture *f, uint64_t nsid, const char *name);
+/* Once in front of it and twice through it, and at "m" in the root. */
+void cut_through(struct exec_fixture *f, uint64_t nsid);
 /* Merges the regions on both sides of a cut. */
 void join_regions(struct exec_fixture *f, size_t cut);
 
@@ -60,5 +62,13 @@ int prepare_step(struct exec_fixture *f, struct test_prepare *p);
 int prepare_all(struct exec_fixture *f, struct test_prepare *p);
 void prepare_end(struct test_prepare *p);
 int decide_prepared(struct exec_fixture *f, const struct test_prepare *p);
+/* Settles `met`, and prepares all of `p`, which has waited for that. Ends both,
+ * and settles `p`, too. */
+void prepare_behind(struct exec_fixture *f, struct test_prepare *p,
+                    struct test_prepare *met);
+/* A coordinator that dies after so many commands. Returns whether it got to
+ * its end. */
+bool commit_until(struct exec_fixture *f, const struct test_txn *txn,
+                  unsigned commands);
 
 #endif

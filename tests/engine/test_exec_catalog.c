@@ -198,7 +198,7 @@ static void test_no_transaction_goes_below_an_eventual_directory(void **state)
     struct exec_fixture *f = *state;
     uint64_t d = make_dir(f, ROOT, "d");
     uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t epoch = catalog_of(f, e).mode.epoch;
+    uint64_t epoch = mode_of(f, e).epoch;
     struct catalog_change add = {.kind = CATALOG_ADD, .nsid = 500, .parent = e};
     struct catalog_change move = {.kind = CATALOG_MOVE, .nsid = d, .parent = e};
 
@@ -224,7 +224,7 @@ static void test_an_eventual_directory_moves_with_all_below_it(void **state)
     inside = nsid_of_ino(f->result.attr.ino);
     commit(f, txn_rename(f, ROOT, "e", d, "g", 0));
     assert_int_equal(catalog_of(f, e).parent, d);
-    assert_int_equal(catalog_of(f, e).mode.domain, e);
+    assert_int_equal(mode_of(f, e).domain, e);
     assert_int_equal(decide_one(f, (struct catalog_change){.kind = CATALOG_MOVE,
                                                            .nsid = inside,
                                                            .parent = d}),
@@ -240,7 +240,7 @@ static void test_only_a_strong_directory_is_removed(void **state)
     struct catalog_change remove = {.kind = CATALOG_REMOVE, .nsid = e};
 
     assert_int_equal(decide_one(f, remove), ERR_BUSY);
-    (void)set_mode(f, e, MODE_FENCED, catalog_of(f, e).mode.epoch);
+    (void)set_mode(f, e, MODE_FENCED, mode_of(f, e).epoch);
     assert_int_equal(decide_one(f, remove), ERR_BUSY);
     remove.nsid = d;
     assert_int_equal(decide_one(f, remove), ERR_NOT_EMPTY);
@@ -265,7 +265,7 @@ static void test_only_a_fence_of_this_epoch_makes_strong(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t epoch = catalog_of(f, e).mode.epoch;
+    uint64_t epoch = mode_of(f, e).epoch;
     struct catalog_change change = {
         .kind = CATALOG_STRONG, .nsid = e, .attr = {.version = epoch}};
 

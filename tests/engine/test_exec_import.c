@@ -71,9 +71,8 @@ static struct opening open_fenced(struct exec_fixture *f)
 {
     struct opening o = {.e = make_eventual(f, ROOT, "e")};
 
-    o.txn = txn_to_strong(
-        f, ROOT, "e", o.e,
-        set_mode(f, o.e, MODE_FENCED, catalog_of(f, o.e).mode.epoch));
+    o.txn = txn_to_strong(f, ROOT, "e", o.e,
+                          set_mode(f, o.e, MODE_FENCED, mode_of(f, o.e).epoch));
     return o;
 }
 
@@ -142,8 +141,7 @@ static void test_they_go_when_it_stays_eventual(void **state)
     assert_int_equal(prepare(f, &o.txn), 0);
     assert_int_equal(import(f, o.txn.command.txn.id, o.e, &items), 0);
     assert_int_equal(create(f, o.e, "x"), ERR_LOCKED);
-    assert_int_equal(abort_txn(f, &o.txn), 0);
-    assert_int_equal(resolve(f, &o.txn, false), 0);
+    roll_back(f, &o.txn);
     assert_false(has_namespace(f, o.e));
     assert_int_equal(count_class(f->state, "d"), 1);
     check_settled(f);

@@ -52,11 +52,6 @@ static int move(struct exec_fixture *f, uint64_t dir, const char *name,
     return run(f, &c);
 }
 
-static struct mode mode_of(struct exec_fixture *f, uint64_t nsid)
-{
-    return catalog_of(f, nsid).mode;
-}
-
 static uint64_t fence(struct exec_fixture *f, uint64_t nsid)
 {
     return set_mode(f, nsid, MODE_FENCED, mode_of(f, nsid).epoch);
@@ -151,8 +146,7 @@ static void test_an_abort_leaves_it_strong(void **state)
 
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(create(f, e, "f"), ERR_LOCKED);
-    assert_int_equal(abort_txn(f, &txn), 0);
-    assert_int_equal(resolve(f, &txn, false), 0);
+    roll_back(f, &txn);
     assert_int_equal(mode_of(f, e).state, MODE_STRONG);
     assert_int_equal(create(f, e, "f"), 0);
     check_settled(f);
@@ -205,8 +199,7 @@ static void test_it_is_not_open_before_it_is_decided(void **state)
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(create(f, e, "f"), ERR_LOCKED);
     assert_int_equal(f->result.holder.opens_nsid, e);
-    assert_int_equal(abort_txn(f, &txn), 0);
-    assert_int_equal(resolve(f, &txn, false), 0);
+    roll_back(f, &txn);
     assert_false(has_namespace(f, e));
     assert_int_equal(mode_of(f, e).state, MODE_FENCED);
     check_settled(f);
@@ -244,40 +237,6 @@ static void test_what_is_open_is_not_opened_again(void **state)
 
 /* ---- over several regions ---- */
 
-/* The transaction, stopped after so many commands, and settled. Returns
- * whether it got to its end. */
-static bool run_until(struct exec_fixture *f, const struct test_txn *txn,
-                      unsigned commands)
-{
-    struct test_prepare p = prepare_begin(txn);
-    struct test_resolve r;
-    bool ended = false;
-
-    for (; !p.complete && commands > 0; commands--)
-        assert_int_equal(prepare_step(f, &p), 0);
-    if (p.complete && commands > 0) {
-        commands--;
-        assert_int_equal(decide_prepared(f, &p), 0);
-        r = resolve_begin(&p.ref, true);
-        for (; !r.done && commands > 0; commands--)
-            resolve_step(f, &r);
-        ended = r.done;
-    }
-    check_state(f);
-    settle_orphans(f);
-    check_settled(f);
-    prepare_end(&p);
-    return ended;
-}
-
-static void cut_through(struct exec_fixture *f, uint64_t nsid)
-{
-    cut_region(f, ROOT, "m");
-    cut_region(f, nsid, "");
-    cut_region(f, nsid, "g");
-    cut_region(f, nsid, "t");
-}
-
 static bool to_eventual_until(unsigned commands)
 {
     struct exec_fixture *f;
@@ -289,7 +248,9 @@ static bool to_eventual_until(unsigned commands)
     e = make_dir(f, ROOT, "e");
     cut_through(f, e);
     txn = txn_to_eventual(f, ROOT, "e", e);
-    ended = run_until(f, &txn, commands);
+    ended = commit_until(f, &txn, commands);
+    settle_orphans(f);
+    check_settled(f);
     assert_string_equal(tree(f), "e/=101");
     (void)teardown_exec((void **)&f);
     return ended;
@@ -316,7 +277,9 @@ static bool to_strong_until(unsigned commands)
     e = make_eventual(f, ROOT, "e");
     cut_through(f, e);
     txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
-    ended = run_until(f, &txn, commands);
+    ended = commit_until(f, &txn, commands);
+    settle_orphans(f);
+    check_settled(f);
     if (mode_of(f, e).state == MODE_STRONG)
         assert_int_equal(create(f, e, "x"), 0);
     (void)teardown_exec((void **)&f);
@@ -348,8 +311,7 @@ static void test_a_part_that_is_opened_too_late_is_not_closed(void **state)
     assert_int_equal(prepare_step(f, &p), 0);
     settle_txn(f, &p.ref);
     assert_int_equal(prepare_step(f, &p), 0);
-    assert_int_equal(prepare_all(f, &q), ERR_LOCKED);
-    assert_true(txn_id_equal(f->result.holder.id, txn.command.txn.id));
+    assert_locked_by(f, prepare_all(f, &q), &txn);
     settle_txn(f, &p.ref);
     assert_false(has_namespace(f, e));
     assert_int_equal(prepare_all(f, &q), ERR_BUSY);
@@ -360,15 +322,6 @@ static void test_a_part_that_is_opened_too_late_is_not_closed(void **state)
 }
 
 /* ---- fences ---- */
-
-static int change_mode(struct exec_fixture *f, uint64_t nsid, uint64_t mode,
-                       uint64_t epoch)
-{
-    return run(f, &(struct command){.op = COMMAND_DIR_MODE,
-                                    .ino = ino_of_nsid(nsid),
-                                    .size = mode,
-                                    .offset = epoch});
-}
 
 static void test_a_fence_comes_and_goes(void **state)
 {
@@ -395,12 +348,12 @@ static void test_a_mode_changes_only_from_what_is_known(void **state)
     uint64_t e = make_eventual(f, ROOT, "e");
     uint64_t epoch = mode_of(f, e).epoch;
 
-    assert_int_equal(change_mode(f, e, MODE_FENCED, epoch + 1), ERR_ABORTED);
-    assert_int_equal(change_mode(f, e, MODE_EVENTUAL, epoch), ERR_ABORTED);
-    assert_int_equal(change_mode(f, e, MODE_STRONG, epoch), ERR_ABORTED);
-    assert_int_equal(change_mode(f, e, 3, epoch), ERR_INVALID);
-    assert_int_equal(change_mode(f, d, MODE_FENCED, 0), ERR_ABORTED);
-    assert_int_equal(change_mode(f, 999, MODE_FENCED, 0), ERR_STALE);
+    assert_int_equal(try_mode(f, e, MODE_FENCED, epoch + 1), ERR_ABORTED);
+    assert_int_equal(try_mode(f, e, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    assert_int_equal(try_mode(f, e, MODE_STRONG, epoch), ERR_ABORTED);
+    assert_int_equal(try_mode(f, e, 3, epoch), ERR_INVALID);
+    assert_int_equal(try_mode(f, d, MODE_FENCED, 0), ERR_ABORTED);
+    assert_int_equal(try_mode(f, 999, MODE_FENCED, 0), ERR_STALE);
     assert_int_equal(mode_of(f, e).epoch, epoch);
 }
 

@@ -198,17 +198,6 @@ static void test_an_exchanged_file_gets_a_new_version(void **state)
 
 /* ---- while an intent is there ---- */
 
-static void assert_locked_by(struct exec_fixture *f, int rc,
-                             const struct test_txn *txn)
-{
-    assert_int_equal(rc, ERR_LOCKED);
-    assert_true(txn_id_equal(f->result.holder.id, txn->command.txn.id));
-    assert_int_equal(f->result.holder.dir, txn->command.dir);
-    assert_true(slice_equal(f->result.holder.name, txn->command.name));
-    assert_int_equal(f->result.holder.to_dir, txn->command.to_dir);
-    assert_true(slice_equal(f->result.holder.to_name, txn->command.to_name));
-}
-
 static void test_a_held_name_refuses_every_change(void **state)
 {
     struct exec_fixture *f = *state;
@@ -240,8 +229,7 @@ static void test_nothing_is_made_in_a_directory_that_is_removed(void **state)
     assert_locked_by(f, prepare(f, &other), &txn);
     other = txn_rename(f, ROOT, "d", E, "d", 0);
     assert_locked_by(f, prepare(f, &other), &txn);
-    assert_int_equal(abort_txn(f, &txn), 0);
-    assert_int_equal(resolve(f, &txn, false), 0);
+    roll_back(f, &txn);
     assert_int_equal(create(f, E, "x"), 0);
 }
 
@@ -266,8 +254,7 @@ static void test_rmdir_waits_for_a_pending_mkdir_inside(void **state)
 
     assert_int_equal(prepare(f, &inner), 0);
     assert_locked_by(f, prepare(f, &txn), &inner);
-    assert_int_equal(abort_txn(f, &inner), 0);
-    assert_int_equal(resolve(f, &inner, false), 0);
+    roll_back(f, &inner);
     commit(f, txn);
     check_settled(f);
 }
@@ -405,8 +392,7 @@ static void test_names_made_at_once_in_one_directory_count_once(void **state)
     assert_int_equal(prepare(f, &two), 0);
     assert_int_equal(create(f, E, "c"), 0);
     assert_int_equal(decide(f, &one), 0);
-    assert_int_equal(abort_txn(f, &two), 0);
-    assert_int_equal(resolve(f, &two, false), 0);
+    roll_back(f, &two);
     assert_int_equal(unlink_file(f, E, "c"), 0);
     assert_int_equal(resolve(f, &one, true), 0);
     assert_int_equal(count_names(f, E), 1);

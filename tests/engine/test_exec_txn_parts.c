@@ -42,8 +42,7 @@ static void test_a_closed_part_takes_no_name_and_an_open_one_does(void **state)
     cut_everything(f);
     assert_int_equal(prepare_step(f, &p), 0);
     assert_int_equal(prepare_step(f, &p), 0);
-    assert_int_equal(create(f, E, "a"), ERR_LOCKED);
-    assert_true(txn_id_equal(f->result.holder.id, txn.command.txn.id));
+    assert_locked_by(f, create(f, E, "a"), &txn);
     assert_int_equal(f->result.holder.closes_nsid, E);
     assert_int_equal(create(f, E, "x"), 0);
     assert_int_equal(prepare_step(f, &p), 0);
@@ -84,14 +83,8 @@ static void test_an_undecided_name_in_any_part_is_waited_for(void **state)
 
     cut_everything(f);
     assert_int_equal(prepare_all(f, &q), 0);
-    assert_int_equal(prepare_all(f, &p), ERR_LOCKED);
-    assert_true(txn_id_equal(f->result.holder.id, inner.command.txn.id));
-    settle_txn(f, &q.ref);
-    assert_int_equal(prepare_all(f, &p), 0);
-    prepare_end(&q);
-    prepare_end(&p);
-    settle_orphans(f);
-    check_settled(f);
+    assert_locked_by(f, prepare_all(f, &p), &inner);
+    prepare_behind(f, &p, &q);
 }
 
 /* The source itself lies in the directory that is to be replaced. */

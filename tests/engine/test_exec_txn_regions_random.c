@@ -60,7 +60,7 @@ static int change_mode(struct exec_fixture *f, enum command_op op,
     return run(f, &(struct command){.op = op,
                                     .ino = ino_of_nsid(nsid),
                                     .size = (uint64_t)mode,
-                                    .offset = catalog_of(f, nsid).mode.epoch});
+                                    .offset = mode_of(f, nsid).epoch});
 }
 
 /* To whichever mode it does not have; what is strong is filled for it, or is
@@ -68,25 +68,25 @@ static int change_mode(struct exec_fixture *f, enum command_op op,
 static struct test_txn change_it(struct exec_fixture *f, uint64_t dir,
                                  const char *name, uint64_t nsid)
 {
-    struct mode mode = catalog_of(f, nsid).mode;
+    struct mode mode = mode_of(f, nsid);
     struct test_txn txn;
 
     if (mode.state == MODE_STRONG) {
         if (pick(f, 3) > 0)
             (void)change_mode(f, COMMAND_DIR_FILL, nsid, MODE_STRONG);
         txn = txn_to_eventual(f, dir, name, nsid);
-        txn.command.offset = catalog_of(f, nsid).mode.since;
+        txn.command.offset = mode_of(f, nsid).since;
         return txn;
     }
     (void)change_mode(f, COMMAND_DIR_MODE, nsid, MODE_FENCED);
-    return txn_to_strong(f, dir, name, nsid, catalog_of(f, nsid).mode.epoch);
+    return txn_to_strong(f, dir, name, nsid, mode_of(f, nsid).epoch);
 }
 
 /* Whoever changes it finds it other than it was. */
 static void forget_change(struct exec_fixture *f)
 {
     uint64_t nsid = model_pick_dir(f);
-    struct mode mode = catalog_of(f, nsid).mode;
+    struct mode mode = mode_of(f, nsid);
 
     if (mode.state == MODE_FENCED)
         assert_int_equal(change_mode(f, COMMAND_DIR_MODE, nsid, MODE_EVENTUAL),

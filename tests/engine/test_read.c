@@ -112,8 +112,7 @@ static void test_another_transaction_is_not_the_noted_one(void **state)
 
     assert_int_equal(prepare(f, &one), 0);
     assert_int_equal(run_read(f, &c), ERR_LOCKED);
-    assert_int_equal(abort_txn(f, &one), 0);
-    assert_int_equal(resolve(f, &one, false), 0);
+    roll_back(f, &one);
     assert_int_equal(prepare(f, &two), 0);
     for (int i = 0; i < 2; i++)
         assert_int_equal(run_read(f, &c), ERR_LOCKED);
