@@ -29,20 +29,35 @@ static bool note_kept(struct cluster *c, const struct sent *sent)
     return true;
 }
 
-static struct cluster *new_cluster(void)
-{
-    struct cluster *c = cluster_new(3);
-
-    told = 0;
-    c->filter = note_kept;
-    return c;
-}
-
 static void fill_on_all(struct cluster *c)
 {
     for (uint64_t id = A; id <= C; id++)
         apply_filling(node_of(c, id), FILLED);
     pass(c, 1000);
+}
+
+static int setup(void **state)
+{
+    struct cluster *c = cluster_new(3);
+
+    told = 0;
+    c->filter = note_kept;
+    *state = c;
+    return 0;
+}
+
+/* DIR is being filled. */
+static int setup_filling(void **state)
+{
+    (void)setup(state);
+    fill_on_all(*state);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    cluster_free(*state);
+    return 0;
 }
 
 struct bring {
@@ -97,10 +112,9 @@ static uint64_t find_missing(struct cluster *c, uint64_t sequence)
 
 static void test_it_is_told_only_while_a_directory_is_being_filled(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     uint64_t sequence;
 
-    (void)state;
     put_text_file(node_of(c, A), "a", "text");
     pass(c, 3000);
     assert_int_equal(told, 0);
@@ -114,16 +128,13 @@ static void test_it_is_told_only_while_a_directory_is_being_filled(void **state)
         apply_strong(node_of(c, id), FILLED + 1);
     pass(c, 3000);
     assert_int_equal(told, 0);
-    cluster_free(c);
 }
 
 static void test_a_flush_is_asked_for_only_of_what_is_not_safe(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     unsigned before;
 
-    (void)state;
-    fill_on_all(c);
     (void)bring(c, "a");
     before = node_of(c, C)->flushes;
     pass(c, 3000);
@@ -131,17 +142,14 @@ static void test_a_flush_is_asked_for_only_of_what_is_not_safe(void **state)
     before = node_of(c, C)->flushes;
     pass(c, 3000);
     assert_int_equal(node_of(c, C)->flushes, before);
-    cluster_free(c);
 }
 
 /* A node that gets nothing new asks seldom. */
 static void test_what_has_become_safe_is_told_at_once(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     uint64_t sequence;
 
-    (void)state;
-    fill_on_all(c);
     node_of(c, C)->holds_state = true;
     sequence = bring(c, "a");
     pass(c, 3000);
@@ -149,35 +157,28 @@ static void test_what_has_become_safe_is_told_at_once(void **state)
     node_of(c, C)->holds_state = false;
     pass(c, 200);
     assert_int_equal(told, sequence);
-    cluster_free(c);
 }
 
 /* ---- whether all have it ---- */
 
 static void test_all_have_it_when_all_have_said_so(void **state)
 {
-    struct cluster *c = new_cluster();
-    uint64_t sequence;
+    struct cluster *c = *state;
+    uint64_t sequence = bring(c, "a");
 
-    (void)state;
-    fill_on_all(c);
-    sequence = bring(c, "a");
     expect_file(node_of(c, B), "a", "text");
     expect_file(node_of(c, C), "a", "text");
     assert_int_equal(find_missing(c, sequence), B);
     pass(c, 300);
     assert_true(all_keep(c, sequence));
     assert_int_equal(find_missing(c, sequence + 1), B);
-    cluster_free(c);
 }
 
 static void test_what_a_node_has_in_memory_alone_does_not_count(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     uint64_t sequence;
 
-    (void)state;
-    fill_on_all(c);
     node_of(c, C)->holds_state = true;
     sequence = bring(c, "a");
     pass(c, 3000);
@@ -186,16 +187,13 @@ static void test_what_a_node_has_in_memory_alone_does_not_count(void **state)
     node_of(c, C)->holds_state = false;
     pass(c, 300);
     assert_true(all_keep(c, sequence));
-    cluster_free(c);
 }
 
 static void test_a_node_that_is_silent_does_not_have_it(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     uint64_t sequence;
 
-    (void)state;
-    fill_on_all(c);
     cut(c, A, C);
     sequence = bring(c, "a");
     pass(c, 3000);
@@ -207,15 +205,13 @@ static void test_a_node_that_is_silent_does_not_have_it(void **state)
     cut(c, A, C);
     pass(c, 10000);
     assert_int_equal(find_missing(c, sequence), C);
-    cluster_free(c);
 }
 
 static void test_a_node_that_does_not_know_of_it_does_not_have_it(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     uint64_t sequence;
 
-    (void)state;
     apply_filling(node_of(c, A), FILLED);
     apply_filling(node_of(c, B), FILLED);
     sequence = bring(c, "a");
@@ -225,17 +221,13 @@ static void test_a_node_that_does_not_know_of_it_does_not_have_it(void **state)
     pass(c, 3000);
     expect_file(node_of(c, C), "a", "text");
     assert_true(all_keep(c, sequence));
-    cluster_free(c);
 }
 
 static void test_a_node_that_has_lost_it_says_so(void **state)
 {
-    struct cluster *c = new_cluster();
-    uint64_t sequence;
+    struct cluster *c = *state;
+    uint64_t sequence = bring(c, "a");
 
-    (void)state;
-    fill_on_all(c);
-    sequence = bring(c, "a");
     pass(c, 1000);
     assert_true(all_keep(c, sequence));
     start_again(node_of(c, C), true);
@@ -248,18 +240,15 @@ static void test_a_node_that_has_lost_it_says_so(void **state)
     pass(c, 3000);
     expect_file(node_of(c, C), "a", "text");
     assert_true(all_keep(c, sequence));
-    cluster_free(c);
 }
 
 /* ---- who counts ---- */
 
 static void test_who_has_just_come_does_not_have_it(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
     uint64_t sequence;
 
-    (void)state;
-    fill_on_all(c);
     c->count = 2;
     pass(c, 300);
     sequence = bring(c, "a");
@@ -269,36 +258,35 @@ static void test_who_has_just_come_does_not_have_it(void **state)
     assert_int_equal(find_missing(c, sequence), C);
     pass(c, 3000);
     assert_true(all_keep(c, sequence));
-    cluster_free(c);
 }
 
 static void test_while_nobody_is_known_nobody_has_it(void **state)
 {
-    struct cluster *c = new_cluster();
+    struct cluster *c = *state;
 
-    (void)state;
-    fill_on_all(c);
     assert_true(all_keep(c, 1));
     c->count = 0;
     assert_false(all_keep(c, 1));
     c->count = 3;
-    cluster_free(c);
 }
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define FILLING(test)                                                          \
+    cmocka_unit_test_setup_teardown(test, setup_filling, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(
-            test_it_is_told_only_while_a_directory_is_being_filled),
-        cmocka_unit_test(test_a_flush_is_asked_for_only_of_what_is_not_safe),
-        cmocka_unit_test(test_what_has_become_safe_is_told_at_once),
-        cmocka_unit_test(test_all_have_it_when_all_have_said_so),
-        cmocka_unit_test(test_what_a_node_has_in_memory_alone_does_not_count),
-        cmocka_unit_test(test_a_node_that_is_silent_does_not_have_it),
-        cmocka_unit_test(test_a_node_that_does_not_know_of_it_does_not_have_it),
-        cmocka_unit_test(test_a_node_that_has_lost_it_says_so),
-        cmocka_unit_test(test_who_has_just_come_does_not_have_it),
-        cmocka_unit_test(test_while_nobody_is_known_nobody_has_it),
+        TEST(test_it_is_told_only_while_a_directory_is_being_filled),
+        FILLING(test_a_flush_is_asked_for_only_of_what_is_not_safe),
+        FILLING(test_what_has_become_safe_is_told_at_once),
+        FILLING(test_all_have_it_when_all_have_said_so),
+        FILLING(test_what_a_node_has_in_memory_alone_does_not_count),
+        FILLING(test_a_node_that_is_silent_does_not_have_it),
+        TEST(test_a_node_that_does_not_know_of_it_does_not_have_it),
+        FILLING(test_a_node_that_has_lost_it_says_so),
+        FILLING(test_who_has_just_come_does_not_have_it),
+        FILLING(test_while_nobody_is_known_nobody_has_it),
     };
 
     return cmocka_run_group_tests_name("pull_kept", tests, NULL, NULL);
