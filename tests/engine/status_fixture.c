@@ -26,8 +26,7 @@ struct env *node_env(struct node *node)
 
 uint64_t node_id(const struct node *node)
 {
-    (void)node;
-    return OWN_NODE;
+    return node->id;
 }
 
 /* All of them are the node. */
@@ -49,6 +48,13 @@ struct pulls *node_pulls(const struct node *node)
 struct status_board *node_status_board(const struct node *node)
 {
     return (struct status_board *)(uintptr_t)node;
+}
+
+uint64_t modes_version(struct modes *modes)
+{
+    const struct node *node = (const struct node *)(const void *)modes;
+
+    return node->status[node->id].catalog;
 }
 
 bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
@@ -100,6 +106,7 @@ int setup_status(void **state)
 
     node->env.ops = &fake_ops;
     node->env.state = kv_mem_new();
+    node->id = OWN_NODE;
     node->now_ns = 1000 * SECOND;
     add_directory(node, NSID_ROOT, 0, "");
     add_directory(node, APP, NSID_ROOT, "app");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* A node that shows people what it knows of eventual directories. Its catalog
- * has /app and /app/the carts, and it is second 1000; modes, and what is known
- * of nodes, are the test's. */
+/* A node that shows what it knows of others and of eventual directories. Its
+ * catalog has /app and /app/the carts, and it is second 1000; modes, and what
+ * is known of nodes, are the test's. */
 
 #ifndef GROVEFS_TESTS_ENGINE_STATUS_FIXTURE_H
 #define GROVEFS_TESTS_ENGINE_STATUS_FIXTURE_H
@@ -21,6 +21,7 @@
 #include "engine/status.h"
 
 enum { OWN_NODE = 2, NODES = 3, DIRS_MAX = 20, APP = 5, CARTS = 7, BELOW = 8 };
+enum { IDS_MAX = 64 };
 
 #define SECOND UINT64_C(1000000000)
 
@@ -28,6 +29,7 @@ enum { OWN_NODE = 2, NODES = 3, DIRS_MAX = 20, APP = 5, CARTS = 7, BELOW = 8 };
  */
 struct node {
     struct env env;
+    uint64_t id;
     uint64_t now_ns;
     struct mode modes[DIRS_MAX];
     struct node_status status[NODES + 1]; /* by id */
@@ -42,8 +44,14 @@ struct node {
     bool is_behind_known;
     uint64_t missing; /* a node; 0: all is here */
     bool whole;
+    /* Of test_status_board.c. */
+    struct node_config config;
+    bool member[IDS_MAX];
+    bool linked[IDS_MAX];
+    struct status_board *board;
 };
 
+/* It is OWN_NODE. */
 int setup_status(void **state);
 int teardown_status(void **state);
 

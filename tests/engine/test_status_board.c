@@ -2,42 +2,17 @@
 
 /* Which nodes the board knows something of, as nodes come and go for good. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+#include "status_fixture.h"
 
 #include "engine/clocks.h"
-#include "engine/env.h"
-#include "engine/modes.h"
-#include "engine/node.h"
 #include "engine/router.h"
 #include "engine/routes.h"
 #include "engine/splitter.h"
-#include "engine/status.h"
 #include "tests/sim/kv_mem.h"
 
-enum { OWN_NODE = 1, IDS_MAX = 64, REGION = 5 };
-
-struct node {
-    struct env env;
-    struct node_config config;
-    uint64_t now_ns; /* of both clocks */
-    bool member[IDS_MAX];
-    bool linked[IDS_MAX];
-    struct status_board *board;
-    uint64_t catalog;
-};
+enum { FIRST = 1 /* this node */, REGION = 5 };
 
 /* ---- env.h, node.h and others ---- */
-
-static uint64_t fake_clock(struct env *env)
-{
-    return container_of(env, struct node, env)->now_ns;
-}
 
 static uint64_t fake_random(struct env *env)
 {
@@ -47,27 +22,6 @@ static uint64_t fake_random(struct env *env)
 
 static const struct env_ops fake_ops = {
     .mono_ns = fake_clock, .wall_ns = fake_clock, .random = fake_random};
-
-struct env *node_env(struct node *node)
-{
-    return &node->env;
-}
-
-uint64_t node_id(const struct node *node)
-{
-    (void)node;
-    return OWN_NODE;
-}
-
-struct modes *node_modes(const struct node *node)
-{
-    return (struct modes *)(uintptr_t)node;
-}
-
-uint64_t modes_version(struct modes *modes)
-{
-    return ((const struct node *)(const void *)modes)->catalog;
-}
 
 const struct node_config *node_config(const struct node *node)
 {
@@ -183,14 +137,16 @@ bool peer_is_initialised(const struct peer *peer)
 
 static int setup(void **state)
 {
-    struct node *node = mem_zalloc(sizeof *node);
+    struct node *node;
 
-    node->env = (struct env){
-        .ops = &fake_ops, .log = kv_mem_new(), .state = kv_mem_new()};
-    node->member[OWN_NODE] = true;
+    (void)setup_status(state);
+    node = *state;
+    node->env.ops = &fake_ops;
+    node->env.log = kv_mem_new();
+    node->id = FIRST;
+    node->member[FIRST] = true;
     node->board = status_board_new(node);
     status_board_tick(node->board);
-    *state = node;
     return 0;
 }
 
@@ -200,9 +156,7 @@ static int teardown(void **state)
 
     status_board_free(node->board);
     kv_close(node->env.log);
-    kv_close(node->env.state);
-    free(node);
-    return 0;
+    return teardown_status(state);
 }
 
 /* A node says that it is there, and what has changed behind `base`: one replica
@@ -267,16 +221,16 @@ static void test_nodes_that_are_gone_make_room(void **state)
         leave(node, id);
     }
     assert_known(node, 2);
-    assert_non_null(status_board_find(node->board, OWN_NODE));
+    assert_non_null(status_board_find(node->board, FIRST));
 }
 
 static void test_a_node_says_how_far_its_catalog_is(void **state)
 {
     struct node *node = *state;
 
-    node->catalog = 50;
+    node->status[FIRST].catalog = 50;
     status_board_tick(node->board);
-    assert_int_equal(status_board_find(node->board, OWN_NODE)->catalog, 50);
+    assert_int_equal(status_board_find(node->board, FIRST)->catalog, 50);
     join(node, 2);
     assert_int_equal(status_board_find(node->board, 2)->catalog, 1002);
 }

@@ -39,11 +39,6 @@ uint64_t eventual_fence(const struct eventual *eventual)
     return ((const struct node *)(const void *)eventual)->fence[OWN_NODE];
 }
 
-uint64_t modes_version(struct modes *modes)
-{
-    return ((const struct node *)(const void *)modes)->status[OWN_NODE].catalog;
-}
-
 void status_print_known(FILE *out, uint64_t number)
 {
     fprintf(out, number == 0 ? "-" : "%" PRIu64, number);
