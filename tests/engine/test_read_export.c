@@ -3,43 +3,17 @@
 /* What of a directory that a transaction has closed is read to make it
  * eventual, page by page and region by region. */
 
-#include <stdlib.h>
+#include "read_fixture.h"
+
 #include <string.h>
 #include <sys/stat.h>
 
 #include "engine/eventual_items.h"
 #include "engine/xattr.h"
-#include "exec_fixture.h"
-#include "tests/engine/kv_helpers.h"
 
-enum { LEFT = 1, RIGHT = 8, HEADER_SIZE = 4, FILES_MAX = 64 };
-
-struct fixture {
-    struct exec_fixture *exec;
-    uint64_t dir;
-    struct txn_id txn; /* that has closed it */
-    struct key bound;  /* of the second part, if there is one */
-    struct read_part parts[2];
-    size_t part_count;
-    struct eventual_record files[FILES_MAX]; /* of the last page */
-    size_t count;
-};
+enum { HEADER_SIZE = 4 };
 
 /* ---- the fixture ---- */
-
-static int setup(void **state)
-{
-    struct fixture *f = mem_zalloc(sizeof *f);
-    void *exec = NULL;
-
-    (void)setup_exec(&exec);
-    f->exec = exec;
-    f->dir = make_dir(f->exec, NSID_ROOT, "d");
-    f->parts[0] = (struct read_part){.region = LEFT};
-    f->part_count = 1;
-    *state = f;
-    return 0;
-}
 
 static void forget_page(struct fixture *f)
 {
@@ -52,11 +26,7 @@ static int teardown(void **state)
     struct fixture *f = *state;
 
     forget_page(f);
-    result_release(&f->exec->result);
-    kv_close(f->exec->state);
-    free(f->exec);
-    free(f);
-    return 0;
+    return teardown_read(state);
 }
 
 static void put_file(struct fixture *f, const char *name, size_t size)
@@ -79,21 +49,11 @@ static void close_it(struct fixture *f)
 }
 
 /* A second part begins at `name`, which `txn` has closed. */
-static void cut(struct fixture *f, const char *name, struct txn_id txn)
+static void cut_at(struct fixture *f, const char *name, struct txn_id txn)
 {
-    const struct namespace_record record = {
-        .nsid = f->dir, .domain = NSID_ROOT, .closing = {.id = txn}};
-    struct buf *bytes = namespace_encode(&record);
-    struct slice bound;
-
-    f->bound = key_user('d', f->dir, slice_of(name));
-    bound = key_user_part(&f->bound);
-    f->parts[0].range.end = bound;
-    f->parts[1] = (struct read_part){.region = RIGHT, .range = {bound, {0}}};
+    cut(f, 1, RIGHT, name);
     f->part_count = 2;
-    put_record(f->exec->state, key_user('n', f->dir, slice_of(name)),
-               buf_slice(bytes));
-    buf_unref(bytes);
+    put_part(f, name, (struct namespace_record){.closing = {.id = txn}});
 }
 
 static void take_apart(struct fixture *f)
@@ -115,7 +75,6 @@ static void take_apart(struct fixture *f)
 /* What is read from `name` on; `offset`: that name, too. */
 static int read_page(struct fixture *f, const char *name, uint64_t offset)
 {
-    struct read_view view = {f->parts, f->part_count};
     const struct command command = {.op = COMMAND_TXN_EXPORT,
                                     .dir = f->dir,
                                     .name = slice_of(name),
@@ -124,10 +83,7 @@ static int read_page(struct fixture *f, const char *name, uint64_t offset)
     int rc;
 
     forget_page(f);
-    result_release(&f->exec->result);
-    f->exec->result = (struct result){0};
-    rc = read_execute(f->exec->state, &view, &command, &f->exec->unknown,
-                      &f->exec->result);
+    rc = read_it(f, &command);
     take_apart(f);
     return rc;
 }
@@ -318,7 +274,7 @@ static void test_a_page_ends_with_its_region(void **state)
     put_file(f, "c", 1);
     put_file(f, "e", 1);
     close_it(f);
-    cut(f, "d", f->txn);
+    cut_at(f, "d", f->txn);
     assert_int_equal(read_first(f), 0);
     assert_string_equal(names(f), "ac");
     assert_false(f->exec->result.at_end);
@@ -335,7 +291,7 @@ static void test_the_first_name_of_a_region_is_not_left_out(void **state)
     put_file(f, "a", 1);
     put_file(f, "d", 1);
     close_it(f);
-    cut(f, "d", f->txn);
+    cut_at(f, "d", f->txn);
     assert_int_equal(read_page(f, "d", 1), 0);
     assert_string_equal(names(f), "d");
     assert_int_equal(read_page(f, "d", 0), 0);
@@ -351,7 +307,7 @@ static void test_a_full_page_does_not_name_the_next_region(void **state)
     put_file(f, "b", EVENTUAL_ITEMS_SIZE);
     put_file(f, "e", 1);
     close_it(f);
-    cut(f, "d", f->txn);
+    cut_at(f, "d", f->txn);
     assert_int_equal(read_first(f), 0);
     assert_string_equal(names(f), "a");
     assert_false(f->exec->result.at_end);
@@ -361,14 +317,12 @@ static void test_a_full_page_does_not_name_the_next_region(void **state)
 static void test_a_region_that_is_missing_is_asked_for(void **state)
 {
     struct fixture *f = *state;
-    struct key needed = key_user('d', f->dir, slice_of("d"));
 
     close_it(f);
-    cut(f, "d", f->txn);
+    cut_at(f, "d", f->txn);
     f->part_count = 1;
     assert_int_equal(read_page(f, "d", 1), ERR_UNAVAILABLE);
-    assert_true(
-        slice_equal(key_slice(&f->exec->unknown.needed), key_slice(&needed)));
+    assert_needed(f, f->dir, "d");
 }
 
 /* ---- what cannot be taken along ---- */
@@ -406,7 +360,7 @@ static void test_only_what_is_held_is_read(void **state)
     close_it(f);
     other = f->txn;
     other.sequence++;
-    cut(f, "d", other);
+    cut_at(f, "d", other);
     assert_int_equal(read_first(f), 0);
     assert_int_equal(read_page(f, "d", 1), ERR_ABORTED);
     f->txn = other;
@@ -422,7 +376,7 @@ static void test_a_part_that_is_gone_is_not_held(void **state)
     assert_int_equal(read_first(f), ERR_ABORTED);
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup_read, teardown)
 
 int main(void)
 {

@@ -2,93 +2,41 @@
 
 /* Reads of namespaces that lie in several regions: see read.h. */
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include "read_fixture.h"
 
-#include "engine/node.h"
-#include "exec_fixture.h"
+#include <string.h>
+
 #include "tests/engine/kv_helpers.h"
 
-enum { LEFT = 1, RIGHT = 8, PARTS_MAX = 3, LATER_NS = 1000000 };
-
-/* The directory `dir` has the files a, c, e and g, and is cut at "d". */
-struct fixture {
-    struct exec_fixture *exec;
-    uint64_t dir;
-    struct key bounds[PARTS_MAX];
-    struct read_part parts[PARTS_MAX];
-    size_t part_count; /* that the view has */
-    char names[64];    /* of the last listing */
-};
+enum { LATER_NS = 1000000 };
 
 /* ---- the fixture ---- */
 
-static void put_part(struct fixture *f, const char *name, uint64_t count,
-                     int64_t time_ns, uint64_t version)
+/* What a part says of the directory. */
+static void put_counts(struct fixture *f, const char *name, uint64_t count,
+                       int64_t time_ns, uint64_t version)
 {
-    struct buf *bytes =
-        namespace_encode(&(struct namespace_record){.nsid = f->dir,
-                                                    .domain = NSID_ROOT,
-                                                    .entry_count = count,
-                                                    .mtime_ns = time_ns,
-                                                    .ctime_ns = time_ns + 1,
-                                                    .version = version});
-
-    put_record(f->exec->state, key_user('n', f->dir, slice_of(name)),
-               buf_slice(bytes));
-    buf_unref(bytes);
+    put_part(f, name,
+             (struct namespace_record){.entry_count = count,
+                                       .mtime_ns = time_ns,
+                                       .ctime_ns = time_ns + 1,
+                                       .version = version});
 }
 
-/* Cuts the right part once more, at `name`. */
-static void cut(struct fixture *f, size_t at, uint64_t region, const char *name)
-{
-    struct slice bound;
-
-    f->bounds[at] = key_user('d', f->dir, slice_of(name));
-    bound = key_user_part(&f->bounds[at]);
-    f->parts[at - 1].range.end = bound;
-    f->parts[at] = (struct read_part){.region = region, .range = {bound, {0}}};
-}
-
+/* The directory has the files a, c, e and g, and is cut at "d". */
 static int setup(void **state)
 {
-    struct fixture *f = mem_zalloc(sizeof *f);
-    void *exec = NULL;
+    struct fixture *f;
 
-    (void)setup_exec(&exec);
-    f->exec = exec;
-    f->dir = make_dir(f->exec, NSID_ROOT, "d");
+    (void)setup_read(state);
+    f = *state;
     for (const char *name = "a\0c\0e\0g\0"; *name != '\0'; name += 2)
         assert_int_equal(create(f->exec, f->dir, name), 0);
-    f->parts[0] = (struct read_part){.region = LEFT};
     cut(f, 1, RIGHT, "d");
     f->part_count = 2;
-    put_part(f, "", 5, 10, 1);
-    put_part(f, "d", UINT64_MAX, 20, 2);
-    *state = f;
+    put_counts(f, "", 5, 10, 1);
+    put_counts(f, "d", UINT64_MAX, 20, 2);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    result_release(&f->exec->result);
-    kv_close(f->exec->state);
-    free(f->exec);
-    free(f);
-    return 0;
-}
-
-static int read_it(struct fixture *f, const struct command *command)
-{
-    struct read_view view = {f->parts, f->part_count};
-
-    result_release(&f->exec->result);
-    f->exec->result = (struct result){0};
-    return read_execute(f->exec->state, &view, command, &f->exec->unknown,
-                        &f->exec->result);
 }
 
 static const struct attr *attr(const struct fixture *f)
@@ -140,15 +88,6 @@ static int ask_part(struct fixture *f, const char *name)
                                         .name = slice_of(name)});
 }
 
-static void assert_needed(const struct fixture *f, uint64_t dir,
-                          const char *name)
-{
-    struct key key = key_user('d', dir, slice_of(name));
-
-    assert_true(
-        slice_equal(key_slice(&f->exec->unknown.needed), key_slice(&key)));
-}
-
 /* ---- directories ---- */
 
 /* One part alone may have a count below 0. */
@@ -164,13 +103,13 @@ static void test_the_latest_time_of_all_parts_counts(void **state)
 {
     struct fixture *f = *state;
 
-    put_part(f, "", 5, LATER_NS + 5, 8);
-    put_part(f, "d", 0, LATER_NS, 9);
+    put_counts(f, "", 5, LATER_NS + 5, 8);
+    put_counts(f, "d", 0, LATER_NS, 9);
     assert_int_equal(stat_dir(f), 0);
     assert_int_equal(attr(f)->mtime_ns, LATER_NS + 5);
     assert_int_equal(attr(f)->ctime_ns, LATER_NS + 6);
     assert_int_equal(attr(f)->version, 9);
-    put_part(f, "d", 0, LATER_NS + 7, 9);
+    put_counts(f, "d", 0, LATER_NS + 7, 9);
     assert_int_equal(stat_dir(f), 0);
     assert_int_equal(attr(f)->mtime_ns, LATER_NS + 7);
 }
@@ -192,11 +131,11 @@ static void test_an_mtime_set_by_hand_counts_until_a_part_changes(void **state)
     struct fixture *f = *state;
 
     set_mtime(f, 3);
-    put_part(f, "", 5, 100, 40);
-    put_part(f, "d", 0, 200, 49);
+    put_counts(f, "", 5, 100, 40);
+    put_counts(f, "d", 0, 200, 49);
     assert_int_equal(stat_dir(f), 0);
     assert_int_equal(attr(f)->mtime_ns, 3);
-    put_part(f, "", 5, 150, 51);
+    put_counts(f, "", 5, 150, 51);
     assert_int_equal(stat_dir(f), 0);
     assert_int_equal(attr(f)->mtime_ns, 150);
 }
@@ -226,7 +165,7 @@ static void test_each_of_three_parts_is_asked_for_in_turn(void **state)
     struct fixture *f = *state;
 
     cut(f, 2, RIGHT + 1, "f");
-    put_part(f, "f", 3, 1, 1);
+    put_counts(f, "f", 3, 1, 1);
     f->part_count = 1;
     assert_int_equal(stat_dir(f), ERR_UNAVAILABLE);
     assert_needed(f, f->dir, "d");
@@ -456,7 +395,7 @@ static void test_a_read_begins_where_its_name_lies(void **state)
         key_user('d', 7, name));
 }
 
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown_read)
 
 int main(void)
 {
