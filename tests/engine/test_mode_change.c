@@ -103,6 +103,16 @@ static void test_whoever_gives_up_takes_the_fence_away(void **state)
     assert_null(f->node.call);
 }
 
+/* It waits for a node, but not for ever. */
+static void expect_no_quorum(struct fixture *f)
+{
+    pass(f, 1000);
+    assert_null(f->node.call);
+    assert_false(f->over);
+    pass(f, 10000);
+    expect_end(f, ERR_NO_QUORUM);
+}
+
 static void test_there_is_no_fence_where_a_node_is_away(void **state)
 {
     struct fixture *f = *state;
@@ -110,11 +120,7 @@ static void test_there_is_no_fence_where_a_node_is_away(void **state)
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
     f->node.hears_all = false;
     start(f, MODE_TO_STRONG);
-    pass(f, 1000);
-    assert_null(f->node.call);
-    assert_false(f->over);
-    pass(f, 10000);
-    expect_end(f, ERR_NO_QUORUM);
+    expect_no_quorum(f);
 }
 
 static void test_a_node_that_does_not_tell_keeps_it_eventual(void **state)
@@ -263,11 +269,7 @@ static void test_nothing_is_filled_where_a_node_is_away(void **state)
 
     f->node.hears_all = false;
     start_full(f);
-    pass(f, 1000);
-    assert_null(f->node.call);
-    assert_false(f->over);
-    pass(f, 10000);
-    expect_end(f, ERR_NO_QUORUM);
+    expect_no_quorum(f);
 }
 
 /* Its clock, say, is not known to be right yet. */

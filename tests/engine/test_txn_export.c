@@ -285,6 +285,13 @@ static void bring_all(struct fixture *f)
             bring(f, i, 0);
 }
 
+/* What follows this name is asked for; `itself`: and what has it. */
+static void expect_asked(const struct fixture *f, const char *name, bool itself)
+{
+    assert_string_equal(f->node.asked, name);
+    assert_int_equal(f->node.question.offset != 0, itself);
+}
+
 static void expect_end(const struct fixture *f, int status)
 {
     assert_int_equal(f->done, 1);
@@ -334,12 +341,11 @@ static void test_a_page_follows_the_last_name_of_the_one_before(void **state)
     answer(f, 0, false, "");
     assert_null(f->node.read);
     bring_all(f);
-    assert_string_equal(f->node.asked, "bb");
-    assert_int_equal(f->node.question.offset, 0);
+    expect_asked(f, "bb", false);
     put(f, "c", 0);
     answer(f, 0, false, "");
     bring_all(f);
-    assert_string_equal(f->node.asked, "c");
+    expect_asked(f, "c", false);
     f->node.all_keep = true;
     answer(f, 0, true, "");
     expect_end(f, 0);
@@ -354,16 +360,13 @@ static void test_behind_a_region_it_goes_on_in_the_next(void **state)
     put(f, "a", 0);
     answer(f, 0, false, "m");
     bring_all(f);
-    assert_string_equal(f->node.asked, "m");
-    assert_int_not_equal(f->node.question.offset, 0);
+    expect_asked(f, "m", true);
     answer(f, 0, false, "q");
-    assert_string_equal(f->node.asked, "q");
-    assert_int_not_equal(f->node.question.offset, 0);
+    expect_asked(f, "q", true);
     put(f, "r", 0);
     answer(f, 0, false, "");
     bring_all(f);
-    assert_string_equal(f->node.asked, "r");
-    assert_int_equal(f->node.question.offset, 0);
+    expect_asked(f, "r", false);
     f->node.all_keep = true;
     answer(f, 0, true, "");
     expect_end(f, 0);

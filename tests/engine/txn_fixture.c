@@ -206,6 +206,13 @@ static void on_done(struct txn_op *op, int status, const struct attr *attr)
     f->status = status;
 }
 
+static void begin(struct fixture *f, const struct command *command)
+{
+    f->op = (struct txn_op){.deadline_ns = f->node.now_ns + timeout_ns,
+                            .done = on_done};
+    txns_start(f->txns, &f->op, command);
+}
+
 void start(struct fixture *f, enum txn_kind kind)
 {
     struct command command = {
@@ -215,9 +222,7 @@ void start(struct fixture *f, enum txn_kind kind)
         command.to_dir = DIR_NSID;
         command.to_name = slice_of("z");
     }
-    f->op = (struct txn_op){.deadline_ns = f->node.now_ns + timeout_ns,
-                            .done = on_done};
-    txns_start(f->txns, &f->op, &command);
+    begin(f, &command);
 }
 
 void start_mode(struct fixture *f, enum txn_kind kind, uint64_t offset)
@@ -228,9 +233,7 @@ void start_mode(struct fixture *f, enum txn_kind kind, uint64_t offset)
                               .ino = ino_of_nsid(CLOSED_NSID),
                               .offset = offset};
 
-    f->op = (struct txn_op){.deadline_ns = f->node.now_ns + timeout_ns,
-                            .done = on_done};
-    txns_start(f->txns, &f->op, &command);
+    begin(f, &command);
 }
 
 void answer(struct fixture *f, enum command_op op, int status,

@@ -21,10 +21,6 @@
 #include "engine/txn.h"
 #include "engine/txn_export.h"
 
-#include "engine/txn.h"
-#include "engine/txn_export.h"
-#include "tests/sim/kv_mem.h"
-
 enum {
     OWN_NODE = 3,
     DIR_NSID = 5,
