@@ -3,14 +3,19 @@
 
 import errno
 import os
+import signal
 import subprocess
+import threading
 import time
 
-from harness import CLUSTER, errno_of, mounted, put, wait_until
+from harness import CLUSTER, errno_of, get, load, mounted, put, wait_until
+from trees import same
 
 MODE = 'user.grove.consistency'
 OP_TIMEOUT_S = 4
 AGREE_S = 10  # 5 s are promised; a busy machine gets twice that.
+FILES = 600  # of fill()
+SETTLED_S = 40  # What the keeper of a change has left is taken away after 10 s.
 
 
 class Folder:
@@ -54,9 +59,17 @@ def cut_cluster(t):
     return t.cluster(netns=True, options=f'op_timeout={OP_TIMEOUT_S}')
 
 
+def switch(c, name, mode, node=1):
+    os.setxattr(c.path(node, name), MODE, mode)
+
+
+def mode_of(c, name, node=1):
+    return os.getxattr(c.path(node, name), MODE)
+
+
 def make_eventual(c, name, node=1):
     os.mkdir(c.path(node, name))
-    os.setxattr(c.path(node, name), MODE, b'eventual')
+    switch(c, name, b'eventual', node)
 
 
 def folders(c, name):
@@ -111,20 +124,97 @@ def opened(path):
         return None
 
 
-def odd_files_in(folder):
-    """What one directory may have in it, but for directories."""
-    for number in range(300):
-        put(f'{folder}/{number:03}', os.urandom(number * 7))
-    for name, size in (('whole MiB', 1 << 20), ('a chunk', 65536), ('more than a chunk', 65537)):
-        put(f'{folder}/{name}', os.urandom(size))
-    os.chmod(f'{folder}/007', 0o4751)
-    os.chown(f'{folder}/008', 1234, 2345)
-    os.utime(f'{folder}/009', ns=(10**18, 10**18 + 7))
-    os.symlink('nowhere', f'{folder}/link')
-
-
 def open_cut_off(c, node, name):
     """Starts a node that reaches nobody; returns its directory when it shows it."""
     start_cut_off(c, node)
     return wait_until(f'node {node} shows the directory', 30,
                       lambda: opened(c.path(node, name)))
+
+
+# ---- directories that change their mode with files in them
+
+
+def fill(c, name, node=1):
+    for number in range(FILES):
+        put(c.path(node, f'{name}/{number}'), b'%d' % number)
+
+
+def is_complete(folder):
+    """Everything is there that fill() has put there, and nothing else."""
+    return sorted(map(int, os.listdir(folder))) == list(range(FILES)) and all(
+        get(f'{folder}/{number}') == b'%d' % number for number in range(0, FILES, 20))
+
+
+def odd_files(t, folder):
+    """Copies what one directory may have in it, but for directories; returns the
+    folder that they come from."""
+    source = t.scratch('source')
+    for number in range(300):
+        put(f'{source}/{number:03}', os.urandom(number * 7))
+    for name, size in (('whole MiB', 1 << 20), ('a chunk', 65536), ('more than a chunk', 65537)):
+        put(f'{source}/{name}', os.urandom(size))
+    os.chmod(f'{source}/007', 0o4751)
+    os.chown(f'{source}/008', 1234, 2345)
+    os.utime(f'{source}/009', ns=(10**18, 10**18 + 7))
+    os.symlink('nowhere', f'{source}/link')
+    subprocess.run(['cp', '-a', f'{source}/.', folder], check=True)
+    os.setxattr(f'{folder}/001', 'user.tag', b'value')
+    return source
+
+
+def check_odd_files(source, folder):
+    same(source, folder)
+    assert os.getxattr(f'{folder}/001', 'user.tag') == b'value'
+
+
+def write_meanwhile(t, c, name, mode):
+    """Switches it while there are writers on all mounts, none of which may fail;
+    returns them."""
+    writers = load(c, label=f'{name}/w')
+    time.sleep(1)
+    switch(c, name, mode, node=2)
+    time.sleep(1)
+    for writer in writers:
+        writer.end()
+    for writer in writers:
+        assert not writer.errors, writer.errors[0]
+        t.say(f'{writer.label}: nothing acknowledged for {writer.longest_gap():.2f} s at most')
+    return writers
+
+
+def kill_meanwhile(t, c, name, mode, victim, seconds):
+    """Kills a node so long after another mode was asked for. Whichever it has then,
+    it has everything on all mounts, and gets that mode in the end."""
+    switching = threading.Thread(target=errno_of, args=(switch, c, name, mode), daemon=True)
+    switching.start()
+    time.sleep(seconds)
+    c.kill(victim)
+    switching.join(60)
+    c.start(victim)
+    for node in c.nodes:
+        c.wait_healthy(node)
+    t.say(f'node {victim} was killed: {mode_of(c, name)}')
+    for node in c.nodes:
+        wait_until(f'node {node} has everything', 20, lambda n=node: is_complete(c.path(n, name)))
+    wait_until(f'it is {mode.decode()}', SETTLED_S, lambda: errno_of(switch, c, name, mode) == 0)
+
+
+def give_up(t, c, name, mode, state):
+    """Asks for another mode while a node is silent, and gives up when that has come
+    to `state`. Returns the silent node, and one that answers."""
+    leader = c.leader(region=0)
+    silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
+    other = next(node for node in c.nodes if node not in (leader, silent))
+    c.pause(silent)
+    switching = t.popen('setfattr', '-n', MODE, '-v', mode, c.path(leader, name))
+    wait_until(f'it is {state}', 20, lambda: f' {state} ' in c.info(other, 'modes'))
+    switching.send_signal(signal.SIGINT)
+    switching.wait(20)
+    return silent, other
+
+
+def try_again(c, name, mode, silent):
+    """When the silent node is back."""
+    c.resume(silent)
+    c.wait_healthy(silent)
+    switch(c, name, mode)

@@ -4,38 +4,18 @@
 
 import errno
 import os
-import signal
-import subprocess
-import threading
-import time
 
-from eventual_folders import MODE, cut_cluster, odd_files_in, opened, start_cut_off
-from harness import (errno_name, errno_of, get, load, main, put, table, test, together,
-                     wait_until)
-from trees import same
+from eventual_folders import (FILES, check_odd_files, cut_cluster, fill, give_up, is_complete,
+                              kill_meanwhile, mode_of, odd_files, opened, start_cut_off, switch,
+                              try_again, write_meanwhile)
+from harness import errno_name, errno_of, get, main, put, table, test, together, wait_until
 
-FILES = 600
-SETTLED_S = 40  # What its keeper has left is taken away after 10 s.
 BLOCKED_S = 10  # 5 s are promised; a busy machine gets twice that.
 
 
-def switch(c, name, mode, node=1):
-    os.setxattr(c.path(node, name), MODE, mode)
-
-
-def mode_of(c, name, node=1):
-    return os.getxattr(c.path(node, name), MODE)
-
-
-def fill(c, name, node=1):
+def make_full(c, name, node=1):
     os.mkdir(c.path(node, name))
-    for number in range(FILES):
-        put(c.path(node, f'{name}/{number}'), b'%d' % number)
-
-
-def is_complete(folder):
-    return sorted(map(int, os.listdir(folder))) == list(range(FILES)) and all(
-        get(f'{folder}/{number}') == b'%d' % number for number in range(0, FILES, 20))
+    fill(c, name, node)
 
 
 def has_all(writer, mount):
@@ -50,17 +30,13 @@ def has_all(writer, mount):
 def files_are_on_all_mounts_at_once_and_come_back_as_they_were(t):
     c = t.cluster()
     os.mkdir(c.path(1, 'd'))
-    source = t.scratch('source')
-    odd_files_in(source)
-    subprocess.run(['cp', '-a', f'{source}/.', c.path(2, 'd')], check=True)
-    os.setxattr(c.path(2, 'd/001'), 'user.tag', b'value')
+    source = odd_files(t, c.path(2, 'd'))
     before = os.stat(c.path(2, 'd/002')).st_ino
     for mode in (b'eventual', b'strong', b'eventual'):
         switch(c, 'd', mode, node=3)
         for node in c.nodes:
             wait_until('it is known', 10, lambda n=node, m=mode: mode_of(c, 'd/002', n) == m)
-            same(source, c.path(node, 'd'))
-            assert os.getxattr(c.path(node, 'd/001'), 'user.tag') == b'value'
+            check_odd_files(source, c.path(node, 'd'))
             assert os.stat(c.path(node, 'd/002')).st_ino == before
     put(c.path(2, 'd/001'), b'new')
     os.unlink(c.path(3, 'd/002'))
@@ -87,17 +63,8 @@ def what_was_open_is_still_that_file(t):
 @test
 def writers_on_all_mounts_go_on_and_lose_nothing(t):
     c = t.cluster()
-    fill(c, 'd')
-    os.mkdir(c.path(1, 'w'))
-    writers = load(c, label='w/w')
-    time.sleep(1)
-    switch(c, 'w', b'eventual', node=2)
-    time.sleep(1)
-    for writer in writers:
-        writer.end()
-    for writer in writers:
-        assert not writer.errors, writer.errors[0]
-        t.say(f'{writer.label}: nothing acknowledged for {writer.longest_gap():.2f} s at most')
+    make_full(c, 'w')
+    for writer in write_meanwhile(t, c, 'w', b'eventual'):
         assert writer.longest_gap() < BLOCKED_S
         for mount in c.mounts():
             wait_until('what was written is there', 10,
@@ -107,7 +74,7 @@ def writers_on_all_mounts_go_on_and_lose_nothing(t):
 @test
 def what_was_acknowledged_on_the_way_is_on_each_node_alone_after_kill_9_of_all(t):
     c = cut_cluster(t)
-    fill(c, 'd', node=2)
+    make_full(c, 'd', node=2)
     switch(c, 'd', b'eventual')
     c.kill(*c.nodes)
     for node in c.nodes:
@@ -126,22 +93,8 @@ def whoever_is_killed_meanwhile_it_is_one_or_the_other_with_everything(t):
     c = t.cluster()
     for victim in (1, 2, 3):
         name = f'd{victim}'
-        fill(c, name, node=2)
-        switching = threading.Thread(target=errno_of, args=(switch, c, name, b'eventual', 1),
-                                     daemon=True)
-        switching.start()
-        time.sleep(0.07 * victim)
-        c.kill(victim)
-        switching.join(60)
-        c.start(victim)
-        for node in c.nodes:
-            c.wait_healthy(node)
-        t.say(f'node {victim} was killed: {mode_of(c, name)}')
-        for node in c.nodes:
-            wait_until(f'node {node} has everything', 20,
-                       lambda n=node: is_complete(c.path(n, name)))
-        wait_until('it is eventual', SETTLED_S,
-                   lambda: errno_of(switch, c, name, b'eventual') == 0)
+        make_full(c, name, node=2)
+        kill_meanwhile(t, c, name, b'eventual', victim, 0.07 * victim)
         for node in c.nodes:
             wait_until('all know it', 10, lambda n=node: mode_of(c, name, n) == b'eventual')
             assert is_complete(c.path(node, name))
@@ -150,7 +103,7 @@ def whoever_is_killed_meanwhile_it_is_one_or_the_other_with_everything(t):
 @test
 def without_all_nodes_it_stays_strong_and_usable(t):
     c = t.cluster()
-    fill(c, 'd')
+    make_full(c, 'd')
     victim = c.followers()[0]
     other, third = (node for node in c.nodes if node != victim)
     c.pause(victim)
@@ -169,21 +122,12 @@ def without_all_nodes_it_stays_strong_and_usable(t):
 @test
 def who_gives_up_leaves_it_strong(t):
     c = t.cluster()
-    fill(c, 'd')
-    leader = c.leader(region=0)
-    silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
-    other = next(node for node in c.nodes if node not in (leader, silent))
-    c.pause(silent)
-    switching = t.popen('setfattr', '-n', MODE, '-v', 'eventual', c.path(leader, 'd'))
-    wait_until('it is being filled', 20, lambda: ' filling ' in c.info(other, 'modes'))
-    switching.send_signal(signal.SIGINT)
-    switching.wait(20)
+    make_full(c, 'd')
+    silent, other = give_up(t, c, 'd', b'eventual', 'filling')
     put(c.path(other, 'd/0'), b'00')
     wait_until('it is filled no more', 20, lambda: ' filling ' not in c.info(other, 'modes'))
     assert mode_of(c, 'd', other) == b'strong'
-    c.resume(silent)
-    c.wait_healthy(silent)
-    switch(c, 'd', b'eventual')
+    try_again(c, 'd', b'eventual', silent)
     assert get(c.path(silent, 'd/0')) == b'00'
 
 
@@ -209,7 +153,7 @@ def what_an_eventual_directory_cannot_have_keeps_it_strong(t):
 @test
 def a_directory_in_many_regions_comes_whole(t):
     c = t.cluster()
-    fill(c, 'd')
+    make_full(c, 'd')
     for name in ('d/6', 'd/4', 'd/2'):
         put(c.path(1, '.cluster/region/1/split'), f'/{name}\n'.encode(), flags=os.O_TRUNC)
     wait_until('it is split', 30, lambda: len(table(c.info(1, 'regions'))) == 5)

@@ -4,49 +4,29 @@
 
 import errno
 import os
-import signal
-import subprocess
-import threading
-import time
 
-from eventual_folders import odd_files_in
-from harness import errno_name, errno_of, get, load, main, put, test, together, wait_until
-from trees import same
-
-MODE = 'user.grove.consistency'
-FILES = 600
-SETTLED_S = 40  # A fence that its keeper has left is taken away after 10 s.
-
-
-def make_eventual(c, name):
-    os.mkdir(c.path(1, name))
-    os.setxattr(c.path(1, name), MODE, b'eventual')
+from eventual_folders import (check_odd_files, fill, give_up, is_complete, kill_meanwhile,
+                              make_eventual, mode_of, odd_files, switch, try_again,
+                              write_meanwhile)
+from harness import errno_name, errno_of, get, main, put, test, together, wait_until
 
 
 def make_strong(c, name, node=1):
-    os.setxattr(c.path(node, name), MODE, b'strong')
-
-
-def mode(c, name, node=1):
-    return os.getxattr(c.path(node, name), MODE)
+    switch(c, name, b'strong', node)
 
 
 @test
 def files_come_along_as_they_are(t):
     c = t.cluster()
     make_eventual(c, 'e')
-    source = t.scratch('source')
-    odd_files_in(source)
-    subprocess.run(['cp', '-a', f'{source}/.', c.path(2, 'e')], check=True)
-    os.setxattr(c.path(2, 'e/001'), 'user.tag', b'value')
+    source = odd_files(t, c.path(2, 'e'))
     os.mkdir(c.path(1, 'other'))
     before = os.stat(c.path(2, 'e/002')).st_ino
     make_strong(c, 'e', node=3)
     for node in c.nodes:
-        same(source, c.path(node, 'e'))
-        assert os.getxattr(c.path(node, 'e/001'), 'user.tag') == b'value'
+        check_odd_files(source, c.path(node, 'e'))
         assert os.stat(c.path(node, 'e/002')).st_ino == before
-        assert mode(c, 'e/002', node) == b'strong'
+        assert mode_of(c, 'e/002', node) == b'strong'
     os.rename(c.path(2, 'e/whole MiB'), c.path(2, 'other/here'))
     put(c.path(1, 'e/001'), b'new')
     assert get(c.path(3, 'e/001')) == b'new'
@@ -61,15 +41,7 @@ def files_come_along_as_they_are(t):
 def writers_on_all_mounts_go_on_and_lose_nothing(t):
     c = t.cluster()
     make_eventual(c, 'e')
-    writers = load(c, label='e/w')
-    time.sleep(1)
-    make_strong(c, 'e', node=2)
-    time.sleep(1)
-    for writer in writers:
-        writer.end()
-    for writer in writers:
-        assert not writer.errors, writer.errors[0]
-        t.say(f'{writer.label}: nothing acknowledged for {writer.longest_gap():.2f} s at most')
+    for writer in write_meanwhile(t, c, 'e', b'strong'):
         for mount in c.mounts():
             writer.check(mount)
 
@@ -101,46 +73,20 @@ def whoever_is_killed_meanwhile_it_is_one_or_the_other_with_everything(t):
     for victim in (1, 2, 3):
         name = f'e{victim}'
         make_eventual(c, name)
-        for number in range(FILES):
-            put(c.path(2, f'{name}/{number}'), b'%d' % number)
-        switch = threading.Thread(target=errno_of, args=(make_strong, c, name, 1), daemon=True)
-        switch.start()
-        time.sleep(0.02 * victim)
-        c.kill(victim)
-        switch.join(60)
-        c.start(victim)
+        fill(c, name, node=2)
+        kill_meanwhile(t, c, name, b'strong', victim, 0.02 * victim)
         for node in c.nodes:
-            c.wait_healthy(node)
-        t.say(f'node {victim} was killed: {mode(c, name)}')
-
-        def is_complete(node):
-            folder = c.path(node, name)
-            return sorted(map(int, os.listdir(folder))) == list(range(FILES)) and all(
-                get(f'{folder}/{number}') == b'%d' % number for number in range(0, FILES, 20))
-        for node in c.nodes:
-            wait_until(f'node {node} has everything', 20, lambda n=node: is_complete(n))
-        wait_until('it is strong', SETTLED_S, lambda: errno_of(make_strong, c, name) == 0)
-        for node in c.nodes:
-            assert is_complete(node) and mode(c, name, node) == b'strong'
+            assert is_complete(c.path(node, name)) and mode_of(c, name, node) == b'strong'
 
 
 @test
 def who_gives_up_leaves_no_fence(t):
     c = t.cluster()
     make_eventual(c, 'e')
-    leader = c.leader(region=0)
-    silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
-    other = next(node for node in c.nodes if node not in (leader, silent))
-    c.pause(silent)
-    switch = t.popen('setfattr', '-n', MODE, '-v', 'strong', c.path(leader, 'e'))
-    wait_until('it is fenced', 20, lambda: 'fenced' in c.info(other, 'modes'))
-    switch.send_signal(signal.SIGINT)
-    switch.wait(20)
+    silent, other = give_up(t, c, 'e', b'strong', 'fenced')
     put(c.path(other, 'e/f'), b'x')
-    assert mode(c, 'e', other) == b'eventual'
-    c.resume(silent)
-    c.wait_healthy(silent)
-    make_strong(c, 'e')
+    assert mode_of(c, 'e', other) == b'eventual'
+    try_again(c, 'e', b'strong', silent)
     assert get(c.path(silent, 'e/f')) == b'x'
 
 
@@ -150,10 +96,10 @@ def rmdir_makes_nothing_strong_that_is_not_empty(t):
     make_eventual(c, 'e')
     put(c.path(2, 'e/f'), b'x')
     assert errno_of(os.rmdir, c.path(1, 'e')) == errno.ENOTEMPTY
-    assert mode(c, 'e', 3) == b'eventual'
+    assert mode_of(c, 'e', 3) == b'eventual'
     os.mkdir(c.path(2, 'e/sub'))
     assert errno_of(make_strong, c, 'e') == errno.ENOTEMPTY
-    assert mode(c, 'e', 3) == b'eventual'
+    assert mode_of(c, 'e', 3) == b'eventual'
     os.rmdir(c.path(1, 'e/sub'))
     make_strong(c, 'e')
     assert get(c.path(3, 'e/f')) == b'x'
