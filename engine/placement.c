@@ -2,23 +2,19 @@
 
 #include "engine/placement_impl.h"
 
-#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/keys.h"
 #include "engine/members.h"
-#include "engine/placement_choose.h"
-#include "engine/placement_merge.h"
 #include "engine/status.h"
 #include "engine/steps.h"
 
 enum {
-    ASK_SECONDS = 2,        /* between asking a node to tell all */
-    CHOOSE_SECONDS = 5,     /* between looks at regions that did not change */
-    READY_SECONDS = 60,     /* then regions without a leader are not waited
-                             * for any more */
-    LEFT_ALONE_SECONDS = 60 /* after a goal set by hand, and with a leader who
-                             * may have been set by hand */
+    ASK_SECONDS = 2,    /* between asking a node to tell all */
+    CHOOSE_SECONDS = 5, /* between looks at regions that did not change */
+    READY_SECONDS = 60  /* then regions without a leader are not waited for
+                         * any more */
 };
 
 static const uint64_t second_ns = 1000000000;
@@ -72,8 +68,7 @@ static void take_office(struct placement *placement, uint64_t term)
         placement->noticed[i] = (struct noticed){0};
 }
 
-/* Whether this node leads region 0, and its table is of this leadership. */
-static bool leads(struct placement *placement)
+bool placement_leads(struct placement *placement)
 {
     const struct peer *peer = node_peer(placement->node, REGION_PLACEMENT);
 
@@ -257,7 +252,7 @@ int placement_check_goal(struct placement *placement, const struct goal *goal,
     const struct table_entry *entry;
     struct goal last;
 
-    if (!leads(placement) || !look_around(placement))
+    if (!placement_leads(placement) || !look_around(placement))
         return ERR_NOT_LEADER;
     entry = region_table_find(placement->table, goal->region);
     if (entry == NULL && !placement->ready)
@@ -294,7 +289,7 @@ enum placement_answer placement_has_replicas(struct placement *placement,
     struct table_entry *entry;
     bool known = true;
 
-    if (!leads(placement))
+    if (!placement_leads(placement))
         return PLACEMENT_UNKNOWN;
     if (is_on_its_way(placement, node))
         return PLACEMENT_YES;
@@ -362,155 +357,11 @@ bool placement_has_leader(const struct placement *placement,
     return node != NULL && node->live;
 }
 
-/* ---- automatic operators ---- */
-
-static void look_at_region(const struct placement *placement,
-                           const struct table_entry *entry,
-                           struct choose_region *ret)
-{
-    uint64_t region = entry->report.region.id;
-    const struct placement_operator *op = operator_holding(placement, region);
-    uint64_t merge_after_ns =
-        node_config(placement->node)->merge_after_ms * 1000000;
-
-    *ret = (struct choose_region){
-        .report = &entry->report,
-        .leader_node =
-            placement_has_leader(placement, entry) ? entry->leader_node : 0,
-        .newly_led = placement_now_ns(placement) - entry->led_ns <
-                     LEFT_ALONE_SECONDS * second_ns,
-        .fresh =
-            placement_now_ns(placement) - entry->ranged_ns < merge_after_ns,
-        .left_alone =
-            op != NULL || entry->left_alone_ns > placement_now_ns(placement),
-        .moving = op != NULL,
-    };
-    if (op != NULL && op->view.region == region)
-        ret->goal = op->goal;
-}
-
-static bool is_led(const struct placement *placement, uint64_t region)
-{
-    const struct table_entry *entry =
-        region_table_find(placement->table, region);
-
-    return entry != NULL && placement_has_leader(placement, entry);
-}
-
-/* What nobody carries out does not keep others waiting. */
-static bool is_busy(const struct placement *placement,
-                    const struct placement_operator *op)
-{
-    return op->goal_id == 0 && op->ended_ns == 0 &&
-           is_led(placement, op->view.region) &&
-           (op->goal.into == 0 || is_led(placement, op->goal.into));
-}
-
-static size_t count_automatic(const struct placement *placement)
-{
-    const struct placement_operator *op;
-    size_t count = 0;
-
-    TAILQ_FOREACH (op, &placement->operators, link)
-        count += is_busy(placement, op);
-    return count;
-}
-
-static struct choose_region *look_at_all(const struct placement *placement,
-                                         size_t *ret_count)
-{
-    size_t count = region_table_count(placement->table);
-    struct choose_region *regions = mem_zalloc((count + 1) * sizeof *regions);
-    const struct table_entry *entry = region_table_first(placement->table);
-
-    for (size_t i = 0; i < count; i++) {
-        look_at_region(placement, entry, &regions[i]);
-        entry = region_table_next(placement->table, entry);
-    }
-    *ret_count = count;
-    return regions;
-}
-
-static void begin_chosen(struct placement *placement,
-                         struct choose_region *region,
-                         const struct plan_goal *goal)
-{
-    operator_advance(
-        operator_begin(placement, region->report->region.id, goal));
-    region->left_alone = true;
-    region->moving = true;
-    region->goal = *goal;
-}
-
-static void hold_target(const struct choose *c, struct choose_region *regions,
-                        uint64_t target)
-{
-    for (size_t i = 0; i < c->region_count && target != 0; i++)
-        if (regions[i].report->region.id == target)
-            regions[i].left_alone = true;
-}
-
-/* As many as there may be; each one counts when the next is chosen. */
-static void choose_operators(struct placement *placement)
-{
-    struct choose choose = {.nodes = &placement->nodes,
-                            .settings = &placement->settings};
-    struct choose_region *regions =
-        look_at_all(placement, &choose.region_count);
-    size_t count = count_automatic(placement);
-    struct choice choice;
-
-    placement->changed = false;
-    choose.regions = regions;
-    while (count++ < placement->settings.value[SETTING_OPERATORS] &&
-           choose_next(&choose, &choice)) {
-        begin_chosen(placement, &regions[choice.region], &choice.goal);
-        hold_target(&choose, regions, choice.goal.into);
-    }
-    free(regions);
-}
-
-static bool is_done(const struct choose *c, bool steady)
-{
-    struct choice choice;
-
-    if (steady)
-        return !choose_next(c, &choice);
-    return !choose_repair(c, &choice) &&
-           (c->settings->value[SETTING_BALANCE] == 0 ||
-            !choose_region_move(c, &choice));
-}
-
-/* What needs answers in time may have to be tried again and again. */
-static bool is_only_tried(const struct plan_goal *goal)
-{
-    return goal->leader != 0 || goal->into != 0;
-}
-
-bool placement_is_settled(struct placement *placement, bool steady)
-{
-    struct choose choose = {.nodes = &placement->nodes,
-                            .settings = &placement->settings};
-    struct choose_region *regions;
-    bool settled;
-
-    if (!leads(placement) || !placement->ready)
-        return false;
-    regions = look_at_all(placement, &choose.region_count);
-    for (size_t i = 0; i < choose.region_count; i++)
-        regions[i].left_alone = regions[i].newly_led = regions[i].fresh = false;
-    choose.regions = regions;
-    settled = is_done(&choose, steady);
-    for (size_t i = 0; i < choose.region_count; i++)
-        settled = settled && (!regions[i].moving ||
-                              (!steady && is_only_tried(&regions[i].goal)));
-    free(regions);
-    return settled;
-}
+/* ---- each second ---- */
 
 void placement_each_second(struct placement *placement)
 {
-    if (!leads(placement) || !look_around(placement))
+    if (!placement_leads(placement) || !look_around(placement))
         return;
     placement->seconds++;
     placement->ready = placement->ready || is_ready(placement);
@@ -518,7 +369,7 @@ void placement_each_second(struct placement *placement)
     look_at_regions(placement);
     if (placement->ready &&
         (placement->changed || placement->seconds % CHOOSE_SECONDS == 0))
-        choose_operators(placement);
+        operators_choose(placement);
     operators_forget_old(placement);
     operators_tell(placement);
 }
@@ -546,7 +397,8 @@ void placement_on_report(struct placement *placement, uint64_t from,
     struct table_entry *entry = NULL;
     uint64_t now_ns = placement_now_ns(placement);
 
-    if (!leads(placement) || region_report_decode(&report, bytes) != 0)
+    if (!placement_leads(placement) ||
+        region_report_decode(&report, bytes) != 0)
         return;
     entry = region_table_take(placement->table, from, &report, now_ns);
     if (entry != NULL) {
@@ -577,7 +429,7 @@ void placement_on_reported(struct placement *placement, uint64_t from,
     struct reported reported;
     struct noticed *noticed;
 
-    if (!leads(placement) || reported_decode(&reported, bytes) != 0)
+    if (!placement_leads(placement) || reported_decode(&reported, bytes) != 0)
         return;
     noticed = noticed_of(placement, from);
     if (noticed == NULL)

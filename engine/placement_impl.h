@@ -10,6 +10,11 @@
 #include "engine/router.h"
 #include "engine/settings.h"
 
+enum {
+    LEFT_ALONE_SECONDS = 60 /* after a goal set by hand, and with a leader who
+                             * may have been set by hand */
+};
+
 /* A goal on its way, by hand or not. */
 struct placement_operator {
     struct placement *placement;
@@ -53,9 +58,15 @@ struct placement {
 };
 
 uint64_t placement_now_ns(const struct placement *placement);
+/* Whether this node leads region 0. Its table is of this leadership then: what
+ * there was of another one is dropped here. */
+bool placement_leads(struct placement *placement);
 /* Whether somebody leads the region, as far as is known, and can be reached. */
 bool placement_has_leader(const struct placement *placement,
                           const struct table_entry *entry);
+/* Sends a step to a region's leader. */
+void placement_send_step(struct placement *placement, uint64_t to,
+                         const struct step *step);
 
 /* placement_operators.c. NULL: none is running. */
 struct placement_operator *operator_of(const struct placement *placement,
@@ -82,8 +93,7 @@ void operators_forget_old(struct placement *placement);
 /* Tells all nodes. */
 void operators_tell(struct placement *placement);
 
-/* Sends a step to a region's leader. */
-void placement_send_step(struct placement *placement, uint64_t to,
-                         const struct step *step);
+/* placement_automatic.c. Begins as many automatic ones as there may be. */
+void operators_choose(struct placement *placement);
 
 #endif

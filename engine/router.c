@@ -1,36 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "engine/router.h"
+#include "engine/router_impl.h"
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/flow.h"
 #include "engine/keys.h"
-#include "engine/routes.h"
 #include "engine/serve.h"
-
-enum {
-    RETRY_MS = 10,    /* after a refusal */
-    RESEND_MS = 1000, /* without any answer */
-    ASK_MS = 100,     /* between questions for a place's region */
-    ATTEMPTS = 256,   /* told apart in a ticket */
-    TURNS_TO_ASK = 16 /* in vain, until its region is looked for anew */
-};
-
-TAILQ_HEAD(holds, router_hold);
-
-struct router {
-    struct node *node;
-    struct env *env;
-    struct router_call *calls; /* by ticket */
-    struct holds holds;        /* by ascending sequence */
-    uint64_t sequence_last;
-    uint64_t ticket_last;
-    struct serve *serve;
-    struct routes *routes;
-};
 
 struct router *router_new(struct node *node)
 {
@@ -101,6 +78,14 @@ uint64_t router_held_span(const struct router *router)
 
 /* ---- the end of a call ---- */
 
+struct router_call *router_find_call(struct router *router, uint64_t ticket)
+{
+    struct router_call *call;
+
+    HASH_FIND(by_ticket, router->calls, &ticket, sizeof ticket, call);
+    return call;
+}
+
 static void forget_call(struct router *router, struct router_call *call)
 {
     env_timer_stop(router->env, &call->timer);
@@ -113,7 +98,7 @@ static void forget_call(struct router *router, struct router_call *call)
     call->active = false;
 }
 
-static void end_call(struct router_call *call, int status,
+void router_end_call(struct router_call *call, int status,
                      const struct result *result, uint64_t index)
 {
     struct router *router = node_router(call->node);
@@ -121,8 +106,6 @@ static void end_call(struct router_call *call, int status,
     forget_call(router, call);
     call->done(call, status, result, index);
 }
-
-static void retry(struct router_call *call, bool in_log, uint64_t hint);
 
 /* A copy that was applied to a region of another version has done nothing, and
  * neither did or will an earlier one: its result would be remembered. */
@@ -144,303 +127,22 @@ static void end_with_result(struct router_call *call,
                             const struct result *result)
 {
     if (has_missed(call, result->status))
-        retry(call, false, 0);
+        router_retry(call, false, 0);
     else
-        end_call(call, result->status, result, 0);
+        router_end_call(call, result->status, result, 0);
 }
 
-static void end_with_bytes(struct router_call *call, uint64_t attempt,
-                           const struct buf *bytes)
+void router_on_result(struct router_call *call, uint64_t attempt,
+                      const struct buf *bytes)
 {
     struct result result = {0};
     int rc = result_decode(&result, buf_slice(bytes));
 
     if (rc != 0)
-        end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
+        router_end_call(call, ERR_UNKNOWN_OUTCOME, NULL, 0);
     else if (!is_outdated(call, result.status, attempt))
         end_with_result(call, &result);
     result_release(&result);
-}
-
-static bool is_late(const struct router_call *call)
-{
-    return call->deadline_ns != 0 &&
-           env_mono_ns(node_env(call->node)) >= call->deadline_ns;
-}
-
-/* And may be carried out by this node itself; the others read. */
-static bool has_effect(const struct router_call *call)
-{
-    return call->kind == CALL_PROPOSE || call->kind == CALL_CONTROL;
-}
-
-static void end_late(struct router_call *call)
-{
-    bool maybe = call->maybe_applied || call->target != 0;
-
-    end_call(call,
-             has_effect(call) && maybe ? ERR_UNKNOWN_OUTCOME : ERR_NO_QUORUM,
-             NULL, 0);
-}
-
-/* ---- attempts ---- */
-
-static void attempt(struct router_call *call);
-
-/* Arms the one timer: for the next attempt, but not beyond the deadline. */
-static void arm(struct router_call *call, uint64_t delay_ms)
-{
-    struct env *env = node_env(call->node);
-    uint64_t now_ns = env_mono_ns(env);
-    uint64_t delay_ns = delay_ms * 1000000;
-
-    if (call->deadline_ns != 0 && now_ns + delay_ns > call->deadline_ns)
-        delay_ns = call->deadline_ns > now_ns ? call->deadline_ns - now_ns : 0;
-    env_timer_start(env, &call->timer, delay_ns);
-}
-
-/* Nothing is known of the attempt under way, and it is given up. */
-static void abandon(struct router_call *call)
-{
-    if (call->target != 0)
-        call->maybe_applied = true;
-    call->target = 0;
-}
-
-static void on_timer(struct env_timer *timer)
-{
-    struct router_call *call = container_of(timer, struct router_call, timer);
-
-    if (is_late(call)) {
-        end_late(call);
-        return;
-    }
-    if (control_is_waiting(&call->control)) {
-        arm(call, RESEND_MS); /* It is being seen to right here. */
-        return;
-    }
-    abandon(call);
-    attempt(call);
-}
-
-static uint64_t known_leader(const struct router_call *call)
-{
-    const struct peer *peer = node_peer(call->node, call->region);
-
-    if (peer != NULL && peer_leader_node(peer) != 0)
-        return peer_leader_node(peer);
-    return call->hint;
-}
-
-/* The nodes that may have a replica: those that are said to, and when all of
- * them were asked in vain, any. */
-static size_t find_nodes(const struct router_call *call,
-                         uint64_t nodes[NODES_MAX])
-{
-    struct route route;
-
-    if (!routes_find_region(node_router(call->node)->routes, call->region,
-                            &route) ||
-        call->turn >= route.node_count)
-        return node_region_nodes(call->node, call->region, nodes);
-    memcpy(nodes, route.nodes, route.node_count * sizeof *nodes);
-    return route.node_count;
-}
-
-/* Without a known leader all nodes are asked in turn. */
-static uint64_t choose_target(struct router_call *call)
-{
-    uint64_t nodes[NODES_MAX];
-    uint64_t leader = known_leader(call);
-    size_t count;
-
-    if (leader != 0)
-        return leader;
-    if (node_peer(call->node, call->region) != NULL) {
-        call->turn++; /* It will know when there is one; or others do. */
-        return 0;
-    }
-    count = find_nodes(call, nodes);
-    return count == 0 ? 0 : nodes[call->turn++ % count];
-}
-
-/* A proposal to this node's own peer. It lives until the peer answers, which
- * may be after its call has ended. */
-struct local_attempt {
-    struct proposal proposal;
-    struct router *router;
-    uint64_t ticket;
-    uint64_t attempt;
-};
-
-static void on_proposed(struct proposal *proposal, int status, bool in_log,
-                        struct buf *result);
-
-static void propose_here(struct router_call *call)
-{
-    struct local_attempt *local = mem_zalloc(sizeof *local);
-
-    local->router = node_router(call->node);
-    local->ticket = call->ticket;
-    local->attempt = ++call->attempt;
-    local->proposal.command = buf_ref(call->command);
-    local->proposal.done = on_proposed;
-    peer_propose(node_peer(call->node, call->region), &local->proposal);
-}
-
-static void on_controlled(struct control_wait *wait, int status,
-                          const char *why)
-{
-    struct router_call *call = container_of(wait, struct router_call, control);
-    struct result result = {.status = status, .data = slice_of(why)};
-
-    if (status == ERR_NOT_LEADER)
-        retry(call, false, 0);
-    else
-        end_call(call, status, &result, 0);
-}
-
-static void attempt_here(struct router_call *call)
-{
-    struct peer *peer = node_peer(call->node, call->region);
-
-    if (call->kind == CALL_PROPOSE) {
-        propose_here(call);
-        return;
-    }
-    assert(call->kind == CALL_CONTROL);
-    control_cancel_wait(&call->control);
-    call->control.done = on_controlled;
-    control_carry_out(call->node, peer, call->command, &call->control);
-}
-
-static void attempt_there(struct router_call *call)
-{
-    struct call header = {.ticket = call->ticket + ++call->attempt % ATTEMPTS,
-                          .region = call->region,
-                          .kind = call->kind};
-    struct buf *bytes = call_encode(&header);
-
-    node_send(call->node, call->target, ENV_CHANNEL_RAFT, WIRE_CALL, bytes,
-              call->command);
-    buf_unref(bytes);
-}
-
-/* Many calls may want to know, and each tries again more often than that. */
-static void ask_for_region(struct router_call *call, struct slice user_key)
-{
-    uint64_t now_ns = env_mono_ns(node_env(call->node));
-
-    if (call->asked_ns != 0 &&
-        now_ns - call->asked_ns < (uint64_t)ASK_MS * 1000000)
-        return;
-    call->asked_ns = now_ns;
-    routes_ask(node_router(call->node)->routes, user_key);
-}
-
-/* Which region it goes to this time. False: that is not known yet. */
-static bool find_region(struct router_call *call)
-{
-    struct router *router = node_router(call->node);
-    struct slice user_key = key_user_part(&call->place);
-    struct route route;
-    struct buf *command;
-    bool found = routes_find(router->routes, user_key, &route);
-
-    if (!found || call->turn % TURNS_TO_ASK == TURNS_TO_ASK - 1)
-        ask_for_region(call, user_key); /* Perhaps it has moved. */
-    if (!found)
-        return false;
-    if (route.region != call->region) {
-        call->turn = 0;
-        if (call->hint == 0)
-            call->hint = route.leader_node;
-    }
-    call->region = route.region;
-    if (call->kind != CALL_PROPOSE)
-        return true;
-    command = command_for_version(call->command, route.version);
-    if (command == NULL)
-        return false; /* Perhaps there is memory later. */
-    buf_unref(call->command);
-    call->command = command;
-    return true;
-}
-
-static void attempt(struct router_call *call)
-{
-    struct peer *peer;
-    uint64_t target;
-
-    if (call->place.size > 0 && !find_region(call)) {
-        arm(call, RETRY_MS);
-        return;
-    }
-    peer = node_peer(call->node, call->region);
-    target = choose_target(call);
-    call->hint = 0;
-    if (peer != NULL)
-        peer_rouse(peer);
-    if (target == node_id(call->node) && peer == NULL)
-        target = 0;
-    if (target == node_id(call->node) && !has_effect(call)) {
-        end_call(call, ERR_EPOCH, NULL, 0);
-        return;
-    }
-    if (target == 0 ||
-        (target != node_id(call->node) && !node_link_up(call->node, target))) {
-        arm(call, RETRY_MS);
-        return;
-    }
-    if (target == node_id(call->node) && call->grows && !call->maybe_applied &&
-        node_disk_full(call->node, call->region)) {
-        end_call(call, ERR_NO_SPACE, NULL, 0);
-        return;
-    }
-    call->target = target;
-    arm(call, RESEND_MS);
-    if (target == node_id(call->node))
-        attempt_here(call);
-    else
-        attempt_there(call);
-}
-
-static void retry(struct router_call *call, bool in_log, uint64_t hint)
-{
-    call->maybe_applied = call->maybe_applied || in_log;
-    call->target = 0;
-    if (is_late(call)) {
-        end_late(call);
-        return;
-    }
-    call->hint = hint;
-    if (hint != 0 && hint != node_id(call->node))
-        attempt(call);
-    else
-        arm(call, RETRY_MS);
-}
-
-static struct router_call *find_call(struct router *router, uint64_t ticket)
-{
-    struct router_call *call;
-
-    HASH_FIND(by_ticket, router->calls, &ticket, sizeof ticket, call);
-    return call;
-}
-
-static void on_proposed(struct proposal *proposal, int status, bool in_log,
-                        struct buf *result)
-{
-    struct local_attempt *local =
-        container_of(proposal, struct local_attempt, proposal);
-    struct router_call *call = find_call(local->router, local->ticket);
-
-    if (call != NULL && status == 0)
-        end_with_bytes(call, local->attempt, result);
-    else if (call != NULL)
-        retry(call, in_log, 0);
-    buf_unref(proposal->command);
-    free(local);
 }
 
 /* ---- calls ---- */
@@ -495,7 +197,7 @@ void router_call(struct router *router, struct router_call *call,
     call->grows = command != NULL && command_grows(command);
     call->hold.sequence = 0;
     call->active = true;
-    call->timer = (struct env_timer){.fire = on_timer};
+    call->timer = (struct env_timer){.fire = router_on_timer};
     call->control = (struct control_wait){0};
     call->command = NULL;
     HASH_ADD(by_ticket, router->calls, ticket, sizeof call->ticket, call);
@@ -504,11 +206,11 @@ void router_call(struct router *router, struct router_call *call,
     if (command != NULL) {
         call->command = command_encode(command);
         if (call->command == NULL) {
-            end_call(call, ERR_NO_MEMORY, NULL, 0);
+            router_end_call(call, ERR_NO_MEMORY, NULL, 0);
             return;
         }
     }
-    attempt(call);
+    router_attempt(call);
 }
 
 void router_cancel(struct router *router, struct router_call *call)
@@ -523,7 +225,7 @@ void router_stop(struct router *router)
     struct router_call *next;
 
     HASH_ITER (by_ticket, router->calls, call, next)
-        end_call(call, ERR_CANCELED, NULL, 0);
+        router_end_call(call, ERR_CANCELED, NULL, 0);
     serve_stop(router->serve);
 }
 
@@ -544,7 +246,7 @@ void router_on_located(struct router *router, const struct env_packet *packet)
         return;
     HASH_ITER (by_ticket, router->calls, call, next)
         if (call->place.size > 0 && call->target == 0)
-            arm(call, 0);
+            router_attempt_anew(call);
 }
 
 void router_on_call(struct router *router, uint64_t from,
@@ -574,12 +276,12 @@ static void on_refusal(struct router_call *call,
 {
     if (answer->status == ERR_NOT_LEADER || answer->status == ERR_DROPPED ||
         answer->status == ERR_EPOCH)
-        retry(call, answer->proposed, answer->leader_node);
+        router_retry(call, answer->proposed, answer->leader_node);
     else
         /* Refused now says nothing about an earlier attempt. */
-        end_call(call,
-                 call->maybe_applied ? ERR_UNKNOWN_OUTCOME : answer->status,
-                 NULL, 0);
+        router_end_call(
+            call, call->maybe_applied ? ERR_UNKNOWN_OUTCOME : answer->status,
+            NULL, 0);
 }
 
 void router_on_return(struct router *router, const struct env_packet *packet)
@@ -590,7 +292,7 @@ void router_on_return(struct router *router, const struct env_packet *packet)
 
     if (call_return_decode(&answer, header) != 0)
         return;
-    call = find_call(router, answer.ticket - answer.ticket % ATTEMPTS);
+    call = router_find_call(router, answer.ticket - answer.ticket % ATTEMPTS);
     if (call == NULL)
         return; /* Answered before, or given up. */
     if (answer.status != 0 &&
@@ -602,9 +304,9 @@ void router_on_return(struct router *router, const struct env_packet *packet)
     if (answer.status != 0)
         on_refusal(call, &answer);
     else if (call->kind == CALL_READ_INDEX)
-        end_call(call, 0, NULL, answer.index);
+        router_end_call(call, 0, NULL, answer.index);
     else if (packet->payload_count == 1)
-        end_with_bytes(call, answer.ticket, packet->payloads[0]);
+        router_on_result(call, answer.ticket, packet->payloads[0]);
 }
 
 /* The calls whose attempts have become pointless try again at once. */
@@ -622,8 +324,7 @@ static void try_again(struct router *router, uint64_t region, uint64_t target,
         /* This node's own peer answers in any case. */
         if (!concerned || call->target == node_id(router->node))
             continue;
-        abandon(call);
-        arm(call, 0);
+        router_attempt_anew(call);
     }
 }
 
