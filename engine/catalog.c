@@ -37,21 +37,60 @@ int catalog_find(struct kv *state, const struct kv_snapshot *snapshot,
     return rc;
 }
 
-int catalog_has_child(struct kv *state, uint64_t nsid, bool *ret)
+/* ---- what is in a directory ---- */
+
+static struct kv_iter *iter_children(struct kv *state, uint64_t nsid,
+                                     struct slice from)
 {
     struct slice none = {NULL, 0};
-    struct key lower = key_directory_name(nsid, none);
+    struct key lower = key_directory_name(nsid, from);
     struct key upper = key_directory_name(nsid + 1, none);
     struct kv_iter *iter =
         kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
-    int rc;
 
     kv_iter_seek(iter, key_slice(&lower));
+    return iter;
+}
+
+int catalog_has_child(struct kv *state, uint64_t nsid, bool *ret)
+{
+    struct slice none = {NULL, 0};
+    struct kv_iter *iter = iter_children(state, nsid, none);
+    int rc;
+
     *ret = kv_iter_valid(iter);
     rc = *ret ? 0 : kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     return rc;
 }
+
+int catalog_visit(struct kv *state, uint64_t nsid, struct slice from,
+                  bool (*visit)(void *context, struct slice name,
+                                uint64_t nsid),
+                  void *context)
+{
+    struct kv_iter *iter = iter_children(state, nsid, from);
+    bool goes_on = true;
+    int rc = 0;
+
+    for (; rc == 0 && goes_on && kv_iter_valid(iter); kv_iter_next(iter)) {
+        struct slice child = kv_iter_value(iter);
+        struct slice name;
+        uint64_t parent;
+
+        if (!key_parse_directory_name(kv_iter_key(iter), &parent, &name) ||
+            child.size != 8)
+            rc = ERR_CORRUPT;
+        else
+            goes_on = visit(context, name, be64_get(child.data));
+    }
+    if (rc == 0 && goes_on)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* ---- where a directory is ---- */
 
 int catalog_is_below(struct kv *state, uint64_t nsid, uint64_t ancestor,
                      bool *ret)

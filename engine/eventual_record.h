@@ -47,6 +47,9 @@ struct eventual_record {
  * nodes. NULL: no memory. */
 struct buf *eventual_encode(const struct eventual_record *record);
 int eventual_decode(struct eventual_record *ret, struct slice bytes);
+/* The same, and names of directories, which only eventual_items.h has: their
+ * attr.ino, and the type bits of attr.mode. */
+int eventual_decode_item(struct eventual_record *ret, struct slice bytes);
 void eventual_release(struct eventual_record *record);
 
 /* < 0, 0, > 0: whether a's version is less than, the same as, greater than

@@ -212,6 +212,15 @@ void exec_put_directory(struct exec *x, const struct directory *directory)
 
 /* ---- The rest ---- */
 
+void exec_answer(struct exec *x, struct buf *data)
+{
+    struct slice nothing = {NULL, 0};
+
+    buf_unref(x->result->data_buf);
+    x->result->data_buf = data;
+    x->result->data = data == NULL ? nothing : buf_slice(data);
+}
+
 void exec_name_holder(struct exec *x, const struct txn_ref *txn)
 {
     struct result *result = x->result;

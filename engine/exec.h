@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c, exec_catalog.c, exec_mode.c, exec_floor.c, exec_node.c and
- * exec_placement.c share.
+ * exec_txn.c, exec_catalog.c, exec_domain.c, exec_mode.c, exec_floor.c,
+ * exec_node.c and exec_placement.c share.
  * exec_txn.h has what the files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
@@ -16,6 +16,7 @@
 #define GROVEFS_ENGINE_EXEC_H
 
 #include "engine/command.h"
+#include "engine/domain.h"
 #include "engine/keys.h"
 #include "engine/kv.h"
 #include "engine/range.h"
@@ -101,6 +102,12 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change);
 int exec_get_directory(struct exec *x, uint64_t nsid, struct directory *ret);
 void exec_put_directory(struct exec *x, const struct directory *directory);
 
+/* Behind a change of the mode of a directory: those below it follow, and are
+ * listed in `ret`, which is to be released in any case. Errors as of
+ * domain_list(). */
+int exec_change_below(struct exec *x, uint64_t nsid, struct mode top,
+                      struct domain *ret);
+
 /* exec_catalog.c: the index of directories by their names. */
 void exec_put_child(struct exec *x, const struct directory *directory);
 void exec_delete_child(struct exec *x, uint64_t parent, struct slice name);
@@ -112,6 +119,9 @@ int exec_take_ids(struct exec *x, struct key counter, uint64_t count,
 void exec_name_holder(struct exec *x, const struct txn_ref *txn);
 /* The same; returns ERR_LOCKED. */
 int exec_locked(struct exec *x, const struct txn_ref *txn);
+
+/* Answers with `data`, of which it takes a reference over. */
+void exec_answer(struct exec *x, struct buf *data);
 
 /* A time for a change: the accepting node's, but later than `before_ns`. */
 int64_t exec_now(const struct exec *x, int64_t before_ns);

@@ -25,15 +25,20 @@ static int get_decision(struct exec *x, struct txn_id id, struct decision *ret)
     return rc;
 }
 
-static void put_decision(struct exec *x, bool committed)
+/* `below`: of which directories it has changed the mode, too. */
+static void put_decision(struct exec *x, bool committed,
+                         const struct domain *below)
 {
     const struct txn_ref *txn = &x->command->txn;
     struct key key = key_decision(txn->id.node, txn->id.boot, txn->id.sequence);
-    struct decision decision = {.txn = *txn, .committed = committed};
+    struct buf *nsids = domain_encode(below);
+    struct decision decision = {
+        .txn = *txn, .committed = committed, .below = buf_slice(nsids)};
     struct buf *bytes = decision_encode(&decision);
 
     kv_batch_put(x->batch, key_slice(&key), buf_slice(bytes));
     buf_unref(bytes);
+    buf_unref(nsids);
     x->result->decided = true;
     x->result->committed = committed;
 }
@@ -80,38 +85,71 @@ static int check_childless(struct exec *x, uint64_t nsid)
     return rc == 0 && has_children ? ERR_NOT_EMPTY : rc;
 }
 
+/* While a directory is being filled no directory comes to it, or goes from it.
+ * Whoever wants that tries again, and then meets the closed part. */
+static int check_tree_is_free(struct mode mode)
+{
+    return mode_is_filling(mode) ? ERR_ABORTED : 0;
+}
+
 static int check_add(struct exec *x, const struct catalog_change *change)
 {
     struct mode parent = {0};
     int rc = get_parent(x, change->parent, &parent);
 
-    return rc == 0 && parent.state != MODE_STRONG ? ERR_BUSY : rc;
+    if (rc == 0 && parent.state != MODE_STRONG)
+        rc = ERR_BUSY;
+    return rc == 0 ? check_tree_is_free(parent) : rc;
+}
+
+static int check_parents(struct exec *x, const struct catalog_change *change,
+                         const struct directory *directory)
+{
+    struct mode from = {0};
+    struct mode to = {0};
+    int rc = get_parent(x, directory->parent, &from);
+
+    if (rc == 0)
+        rc = get_parent(x, change->parent, &to);
+    if (rc == 0 && to.state != MODE_STRONG)
+        rc = to.state == MODE_FENCED ? ERR_BUSY : ERR_CROSS_DEVICE;
+    if (rc == 0)
+        rc = check_tree_is_free(from);
+    return rc == 0 ? check_tree_is_free(to) : rc;
 }
 
 static int check_move(struct exec *x, const struct catalog_change *change,
                       const struct directory *directory)
 {
     const struct mode *mode = &directory->mode;
-    struct mode parent = {0};
     bool below = false;
-    int rc = get_parent(x, change->parent, &parent);
+    int rc = catalog_is_below(x->state, change->parent, change->nsid, &below);
 
-    if (rc == 0)
-        rc = catalog_is_below(x->state, change->parent, change->nsid, &below);
     if (rc != 0 || below)
         return rc == 0 ? ERR_INVALID : rc;
     if (mode->state != MODE_STRONG && mode->domain != directory->nsid)
         return ERR_CROSS_DEVICE;
-    if (parent.state == MODE_FENCED)
-        return ERR_BUSY;
-    return parent.state == MODE_EVENTUAL ? ERR_CROSS_DEVICE : 0;
+    return check_parents(x, change, directory);
 }
 
 static int check_remove(struct exec *x, const struct directory *directory)
 {
     if (directory->nsid == NSID_ROOT || directory->mode.state != MODE_STRONG)
         return ERR_BUSY;
+    if (mode_is_filling(directory->mode))
+        return ERR_ABORTED;
     return check_childless(x, directory->nsid);
+}
+
+/* Above a strong directory all are. */
+static int check_above(struct exec *x, const struct directory *directory)
+{
+    struct mode parent = {0};
+    int rc = get_parent(x, directory->parent, &parent);
+
+    return rc == 0 && (parent.state != MODE_STRONG || mode_is_filling(parent))
+               ? ERR_BUSY
+               : rc;
 }
 
 /* One that is empty is not filled; it stays so, as all of it is closed. */
@@ -119,16 +157,15 @@ static int check_eventual(struct exec *x, const struct catalog_change *change,
                           const struct directory *directory)
 {
     const struct mode *mode = &directory->mode;
-    struct mode parent = {0};
     int rc;
 
     if (directory->nsid == NSID_ROOT || mode->state != MODE_STRONG ||
         mode->since != change->attr.version)
         return ERR_BUSY;
-    rc = get_parent(x, directory->parent, &parent);
-    if (rc == 0 && parent.state != MODE_STRONG)
-        rc = ERR_BUSY;
-    return rc == 0 ? check_childless(x, directory->nsid) : rc;
+    rc = check_above(x, directory);
+    if (rc == 0 && !mode_is_filling(*mode))
+        rc = check_childless(x, directory->nsid);
+    return rc;
 }
 
 static int check_strong(struct exec *x, const struct catalog_change *change,
@@ -139,7 +176,7 @@ static int check_strong(struct exec *x, const struct catalog_change *change,
     if (mode->state != MODE_FENCED || mode->epoch != change->attr.version ||
         mode->domain != directory->nsid)
         return ERR_BUSY;
-    return check_childless(x, directory->nsid);
+    return check_above(x, directory);
 }
 
 static int check_change(struct exec *x, const struct catalog_change *change)
@@ -206,41 +243,88 @@ static void remove_directory(struct exec *x, uint64_t nsid)
     kv_batch_delete(x->batch, key_slice(&key));
 }
 
-static int change_directory(struct exec *x, const struct catalog_change *change)
+static void move_directory(struct exec *x, const struct catalog_change *change,
+                           struct directory *directory)
 {
-    const uint64_t version = x->version;
+    directory->parent = change->parent;
+    directory->name = change->name;
+    exec_put_child(x, directory);
+}
+
+static int change_mode(struct exec *x, const struct catalog_change *change,
+                       struct directory *directory, struct domain *below)
+{
+    uint64_t filled = change->attr.version;
+    struct mode *mode = &directory->mode;
+
+    if (change->kind == CATALOG_EVENTUAL)
+        *mode = (struct mode){MODE_EVENTUAL, directory->nsid,
+                              filled != 0 ? filled : x->version, x->version};
+    else
+        *mode = (struct mode){MODE_STRONG, 0, 0, x->version};
+    return exec_change_below(x, directory->nsid, *mode, below);
+}
+
+static int change_directory(struct exec *x, const struct catalog_change *change,
+                            struct domain *below)
+{
     struct directory directory = {0};
     int rc = exec_get_directory(x, change->nsid, &directory);
 
     if (rc != 0)
         return rc;
-    if (change->kind == CATALOG_MOVE) {
-        directory.parent = change->parent;
-        directory.name = change->name;
-        exec_put_child(x, &directory);
-    } else if (change->kind == CATALOG_EVENTUAL) {
-        uint64_t filled = change->attr.version;
-
-        directory.mode = (struct mode){MODE_EVENTUAL, directory.nsid,
-                                       filled != 0 ? filled : version, version};
-    } else {
-        directory.mode = (struct mode){MODE_STRONG, 0, 0, version};
-    }
+    if (change->kind == CATALOG_MOVE)
+        move_directory(x, change, &directory);
+    else
+        rc = change_mode(x, change, &directory, below);
     directory.attr.ctime_ns = exec_now(x, directory.attr.ctime_ns);
-    directory.attr.version = version;
-    exec_put_directory(x, &directory);
+    directory.attr.version = x->version;
+    if (rc == 0)
+        exec_put_directory(x, &directory);
     directory_release(&directory);
-    return 0;
+    return rc;
 }
 
-static int make_change(struct exec *x, const struct catalog_change *change)
+static int make_change(struct exec *x, const struct catalog_change *change,
+                       struct domain *below)
 {
     if (change->kind == CATALOG_ADD)
         add_directory(x, change);
     else if (change->kind == CATALOG_REMOVE)
         remove_directory(x, change->nsid);
     else
-        return change_directory(x, change);
+        return change_directory(x, change, below);
+    return 0;
+}
+
+static int make_changes(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct domain below = {.count = 0};
+    int rc = 0;
+
+    for (size_t i = 0; i < c->change_count && rc == 0; i++)
+        rc = drop_name(x, &c->changes[i]);
+    for (size_t i = 0; i < c->change_count && rc == 0; i++)
+        rc = make_change(x, &c->changes[i], &below);
+    if (rc == 0)
+        put_decision(x, true, &below);
+    domain_release(&below);
+    return rc;
+}
+
+/* How it was decided already. ERR_NOT_FOUND: it was not. */
+static int answer_earlier(struct exec *x)
+{
+    struct decision earlier = {0};
+    int rc = get_decision(x, x->command->txn.id, &earlier);
+
+    if (rc != 0)
+        return rc;
+    x->result->decided = true;
+    x->result->committed = earlier.committed;
+    exec_answer(x, buf_copy(earlier.below.data, earlier.below.size));
+    decision_release(&earlier);
     return 0;
 }
 
@@ -249,52 +333,34 @@ static int make_change(struct exec *x, const struct catalog_change *change)
 int exec_txn_decide(struct exec *x)
 {
     const struct command *c = x->command;
-    struct decision earlier = {0};
-    int rc;
+    const struct domain none = {.count = 0};
+    int rc = answer_earlier(x);
 
-    rc = get_decision(x, c->txn.id, &earlier);
-    if (rc == 0) {
-        x->result->decided = true;
-        x->result->committed = earlier.committed;
-        decision_release(&earlier);
+    if (rc == 0)
         return x->result->committed ? 0 : ERR_ABORTED;
-    }
     if (rc != ERR_NOT_FOUND)
         return rc;
 
     rc = 0;
     for (size_t i = 0; i < c->change_count && rc == 0; i++)
         rc = check_change(x, &c->changes[i]);
-    if (rc != 0) {
-        put_decision(x, false);
-        x->keep = true;
-        return rc;
-    }
-    for (size_t i = 0; i < c->change_count && rc == 0; i++)
-        rc = drop_name(x, &c->changes[i]);
-    for (size_t i = 0; i < c->change_count && rc == 0; i++)
-        rc = make_change(x, &c->changes[i]);
     if (rc == 0)
-        put_decision(x, true);
+        return make_changes(x);
+    put_decision(x, false, &none);
+    x->keep = true;
     return rc;
 }
 
 int exec_txn_abort(struct exec *x)
 {
-    struct decision earlier = {0};
-    int rc;
+    const struct domain none = {.count = 0};
+    int rc = answer_earlier(x);
 
-    rc = get_decision(x, x->command->txn.id, &earlier);
-    if (rc == 0) {
-        x->result->decided = true;
-        x->result->committed = earlier.committed;
-        decision_release(&earlier);
-        return 0;
+    if (rc == ERR_NOT_FOUND) {
+        put_decision(x, false, &none);
+        rc = 0;
     }
-    if (rc != ERR_NOT_FOUND)
-        return rc;
-    put_decision(x, false);
-    return 0;
+    return rc;
 }
 
 /* An abort is remembered on: its DECIDE may still be on the way. It goes when

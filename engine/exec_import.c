@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Brings files into a directory that a transaction makes strong again, as the
- * nodes had them while it was eventual. Nobody sees them before the decision;
+/* Brings files, and names of directories, into a directory that a transaction
+ * makes strong again, as the nodes had them while it was eventual. Nobody sees them before the decision;
  * an abort deletes them with the parts of the namespace (exec_part.c). Takes
  * those of this region and answers how many bytes that were: whoever sends them
  * goes on behind it, in the next region. */
 
 #include "engine/exec_txn.h"
+
+#include <sys/stat.h>
 
 #include "engine/eventual_items.h"
 
@@ -24,7 +26,7 @@ static int get_part(struct exec *x, struct namespace_record *ret)
     return rc;
 }
 
-static int put(struct exec *x, const struct eventual_record *record)
+static int put_file(struct exec *x, const struct eventual_record *record)
 {
     struct entry entry = {
         .kind = ENTRY_FILE, .attr = record->attr, .xattrs = record->xattrs};
@@ -42,6 +44,17 @@ static int put(struct exec *x, const struct eventual_record *record)
     return rc;
 }
 
+static int put(struct exec *x, const struct eventual_record *record)
+{
+    struct entry reference =
+        exec_reference_to(nsid_of_ino(record->attr.ino));
+
+    if (!S_ISDIR(record->attr.mode))
+        return put_file(x, record);
+    exec_put_entry(x, record->dir, record->name, &reference);
+    return 0;
+}
+
 static bool is_sound(const struct exec *x, const struct eventual_record *record)
 {
     return record->dir == x->command->dir && record->name.size > 0 &&
@@ -53,7 +66,7 @@ static bool is_sound(const struct exec *x, const struct eventual_record *record)
 static int import(struct exec *x, struct slice item, bool *is_here)
 {
     struct eventual_record record = {0};
-    int rc = eventual_decode(&record, item);
+    int rc = eventual_decode_item(&record, item);
 
     if (rc == 0 && !is_sound(x, &record))
         rc = ERR_INVALID;

@@ -19,12 +19,20 @@ static int get_it(struct exec *x, struct directory *ret)
     return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
 }
 
-static void put_mode(struct exec *x, struct directory *directory,
-                     struct mode mode)
+/* With what is below it. */
+static int put_mode(struct exec *x, struct directory *directory,
+                    struct mode mode)
 {
+    struct domain below;
+    int rc = exec_change_below(x, directory->nsid, mode, &below);
+
+    domain_release(&below);
+    if (rc != 0)
+        return rc;
     directory->mode = mode;
     exec_put_directory(x, directory);
     x->result->first_id = mode.epoch;
+    return 0;
 }
 
 /* From eventual to fenced and back, or from being filled to plainly strong. */
@@ -35,11 +43,21 @@ static bool may_become(struct mode mode, enum mode_state state)
     return state != MODE_STRONG && mode.state != state;
 }
 
+static struct mode become(struct mode mode, enum mode_state state,
+                          uint64_t version)
+{
+    if (state == MODE_STRONG)
+        return (struct mode){.state = MODE_STRONG, .epoch = version};
+    mode.state = state;
+    mode.epoch = version;
+    return mode;
+}
+
 int exec_dir_mode(struct exec *x)
 {
     const struct command *c = x->command;
+    enum mode_state state = (enum mode_state)c->size;
     struct directory directory = {0};
-    struct mode mode;
     int rc;
 
     if (c->size > MODE_FENCED)
@@ -47,15 +65,11 @@ int exec_dir_mode(struct exec *x)
     rc = get_it(x, &directory);
     if (rc != 0)
         return rc;
-    mode = directory.mode;
-    if (mode.epoch != c->offset || !may_become(mode, (enum mode_state)c->size))
+    if (directory.mode.epoch != c->offset || !may_become(directory.mode, state))
         rc = ERR_ABORTED;
-    if (c->size == MODE_STRONG)
-        mode = (struct mode){.state = MODE_STRONG};
-    mode.state = (enum mode_state)c->size;
-    mode.epoch = x->version;
-    if (rc == 0)
-        put_mode(x, &directory, mode);
+    else
+        rc = put_mode(x, &directory,
+                      become(directory.mode, state, x->version));
     directory_release(&directory);
     return rc;
 }
@@ -73,7 +87,7 @@ int exec_dir_fill(struct exec *x)
         mode_is_filling(directory.mode))
         rc = ERR_ABORTED;
     else
-        put_mode(x, &directory, mode);
+        rc = put_mode(x, &directory, mode);
     directory_release(&directory);
     return rc;
 }

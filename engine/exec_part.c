@@ -209,9 +209,9 @@ int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
         return rc;
     part.domain = parent.domain;
     namespace_release(&parent);
+    exec_answer(x, namespace_encode(&part));
     if (range_has_namespace(x->range, txn->opens_nsid))
         return exec_open_part(x, txn, &part, false);
-    exec_answer(x, namespace_encode(&part));
     x->result->left |= TXN_LEFT_PARTS;
     return 0;
 }

@@ -30,13 +30,6 @@ static struct slice bytes_of(const struct buf *b)
 
 /* ---- answers ---- */
 
-void exec_answer(struct exec *x, struct buf *data)
-{
-    buf_unref(x->result->data_buf);
-    x->result->data_buf = data;
-    x->result->data = bytes_of(data);
-}
-
 void exec_answer_end(struct exec *x)
 {
     exec_answer(x, buf_copy(x->range.end.data, x->range.end.size));
@@ -104,7 +97,7 @@ static void put_intent(struct exec *x, const struct end *end,
 
 /* ---- mkdir ---- */
 
-static struct entry reference_to(uint64_t nsid)
+struct entry exec_reference_to(uint64_t nsid)
 {
     return (struct entry){
         .kind = ENTRY_DIR,
@@ -134,7 +127,7 @@ static int prepare_mkdir(struct exec *x)
 {
     const struct command *c = x->command;
     struct txn_ref txn = c->txn;
-    struct end end = {.new = reference_to(nsid_of_ino(c->ino))};
+    struct end end = {.new = exec_reference_to(nsid_of_ino(c->ino))};
     int rc;
 
     txn.opens_nsid = nsid_of_ino(c->ino);

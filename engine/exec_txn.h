@@ -15,6 +15,9 @@
 /* Keeps the index of intents: class 'x'. */
 void exec_mark_intent(struct exec *x, struct place place, bool present);
 
+/* What the name of a directory is. */
+struct entry exec_reference_to(uint64_t nsid);
+
 /* PREPARE of TXN_TO_EVENTUAL and TXN_TO_STRONG. */
 int exec_prepare_mode(struct exec *x);
 
@@ -28,16 +31,14 @@ int exec_close_part(struct exec *x, const struct txn_ref *txn, bool marked);
  * like. ERR_LOCKED; ERR_BUSY: it is open already. */
 int exec_open_part(struct exec *x, const struct txn_ref *txn,
                    const struct namespace_record *part, bool marked);
-/* The same for the namespace as a whole, in the region of the command's `dir`;
- * answers what the parts are to be like if that takes other regions. */
+/* The same for the namespace as a whole, in the region of the command's `dir`,
+ * unless that takes other regions; answers what its parts are to be like. */
 int exec_open_namespace(struct exec *x, const struct txn_ref *txn);
 
 /* Brings the region's part of the namespace that `txn` opens or closes to what
  * the command says was decided. */
 int exec_resolve_part(struct exec *x, const struct txn_ref *txn);
 
-/* Answers with `data`, of which it takes a reference over. */
-void exec_answer(struct exec *x, struct buf *data);
 /* Answers where the region ends, so that its neighbour can be found. */
 void exec_answer_end(struct exec *x);
 

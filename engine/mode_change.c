@@ -134,7 +134,7 @@ static void say_it_is_not_ready(const struct mode_change *change)
                    change->nsid);
 }
 
-static void begin_filling(struct mode_change *change);
+static void wait_for_nodes(struct mode_change *change);
 
 static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
 {
@@ -155,7 +155,7 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
         status = ERR_BUSY;
     if (status == ERR_NOT_EMPTY && change->goal == MODE_TO_EVENTUAL &&
         !change->has_fence && !change->only_empty)
-        begin_filling(change);
+        wait_for_nodes(change);
     else
         decided(change, status);
 }
@@ -198,26 +198,26 @@ static void decide(struct mode_change *change)
 
 /* ---- waiting for all nodes ---- */
 
-static int check_childless(const struct mode_change *change)
+static int check_empty(const struct mode_change *change)
 {
+    struct kv *state = node_env(change->node)->state;
+    struct eventual_namespace record;
     bool occupied = false;
-    int rc = catalog_has_child(node_env(change->node)->state, change->nsid,
-                               &occupied);
+    int rc = eventual_namespace_get(state, NULL, change->nsid, &record);
 
+    if (rc == 0 && record.entry_count != 0)
+        return ERR_NOT_EMPTY;
+    if (rc == 0)
+        rc = catalog_has_child(state, change->nsid, &occupied);
     return rc == 0 && occupied ? ERR_NOT_EMPTY : rc;
 }
 
-/* Files go with it to where it becomes strong; directories do not. */
+/* What is in it goes with it to where it becomes strong. */
 static int check_content(const struct mode_change *change)
 {
-    bool may_have_files = change->goal == MODE_TO_STRONG && !change->only_empty;
-    struct eventual_namespace record;
-    int rc = eventual_namespace_get(node_env(change->node)->state, NULL,
-                                    change->nsid, &record);
-
-    if (rc == 0 && !may_have_files && record.entry_count != 0)
-        rc = ERR_NOT_EMPTY;
-    return rc == 0 ? check_childless(change) : rc;
+    return change->goal == MODE_REMOVE || change->only_empty
+               ? check_empty(change)
+               : 0;
 }
 
 static bool epoch_is_here(const struct mode_change *change)
@@ -340,16 +340,6 @@ static void fence(struct mode_change *change, uint64_t epoch)
     int rc = check_content(change);
 
     change->epoch = epoch;
-    if (rc == 0)
-        wait_for_nodes(change);
-    else
-        end(change, rc);
-}
-
-static void begin_filling(struct mode_change *change)
-{
-    int rc = check_childless(change);
-
     if (rc == 0)
         wait_for_nodes(change);
     else

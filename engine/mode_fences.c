@@ -113,6 +113,13 @@ void mode_changes_take_away(struct mode_changes *changes, uint64_t nsid,
     take_away(changes, &fence->call, nsid, epoch, before);
 }
 
+/* What one fence covers was changed with one epoch, and goes with its top. */
+static bool is_top(struct modes *modes, uint64_t nsid, const struct mode *mode)
+{
+    return mode->domain == nsid ||
+           modes_find(modes, mode->domain).epoch != mode->epoch;
+}
+
 /* The fence that is looked at, unless that is away; else the next one. */
 static bool find_fence(struct mode_changes *changes, uint64_t now_ns)
 {
@@ -125,7 +132,8 @@ static bool find_fence(struct mode_changes *changes, uint64_t now_ns)
         return true;
     changes->epoch = 0;
     while (modes_next(modes, nsid, &nsid, &mode)) {
-        if (mode.state == MODE_FENCED || mode_is_filling(mode)) {
+        if ((mode.state == MODE_FENCED || mode_is_filling(mode)) &&
+            is_top(modes, nsid, &mode)) {
             changes->nsid = nsid;
             changes->before =
                 mode.state == MODE_FENCED ? MODE_EVENTUAL : MODE_STRONG;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/domain.h"
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/region_state.h"
@@ -167,8 +168,8 @@ static void keep(struct modes *modes, uint64_t nsid, struct mode mode)
 }
 
 /* What was known stays readable until then. The watcher may ask for modes, so
- * no lock is held around it. */
-static void change(struct modes *modes, uint64_t nsid, struct mode mode)
+ * no lock is held around it. False: it is the same as before. */
+static bool change(struct modes *modes, uint64_t nsid, struct mode mode)
 {
     struct known *known = find(modes, nsid);
     struct mode before = {0};
@@ -178,12 +179,13 @@ static void change(struct modes *modes, uint64_t nsid, struct mode mode)
     if (is_plain(mode))
         mode = (struct mode){0};
     if (is_same(before, mode))
-        return;
+        return false;
     (void)pthread_rwlock_wrlock(&modes->lock);
     keep(modes, nsid, mode);
     (void)pthread_rwlock_unlock(&modes->lock);
     if (modes->on_change != NULL)
         modes->on_change(modes->context, nsid, before, mode);
+    return true;
 }
 
 static void set_version(struct modes *modes, uint64_t version)
@@ -238,8 +240,8 @@ static int follow_node(struct modes *modes, struct kv *state)
 
 /* ---- an entry of region 0 ---- */
 
-static int follow_directory(struct modes *modes, struct kv *state,
-                            uint64_t nsid)
+static int follow_one(struct modes *modes, struct kv *state, uint64_t nsid,
+                      bool *ret_changed)
 {
     struct key key = key_directory(nsid);
     struct kv_value value = {0};
@@ -251,8 +253,53 @@ static int follow_directory(struct modes *modes, struct kv *state,
     kv_value_release(&value);
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
-    change(modes, nsid, mode);
+    *ret_changed = change(modes, nsid, mode);
     return 0;
+}
+
+/* Directories whose modes have changed; what is in them may have followed. */
+struct following {
+    struct modes *modes;
+    struct kv *state;
+    struct domain changed;
+    int status;
+};
+
+static bool follow_child(void *context, struct slice name, uint64_t nsid)
+{
+    struct following *following = context;
+    bool changed = false;
+
+    (void)name;
+    following->status =
+        follow_one(following->modes, following->state, nsid, &changed);
+    if (changed)
+        domain_add(&following->changed, nsid);
+    return following->status == 0;
+}
+
+static int follow_children(struct following *following, uint64_t nsid)
+{
+    const struct slice first = {NULL, 0};
+    int rc =
+        catalog_visit(following->state, nsid, first, follow_child, following);
+
+    return rc == 0 ? following->status : rc;
+}
+
+static int follow_directory(struct modes *modes, struct kv *state,
+                            uint64_t nsid)
+{
+    struct following following = {.modes = modes, .state = state};
+    bool changed = false;
+    int rc = follow_one(modes, state, nsid, &changed);
+
+    if (rc == 0 && changed)
+        rc = follow_children(&following, nsid);
+    for (size_t i = 0; rc == 0 && i < following.changed.count; i++)
+        rc = follow_children(&following, following.changed.nsids[i]);
+    domain_release(&following.changed);
+    return rc;
 }
 
 int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
@@ -289,7 +336,7 @@ static int load_directories(struct modes *modes, struct kv *state)
             status = rc;
         if (is_plain(mode))
             continue;
-        change(modes, nsid, mode);
+        (void)change(modes, nsid, mode);
         find(modes, nsid)->seen = true;
     }
     rc = kv_iter_status(iter, NULL);
@@ -307,7 +354,7 @@ static void drop_others(struct modes *modes)
         if (known->seen)
             known->seen = false;
         else
-            change(modes, known->nsid, (struct mode){0});
+            (void)change(modes, known->nsid, (struct mode){0});
     }
 }
 

@@ -43,9 +43,10 @@ int modes_load(struct modes *modes, struct kv *state);
  * replaced and loaded. Any thread. */
 void modes_distrust(struct modes *modes);
 
-/* Behind an entry of region 0: the directory `nsid` may have changed in state/
- * (0: none has, but perhaps this node's record), whose marker has `version`
- * now. Calls the watcher when a mode has changed. ERR_CORRUPT, ERR_IO. */
+/* Behind an entry of region 0: the directory `nsid` may have changed in state/,
+ * and with its mode those below it (0: none has, but perhaps this node's
+ * record), whose marker has `version` now. Calls the watcher for each mode that
+ * has changed. ERR_CORRUPT, ERR_IO. */
 int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
                  uint64_t version);
 

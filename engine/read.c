@@ -168,16 +168,17 @@ static int get_names(struct reading *r, struct slice xattrs)
 
 static int read_decision(struct reading *r)
 {
-    bool committed = false;
+    struct decision decision = {0};
     int rc;
 
     r->region = REGION_PLACEMENT;
-    rc = read_get_decision(r->state, r->command->txn.id, &committed);
-
+    rc = read_get_decision(r->state, r->command->txn.id, &decision);
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
     r->result->decided = rc == 0;
-    r->result->committed = committed;
+    r->result->committed = decision.committed;
+    set_data(r, buf_copy(decision.below.data, decision.below.size));
+    decision_release(&decision);
     return 0;
 }
 

@@ -58,7 +58,8 @@ static int add_file(struct reading *r, struct page *page, struct slice name,
     return rc;
 }
 
-/* Intents were settled before it was closed. Moves on from what was added. */
+/* Names of directories are in the catalog, too. Intents were settled before it
+ * was closed. Moves on from what was added. */
 static int add_entry(struct reading *r, struct kv_iter *iter, struct page *page)
 {
     struct entry entry = {0};
@@ -71,11 +72,9 @@ static int add_entry(struct reading *r, struct kv_iter *iter, struct page *page)
         return 0;
     }
     rc = entry_decode(&entry, kv_iter_value(iter));
-    if (rc == 0 && entry.kind == ENTRY_DIR)
-        rc = ERR_NOT_EMPTY;
-    else if (rc == 0 && entry.kind == ENTRY_INTENT)
+    if (rc == 0 && entry.kind == ENTRY_INTENT)
         rc = ERR_ABORTED;
-    if (rc == 0)
+    if (rc == 0 && entry.kind == ENTRY_FILE)
         rc = add_file(r, page, name, &entry);
     if (rc == 0 && !page->full) {
         struct key behind = key_behind_entry(nsid, name);

@@ -31,8 +31,8 @@ void read_note(struct reading *r, struct slice bytes);
 /* The status that a read may answer: ERR_LOCKED until one that has met an
  * intent was repeated, see read.h. */
 int read_confirm(const struct reading *r, int status);
-/* ERR_NOT_FOUND: none yet, or none any more. */
-int read_get_decision(struct kv *state, struct txn_id id, bool *ret_committed);
+/* To be released. ERR_NOT_FOUND: none yet, or none any more. */
+int read_get_decision(struct kv *state, struct txn_id id, struct decision *ret);
 /* Decodes an entry; an intent is replaced by what counts of it. Errors:
  * ERR_NOT_FOUND: nothing does; ERR_LOCKED, ERR_CORRUPT, ERR_VERSION, ERR_IO. */
 int read_get_entry(struct reading *r, struct slice bytes, struct entry *ret);

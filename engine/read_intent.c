@@ -55,20 +55,16 @@ static bool was_unknown(const struct read_unknown *unknown, struct txn_id id)
     return false;
 }
 
-int read_get_decision(struct kv *state, struct txn_id id, bool *ret_committed)
+int read_get_decision(struct kv *state, struct txn_id id, struct decision *ret)
 {
     struct key key = key_decision(id.node, id.boot, id.sequence);
     struct kv_value value = {0};
-    struct decision decision = {0};
     int rc = kv_get(state, NULL, key_slice(&key), &value);
 
     if (rc != 0)
         return rc;
-    rc = decision_decode(&decision, (struct slice){value.data, value.size});
+    rc = decision_decode(ret, (struct slice){value.data, value.size});
     kv_value_release(&value);
-    if (rc == 0)
-        *ret_committed = decision.committed;
-    decision_release(&decision);
     return rc;
 }
 
@@ -76,9 +72,12 @@ int read_get_decision(struct kv *state, struct txn_id id, bool *ret_committed)
 static int ask_decision(struct reading *r, const struct txn_ref *txn,
                         bool *ret_committed)
 {
+    struct decision decision = {0};
     int rc;
 
-    rc = read_get_decision(r->state, txn->id, ret_committed);
+    rc = read_get_decision(r->state, txn->id, &decision);
+    *ret_committed = decision.committed;
+    decision_release(&decision);
     if (rc == ERR_CORRUPT) {
         r->region = REGION_PLACEMENT;
         return rc;

@@ -238,12 +238,14 @@ struct buf *decision_encode(const struct decision *decision)
 
     message.txn = txn_to_pb(&txn, &decision->txn);
     message.committed = decision->committed;
+    message.below = codec_bytes(decision->below);
     return codec_pack_record(&message.base);
 }
 
 static bool decision_from_pb(struct decision *to, const Grove__Decision *from)
 {
     to->committed = from->committed != 0;
+    to->below = codec_slice(from->below);
     return txn_from_pb(&to->txn, from->txn) && to->txn.id.node != 0;
 }
 

@@ -282,6 +282,8 @@ int tombstone_decode(struct tombstone *ret, struct slice bytes);
 struct decision {
     struct txn_ref txn;
     bool committed;
+    struct slice below; /* namespaces that take part besides the one that its
+                         * intent names: domain_encode() */
 
     void *held; /* private */
 };

@@ -93,30 +93,36 @@ static bool record_from_pb(struct eventual_record *to,
     to->attr.version = to->hlc;
     to->xattrs = codec_slice(from->xattrs);
     to->content = codec_slice(from->content);
-    return !S_ISDIR(to->attr.mode) && (to->attr.ino & INO_DIR_BIT) == 0 &&
+    return S_ISDIR(to->attr.mode) == ((to->attr.ino & INO_DIR_BIT) != 0) &&
            to->attr.size <= EVENTUAL_VALUE_SIZE_MAX && xattr_check(to->xattrs);
 }
 
+/* Where a record comes from. */
+enum source { SOURCE_CHANGE, SOURCE_ENTRY, SOURCE_ITEM };
+
+static bool is_valid(const struct eventual_record *record, enum source source)
+{
+    if (S_ISDIR(record->attr.mode) && source != SOURCE_ITEM)
+        return false;
+    if (source == SOURCE_ENTRY && eventual_is_large(record))
+        return record->content.size == 0;
+    return record->content.size == record->attr.size;
+}
+
 static int decode(struct eventual_record *ret, struct slice bytes,
-                  bool is_entry)
+                  enum source source)
 {
     struct eventual_record record;
     struct codec_message m;
     int rc = codec_unpack_record(&m, &grove__eventual__descriptor, bytes);
-    bool is_valid;
 
     if (rc != 0)
         return rc;
-    is_valid = record_from_pb(&record, m.message);
-    if (is_valid && is_entry && eventual_is_large(&record))
-        is_valid = record.content.size == 0;
-    else if (is_valid)
-        is_valid = record.content.size == record.attr.size;
-    if (!is_valid) {
+    if (!record_from_pb(&record, m.message) || !is_valid(&record, source)) {
         codec_free(m.held);
         return ERR_CORRUPT;
     }
-    if (!is_entry)
+    if (source != SOURCE_ENTRY)
         record.local = 0;
     record.held = m.held;
     *ret = record;
@@ -125,12 +131,17 @@ static int decode(struct eventual_record *ret, struct slice bytes,
 
 int eventual_decode(struct eventual_record *ret, struct slice bytes)
 {
-    return decode(ret, bytes, false);
+    return decode(ret, bytes, SOURCE_CHANGE);
 }
 
 int eventual_decode_entry(struct eventual_record *ret, struct slice bytes)
 {
-    return decode(ret, bytes, true);
+    return decode(ret, bytes, SOURCE_ENTRY);
+}
+
+int eventual_decode_item(struct eventual_record *ret, struct slice bytes)
+{
+    return decode(ret, bytes, SOURCE_ITEM);
 }
 
 void eventual_release(struct eventual_record *record)

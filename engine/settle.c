@@ -28,12 +28,35 @@ static void resolved(struct txn_resolve *resolve, int status)
     end(container_of(resolve, struct settle, resolve), status);
 }
 
-static void resolve(struct settle *settle, bool commit)
+/* Of an abort only that is known which was met. */
+static int list_namespaces(const struct settle *settle,
+                           const struct result *decision, struct domain *ret)
 {
-    settle->commit = commit;
+    const struct txn_ref *txn = &settle->txn;
+
+    if (decision->committed)
+        return domain_decode(decision->data, ret);
+    *ret = (struct domain){.count = 0};
+    if (txn->opens_nsid != 0 || txn->closes_nsid != 0)
+        domain_add(ret, txn->opens_nsid != 0 ? txn->opens_nsid
+                                             : txn->closes_nsid);
+    return 0;
+}
+
+static void resolve(struct settle *settle, const struct result *decision)
+{
+    struct domain below;
+    int rc = list_namespaces(settle, decision, &below);
+
+    if (rc != 0) {
+        end(settle, rc);
+        return;
+    }
+    settle->commit = decision->committed;
     settle->resolve.deadline_ns = settle->is_forced ? 0 : settle->deadline_ns;
     settle->resolve.done = resolved;
-    txn_resolve_start(&settle->resolve, settle->node, &settle->txn, commit);
+    txn_resolve_start(&settle->resolve, settle->node, &settle->txn,
+                      settle->commit, below);
 }
 
 static void aborted(struct router_call *call, int status,
@@ -45,7 +68,7 @@ static void aborted(struct router_call *call, int status,
     if (status != 0)
         end(settle, status);
     else
-        resolve(settle, result->committed);
+        resolve(settle, result);
 }
 
 static void abort_it(struct settle *settle)
@@ -99,7 +122,7 @@ static void decision_read(struct read_op *read, int status,
     if (status != 0)
         end(settle, status);
     else if (result->decided)
-        resolve(settle, result->committed);
+        resolve(settle, result);
     else
         undecided(settle);
 }

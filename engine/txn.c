@@ -31,6 +31,7 @@ struct txn {
     char names[2][NAME_SIZE_MAX];
     uint64_t deadline_ns;
     enum next next;
+    struct domain below; /* where a mode changes: what else does */
     struct txn_prepare prepare;
     struct txn_import import;
     struct txn_export export;
@@ -99,6 +100,7 @@ static void end(struct txn *txn)
     txn_import_cancel(&txn->import);
     txn_export_cancel(&txn->export);
     txn_prepare_release(&txn->prepare);
+    domain_release(&txn->below);
     if (txn->hold.sequence != 0)
         router_release(node_router(txns->node), &txn->hold);
     TAILQ_REMOVE(&txns->running, txn, link);
@@ -207,8 +209,9 @@ static void resolve(struct txn *txn, bool commit, enum next next)
     txn->next = txn->op == NULL ? NEXT_END : next;
     txn->resolve.deadline_ns = txn->next == NEXT_END ? 0 : txn->deadline_ns;
     txn->resolve.done = resolved;
-    txn_resolve_start(&txn->resolve, txn->txns->node, &txn->prepare.txn,
-                      commit);
+    txn_resolve_start(&txn->resolve, txn->txns->node, &txn->prepare.txn, commit,
+                      txn->below);
+    txn->below = (struct domain){.count = 0};
 }
 
 /* Only this coordinator could have it committed, so what is prepared can be
@@ -278,6 +281,7 @@ static void bring_content(struct txn *txn)
 {
     txn->import.txn = txn->prepare.txn.id;
     txn->import.nsid = txn->prepare.txn.opens_nsid;
+    txn->import.below = &txn->below;
     txn->import.deadline_ns = txn->deadline_ns;
     txn->import.done = imported;
     txn_import_start(&txn->import, txn->txns->node);
@@ -300,6 +304,7 @@ static void fill(struct txn *txn)
 {
     txn->export.txn = txn->prepare.txn.id;
     txn->export.nsid = txn->prepare.txn.closes_nsid;
+    txn->export.below = &txn->below;
     txn->export.since = txn->command.offset;
     txn->export.deadline_ns = txn->deadline_ns;
     txn->export.done = exported;
@@ -378,6 +383,19 @@ static void prepared(struct txn_prepare *prepare, int status)
         give_up(txn, status);
 }
 
+/* No directory comes to those that are fenced or being filled, or goes from
+ * there. One that is neither is to be empty. */
+static int list_below(struct txn *txn)
+{
+    bool has_below =
+        txn->command.txn_kind == TXN_TO_STRONG || is_filling(txn);
+
+    domain_release(&txn->below);
+    return has_below ? domain_list(node_env(txn->txns->node)->state,
+                                   nsid_of_ino(txn->command.ino), &txn->below)
+                     : 0;
+}
+
 static void wait_for_ids(struct txn *txn);
 
 static void prepare(struct txn *txn)
@@ -386,9 +404,10 @@ static void prepare(struct txn *txn)
     const struct identity *identity = &node_config(txns->node)->identity;
     struct command *command = &txn->command;
     struct txn_prepare *prepare = &txn->prepare;
+    int rc = is_late(txn) ? ERR_BUSY : list_below(txn);
 
-    if (is_late(txn)) {
-        fail(txn, ERR_BUSY);
+    if (rc != 0) {
+        fail(txn, rc);
         return;
     }
     prepare->txn = (struct txn_ref){
@@ -411,6 +430,7 @@ static void prepare(struct txn *txn)
         prepare->txn.opens_nsid = nsid_of_ino(command->ino);
     }
     prepare->command = command;
+    prepare->below = &txn->below;
     prepare->deadline_ns = txn->deadline_ns;
     prepare->done = prepared;
     txn_prepare_start(prepare, txns->node);

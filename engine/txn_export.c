@@ -12,6 +12,12 @@
 
 enum { LOOK_MS = 10 };
 
+static void begin_namespace(struct txn_export *export, uint64_t nsid)
+{
+    export->question = (struct command){
+        .op = COMMAND_TXN_EXPORT, .dir = nsid, .txn = {.id = export->txn}};
+}
+
 static struct eventual *eventual_of(const struct txn_export *export)
 {
     return node_eventual(export->node);
@@ -117,7 +123,7 @@ static int bring_one(struct txn_export *export, struct txn_bring *bring)
         rc = eventual_decode(&record, bytes);
     if (rc == 0) {
         struct command command = {.op = COMMAND_BRING,
-                                  .dir = export->nsid,
+                                  .dir = export->question.dir,
                                   .name = record.name,
                                   .offset = export->since,
                                   .data = bytes};
@@ -138,11 +144,22 @@ static size_t size_of(const struct txn_export *export)
     return export->items == NULL ? 0 : export->items->size;
 }
 
+/* False: there is none. */
+static bool begin_next_namespace(struct txn_export *export)
+{
+    const struct domain *below = export->below;
+
+    if (below == NULL || export->below_at == below->count)
+        return false;
+    begin_namespace(export, below->nsids[export->below_at++]);
+    return true;
+}
+
 static void end_page(struct txn_export *export)
 {
     if (export->status != 0) {
         end(export, export->status);
-    } else if (!export->at_end) {
+    } else if (!export->at_end || begin_next_namespace(export)) {
         read_page(export);
     } else {
         export->look.fire = look;
@@ -198,9 +215,8 @@ static void read_page(struct txn_export *export)
 void txn_export_start(struct txn_export *export, struct node *node)
 {
     export->node = node;
-    export->question = (struct command){.op = COMMAND_TXN_EXPORT,
-                                        .dir = export->nsid,
-                                        .txn = {.id = export->txn}};
+    export->below_at = 0;
+    begin_namespace(export, export->nsid);
     export->status = 0;
     export->sequence = 0;
     export->running = 0;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Brings the files of a strong directory to all nodes, to make it eventual: the
- * way there and back of txn_import.h. It is *being filled* (mode_is_filling()):
- * an entry of region 0 has begun the life that its files are to have as
- * eventual ones, and a transaction has closed all parts of the namespace, so
- * nothing in it changes. Then
+/* Brings the files of a strong directory, and of those below it, to all nodes,
+ * to make them eventual: the other way of txn_import.h. They are *being filled*
+ * (mode_is_filling()): an entry of region 0 has begun the life that their files
+ * are to have as eventual ones, and a transaction has closed all parts of their
+ * namespaces, so nothing in them changes. Then
  *
  * 1. it is read, page after page (read_export.c), and each file becomes a
  *    change of that life which this node has accepted (COMMAND_BRING), so that
@@ -22,6 +22,7 @@
 #ifndef GROVEFS_ENGINE_TXN_EXPORT_H
 #define GROVEFS_ENGINE_TXN_EXPORT_H
 
+#include "engine/domain.h"
 #include "engine/eventual.h"
 #include "engine/reader.h"
 
@@ -38,16 +39,17 @@ struct txn_bring {
 struct txn_export {
     struct txn_id txn; /* public: in */
     uint64_t nsid;
-    uint64_t since; /* the life */
+    const struct domain *below; /* further namespaces; borrowed */
+    uint64_t since;             /* the life */
     uint64_t deadline_ns;
     /* ERR_ABORTED: the parts are not held, or it is not being filled any more.
-     * ERR_NOT_EMPTY: there is a directory in it; ERR_TOO_LARGE: a file of more
-     * than EVENTUAL_VALUE_SIZE_MAX; ERR_NO_QUORUM: not in time; ERR_NO_SPACE,
-     * ERR_READ_ONLY, ERR_UNAVAILABLE: eventual.h; ERR_CANCELED; ERR_CORRUPT,
+     * ERR_TOO_LARGE: a file of more than EVENTUAL_VALUE_SIZE_MAX;
+     * ERR_NO_QUORUM: not in time; ERR_NO_SPACE, ERR_READ_ONLY, ERR_UNAVAILABLE: eventual.h; ERR_CANCELED; ERR_CORRUPT,
      * ERR_IO, ERR_NO_MEMORY. */
     void (*done)(struct txn_export *export, int status);
 
     struct node *node; /* private from here on; NULL: it does not run */
+    size_t below_at;     /* which of those below comes next */
     struct command question;
     char name[NAME_SIZE_MAX]; /* where the next page begins */
     bool at_end;              /* this page is the last one */

@@ -2,6 +2,13 @@
 
 #include "engine/txn_import.h"
 
+#include <assert.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "engine/catalog.h"
+#include "engine/eventual_read.h"
+
 static void release(struct txn_import *import)
 {
     eventual_items_release(&import->items);
@@ -23,54 +30,203 @@ static void end(struct txn_import *import, int status)
     import->done(import, status);
 }
 
+static struct kv *state_of(const struct txn_import *import)
+{
+    return node_env(import->node)->state;
+}
+
 /* ---- what is here ---- */
 
-/* `*full`: there is no room for it. */
-static int add_file(struct txn_import *import, struct slice name, bool *full)
+static struct slice last_name(const struct txn_import *import)
 {
-    struct eventual_record record = {0};
-    int rc = eventual_get(node_env(import->node)->state, NULL, import->nsid,
-                          name, true, &record);
+    return (struct slice){import->last, import->last_size};
+}
 
-    if (rc == 0 && !record.removed)
-        rc = eventual_items_add(&import->items, &record, full);
-    eventual_release(&record);
+static bool is_last(const struct txn_import *import, struct slice name)
+{
+    return slice_equal(name, last_name(import));
+}
+
+static void begin(struct txn_import *import, enum import_stage stage)
+{
+    import->stage = stage;
+    import->last_size = 0;
+}
+
+/* `*full`: there is no room for it. `name`: where it lies, which need not be
+ * what it is called. */
+static int add(struct txn_import *import, struct slice name,
+               const struct eventual_record *record, bool *full)
+{
+    int rc = eventual_items_add(&import->items, record, full);
+
+    if (rc == 0 && !*full) {
+        assert(name.size <= sizeof import->last);
+        memcpy(import->last, name.data, name.size);
+        import->last_size = name.size;
+    }
     return rc;
+}
+
+/* ---- names of directories ---- */
+
+struct naming {
+    struct txn_import *import;
+    bool full;
+    int status;
+};
+
+static bool add_directory(void *context, struct slice name, uint64_t nsid)
+{
+    struct naming *naming = context;
+    struct eventual_record record = {
+        .dir = naming->import->nsid_now,
+        .name = name,
+        .attr = {.ino = ino_of_nsid(nsid), .mode = S_IFDIR},
+    };
+
+    if (is_last(naming->import, name))
+        return true;
+    naming->status = add(naming->import, name, &record, &naming->full);
+    return naming->status == 0 && !naming->full;
+}
+
+static int collect_directories(struct txn_import *import, bool *full)
+{
+    struct naming naming = {.import = import};
+    char from[NAME_SIZE_MAX];
+    int rc;
+
+    memcpy(from, import->last, import->last_size);
+    rc = catalog_visit(state_of(import), import->nsid_now,
+                       (struct slice){from, import->last_size}, add_directory,
+                       &naming);
+    *full = naming.full;
+    return rc == 0 ? naming.status : rc;
+}
+
+/* ---- files ---- */
+
+/* Whether there is a directory of that name. */
+static int find_directory(struct txn_import *import, struct slice name,
+                          bool *ret)
+{
+    uint64_t nsid;
+    int rc =
+        catalog_find(state_of(import), NULL, import->nsid_now, name, &nsid);
+
+    *ret = rc == 0;
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* ERR_EXISTS: what a file is shown as is another one's name. */
+static int check_shown(struct txn_import *import, struct slice shown)
+{
+    struct eventual_record other = {0};
+    bool is_directory = false;
+    int rc = eventual_get_live(state_of(import), NULL, import->nsid_now, shown,
+                               false, &other);
+
+    eventual_release(&other);
+    if (rc != ERR_NOT_FOUND)
+        return rc == 0 ? ERR_EXISTS : rc;
+    rc = find_directory(import, shown, &is_directory);
+    return rc == 0 && is_directory ? ERR_EXISTS : rc;
+}
+
+/* Beside a directory of its name it is called what it was shown as. */
+static int add_file(struct txn_import *import, struct eventual_record *record,
+                    bool *full)
+{
+    const struct slice name = record->name;
+    struct eventual_shown_name shown;
+    bool is_beside = false;
+    int rc = find_directory(import, name, &is_beside);
+
+    if (rc == 0 && is_beside) {
+        shown = eventual_show_name(record);
+        record->name = (struct slice){shown.data, shown.size};
+        rc = check_shown(import, record->name);
+    }
+    return rc == 0 ? add(import, name, record, full) : rc;
 }
 
 static int look_at(struct txn_import *import, struct slice key, bool *full)
 {
+    struct eventual_record record = {0};
     struct slice name;
     uint64_t nsid;
     int rc;
 
     if (!key_parse_user(key, 'v', &nsid, &name) || name.size == 0)
         return ERR_CORRUPT;
-    rc = add_file(import, name, full);
-    if (rc == 0 && !*full) {
-        import->next = key_user('v', nsid, name);
-        import->next.data[import->next.size++] = '\0'; /* Behind this one. */
+    if (is_last(import, name))
+        return 0;
+    rc = eventual_get(state_of(import), NULL, nsid, name, true, &record);
+    if (rc == 0 && !record.removed)
+        rc = add_file(import, &record, full);
+    eventual_release(&record);
+    return rc;
+}
+
+static int collect_files(struct txn_import *import, bool *full)
+{
+    struct key lower = key_user('v', import->nsid_now, last_name(import));
+    struct key upper = key_behind_namespace('v', import->nsid_now);
+    struct kv_iter *iter = kv_iter_new(state_of(import), NULL,
+                                       key_slice(&lower), key_slice(&upper));
+    int rc = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; rc == 0 && !*full && kv_iter_valid(iter); kv_iter_next(iter))
+        rc = look_at(import, kv_iter_key(iter), full);
+    if (rc == 0 && !*full)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* ---- all of it ---- */
+
+static void begin_next_namespace(struct txn_import *import)
+{
+    const struct domain *below = import->below;
+
+    if (below == NULL || import->below_at == below->count) {
+        begin(import, IMPORT_END);
+        return;
+    }
+    import->nsid_now = below->nsids[import->below_at++];
+    begin(import, IMPORT_DIRECTORIES);
+}
+
+static int collect_some(struct txn_import *import)
+{
+    bool full = false;
+    int rc;
+
+    if (import->stage == IMPORT_DIRECTORIES) {
+        rc = collect_directories(import, &full);
+        if (rc == 0 && !full)
+            begin(import, IMPORT_FILES);
+    } else {
+        rc = collect_files(import, &full);
+        if (rc == 0 && !full)
+            begin_next_namespace(import);
     }
     return rc;
 }
 
-/* Some more files, if there are any. */
+/* Of one namespace, as a command can tell only of one. */
 static int collect(struct txn_import *import)
 {
-    struct key upper = key_behind_namespace('v', import->nsid);
-    struct kv_iter *iter =
-        kv_iter_new(node_env(import->node)->state, NULL,
-                    key_slice(&import->next), key_slice(&upper));
-    bool full = false;
     int rc = 0;
 
     import->items.size = import->at = 0;
-    kv_iter_seek(iter, key_slice(&import->next));
-    for (; rc == 0 && !full && kv_iter_valid(iter); kv_iter_next(iter))
-        rc = look_at(import, kv_iter_key(iter), &full);
-    if (rc == 0 && !full)
-        rc = kv_iter_status(iter, NULL);
-    kv_iter_free(iter);
+    while (rc == 0 && import->items.size == 0 && import->stage != IMPORT_END) {
+        import->nsid_sent = import->nsid_now;
+        rc = collect_some(import);
+    }
     return rc;
 }
 
@@ -102,7 +258,7 @@ static int send(struct txn_import *import)
     struct eventual_record first = {0};
     struct command command = {
         .op = COMMAND_TXN_IMPORT,
-        .dir = import->nsid,
+        .dir = import->nsid_sent,
         .txn = {.id = import->txn},
         .data = {import->items.bytes + import->at, items.size - import->at},
     };
@@ -111,11 +267,11 @@ static int send(struct txn_import *import)
     int rc = ERR_CORRUPT;
 
     if (eventual_items_next(items, &at, &bytes))
-        rc = eventual_decode(&first, bytes);
+        rc = eventual_decode_item(&first, bytes);
     if (rc == 0) {
         command.name = first.name;
         import->call.kind = CALL_PROPOSE;
-        router_to_place(&import->call, import->nsid, first.name);
+        router_to_place(&import->call, import->nsid_sent, first.name);
         import->call.deadline_ns = import->deadline_ns;
         import->call.done = imported;
         router_call(node_router(import->node), &import->call, &command);
@@ -138,6 +294,8 @@ static void go_on(struct txn_import *import)
 void txn_import_start(struct txn_import *import, struct node *node)
 {
     import->node = node;
-    import->next = key_user('v', import->nsid, (struct slice){NULL, 0});
+    import->nsid_now = import->nsid;
+    import->below_at = 0;
+    begin(import, IMPORT_DIRECTORIES);
     go_on(import);
 }

@@ -64,10 +64,31 @@ static void end(struct txn_prepare *prepare, int status)
 
 /* ---- steps ---- */
 
-static uint64_t nsid_of(const struct txn_prepare *prepare)
+static void begin_namespace(struct txn_prepare *prepare, uint64_t nsid)
 {
-    return prepare->txn.opens_nsid != 0 ? prepare->txn.opens_nsid
-                                        : prepare->txn.closes_nsid;
+    prepare->nsid = nsid;
+    prepare->part = key_user('d', nsid, (struct slice){NULL, 0});
+}
+
+/* False: there is none. */
+static bool begin_next_below(struct txn_prepare *prepare)
+{
+    if (prepare->below == NULL || prepare->below_at == prepare->below->count)
+        return false;
+    begin_namespace(prepare, prepare->below->nsids[prepare->below_at++]);
+    return true;
+}
+
+/* As the parts of the namespace that is next are to name it. */
+static struct txn_ref txn_of_part(const struct txn_prepare *prepare)
+{
+    struct txn_ref txn = prepare->txn;
+
+    if (txn.opens_nsid != 0)
+        txn.opens_nsid = prepare->nsid;
+    else
+        txn.closes_nsid = prepare->nsid;
+    return txn;
 }
 
 static void go_on(struct txn_prepare *prepare);
@@ -97,7 +118,8 @@ static void take(struct txn_prepare *prepare, const struct result *result)
         prepare->data = NULL;
         break;
     default:
-        if (!key_next_part(nsid_of(prepare), result->data, &prepare->part))
+        if (!key_next_part(prepare->nsid, result->data, &prepare->part) &&
+            !begin_next_below(prepare))
             prepare->left = 0;
     }
 }
@@ -139,6 +161,7 @@ void txn_prepare_again(struct txn_prepare *prepare)
         router_to_place(&prepare->call, command.to_dir, command.to_name);
         break;
     case TXN_STEP_PART:
+        command.txn = txn_of_part(prepare);
         router_to_key(&prepare->call, &prepare->part);
         break;
     default:
@@ -194,11 +217,24 @@ static bool copy_content(struct txn_prepare *prepare)
 
 static void go_on_with_parts(struct txn_prepare *prepare)
 {
+    const struct txn_ref *txn = &prepare->txn;
+
     if (prepare->step != TXN_STEP_PART)
-        prepare->part =
-            key_user('d', nsid_of(prepare), (struct slice){NULL, 0});
+        begin_namespace(prepare, txn->opens_nsid != 0 ? txn->opens_nsid
+                                                      : txn->closes_nsid);
     prepare->step = TXN_STEP_PART;
     txn_prepare_again(prepare);
+}
+
+/* The namespace of the request lies in one region, and is done. */
+static bool go_on_below(struct txn_prepare *prepare)
+{
+    if (prepare->step == TXN_STEP_PART || !begin_next_below(prepare))
+        return false;
+    prepare->left = TXN_LEFT_PARTS;
+    prepare->step = TXN_STEP_PART;
+    txn_prepare_again(prepare);
+    return true;
 }
 
 static void go_on(struct txn_prepare *prepare)
@@ -213,7 +249,7 @@ static void go_on(struct txn_prepare *prepare)
         return;
     } else if (prepare->left != 0) {
         go_on_with_parts(prepare);
-    } else {
+    } else if (!go_on_below(prepare)) {
         end(prepare, 0);
     }
 }
@@ -225,6 +261,7 @@ void txn_prepare_start(struct txn_prepare *prepare, struct node *node)
     prepare->begun = false;
     prepare->has_happened = false;
     prepare->left = 0;
+    prepare->below_at = 0;
     prepare->to_target.size = 0;
     prepare->to_source.size = 0;
     buf_unref(prepare->data);

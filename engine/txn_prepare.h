@@ -4,7 +4,8 @@
  * cases one, with one command, which tells what lies elsewhere (exec_txn.c).
  * Ends come before the parts of a namespace: from a part one finds the ends,
  * and from the target the parts, whatever else may be missing. Content comes to
- * ends that are held.
+ * ends that are held. Where the mode of a directory changes the namespaces below
+ * it come last; what is left of these is found by itself (txn_resolve.h).
  *
  * Belongs to ENV_WORKER. */
 
@@ -12,6 +13,7 @@
 #define GROVEFS_ENGINE_TXN_PREPARE_H
 
 #include "engine/command.h"
+#include "engine/domain.h"
 #include "engine/router.h"
 #include "engine/txn_copy.h"
 
@@ -24,6 +26,8 @@ struct txn_content {
 struct txn_prepare {
     /* public: in; borrowed until done */
     const struct command *command; /* the request */
+    const struct domain *below; /* further namespaces that are closed, or opened
+                                 * like that of the request; NULL: none */
     struct txn_ref txn; /* in; out: with the namespace that is closed */
     uint64_t deadline_ns;
     /* 0: it may be decided. ERR_LOCKED: by `holder`. ERR_UNKNOWN_OUTCOME and
@@ -42,7 +46,9 @@ struct txn_prepare {
     enum txn_step step;
     unsigned left;
     struct buf *data; /* what the last step answered for the next one */
-    struct key part;  /* of the namespace: the next */
+    uint64_t nsid;    /* the namespace whose parts are next */
+    size_t below_at;  /* which of those below comes behind it */
+    struct key part;  /* the next */
     char change_names[CATALOG_CHANGES_MAX][NAME_SIZE_MAX];
     char holder_names[2][NAME_SIZE_MAX];
     struct txn_content to_target;

@@ -23,16 +23,22 @@ struct txn_ref txn_ref_copy(const struct txn_ref *from,
     return copy;
 }
 
-static uint64_t nsid_of(const struct txn_resolve *resolve)
+static uint64_t nsid_of(const struct txn_ref *txn)
 {
-    return resolve->txn.opens_nsid != 0 ? resolve->txn.opens_nsid
-                                        : resolve->txn.closes_nsid;
+    return txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid;
 }
 
 void txn_resolve_cancel(struct txn_resolve *resolve)
 {
     if (resolve->node != NULL)
         router_cancel(node_router(resolve->node), &resolve->call);
+    domain_release(&resolve->below);
+}
+
+static void end(struct txn_resolve *resolve, int status)
+{
+    domain_release(&resolve->below);
+    resolve->done(resolve, status);
 }
 
 static uint64_t deadline_of_step(const struct txn_resolve *resolve)
@@ -92,13 +98,13 @@ static void forgotten(struct router_call *call, int status,
     (void)status; /* Only remembered longer than needed. */
     (void)result;
     (void)index;
-    resolve->done(resolve, 0);
+    end(resolve, 0);
 }
 
 static void forget(struct txn_resolve *resolve)
 {
     if (!resolve->commit) {
-        resolve->done(resolve, 0); /* See exec_txn_forget(). */
+        end(resolve, 0); /* See exec_txn_forget(). */
         return;
     }
     router_to_region(&resolve->call, REGION_PLACEMENT);
@@ -113,7 +119,7 @@ static void source_resolved(struct router_call *call, int status,
     (void)result;
     (void)index;
     if (status != 0)
-        resolve->done(resolve, status);
+        end(resolve, status);
     else
         forget(resolve);
 }
@@ -125,7 +131,7 @@ static void ends_resolved(struct router_call *call, int status,
 
     (void)index;
     if (status != 0) {
-        resolve->done(resolve, status);
+        end(resolve, status);
     } else if ((result->left & TXN_LEFT_SOURCE) != 0) {
         to_source(resolve);
         propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_ENDS, source_resolved);
@@ -143,20 +149,14 @@ static void resolve_part(struct txn_resolve *resolve)
     propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_PART, part_resolved);
 }
 
-static void part_resolved(struct router_call *call, int status,
-                          const struct result *result, uint64_t index)
+static void resolve_namespace(struct txn_resolve *resolve, uint64_t nsid)
 {
-    struct txn_resolve *resolve = resolve_of(call);
-
-    (void)index;
-    if (status != 0) {
-        resolve->done(resolve, status);
-    } else if (key_next_part(nsid_of(resolve), result->data, &resolve->part)) {
-        resolve_part(resolve);
-    } else {
-        to_main_end(resolve);
-        propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_ENDS, ends_resolved);
-    }
+    if (resolve->txn.opens_nsid != 0)
+        resolve->txn.opens_nsid = nsid;
+    else
+        resolve->txn.closes_nsid = nsid;
+    resolve->part = key_user('d', nsid, (struct slice){NULL, 0});
+    resolve_part(resolve);
 }
 
 static void first_resolved(struct router_call *call, int status,
@@ -170,16 +170,49 @@ static void first_resolved(struct router_call *call, int status,
     }
     resolve->txn.opens_nsid = result->holder.opens_nsid;
     resolve->txn.closes_nsid = result->holder.closes_nsid;
-    resolve->part = key_user('d', nsid_of(resolve), (struct slice){NULL, 0});
-    resolve_part(resolve);
+    resolve_namespace(resolve, nsid_of(&resolve->txn));
+}
+
+/* The next one of those below, and behind them what the intent names. */
+static void next_namespace(struct txn_resolve *resolve)
+{
+    if (resolve->below_at < resolve->below.count) {
+        resolve_namespace(resolve, resolve->below.nsids[resolve->below_at++]);
+        return;
+    }
+    resolve->has_below = false;
+    to_main_end(resolve);
+    propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_FIRST, first_resolved);
+}
+
+static void part_resolved(struct router_call *call, int status,
+                          const struct result *result, uint64_t index)
+{
+    struct txn_resolve *resolve = resolve_of(call);
+
+    (void)index;
+    if (status != 0) {
+        end(resolve, status);
+    } else if (key_next_part(nsid_of(&resolve->txn), result->data,
+                             &resolve->part)) {
+        resolve_part(resolve);
+    } else if (resolve->has_below) {
+        next_namespace(resolve);
+    } else {
+        to_main_end(resolve);
+        propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_ENDS, ends_resolved);
+    }
 }
 
 void txn_resolve_start(struct txn_resolve *resolve, struct node *node,
-                       const struct txn_ref *txn, bool commit)
+                       const struct txn_ref *txn, bool commit,
+                       struct domain below)
 {
     resolve->node = node;
     resolve->txn = txn_ref_copy(txn, resolve->names);
     resolve->commit = commit;
-    to_main_end(resolve);
-    propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_FIRST, first_resolved);
+    resolve->below = below;
+    resolve->below_at = 0;
+    resolve->has_below = true;
+    next_namespace(resolve);
 }

@@ -7,7 +7,10 @@
  *
  * The order is that of exec_resolve.c: the parts of a namespace, the target,
  * the source. Whoever is held up by any of them finds the rest until the
- * last is gone.
+ * last is gone. Before that come further namespaces, if there are any: those
+ * below a directory whose mode changes. Which these are, the decision says
+ * until it is forgotten. An abort does not: there each part that is met is
+ * undone, whatever else is left.
  *
  * Belongs to ENV_WORKER. */
 
@@ -15,6 +18,7 @@
 #define GROVEFS_ENGINE_TXN_RESOLVE_H
 
 #include "engine/command.h"
+#include "engine/domain.h"
 #include "engine/router.h"
 
 struct txn_resolve {
@@ -28,13 +32,18 @@ struct txn_resolve {
     struct txn_ref txn;
     char names[2][NAME_SIZE_MAX];
     bool commit;
+    struct domain below;
+    size_t below_at; /* the next one */
+    bool has_below;  /* they are not done yet */
     struct key part; /* of the namespace: the next */
     struct router_call call;
 };
 
-/* A zeroed struct is ready. `txn` is copied. */
+/* A zeroed struct is ready. `txn` is copied; `below`, the further namespaces, is
+ * taken over. */
 void txn_resolve_start(struct txn_resolve *resolve, struct node *node,
-                       const struct txn_ref *txn, bool commit);
+                       const struct txn_ref *txn, bool commit,
+                       struct domain below);
 /* Ends it without calling `done`; one that does not run is ignored. */
 void txn_resolve_cancel(struct txn_resolve *resolve);
 
