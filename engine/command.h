@@ -76,7 +76,8 @@ enum command_op {
     COMMAND_READDIR = 35,
     COMMAND_GETXATTR = 36,
     COMMAND_LISTXATTR = 37,
-    COMMAND_DECISION = 38, /* of a transaction → decided, committed */
+    COMMAND_DECISION = 38, /* of a transaction → decided, committed; data: as in
+                            * struct decision, as for TXN_ABORT */
     COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
                             * attr: its count and times; data: where the
                             * region ends */
@@ -145,9 +146,9 @@ enum txn_kind {
     TXN_MKDIR = 1,
     TXN_RMDIR = 2,
     TXN_RENAME = 3,
-    TXN_TO_EVENTUAL = 4, /* the directory `ino` at (dir, name), with what is in
-                          * it; `offset`: the epoch with which it began to be
-                          * filled; 0: it was not, and is empty */
+    TXN_TO_EVENTUAL = 4, /* the directory `ino` at (dir, name), with what is
+                          * below it; `offset`: the epoch with which it began to
+                          * be filled; 0: it was not, and is empty */
     TXN_TO_STRONG = 5    /* the same; `offset`: the epoch of its fence */
 };
 
@@ -156,15 +157,16 @@ enum txn_kind {
 enum txn_step {
     /* All of it, as far as it lies in this region. PREPARE goes to the place
      * of the request: `left` a target, it answers what is there (an entry);
-     * `left` parts, of a new directory, it answers what they are to be. RESOLVE
+     * of a directory that is opened, what its parts are to be. RESOLVE
      * goes to the target, or the only end; `left` parts, it has done nothing,
      * and `holder` says of which namespace. */
     TXN_STEP_FIRST = 0,
     TXN_STEP_TARGET = 1, /* PREPARE: takes the source, and answers, for an
                           * exchange, what is at the target */
     TXN_STEP_SOURCE = 2, /* PREPARE of an exchange: takes the target */
-    TXN_STEP_PART = 3,   /* of the namespace that `txn` opens or closes; answers
-                          * where the region ends, as a user key */
+    TXN_STEP_PART = 3,   /* of the namespace that `txn` opens or closes, which
+                          * may lie below that of the request; answers where the
+                          * region ends, as a user key */
     TXN_STEP_ENDS = 4    /* RESOLVE, after all parts */
 };
 

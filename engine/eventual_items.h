@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Several files, and names of directories, on their way between an eventual
- * directory and the regions of a strong one: items of size (4 bytes, big endian)
- * and a record (eventual_encode(), eventual_decode_item()). Any thread. */
+ * directory and the regions of a strong one: items of size (4 bytes, big
+ * endian) and a record (eventual_encode(), eventual_decode_item()). Any thread.
+ */
 
 #ifndef GROVEFS_ENGINE_EVENTUAL_ITEMS_H
 #define GROVEFS_ENGINE_EVENTUAL_ITEMS_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Brings files, and names of directories, into a directory that a transaction
- * makes strong again, as the nodes had them while it was eventual. Nobody sees them before the decision;
- * an abort deletes them with the parts of the namespace (exec_part.c). Takes
- * those of this region and answers how many bytes that were: whoever sends them
- * goes on behind it, in the next region. */
+ * makes strong again, as the nodes had them while it was eventual. Nobody sees
+ * them before the decision; an abort deletes them with the parts of the
+ * namespace (exec_part.c). Takes those of this region and answers how many
+ * bytes that were: whoever sends them goes on behind it, in the next region. */
 
 #include "engine/exec_txn.h"
 
@@ -46,8 +46,7 @@ static int put_file(struct exec *x, const struct eventual_record *record)
 
 static int put(struct exec *x, const struct eventual_record *record)
 {
-    struct entry reference =
-        exec_reference_to(nsid_of_ino(record->attr.ino));
+    struct entry reference = exec_reference_to(nsid_of_ino(record->attr.ino));
 
     if (!S_ISDIR(record->attr.mode))
         return put_file(x, record);

@@ -68,8 +68,7 @@ int exec_dir_mode(struct exec *x)
     if (directory.mode.epoch != c->offset || !may_become(directory.mode, state))
         rc = ERR_ABORTED;
     else
-        rc = put_mode(x, &directory,
-                      become(directory.mode, state, x->version));
+        rc = put_mode(x, &directory, become(directory.mode, state, x->version));
     directory_release(&directory);
     return rc;
 }

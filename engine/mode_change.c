@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/catalog.h"
+#include "engine/domain.h"
 #include "engine/eventual.h"
 #include "engine/eventual_record.h"
 #include "engine/modes.h"
@@ -273,12 +274,24 @@ static void look_for_epoch(struct env_timer *timer)
                         (uint64_t)LOOK_MS * 1000000);
 }
 
+static void say_it_is_too_large(const struct mode_change *change)
+{
+    node_log_event(change->node, LOG_WARN,
+                   "directory %" PRIu64 " stays %s: more than %d directories "
+                   "are below it",
+                   change->nsid,
+                   change->goal == MODE_TO_EVENTUAL ? "strong" : "eventual",
+                   DOMAIN_DIRECTORIES_MAX);
+}
+
 static void fenced(struct router_call *call, int status,
                    const struct result *result, uint64_t index)
 {
     struct mode_change *change = container_of(call, struct mode_change, call);
 
     (void)index;
+    if (status == ERR_TOO_LARGE)
+        say_it_is_too_large(change);
     if (status != 0) {
         end(change, status == ERR_ABORTED ? ERR_BUSY : status);
         return;

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Changes the mode of a directory, or removes one below an eventual directory,
- * because somebody wants it so: on the node that he asked.
+/* Changes the mode of a directory, with those below it that have theirs from it
+ * (domain.h), or removes one below an eventual directory, because somebody
+ * wants it so: on the node that he asked.
  *
  *   to eventual   the transaction TXN_TO_EVENTUAL: it closes the namespace in
  *                 all regions. If that is not empty, COMMAND_DIR_FILL comes
- *                 first: the transaction then brings what is in it to all nodes
- *                 (txn_export.h), before FENCE_MS are over
+ *                 first: the transaction then closes those below it, too, and
+ *                 brings what is in them to all nodes (txn_export.h), before
+ *                 FENCE_MS are over
  *   to strong     a fence: COMMAND_DIR_MODE, behind which no node accepts
  *                 changes in it; all nodes must have told that they know of it,
- *                 and all that they had accepted before must be here. If there
- *                 is no directory in it, the transaction TXN_TO_STRONG, which
- *                 takes its files along (txn_import.h), before FENCE_MS are
- *                 over
+ *                 and all that they had accepted before must be here. Then the
+ *                 transaction TXN_TO_STRONG, which takes along what is in it
+ *                 (txn_import.h), before FENCE_MS are over
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
  *
  * A fence, or filling, that leads to nothing is taken away again, by region 0's
@@ -45,7 +46,8 @@ struct mode_change {
     bool only_empty; /* not with files in it */
     uint64_t deadline_ns;
     /* 0, and this node knows it. ERR_STALE: the directory is gone;
-     * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one;
+     * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one, or
+     * too many directories are below it;
      * ERR_READ_ONLY: as in eventual.h; ERR_NO_SPACE;
      * ERR_NOT_PERMITTED: the root, or one that inherits its mode; ERR_BUSY:
      * another change is under way; ERR_NO_QUORUM: nothing has changed, a node

@@ -38,8 +38,8 @@ static int list_namespaces(const struct settle *settle,
         return domain_decode(decision->data, ret);
     *ret = (struct domain){.count = 0};
     if (txn->opens_nsid != 0 || txn->closes_nsid != 0)
-        domain_add(ret, txn->opens_nsid != 0 ? txn->opens_nsid
-                                             : txn->closes_nsid);
+        domain_add(ret,
+                   txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid);
     return 0;
 }
 

@@ -387,8 +387,7 @@ static void prepared(struct txn_prepare *prepare, int status)
  * there. One that is neither is to be empty. */
 static int list_below(struct txn *txn)
 {
-    bool has_below =
-        txn->command.txn_kind == TXN_TO_STRONG || is_filling(txn);
+    bool has_below = txn->command.txn_kind == TXN_TO_STRONG || is_filling(txn);
 
     domain_release(&txn->below);
     return has_below ? domain_list(node_env(txn->txns->node)->state,

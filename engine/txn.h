@@ -17,7 +17,8 @@
  *
  * PREPARE and RESOLVE are one command each when all lies in one region, and one
  * for each region else: txn_prepare.h, txn_resolve.h. What takes part are the
- * places of the names, and the parts of a namespace that is opened or closed.
+ * places of the names, and the parts of a namespace that is opened or closed,
+ * or of several, where the mode of a directory changes: domain.h.
  *
  * 1. Only the entry of DECIDE in region 0 decides. Whoever meets an intent
  *    asks region 0 and never concludes from the intent alone (read.h for

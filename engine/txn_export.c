@@ -188,6 +188,11 @@ static void page_read(struct read_op *read, int status, struct result *result)
     struct txn_export *export = container_of(read, struct txn_export, read);
     size_t size = strlen(result->next);
 
+    if (status == ERR_TOO_LARGE)
+        node_log_event(export->node, LOG_WARN,
+                       "directory %" PRIu64 " stays strong: a file in "
+                       "directory %" PRIu64 " is larger than 1 MiB",
+                       export->nsid, export->question.dir);
     if (status != 0) {
         end(export, status);
         return;

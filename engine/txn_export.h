@@ -44,12 +44,12 @@ struct txn_export {
     uint64_t deadline_ns;
     /* ERR_ABORTED: the parts are not held, or it is not being filled any more.
      * ERR_TOO_LARGE: a file of more than EVENTUAL_VALUE_SIZE_MAX;
-     * ERR_NO_QUORUM: not in time; ERR_NO_SPACE, ERR_READ_ONLY, ERR_UNAVAILABLE: eventual.h; ERR_CANCELED; ERR_CORRUPT,
-     * ERR_IO, ERR_NO_MEMORY. */
+     * ERR_NO_QUORUM: not in time; ERR_NO_SPACE, ERR_READ_ONLY, ERR_UNAVAILABLE:
+     * eventual.h; ERR_CANCELED; ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY. */
     void (*done)(struct txn_export *export, int status);
 
     struct node *node; /* private from here on; NULL: it does not run */
-    size_t below_at;     /* which of those below comes next */
+    size_t below_at;   /* which of those below comes next */
     struct command question;
     char name[NAME_SIZE_MAX]; /* where the next page begins */
     bool at_end;              /* this page is the last one */

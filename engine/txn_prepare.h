@@ -4,8 +4,8 @@
  * cases one, with one command, which tells what lies elsewhere (exec_txn.c).
  * Ends come before the parts of a namespace: from a part one finds the ends,
  * and from the target the parts, whatever else may be missing. Content comes to
- * ends that are held. Where the mode of a directory changes the namespaces below
- * it come last; what is left of these is found by itself (txn_resolve.h).
+ * ends that are held. Where the mode of a directory changes the namespaces
+ * below it come last; what is left of these is found by itself (txn_resolve.h).
  *
  * Belongs to ENV_WORKER. */
 
@@ -28,7 +28,7 @@ struct txn_prepare {
     const struct command *command; /* the request */
     const struct domain *below; /* further namespaces that are closed, or opened
                                  * like that of the request; NULL: none */
-    struct txn_ref txn; /* in; out: with the namespace that is closed */
+    struct txn_ref txn;         /* in; out: with the namespace that is closed */
     uint64_t deadline_ns;
     /* 0: it may be decided. ERR_LOCKED: by `holder`. ERR_UNKNOWN_OUTCOME and
      * ERR_CANCELED say nothing about the last step. */

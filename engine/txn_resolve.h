@@ -39,8 +39,8 @@ struct txn_resolve {
     struct router_call call;
 };
 
-/* A zeroed struct is ready. `txn` is copied; `below`, the further namespaces, is
- * taken over. */
+/* A zeroed struct is ready. `txn` is copied; `below`, the further namespaces,
+ * is taken over. */
 void txn_resolve_start(struct txn_resolve *resolve, struct node *node,
                        const struct txn_ref *txn, bool commit,
                        struct domain below);
