@@ -148,8 +148,10 @@ enum txn_kind {
     TXN_RENAME = 3,
     TXN_TO_EVENTUAL = 4, /* the directory `ino` at (dir, name), with what is
                           * below it; `offset`: the epoch with which it began to
-                          * be filled; 0: it was not, and is empty */
-    TXN_TO_STRONG = 5    /* the same; `offset`: the epoch of its fence */
+                          * be filled; 0: it was not, and is empty. DECIDE:
+                          * data: txn_export.mtimes, unless it is empty */
+    TXN_TO_STRONG = 5    /* the same; `offset`: the epoch of its fence; `set`:
+                          * times that a namespace is to have */
 };
 
 /* Which step of a transaction a PREPARE or RESOLVE is. What an answer carries

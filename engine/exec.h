@@ -102,11 +102,13 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change);
 int exec_get_directory(struct exec *x, uint64_t nsid, struct directory *ret);
 void exec_put_directory(struct exec *x, const struct directory *directory);
 
-/* Behind a change of the mode of a directory: those below it follow, and are
- * listed in `ret`, which is to be released in any case. Errors as of
+/* A directory has got another mode, and is about to be stored: those below it
+ * follow, and are listed in `ret`, which is to be released in any case.
+ * `mtimes`, unless it is empty: what it and they are shown with from now on
+ * (txn_export.h), as the regions had that so far. ERR_INVALID, and errors as of
  * domain_list(). */
-int exec_change_below(struct exec *x, uint64_t nsid, struct mode top,
-                      struct domain *ret);
+int exec_change_below(struct exec *x, struct directory *directory,
+                      struct slice mtimes, struct domain *ret);
 
 /* exec_catalog.c: the index of directories by their names. */
 void exec_put_child(struct exec *x, const struct directory *directory);

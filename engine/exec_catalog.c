@@ -262,7 +262,7 @@ static int change_mode(struct exec *x, const struct catalog_change *change,
                               filled != 0 ? filled : x->version, x->version};
     else
         *mode = (struct mode){MODE_STRONG, 0, 0, x->version};
-    return exec_change_below(x, directory->nsid, *mode, below);
+    return exec_change_below(x, directory, x->command->data, below);
 }
 
 static int change_directory(struct exec *x, const struct catalog_change *change,

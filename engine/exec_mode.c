@@ -23,13 +23,15 @@ static int get_it(struct exec *x, struct directory *ret)
 static int put_mode(struct exec *x, struct directory *directory,
                     struct mode mode)
 {
+    const struct slice no_mtimes = {NULL, 0};
     struct domain below;
-    int rc = exec_change_below(x, directory->nsid, mode, &below);
+    int rc;
 
+    directory->mode = mode;
+    rc = exec_change_below(x, directory, no_mtimes, &below);
     domain_release(&below);
     if (rc != 0)
         return rc;
-    directory->mode = mode;
     exec_put_directory(x, directory);
     x->result->first_id = mode.epoch;
     return 0;

@@ -189,6 +189,10 @@ int exec_open_part(struct exec *x, const struct txn_ref *txn,
     record.nsid = txn->opens_nsid;
     record.version = x->version;
     record.opening = *txn;
+    if (x->command->txn_kind == TXN_TO_STRONG) {
+        record.mtime_ns = x->command->set.mtime_ns;
+        record.ctime_ns = x->command->set.ctime_ns;
+    }
     exec_put_namespace(x, &record);
     if (marked)
         mark(x, record.nsid);

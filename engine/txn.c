@@ -100,6 +100,7 @@ static void end(struct txn *txn)
     txn_import_cancel(&txn->import);
     txn_export_cancel(&txn->export);
     txn_prepare_release(&txn->prepare);
+    buf_unref(txn->export.mtimes);
     domain_release(&txn->below);
     if (txn->hold.sequence != 0)
         router_release(node_router(txns->node), &txn->hold);
@@ -254,6 +255,8 @@ static void decide(struct txn *txn)
     command.txn = prepared->txn;
     memcpy(command.changes, prepared->changes, sizeof prepared->changes);
     command.change_count = prepared->change_count;
+    if (is_filling(txn))
+        command.data = buf_slice(txn->export.mtimes);
     txn->call.kind = CALL_PROPOSE;
     router_to_region(&txn->call, REGION_PLACEMENT);
     txn->call.deadline_ns = txn->deadline_ns;

@@ -12,12 +12,6 @@
 
 enum { LOOK_MS = 10 };
 
-static void begin_namespace(struct txn_export *export, uint64_t nsid)
-{
-    export->question = (struct command){
-        .op = COMMAND_TXN_EXPORT, .dir = nsid, .txn = {.id = export->txn}};
-}
-
 static struct eventual *eventual_of(const struct txn_export *export)
 {
     return node_eventual(export->node);
@@ -79,6 +73,7 @@ static void look(struct env_timer *timer)
 /* ---- a page ---- */
 
 static void read_page(struct txn_export *export);
+static void read_times(struct txn_export *export, uint64_t nsid);
 static void bring_some(struct txn_export *export);
 
 static void brought(struct eventual_op *op, int status,
@@ -144,23 +139,14 @@ static size_t size_of(const struct txn_export *export)
     return export->items == NULL ? 0 : export->items->size;
 }
 
-/* False: there is none. */
-static bool begin_next_namespace(struct txn_export *export)
-{
-    const struct domain *below = export->below;
-
-    if (below == NULL || export->below_at == below->count)
-        return false;
-    begin_namespace(export, below->nsids[export->below_at++]);
-    return true;
-}
-
 static void end_page(struct txn_export *export)
 {
     if (export->status != 0) {
         end(export, export->status);
-    } else if (!export->at_end || begin_next_namespace(export)) {
+    } else if (!export->at_end) {
         read_page(export);
+    } else if (export->below_at < export->below->count) {
+        read_times(export, export->below->nsids[export->below_at++]);
     } else {
         export->look.fire = look;
         look(&export->look);
@@ -209,22 +195,59 @@ static void page_read(struct read_op *read, int status, struct result *result)
     bring_some(export);
 }
 
-static void read_page(struct txn_export *export)
+static void ask(struct txn_export *export,
+                void (*done)(struct read_op *read, int status,
+                             struct result *result))
 {
     export->read.command = &export->question;
     export->read.deadline_ns = export->deadline_ns;
-    export->read.done = page_read;
+    export->read.done = done;
     reader_start(node_reader(export->node), &export->read);
+}
+
+static void read_page(struct txn_export *export)
+{
+    ask(export, page_read);
+}
+
+/* ---- what the directories are like ---- */
+
+static void times_read(struct read_op *read, int status, struct result *result)
+{
+    struct txn_export *export = container_of(read, struct txn_export, read);
+    uint64_t nsid = nsid_of_ino(export->question.ino);
+
+    if (status != 0) {
+        end(export, status);
+        return;
+    }
+    be64_put(export->mtimes->data + 8 * export->below_at,
+             (uint64_t)result->attr.mtime_ns);
+    export->question = (struct command){
+        .op = COMMAND_TXN_EXPORT, .dir = nsid, .txn = {.id = export->txn}};
+    read_page(export);
+}
+
+/* The regions have a part in them, and will be without. */
+static void read_times(struct txn_export *export, uint64_t nsid)
+{
+    export->question =
+        (struct command){.op = COMMAND_GETATTR, .ino = ino_of_nsid(nsid)};
+    ask(export, times_read);
 }
 
 void txn_export_start(struct txn_export *export, struct node *node)
 {
     export->node = node;
     export->below_at = 0;
-    begin_namespace(export, export->nsid);
     export->status = 0;
     export->sequence = 0;
     export->running = 0;
     export->brings = mem_zalloc(BRINGS_MAX * sizeof *export->brings);
-    read_page(export);
+    buf_unref(export->mtimes);
+    export->mtimes = buf_new((1 + export->below->count) * sizeof(int64_t));
+    if (export->mtimes == NULL)
+        end(export, ERR_NO_MEMORY);
+    else
+        read_times(export, export->nsid);
 }

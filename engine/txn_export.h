@@ -47,6 +47,8 @@ struct txn_export {
      * ERR_NO_QUORUM: not in time; ERR_NO_SPACE, ERR_READ_ONLY, ERR_UNAVAILABLE:
      * eventual.h; ERR_CANCELED; ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY. */
     void (*done)(struct txn_export *export, int status);
+    struct buf *mtimes; /* public: out; of all namespaces, one after the other,
+                         * 8 bytes each, big endian. The caller's to drop */
 
     struct node *node; /* private from here on; NULL: it does not run */
     size_t below_at;   /* which of those below comes next */

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "engine/eventual_read.h"
 #include "engine/txn_resolve.h"
 
 void txn_prepare_release(struct txn_prepare *prepare)
@@ -63,6 +64,13 @@ static void end(struct txn_prepare *prepare, int status)
 }
 
 /* ---- steps ---- */
+
+/* That of the request. */
+static uint64_t nsid_of(const struct txn_prepare *prepare)
+{
+    return prepare->txn.opens_nsid != 0 ? prepare->txn.opens_nsid
+                                        : prepare->txn.closes_nsid;
+}
 
 static void begin_namespace(struct txn_prepare *prepare, uint64_t nsid)
 {
@@ -147,10 +155,25 @@ static void stepped(struct router_call *call, int status,
     go_on(prepare);
 }
 
+/* A directory that becomes strong again has the times that it was shown with.
+ */
+static int add_times(const struct txn_prepare *prepare, struct command *command)
+{
+    if (command->txn_kind != TXN_TO_STRONG)
+        return 0;
+    return eventual_directory_attr(node_env(prepare->node)->state, NULL,
+                                   prepare->nsid, &command->set);
+}
+
 void txn_prepare_again(struct txn_prepare *prepare)
 {
     struct command command = *prepare->command;
+    int rc = add_times(prepare, &command);
 
+    if (rc != 0) {
+        end(prepare, rc);
+        return;
+    }
     command.op = COMMAND_TXN_PREPARE;
     command.txn = prepare->txn;
     command.txn_step = prepare->step;
@@ -217,11 +240,8 @@ static bool copy_content(struct txn_prepare *prepare)
 
 static void go_on_with_parts(struct txn_prepare *prepare)
 {
-    const struct txn_ref *txn = &prepare->txn;
-
     if (prepare->step != TXN_STEP_PART)
-        begin_namespace(prepare, txn->opens_nsid != 0 ? txn->opens_nsid
-                                                      : txn->closes_nsid);
+        begin_namespace(prepare, nsid_of(prepare));
     prepare->step = TXN_STEP_PART;
     txn_prepare_again(prepare);
 }
@@ -257,6 +277,7 @@ static void go_on(struct txn_prepare *prepare)
 void txn_prepare_start(struct txn_prepare *prepare, struct node *node)
 {
     prepare->node = node;
+    prepare->nsid = nsid_of(prepare);
     prepare->step = TXN_STEP_FIRST;
     prepare->begun = false;
     prepare->has_happened = false;
