@@ -28,18 +28,23 @@ static void resolved(struct txn_resolve *resolve, int status)
     end(container_of(resolve, struct settle, resolve), status);
 }
 
-/* Of an abort only that is known which was met. */
-static int list_namespaces(const struct settle *settle,
-                           const struct result *decision, struct domain *ret)
+/* Those besides the one that the intent names. Of an abort only what was met is
+ * known. Of a commit it is all that somebody waits for; the rest is left to the
+ * coordinator, and when that is dead to whoever forces it. */
+static int list_namespaces(struct settle *settle, const struct result *decision,
+                           struct domain *ret)
 {
     const struct txn_ref *txn = &settle->txn;
+    bool has_below = decision->data.size > 0;
 
-    if (decision->committed)
+    settle->resolve.is_partial = has_below && !settle->is_forced;
+    if (decision->committed && !settle->resolve.is_partial)
         return domain_decode(decision->data, ret);
     *ret = (struct domain){.count = 0};
-    if (txn->opens_nsid != 0 || txn->closes_nsid != 0)
-        domain_add(ret,
-                   txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid);
+    if (txn->opens_nsid != 0)
+        domain_add(ret, txn->opens_nsid);
+    else if (txn->closes_nsid != 0)
+        domain_add(ret, txn->closes_nsid);
     return 0;
 }
 

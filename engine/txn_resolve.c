@@ -103,7 +103,7 @@ static void forgotten(struct router_call *call, int status,
 
 static void forget(struct txn_resolve *resolve)
 {
-    if (!resolve->commit) {
+    if (!resolve->commit || resolve->is_partial) {
         end(resolve, 0); /* See exec_txn_forget(). */
         return;
     }

@@ -9,8 +9,8 @@
  * the source. Whoever is held up by any of them finds the rest until the
  * last is gone. Before that come further namespaces, if there are any: those
  * below a directory whose mode changes. Which these are, the decision says
- * until it is forgotten. An abort does not: there each part that is met is
- * undone, whatever else is left.
+ * until it is forgotten, so any of them may be resolved at any time. That of an
+ * abort does not: there each part that is met is undone, whatever else is left.
  *
  * Belongs to ENV_WORKER. */
 
@@ -25,6 +25,7 @@ struct txn_resolve {
     /* public: in. 0: nobody waits for it, and each step has op_timeout of its
      * own, so that it comes to its end in however many regions it has to. */
     uint64_t deadline_ns;
+    bool is_partial; /* others resolve the rest: region 0 is not to forget it */
     /* 0: nothing is left. ERR_NO_QUORUM, ERR_UNKNOWN_OUTCOME, ERR_CANCELED. */
     void (*done)(struct txn_resolve *resolve, int status);
 
