@@ -45,6 +45,12 @@ static struct sim_loop *loop_of(const struct sim_damage *d)
     return d->cluster->loop;
 }
 
+static struct sim_harm *harm_of(const struct sim_damage *d, uint64_t region)
+{
+    return sim_harms_of(sim_watch_harms(d->cluster->watch), d->node->number,
+                        region);
+}
+
 static struct sim_node *pick_node(struct sim_damage *d)
 {
     return &d->cluster->nodes[sim_pick(loop_of(d), d->cluster->plan->nodes)];
@@ -141,7 +147,7 @@ static void strike(struct sim_damage *d)
     (void)kv_write(state, batch, KV_RELAXED, NULL);
     kv_batch_free(batch);
     kv_mem_sync(state, kv_mem_unsynced_count(state));
-    sim_watch_harm(d->cluster->watch, d->node->number, d->region)->done = true;
+    harm_of(d, d->region)->done = true;
 }
 
 /* All replicas whose state a crash has left. */
@@ -153,8 +159,7 @@ static void harm_all(struct sim_damage *d, struct kv *state)
 
     for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter))
         if (key_parse_region(kv_iter_key(iter), &region))
-            sim_watch_harm(d->cluster->watch, d->node->number, region)->done =
-                true;
+            harm_of(d, region)->done = true;
     kv_iter_free(iter);
 }
 
@@ -275,7 +280,8 @@ static bool is_asking(const struct sim_damage *d)
 
 static bool is_mended(const struct sim_damage *d)
 {
-    return sim_watch_is_mended(d->cluster->watch, d->node->number);
+    return sim_harms_are_mended(sim_watch_harms(d->cluster->watch),
+                                d->node->number);
 }
 
 static void look(struct sim_event *event)
@@ -295,7 +301,7 @@ struct sim_damage *sim_damage_new(struct sim_cluster *cluster,
 {
     struct sim_damage *d = mem_zalloc(sizeof *d);
 
-    sim_watch_forget_harm(cluster->watch);
+    sim_harms_forget(sim_watch_harms(cluster->watch));
     d->cluster = cluster;
     d->clients = clients;
     d->event.run = look;

@@ -59,9 +59,11 @@ static void crash(struct sim_event *event)
 
 static void find_damage(struct sim_node *node, struct peer *peer)
 {
+    struct sim_harm *harm = sim_harms_of(sim_watch_harms(node->cluster->watch),
+                                         node->number, peer->region_id);
+
     sim_seen(SEEN_DAMAGE_LEAVING);
-    sim_watch_harm(node->cluster->watch, node->number, peer->region_id)->done =
-        true;
+    harm->done = true;
     sim_env_enter(node->env, ENV_WORKER);
     (void)peer_found_damage(peer, "as the simulation says");
     sim_env_leave(node->env);

@@ -244,8 +244,8 @@ static void check_kept(struct sim_lives *lives, const struct sim_node *node,
 
 bool lives_has_harm(const struct sim_lives *lives, const struct sim_node *node)
 {
-    const struct sim_harm *harm =
-        sim_watch_harm(lives->cluster->watch, node->number, REGION_PLACEMENT);
+    const struct sim_harm *harm = sim_harms_of(
+        sim_watch_harms(lives->cluster->watch), node->number, REGION_PLACEMENT);
 
     return harm->done && !harm->mended;
 }

@@ -8,7 +8,6 @@
 #include <inttypes.h>
 
 #include "engine/keys.h"
-#include "engine/range.h"
 #include "tests/sim/sim_entry.h"
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
@@ -17,6 +16,8 @@
 struct file {
     struct sim_lives *lives;
     const struct life *life;
+    const struct sim_node *teller; /* that knows the decision */
+    const struct sim_node *from;   /* whose region it is */
     struct slice name;
     uint64_t plain;
 };
@@ -54,13 +55,14 @@ static void check_node(const struct file *file, const struct sim_node *node)
     eventual_release(&record);
 }
 
-static void check_file(struct file *file, const struct sim_node *from)
+static void check_file(struct file *file)
 {
     const struct sim_cluster *cluster = file->lives->cluster;
     struct entry entry = {0};
     struct buf *content = NULL;
 
-    if (!sim_entry_get(from, file->life->dir, file->name, &entry, &content))
+    if (!sim_entry_get(file->from, file->life->dir, file->name, &entry,
+                       &content))
         return;
     file->plain = lives_plain(&entry.attr, entry.xattrs, buf_slice(content));
     for (size_t i = 0; i < cluster->plan->nodes; i++)
@@ -71,65 +73,29 @@ static void check_file(struct file *file, const struct sim_node *from)
     entry_release(&entry);
 }
 
-/* Of a region's replica that has closed its part for the transaction which was
+/* Of a replica that has closed its part for the transaction which was
  * committed: others know too much or too little. */
-static bool has_part(const struct sim_node *teller, const struct sim_node *node,
-                     uint64_t dir, struct range range)
+static void check_part(void *context, struct range range,
+                       const struct namespace_record *part)
 {
-    struct key key = key_namespace(dir, range.start);
-    struct namespace_record part = {0};
-    struct kv_value value = {0};
-    bool has =
-        range_has(range, key_user_part(&key)) &&
-        kv_get(lives_state(node), NULL, key_slice(&key), &value) == 0 &&
-        namespace_decode(&part, (struct slice){value.data, value.size}) == 0 &&
-        lives_was_committed(teller, part.closing.id);
-
-    namespace_release(&part);
-    kv_value_release(&value);
-    return has;
-}
-
-static void check_part(struct file *file, const struct sim_node *node,
-                       struct range range)
-{
+    struct file *file = context;
     struct key lower = key_namespace(file->life->dir, range.start);
     struct key upper;
     struct kv_iter *iter;
 
+    if (!lives_was_committed(file->teller, part->closing.id))
+        return;
     lower.data[0] = 'd';
     if (!key_next_part(file->life->dir, range.end, &upper))
         upper = key_behind_namespace('d', file->life->dir);
-    iter = kv_iter_new(lives_state(node), NULL, key_slice(&lower),
+    iter = kv_iter_new(lives_state(file->from), NULL, key_slice(&lower),
                        key_slice(&upper));
     for (kv_iter_seek(iter, key_slice(&lower)); kv_iter_valid(iter);
          kv_iter_next(iter)) {
         uint64_t dir;
 
         if (key_parse_entry(kv_iter_key(iter), &dir, &file->name))
-            check_file(file, node);
-    }
-    kv_iter_free(iter);
-}
-
-static void look_at_node(struct file *file, const struct sim_node *teller,
-                         const struct sim_node *node)
-{
-    struct slice begin = slice_of("r");
-    struct kv_iter *iter =
-        kv_iter_new(lives_state(node), NULL, begin, slice_of("s"));
-
-    for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter)) {
-        struct region region = {0};
-        struct range range;
-
-        if (region_decode(&region, kv_iter_value(iter)) != 0)
-            continue; /* It is damaged: see sim_damage.h. */
-        range = (struct range){region.start, region.end};
-        if (region.id != REGION_PLACEMENT &&
-            has_part(teller, node, file->life->dir, range))
-            check_part(file, node, range);
-        region_release(&region);
+            check_file(file);
     }
     kv_iter_free(iter);
 }
@@ -138,9 +104,11 @@ void lives_check_filled(struct sim_lives *lives, const struct sim_node *teller,
                         const struct life *life)
 {
     const struct sim_cluster *cluster = lives->cluster;
-    struct file file = {.lives = lives, .life = life};
+    struct file file = {.lives = lives, .life = life, .teller = teller};
 
-    for (size_t i = 0; i < cluster->plan->nodes; i++)
-        if (cluster->nodes[i].node != NULL)
-            look_at_node(&file, teller, &cluster->nodes[i]);
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        file.from = &cluster->nodes[i];
+        if (file.from->node != NULL)
+            lives_visit_parts(file.from, life->dir, check_part, &file);
+    }
 }

@@ -6,6 +6,8 @@
 #define GROVEFS_TESTS_SIM_SIM_LIVES_IMPL_H
 
 #include "engine/eventual.h"
+#include "engine/range.h"
+#include "engine/record.h"
 #include "tests/sim/sim_lives.h"
 
 struct life {
@@ -111,12 +113,20 @@ uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
  * that its directory has become strong, and notes its last version. */
 void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,
                         struct place *place);
-/* Whether the node knows the transaction as committed. */
-bool lives_was_committed(const struct sim_node *node, struct txn_id id);
 /* sim_lives_filled.c: looks at what there was in the directory when `teller` is
  * the first one to know that it has become eventual. */
 void lives_check_filled(struct sim_lives *lives, const struct sim_node *teller,
                         const struct life *life);
+/* sim_lives_parts.c: whether the node knows the transaction as committed. */
+bool lives_was_committed(const struct sim_node *node, struct txn_id id);
+/* What a region's replica has of a strong directory; `range` is the region's.
+ * Borrows both until it returns. */
+typedef void lives_part(void *context, struct range range,
+                        const struct namespace_record *part);
+/* Of the replicas of all data regions that the node has in state/; some may
+ * lag. */
+void lives_visit_parts(const struct sim_node *node, uint64_t dir,
+                       lives_part *on_part, void *context);
 /* Of all that is the same on all nodes. */
 uint64_t lives_hash(const struct eventual_record *record);
 

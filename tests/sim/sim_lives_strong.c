@@ -6,8 +6,6 @@
 
 #include <inttypes.h>
 
-#include "engine/keys.h"
-#include "engine/range.h"
 #include "tests/sim/sim_entry.h"
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
@@ -82,61 +80,19 @@ static void check_entry(struct find *find)
     entry_release(&entry);
 }
 
-bool lives_was_committed(const struct sim_node *node, struct txn_id id)
+/* Of a replica that has opened its part for that transaction; others know of it
+ * too early or too late. */
+static void look_at_part(void *context, struct range range,
+                         const struct namespace_record *part)
 {
-    struct key key = key_decision(id.node, id.boot, id.sequence);
-    struct kv_value value = {0};
-    struct decision decision = {0};
-    bool committed =
-        kv_get(lives_state(node), NULL, key_slice(&key), &value) == 0 &&
-        decision_decode(&decision, (struct slice){value.data, value.size}) ==
-            0 &&
-        decision.committed;
+    struct find *find = context;
 
-    decision_release(&decision);
-    kv_value_release(&value);
-    return committed;
-}
-
-/* Opened by that transaction; others know of it too early or too late. */
-static bool has_part(const struct find *find, struct range range)
-{
-    struct key key = key_namespace(find->place->dir, range.start);
-    struct namespace_record part = {0};
-    struct kv_value value = {0};
-    bool has =
-        kv_get(lives_state(find->node), NULL, key_slice(&key), &value) == 0 &&
-        namespace_decode(&part, (struct slice){value.data, value.size}) == 0 &&
-        part.reopened && lives_was_committed(find->teller, part.opening.id);
-
-    namespace_release(&part);
-    kv_value_release(&value);
-    return has;
-}
-
-static void look_at_node(struct find *find)
-{
-    struct slice begin = slice_of("r");
-    struct kv_iter *iter =
-        kv_iter_new(lives_state(find->node), NULL, begin, slice_of("s"));
-
-    for (kv_iter_seek(iter, begin); kv_iter_valid(iter); kv_iter_next(iter)) {
-        struct region region = {0};
-        struct range range;
-
-        if (region_decode(&region, kv_iter_value(iter)) != 0)
-            continue; /* It is damaged: see sim_damage.h. */
-        range = (struct range){region.start, region.end};
-        if (region.id != REGION_PLACEMENT &&
-            range_has_place(range, find->place->dir,
-                            slice_of(find->place->name)) &&
-            has_part(find, range)) {
-            find->has_replica = true;
-            check_entry(find);
-        }
-        region_release(&region);
-    }
-    kv_iter_free(iter);
+    if (!range_has_place(range, find->place->dir,
+                         slice_of(find->place->name)) ||
+        !part->reopened || !lives_was_committed(find->teller, part->opening.id))
+        return;
+    find->has_replica = true;
+    check_entry(find);
 }
 
 /* ---- all of it ---- */
@@ -168,7 +124,7 @@ void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         find.node = &cluster->nodes[i];
         if (is_there(find.node))
-            look_at_node(&find);
+            lives_visit_parts(find.node, place->dir, look_at_part, &find);
         all_there = all_there && has_stayed(&find);
     }
     if (find.found) {

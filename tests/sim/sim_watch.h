@@ -3,11 +3,12 @@
 /* What must hold after every step, looked at on the node that took it:
  *
  *   1. Election safety: one leader per region and term.
- *   2. Leader completeness: a new leader has every committed entry.
+ *   2. Leader completeness: a new leader has every committed entry:
+ *      sim_commits.h.
  *   3. Log matching, and durability of what is committed: sim_logs.h.
  *   4. State machine safety: what two nodes know as committed is of the same
  *      term, so by 3 the same; who has applied up to some entry has given out
- *      the same versions as the others.
+ *      the same versions as the others: sim_commits.h.
  *   5. Commit and applied index never go back in one incarnation, applied is
  *      at most commit, and after a restart applied is at least what was
  *      durable.
@@ -17,26 +18,18 @@
  *   9. What a node has the regions remember for it is bounded.
  *  10. raft_check().
  *  11. Whoever sleeps may: sim_sleep.h.
+ *  12. No replica is found damaged but those that were harmed: sim_harm.h.
  *
- * It also keeps what the logs say about each operation: sim_watch_tag(). */
+ * It also keeps what the logs say about each operation: sim_commands.h. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_WATCH_H
 #define GROVEFS_TESTS_SIM_SIM_WATCH_H
 
 #include "tests/sim/sim_cluster.h"
+#include "tests/sim/sim_commands.h"
+#include "tests/sim/sim_harm.h"
 
 struct sim_watch;
-
-/* What became of the operation with a tag (sim_client.h), as the logs have
- * it. */
-struct sim_tag {
-    bool committed;       /* what makes it take effect is in the log */
-    uint64_t begun_ns;    /* of its first entry at all, a PREPARE too */
-    uint64_t last_ns;     /* when somebody has acted upon the last one: commands
-                           * may be repeated */
-    unsigned unpublished; /* entries that nobody has acted upon yet */
-    uint64_t ino;         /* of CREATE and MKDIR */
-};
 
 struct sim_watch *sim_watch_new(struct sim_cluster *cluster);
 void sim_watch_free(struct sim_watch *watch);
@@ -51,19 +44,9 @@ void sim_watch_end(const struct sim_watch *watch);
 void sim_watch_acknowledged(struct sim_watch *watch, uint32_t tag);
 
 struct sim_tag sim_watch_tag(const struct sim_watch *watch, uint32_t tag);
+/* The region's last entry that some node knows as committed; 0: none does. */
 uint64_t sim_watch_committed(const struct sim_watch *watch, uint64_t region);
-
-/* What was done to a replica's records, and what became of it. */
-struct sim_harm {
-    bool done;   /* set by who does it: else being found damaged is an error */
-    bool found;  /* by the engine */
-    bool mended; /* likewise */
-};
-struct sim_harm *sim_watch_harm(struct sim_watch *watch, size_t node,
-                                uint64_t region);
-/* Replicas that were found damaged when they left are gone. */
-void sim_watch_forget_harm(struct sim_watch *watch);
-/* Whether all that was done to the node's replicas is mended. */
-bool sim_watch_is_mended(const struct sim_watch *watch, size_t node);
+/* Where whoever harms a replica says so. */
+struct sim_harms *sim_watch_harms(const struct sim_watch *watch);
 
 #endif
