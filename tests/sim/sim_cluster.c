@@ -406,6 +406,7 @@ static void node_init(struct sim_cluster *cluster, size_t number)
 {
     struct sim_node *node = &cluster->nodes[number];
     int64_t drift = (int64_t)cluster->plan->drift_ppm;
+    uint64_t drawn = sim_between(cluster->loop, 0, 2 * (uint64_t)drift);
 
     node->cluster = cluster;
     node->number = number;
@@ -413,8 +414,7 @@ static void node_init(struct sim_cluster *cluster, size_t number)
         .loop = cluster->loop,
         .plan = cluster->plan,
         .node_id = number + 1,
-        .drift_ppm =
-            (int64_t)sim_between(cluster->loop, 0, 2 * (uint64_t)drift) - drift,
+        .drift_ppm = (int64_t)drawn - drift,
         .wall_offset_ns = first_clock_offset(cluster),
         .context = node,
         .send = send_packet,

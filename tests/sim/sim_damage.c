@@ -108,6 +108,7 @@ static void change(struct sim_damage *d, struct kv_batch *batch,
 {
     uint8_t *bytes = mem_zalloc(value->size + 1);
     size_t size = value->size;
+    uint8_t bit;
 
     memcpy(bytes, value->data, size);
     switch (sim_pick(loop_of(d), 4)) {
@@ -119,8 +120,8 @@ static void change(struct sim_damage *d, struct kv_batch *batch,
                      (struct slice){bytes, sim_pick(loop_of(d), size)});
         break;
     default:
-        bytes[sim_pick(loop_of(d), size)] ^=
-            (uint8_t)(1 << sim_pick(loop_of(d), 8));
+        bit = (uint8_t)(1 << sim_pick(loop_of(d), 8));
+        bytes[sim_pick(loop_of(d), size)] ^= bit;
         kv_batch_put(batch, key_slice(key), (struct slice){bytes, size});
     }
     free(bytes);
@@ -262,12 +263,13 @@ static void maybe_crash(struct sim_damage *d)
 {
     struct sim_node *node =
         sim_pick(loop_of(d), 2) == 0 ? d->node : pick_node(d);
+    uint64_t down_ns;
 
     if (loop_of(d)->now_ns > d->crashes_until_ns || node->state == SIM_DOWN ||
         !sim_chance(loop_of(d), CRASH_PER_MILLION))
         return;
-    sim_node_crash(node, sim_pick(loop_of(d), 2) == 0,
-                   sim_pick(loop_of(d), DOWN_MS_MAX) * sim_ms);
+    down_ns = sim_pick(loop_of(d), DOWN_MS_MAX) * sim_ms;
+    sim_node_crash(node, sim_pick(loop_of(d), 2) == 0, down_ns);
     sim_clients_on_crash(d->clients, node);
 }
 

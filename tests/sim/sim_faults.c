@@ -187,6 +187,8 @@ static void on_split(void *context, struct sim_node *node)
 static void strike(struct sim_faults *f, enum sim_fault fault)
 {
     uint64_t now_ns = f->cluster->loop->now_ns;
+    uint64_t lasting_ns;
+    uint64_t until_ns;
 
     switch (fault) {
     case SIM_KILL:
@@ -199,10 +201,12 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
         crash_all(f);
         break;
     case SIM_RESTART:
-        sim_node_stop(pick_node(f), lasting(f));
+        lasting_ns = lasting(f);
+        sim_node_stop(pick_node(f), lasting_ns);
         break;
     case SIM_PAUSE:
-        sim_node_pause(pick_node(f), lasting(f));
+        lasting_ns = lasting(f);
+        sim_node_pause(pick_node(f), lasting_ns);
         break;
     case SIM_CUT:
         cut_pair(f, true);
@@ -223,13 +227,16 @@ static void strike(struct sim_faults *f, enum sim_fault fault)
         slow_link(f);
         break;
     case SIM_SLOW_DISK:
-        pick_node(f)->machine.slow_disk_until_ns = now_ns + 2 * lasting(f);
+        until_ns = now_ns + 2 * lasting(f);
+        pick_node(f)->machine.slow_disk_until_ns = until_ns;
         break;
     case SIM_SLOW_APPLY:
-        pick_node(f)->machine.slow_apply_until_ns = now_ns + 2 * lasting(f);
+        until_ns = now_ns + 2 * lasting(f);
+        pick_node(f)->machine.slow_apply_until_ns = until_ns;
         break;
     case SIM_DISK_FULL:
-        pick_node(f)->machine.disk_full_until_ns = now_ns + 2 * lasting(f);
+        until_ns = now_ns + 2 * lasting(f);
+        pick_node(f)->machine.disk_full_until_ns = until_ns;
         break;
     case SIM_DISK_ERROR:
         fail_disk(f);

@@ -65,7 +65,10 @@ bool sim_step(struct sim_loop *loop, uint64_t until_ns);
  * returns, and what that had in memory is left lying. */
 void sim_abandon(struct sim_loop *loop) __attribute__((noreturn));
 
-/* ---- randomness ---- */
+/* ---- randomness ----
+ *
+ * No two draws in the arguments of one call, or in one sum: compilers differ in
+ * which comes first, and then one seed is two histories. */
 
 uint64_t sim_mix(uint64_t a, uint64_t b);
 uint64_t sim_random(struct sim_loop *loop);

@@ -63,10 +63,14 @@ static void draw_faults(struct sim_plan *plan, struct sim_loop *loop)
         plan->every_ns[sim_pick(loop, SIM_FAULTS)] = draw_interval(loop) / 2;
         return;
     }
-    for (size_t i = 0; i < SIM_FAULTS; i++)
-        if (sim_chance(loop, 350000))
-            plan->every_ns[i] =
-                draw_interval(loop) * (i == SIM_KILL_ALL) + draw_interval(loop);
+    for (size_t i = 0; i < SIM_FAULTS; i++) {
+        uint64_t first;
+
+        if (!sim_chance(loop, 350000))
+            continue;
+        first = draw_interval(loop);
+        plan->every_ns[i] = draw_interval(loop) + first * (i == SIM_KILL_ALL);
+    }
     if (plan->every_ns[SIM_MERGE] != 0 && plan->every_ns[SIM_SPLIT] == 0)
         plan->every_ns[SIM_SPLIT] = draw_interval(loop);
     plan->every_ns[SIM_SPLIT] /= 4;   /* Few fit. */
