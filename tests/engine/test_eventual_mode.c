@@ -122,10 +122,12 @@ static void test_a_node_that_is_drained_accepts_nothing(void **state)
 
     assert_int_equal(create(f, "a"), 0);
     apply_state(f, NODE_DRAINING, LATER);
+    assert_int_equal(eventual_readiness(f->eventual), ERR_READ_ONLY);
     assert_int_equal(create(f, "b"), ERR_READ_ONLY);
     assert_int_equal(unlink_name(f, "a"), ERR_READ_ONLY);
     assert_true(is_known(f, "a"));
     apply_state(f, NODE_UP, LATER + 1);
+    assert_int_equal(eventual_readiness(f->eventual), 0);
     assert_int_equal(create(f, "b"), 0);
 }
 
