@@ -204,6 +204,8 @@ int eventual_readiness(const struct eventual *eventual)
     uint64_t wall_ns;
     int rc = check_node(eventual);
 
+    if (modes_is_leaving(config->modes))
+        return ERR_READ_ONLY;
     return rc == 0 ? config->read_clock(config->context, &wall_ns) : rc;
 }
 

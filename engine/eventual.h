@@ -84,7 +84,8 @@ void eventual_on_mode(struct eventual *eventual, uint64_t nsid,
  * what is left of namespaces that are not eventual any more. Not at each start:
  * a catalog that has come to harm might lack a namespace, and a crash between
  * the end of its life and the deletion leaves but a few tombstones, which
- * nobody sees. On region 0's owner. ERR_CORRUPT, ERR_IO. */
+ * nobody sees. What may be of a later life and cannot be read stays, and is no
+ * error. On region 0's owner. ERR_IO, ERR_NO_MEMORY. */
 int eventual_sweep(struct eventual *eventual);
 
 /* ---- changes that are accepted here ---- */

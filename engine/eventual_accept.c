@@ -49,7 +49,7 @@ int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
     bool goes = !is_live(record) && is_live(old);
 
     /* A record of its own for each namespace: eventual_sweep(). */
-    if (comes || goes || old == NULL) {
+    if (comes || goes || old == NULL || old->since != record->since) {
         struct eventual_namespace *count;
         int rc = tally_find(eventual, tally, record->dir, &count);
 
@@ -62,6 +62,7 @@ int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
             count->changed_ns = stamp_time_ns(record->hlc);
         if (count->version < record->hlc)
             count->version = record->hlc;
+        eventual_namespace_add_life(count, record->since);
     }
     eventual_put(eventual->batch, record, old);
     return 0;

@@ -197,7 +197,7 @@ void eventual_journal_cut(struct eventual *eventual);
 
 /* Deletes what is left of earlier lives of eventual namespaces: a snapshot of
  * the catalog is durable at once, and what follows from it is not.
- * eventual_open(). */
+ * eventual_open(). As eventual_sweep() otherwise. */
 int eventual_sweep_lives(struct eventual *eventual);
 /* The fence in log/, if any: eventual_open(). */
 int eventual_fence_open(struct eventual *eventual);

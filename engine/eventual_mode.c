@@ -3,98 +3,204 @@
 /* What of eventual.h follows from modes: the end of a namespace's life as an
  * eventual one, and fences. */
 
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
+#include "raft/base/log.h"
 
 /* ---- what is left of an earlier life ---- */
 
-/* What stays of a namespace. */
-struct rest {
-    struct eventual_namespace count;
-    bool is_any;
+/* What is deleted of a namespace, and what stays. */
+struct purge {
+    struct kv *state;
+    struct kv_batch *batch;
+    uint64_t nsid;
+    uint64_t since; /* the last life that is over */
+    struct eventual_namespace before;
+    struct eventual_namespace rest;
+    uint64_t unread_count;
 };
 
+/* ERR_CORRUPT: nobody can tell what it is. */
+static int read_entry(const struct kv_iter *iter, struct eventual_record *ret)
+{
+    struct slice name;
+    uint64_t nsid;
+    int rc = eventual_decode_entry(ret, kv_iter_value(iter));
+
+    if (rc != 0)
+        return rc == ERR_VERSION ? ERR_CORRUPT : rc;
+    if (key_parse_user(kv_iter_key(iter), 'v', &nsid, &name) &&
+        ret->dir == nsid && slice_equal(ret->name, name))
+        return 0;
+    eventual_release(ret);
+    return ERR_CORRUPT;
+}
+
+/* ERR_CORRUPT: the store does not get at all of them. */
+static int visit_entries(struct purge *p,
+                         int (*visit)(struct purge *p,
+                                      const struct kv_iter *iter))
+{
+    struct key lower = key_user('v', p->nsid, slice_of(""));
+    struct key upper = key_behind_namespace('v', p->nsid);
+    struct kv_iter *iter =
+        kv_iter_new(p->state, NULL, key_slice(&lower), key_slice(&upper));
+    int rc = 0;
+
+    kv_iter_seek(iter, key_slice(&lower));
+    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter))
+        rc = visit(p, iter);
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
+    kv_iter_free(iter);
+    return rc;
+}
+
 /* From the list of tombstones. */
-static void delete_listed(struct kv_batch *batch, uint64_t nsid,
-                          struct slice name,
+static void delete_listed(struct kv_batch *batch,
                           const struct eventual_record *record)
 {
-    struct key key = key_eventual_removed(record->hlc, nsid, name);
+    struct key key =
+        key_eventual_removed(record->hlc, record->dir, record->name);
 
     if (record->removed)
         kv_batch_delete(batch, key_slice(&key));
 }
 
-/* Deletes an entry of a life up to `since`; one of a later life stays. */
-static int delete_or_count(struct kv_batch *batch, uint64_t since,
-                           const struct kv_iter *iter, struct rest *rest)
+/* ---- with nothing of a later life in it ---- */
+
+/* One that cannot be read stays listed until the floor comes there. */
+static int unlist(struct purge *p, const struct kv_iter *iter)
 {
     struct eventual_record record = {0};
-    struct slice name;
-    uint64_t nsid;
-    int rc = eventual_decode_entry(&record, kv_iter_value(iter));
+    int rc = read_entry(iter, &record);
 
-    if (rc != 0 || !key_parse_user(kv_iter_key(iter), 'v', &nsid, &name))
-        return rc != 0 ? rc : ERR_CORRUPT;
-    if (record.since <= since) {
-        struct key content = key_user('w', nsid, name);
+    if (rc == 0)
+        delete_listed(p->batch, &record);
+    eventual_release(&record);
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
 
-        kv_batch_delete(batch, kv_iter_key(iter));
-        kv_batch_delete(batch, key_slice(&content));
-        delete_listed(batch, nsid, name, &record);
+static void delete_class(struct purge *p, char class)
+{
+    struct key lower = key_user(class, p->nsid, slice_of(""));
+    struct key upper = key_behind_namespace(class, p->nsid);
+
+    kv_batch_delete_range(p->batch, key_slice(&lower), key_slice(&upper));
+}
+
+/* Also what cannot be read. */
+static int delete_all(struct purge *p)
+{
+    struct key key = key_eventual_namespace(p->nsid);
+    int rc;
+
+    delete_class(p, 'v');
+    delete_class(p, 'w');
+    kv_batch_delete(p->batch, key_slice(&key));
+    rc = visit_entries(p, unlist);
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
+/* ---- with something of a later life in it ---- */
+
+static void keep(struct purge *p, uint64_t since, bool is_live)
+{
+    eventual_namespace_add_life(&p->rest, since);
+    p->rest.entry_count += is_live ? 1 : 0;
+}
+
+/* One that cannot be read may be of the later life. */
+static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
+{
+    struct eventual_record record = {0};
+    int rc = read_entry(iter, &record);
+
+    if (rc == ERR_CORRUPT) {
+        p->unread_count++;
+        keep(p, p->before.since_last, true);
+        return 0;
+    }
+    if (rc != 0)
+        return rc;
+    if (record.since <= p->since) {
+        struct key content = key_user('w', record.dir, record.name);
+
+        kv_batch_delete(p->batch, kv_iter_key(iter));
+        kv_batch_delete(p->batch, key_slice(&content));
+        delete_listed(p->batch, &record);
     } else {
-        rest->is_any = true;
-        rest->count.entry_count += record.removed ? 0 : 1;
+        keep(p, record.since, !record.removed);
     }
     eventual_release(&record);
     return 0;
 }
 
-static void put_rest(struct kv_batch *batch, uint64_t nsid,
-                     const struct rest *rest)
+static void put_rest(struct purge *p)
 {
-    struct key key = key_eventual_namespace(nsid);
+    struct key key = key_eventual_namespace(p->nsid);
 
-    if (rest->is_any)
-        eventual_namespace_put(batch, nsid, &rest->count);
+    if (p->rest.since_last != 0)
+        eventual_namespace_put(p->batch, p->nsid, &p->rest);
     else
-        kv_batch_delete(batch, key_slice(&key));
+        kv_batch_delete(p->batch, key_slice(&key));
 }
+
+static void say_what_stays(const struct purge *p, int rc)
+{
+    if (rc == ERR_CORRUPT)
+        log_line(LOG_ERROR, "eventual",
+                 "namespace=%" PRIu64 " cannot be read to its end: what is "
+                 "left there of earlier times stays",
+                 p->nsid);
+    else if (p->unread_count > 0)
+        log_line(LOG_ERROR, "eventual",
+                 "namespace=%" PRIu64 " has %" PRIu64
+                 " entries that cannot be read: they stay",
+                 p->nsid, p->unread_count);
+}
+
+/* Where not all of it can be reached, all stays as it is, with its count. */
+static int delete_some(struct purge *p)
+{
+    int rc;
+
+    p->rest = p->before;
+    p->rest.entry_count = 0;
+    p->rest.since_first = p->rest.since_last = 0;
+    rc = visit_entries(p, delete_or_keep);
+    say_what_stays(p, rc);
+    if (rc == 0)
+        put_rest(p);
+    else
+        kv_batch_clear(p->batch);
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
+/* ---- either ---- */
 
 /* Not what is of a later life: the journal, or state/ itself, may have that
- * before region 0 is applied so far again. An earlier life has ended empty, so
- * there is little to look at. */
-static int delete_some(struct eventual *eventual, uint64_t nsid, uint64_t since)
-{
-    struct kv *state = eventual->config.env->state;
-    struct key lower = key_user('v', nsid, slice_of(""));
-    struct key upper = key_behind_namespace('v', nsid);
-    struct rest rest = {.is_any = false};
-    struct kv_iter *iter;
-    int rc = eventual_namespace_get(state, NULL, nsid, &rest.count);
-
-    if (rc != 0)
-        return rc;
-    rest.count.entry_count = 0;
-    iter = kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
-    kv_iter_seek(iter, key_slice(&lower));
-    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter))
-        rc = delete_or_count(eventual->batch, since, iter, &rest);
-    if (rc == 0)
-        rc = kv_iter_status(iter, NULL);
-    kv_iter_free(iter);
-    put_rest(eventual->batch, nsid, &rest);
-    return rc;
-}
-
-/* Keys of class 'i' that lead nowhere then are deleted by eventual_scan_run()
- * when it meets them. */
+ * before region 0 is applied so far again. Keys of class 'i' that lead nowhere
+ * then are deleted by eventual_scan_run() when it meets them. What cannot be
+ * read is no error: all nodes might end on it at the same entry of region 0,
+ * or one at each start. */
 static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
 {
-    int rc = delete_some(eventual, nsid, since);
+    struct purge p = {.state = eventual->config.env->state,
+                      .batch = eventual->batch,
+                      .nsid = nsid,
+                      .since = since};
+    int rc = eventual_namespace_get(p.state, NULL, nsid, &p.before);
 
+    if (rc == ERR_CORRUPT)
+        rc = 0; /* It is counted anew. */
+    if (p.before.since_last == 0)
+        p.before.since_last = UINT64_MAX; /* It may be of any life. */
+    if (rc == 0)
+        rc = p.before.since_last <= since ? delete_all(&p) : delete_some(&p);
     if (rc == 0)
         return eventual_write(eventual, NULL, &eventual->head);
     kv_batch_clear(eventual->batch);
@@ -111,15 +217,23 @@ static int sweep_one(struct eventual *eventual, uint64_t nsid)
                : purge(eventual, nsid, modes_version(modes));
 }
 
-/* Of one that is: all but its life. */
+/* Of one that is: all but its life. Most have nothing else, and their record
+ * says so; one whose record cannot be read stays as it is. */
 static int sweep_lives(struct eventual *eventual, uint64_t nsid)
 {
     uint64_t since = modes_find(eventual->config.modes, nsid).since;
+    struct eventual_namespace record;
+    int rc = eventual_namespace_get(eventual->config.env->state, NULL, nsid,
+                                    &record);
 
-    return since == 0 ? 0 : purge(eventual, nsid, since - 1);
+    if (rc != 0)
+        return rc == ERR_CORRUPT ? 0 : rc;
+    return since == 0 || record.since_first >= since
+               ? 0
+               : purge(eventual, nsid, since - 1);
 }
 
-/* Each namespace of which there is anything. */
+/* Each namespace of which there is anything, as far as that can be read. */
 static int visit_all(struct eventual *eventual,
                      int (*visit)(struct eventual *eventual, uint64_t nsid))
 {
@@ -133,14 +247,13 @@ static int visit_all(struct eventual *eventual,
     for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter)) {
         struct slice key = kv_iter_key(iter);
 
-        rc = key.size != 2 + KEY_NSID_SIZE
-                 ? ERR_CORRUPT
-                 : visit(eventual, be64_get((const uint8_t *)key.data + 2));
+        if (key.size == 2 + KEY_NSID_SIZE)
+            rc = visit(eventual, be64_get((const uint8_t *)key.data + 2));
     }
     if (rc == 0)
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
-    return rc;
+    return rc == ERR_CORRUPT ? 0 : rc;
 }
 
 int eventual_sweep(struct eventual *eventual)

@@ -99,12 +99,26 @@ void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
 void eventual_delete_removed(struct kv_batch *batch,
                              const struct eventual_record *record);
 
-/* Count and times of a namespace's live entries on this node. */
+/* Count and times of a namespace's live entries on this node, and of which of
+ * its lives there are entries. */
 struct eventual_namespace {
     uint64_t entry_count;
     int64_t changed_ns; /* the last time that a name came or went */
     uint64_t version;
+    uint64_t since_first; /* no entry, removed ones too, is of a life before
+                           * this one ... */
+    uint64_t since_last;  /* ... or behind this one; 0: that is not known */
 };
+
+/* There is an entry of this life. */
+static inline void
+eventual_namespace_add_life(struct eventual_namespace *record, uint64_t since)
+{
+    if (record->since_last == 0 || since < record->since_first)
+        record->since_first = since;
+    if (since > record->since_last)
+        record->since_last = since;
+}
 
 struct buf *eventual_namespace_encode(const struct eventual_namespace *record);
 int eventual_namespace_decode(struct eventual_namespace *ret,

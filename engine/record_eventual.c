@@ -160,6 +160,8 @@ struct buf *eventual_namespace_encode(const struct eventual_namespace *record)
     message.entry_count = record->entry_count;
     message.changed_ns = record->changed_ns;
     message.version = record->version;
+    message.since_first = record->since_first;
+    message.since_last = record->since_last;
     return codec_pack_record(&message.base);
 }
 
@@ -178,6 +180,8 @@ int eventual_namespace_decode(struct eventual_namespace *ret,
         .entry_count = message->entry_count,
         .changed_ns = message->changed_ns,
         .version = message->version,
+        .since_first = message->since_first,
+        .since_last = message->since_last,
     };
     codec_free(m.held);
     return 0;

@@ -2,11 +2,11 @@
 
 /* damage FLIP|CUT|DELETE STORE NAME
  *
- * Changes the record of the file NAME, in whatever directory, in the state/ of
- * a store whose node is stopped: the last byte flips, half of it is lost, or
- * all of it. RocksDB writes it as any other, with a right checksum. The marker
- * stays where it is, so nothing of the log is applied anew. Exit status 0 when
- * it was done. */
+ * Changes the record of the file NAME, in whatever directory, strong before
+ * eventual ones, in the state/ of a store whose node is stopped: the last byte
+ * flips, half of it is lost, or all of it. RocksDB writes it as any other, with
+ * a right checksum. The marker stays where it is, so nothing of the log is
+ * applied anew. Exit status 0 when it was done. */
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,12 +30,21 @@ static struct kv *open_state(const char *store)
     return state;
 }
 
+/* Of a file in a strong directory, or in an eventual one. */
+static bool parse_entry(struct slice key, struct slice *ret_name)
+{
+    uint64_t nsid;
+
+    return key_parse_entry(key, &nsid, ret_name) ||
+           key_parse_user(key, 'v', &nsid, ret_name);
+}
+
 /* The first entry of that name; false: there is none. */
 static bool find_entry(struct kv *state, const char *name, struct key *ret_key,
                        struct buf **ret_value)
 {
     struct slice lower = {"d", 1};
-    struct slice upper = {"e", 1};
+    struct slice upper = {"w", 1};
     struct kv_iter *iter = kv_iter_new(state, NULL, lower, upper);
     bool found = false;
 
@@ -44,9 +53,8 @@ static bool find_entry(struct kv *state, const char *name, struct key *ret_key,
         struct slice key = kv_iter_key(iter);
         struct slice value = kv_iter_value(iter);
         struct slice entry_name;
-        uint64_t nsid;
 
-        found = key_parse_entry(key, &nsid, &entry_name) &&
+        found = parse_entry(key, &entry_name) &&
                 slice_equal(entry_name, slice_of(name));
         if (!found)
             continue;

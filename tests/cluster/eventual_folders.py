@@ -8,7 +8,7 @@ import subprocess
 import threading
 import time
 
-from harness import CLUSTER, errno_of, get, load, mounted, put, wait_until
+from harness import CLUSTER, errno_of, get, load, mounted, put, table, wait_until
 from trees import same
 
 MODE = 'user.grove.consistency'
@@ -205,6 +205,8 @@ def give_up(t, c, name, mode, state):
     leader = c.leader(region=0)
     silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
     other = next(node for node in c.nodes if node not in (leader, silent))
+    wait_until('all are heard of', 20, lambda: all(
+        row['state'] == 'ok' for row in table(c.info(leader, 'eventual'))))
     c.pause(silent)
     switching = t.popen('setfattr', '-n', MODE, '-v', mode, c.path(leader, name))
     wait_until(f'it is {state}', 20, lambda: f' {state} ' in c.info(other, 'modes'))

@@ -190,4 +190,24 @@ def the_only_replica_goes_on_around_a_damaged_record(t):
     check(c, 1)
 
 
+@test
+def an_eventual_entry_that_cannot_be_read_ends_no_node(t):
+    """Its directory becomes strong with what the other node has. That one asks
+    for nothing in front of `good` any more."""
+    c = t.cluster(nodes=2)
+    os.mkdir(c.path(1, 'e'))
+    os.setxattr(c.path(1, 'e'), 'user.grove.consistency', b'eventual')
+    for node, name in ((1, 'bad'), (2, 'good')):
+        put(c.path(node, f'e/{name}'), name.encode())
+        wait_until('both have it', 10, lambda: all(
+            os.path.exists(c.path(node, f'e/{name}')) for node in c.nodes))
+    damaged_by(c, 2, lambda: damage(c, 2, 'CUT', 'bad'))
+    assert errno_of(get, c.path(2, 'e/bad')) == errno.EIO
+    assert get(c.path(2, 'e/good')) == b'good'
+    os.setxattr(c.path(1, 'e'), 'user.grove.consistency', b'strong')
+    for node in c.nodes:
+        assert sorted(os.listdir(c.path(node, 'e'))) == ['bad', 'good']
+        assert get(c.path(node, 'e/bad')) == b'bad'
+
+
 main()

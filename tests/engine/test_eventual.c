@@ -128,9 +128,11 @@ static void test_a_node_whose_clock_is_wrong_accepts_nothing(void **state)
     struct eventual_fixture *f = *state;
 
     f->clock_is_wrong = true;
+    assert_int_equal(eventual_readiness(f->eventual), ERR_READ_ONLY);
     assert_int_equal(create(f, "a"), ERR_READ_ONLY);
     assert_false(is_known(f, "a"));
     f->clock_is_wrong = false;
+    assert_int_equal(eventual_readiness(f->eventual), 0);
     assert_int_equal(create(f, "a"), 0);
 }
 
@@ -141,6 +143,7 @@ test_nothing_is_stamped_by_a_clock_that_is_not_believed(void **state)
     struct eventual_fixture *f = *state;
 
     f->clock_status = ERR_UNAVAILABLE;
+    assert_int_equal(eventual_readiness(f->eventual), ERR_UNAVAILABLE);
     assert_int_equal(create(f, "a"), ERR_UNAVAILABLE);
     assert_false(is_known(f, "a"));
     f->clock_status = 0;
@@ -157,9 +160,11 @@ static void test_a_node_accepts_nothing_before_it_is_whole(void **state)
     buf_unref(bytes);
     crash(f);
     assert_false(eventual_is_whole(f->eventual));
+    assert_int_equal(eventual_readiness(f->eventual), ERR_UNAVAILABLE);
     assert_int_equal(create(f, "a"), ERR_UNAVAILABLE);
     eventual_set_whole(f->eventual);
     fake_env_run(&f->fake);
+    assert_int_equal(eventual_readiness(f->eventual), 0);
     assert_int_equal(create(f, "a"), 0);
 }
 
