@@ -81,8 +81,8 @@ enum command_op {
     COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
                             * attr: its count and times; data: where the
                             * region ends */
-    /* Data region: files, as `data`, of namespace `dir` that `txn` opens, from
-     * `name` on → offset: how many bytes of it are done. See exec_import.c. */
+    /* Data region: files, as `data`, of namespaces that `txn` opens, from (dir,
+     * name) on → offset: how many bytes of it are done. See exec_import.c. */
     COMMAND_TXN_IMPORT = 40,
     /* A read in a data region: files, as data, of namespace `dir` that `txn`
      * closes, from `name` on as for READDIR. See read_export.c. */

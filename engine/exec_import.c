@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Brings files, and names of directories, into a directory that a transaction
- * makes strong again, as the nodes had them while it was eventual. Nobody sees
- * them before the decision; an abort deletes them with the parts of the
- * namespace (exec_part.c). Takes those of this region and answers how many
+/* Brings files, and names of directories, into directories that a transaction
+ * makes strong again, as the nodes had them while these were eventual. Nobody
+ * sees them before the decision; an abort deletes them with the parts of the
+ * namespaces (exec_part.c). Takes those of this region and answers how many
  * bytes that were: whoever sends them goes on behind it, in the next region. */
 
 #include "engine/exec_txn.h"
@@ -12,10 +12,16 @@
 
 #include "engine/eventual_items.h"
 
-/* The namespace's part here, as the command's transaction opens it. */
-static int get_part(struct exec *x, struct namespace_record *ret)
+/* The part of the namespace that the last file was of. */
+struct import {
+    struct namespace_record part; /* nsid 0: none yet */
+    uint64_t count;
+};
+
+/* Of namespace `nsid`, as the command's transaction opens it. */
+static int get_part(struct exec *x, uint64_t nsid, struct namespace_record *ret)
 {
-    int rc = exec_get_raw_namespace(x, x->command->dir, ret);
+    int rc = exec_get_raw_namespace(x, nsid, ret);
 
     if (rc == ERR_NOT_FOUND)
         return ERR_ABORTED; /* Somebody took the coordinator for dead. */
@@ -24,6 +30,25 @@ static int get_part(struct exec *x, struct namespace_record *ret)
         return ERR_ABORTED;
     }
     return rc;
+}
+
+static void end_part(struct exec *x, struct import *import)
+{
+    if (import->part.nsid == 0)
+        return;
+    import->part.entry_count += import->count;
+    exec_put_namespace(x, &import->part);
+    namespace_release(&import->part);
+    import->count = 0;
+}
+
+/* Files of one namespace come together. */
+static int go_to_part(struct exec *x, struct import *import, uint64_t nsid)
+{
+    if (import->part.nsid == nsid)
+        return 0;
+    end_part(x, import);
+    return get_part(x, nsid, &import->part);
 }
 
 static int put_file(struct exec *x, const struct eventual_record *record)
@@ -54,36 +79,36 @@ static int put(struct exec *x, const struct eventual_record *record)
     return 0;
 }
 
-static bool is_sound(const struct exec *x, const struct eventual_record *record)
+static bool is_sound(const struct eventual_record *record)
 {
-    return record->dir == x->command->dir && record->name.size > 0 &&
-           record->name.size <= NAME_SIZE_MAX && !record->removed &&
-           record->content.size == record->attr.size;
+    return record->name.size > 0 && record->name.size <= NAME_SIZE_MAX &&
+           !record->removed && record->content.size == record->attr.size;
 }
 
 /* `*is_here`: it lies in this region. */
-static int import(struct exec *x, struct slice item, bool *is_here)
+static int import_one(struct exec *x, struct import *import, struct slice item,
+                      bool *is_here)
 {
     struct eventual_record record = {0};
     int rc = eventual_decode_item(&record, item);
 
-    if (rc == 0 && !is_sound(x, &record))
+    if (rc == 0 && !is_sound(&record))
         rc = ERR_INVALID;
     *is_here = rc == 0 && range_has_place(x->range, record.dir, record.name);
     if (*is_here)
+        rc = go_to_part(x, import, record.dir);
+    if (rc == 0 && *is_here)
         rc = put(x, &record);
     eventual_release(&record);
     return rc;
 }
 
-/* In the order of their names. */
-static int import_all(struct exec *x, uint64_t *ret_count, size_t *ret_size)
+static int import_all(struct exec *x, struct import *import, size_t *ret_size)
 {
     struct slice items = x->command->data;
     size_t at = 0;
     int rc = 0;
 
-    *ret_count = 0;
     *ret_size = 0;
     while (at < items.size) {
         struct slice item;
@@ -91,30 +116,23 @@ static int import_all(struct exec *x, uint64_t *ret_count, size_t *ret_size)
 
         if (!eventual_items_next(items, &at, &item))
             return ERR_INVALID;
-        rc = import(x, item, &is_here);
+        rc = import_one(x, import, item, &is_here);
         if (rc != 0 || !is_here)
             break;
         *ret_size = at;
-        ++*ret_count;
+        import->count++;
     }
     return rc;
 }
 
 int exec_txn_import(struct exec *x)
 {
-    struct namespace_record part = {0};
-    uint64_t count;
+    struct import import = {.count = 0};
     size_t size;
-    int rc = get_part(x, &part);
+    int rc = import_all(x, &import, &size);
 
-    if (rc != 0)
-        return rc;
-    rc = import_all(x, &count, &size);
-    if (rc == 0) {
-        part.entry_count += count;
-        exec_put_namespace(x, &part);
+    end_part(x, &import);
+    if (rc == 0)
         x->result->offset = size;
-    }
-    namespace_release(&part);
     return rc;
 }

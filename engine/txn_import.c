@@ -200,33 +200,30 @@ static void begin_next_namespace(struct txn_import *import)
     begin(import, IMPORT_DIRECTORIES);
 }
 
-static int collect_some(struct txn_import *import)
+static int collect_some(struct txn_import *import, bool *full)
 {
-    bool full = false;
     int rc;
 
     if (import->stage == IMPORT_DIRECTORIES) {
-        rc = collect_directories(import, &full);
-        if (rc == 0 && !full)
+        rc = collect_directories(import, full);
+        if (rc == 0 && !*full)
             begin(import, IMPORT_FILES);
     } else {
-        rc = collect_files(import, &full);
-        if (rc == 0 && !full)
+        rc = collect_files(import, full);
+        if (rc == 0 && !*full)
             begin_next_namespace(import);
     }
     return rc;
 }
 
-/* Of one namespace, as a command can tell only of one. */
 static int collect(struct txn_import *import)
 {
+    bool full = false;
     int rc = 0;
 
     import->items.size = import->at = 0;
-    while (rc == 0 && import->items.size == 0 && import->stage != IMPORT_END) {
-        import->nsid_sent = import->nsid_now;
-        rc = collect_some(import);
-    }
+    while (rc == 0 && !full && import->stage != IMPORT_END)
+        rc = collect_some(import, &full);
     return rc;
 }
 
@@ -258,7 +255,6 @@ static int send(struct txn_import *import)
     struct eventual_record first = {0};
     struct command command = {
         .op = COMMAND_TXN_IMPORT,
-        .dir = import->nsid_sent,
         .txn = {.id = import->txn},
         .data = {import->items.bytes + import->at, items.size - import->at},
     };
@@ -269,9 +265,10 @@ static int send(struct txn_import *import)
     if (eventual_items_next(items, &at, &bytes))
         rc = eventual_decode_item(&first, bytes);
     if (rc == 0) {
+        command.dir = first.dir;
         command.name = first.name;
         import->call.kind = CALL_PROPOSE;
-        router_to_place(&import->call, import->nsid_sent, first.name);
+        router_to_place(&import->call, first.dir, first.name);
         import->call.deadline_ns = import->deadline_ns;
         import->call.done = imported;
         router_call(node_router(import->node), &import->call, &command);

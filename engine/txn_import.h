@@ -40,7 +40,6 @@ struct txn_import {
     enum import_stage stage;
     char last[NAME_SIZE_MAX]; /* behind this name; empty: from the beginning */
     size_t last_size;
-    uint64_t nsid_sent; /* of the items */
     struct eventual_items items;
     size_t at; /* what is before it is done */
     struct router_call call;
