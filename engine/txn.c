@@ -14,7 +14,11 @@
 #include "engine/txn_prepare.h"
 #include "engine/txn_resolve.h"
 
-enum { IDS_LEASED = 1024, ROOM_MS = 20 /* between looks for room */ };
+enum {
+    IDS_LEASED = 1024,
+    ROOM_MS = 20,      /* between looks for room */
+    DECISION_MS = 1000 /* that the decision of a mode may take */
+};
 
 /* What comes when the intents of an attempt are resolved. */
 enum next {
@@ -225,6 +229,12 @@ static void give_up(struct txn *txn, int status)
 
 /* ---- DECIDE ---- */
 
+static bool changes_mode(const struct txn *txn)
+{
+    return txn->command.txn_kind == TXN_TO_EVENTUAL ||
+           txn->command.txn_kind == TXN_TO_STRONG;
+}
+
 static bool is_filling(const struct txn *txn)
 {
     return txn->command.txn_kind == TXN_TO_EVENTUAL && txn->command.offset != 0;
@@ -246,11 +256,23 @@ static void decided(struct router_call *call, int status,
     }
 }
 
+/* What was brought for a mode to change may be ready at the last moment; then
+ * it is to be known how that was decided. */
+static uint64_t decision_deadline_ns(const struct txn *txn)
+{
+    return txn->deadline_ns +
+           (changes_mode(txn) ? (uint64_t)DECISION_MS * 1000000 : 0);
+}
+
 static void decide(struct txn *txn)
 {
     const struct txn_prepare *prepared = &txn->prepare;
     struct command command = txn->command;
 
+    if (changes_mode(txn) && is_late(txn)) {
+        give_up(txn, ERR_NO_QUORUM);
+        return;
+    }
     command.op = COMMAND_TXN_DECIDE;
     command.txn = prepared->txn;
     memcpy(command.changes, prepared->changes, sizeof prepared->changes);
@@ -259,7 +281,7 @@ static void decide(struct txn *txn)
         command.data = buf_slice(txn->export.mtimes);
     txn->call.kind = CALL_PROPOSE;
     router_to_region(&txn->call, REGION_PLACEMENT);
-    txn->call.deadline_ns = txn->deadline_ns;
+    txn->call.deadline_ns = decision_deadline_ns(txn);
     txn->call.done = decided;
     router_call(node_router(txn->txns->node), &txn->call, &command);
 }
