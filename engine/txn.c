@@ -400,12 +400,13 @@ static void prepared(struct txn_prepare *prepare, int status)
     else if (status == 0 && !prepare->has_happened)
         decide(txn);
     else if (!prepare->begun || prepare->has_happened ||
-             status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
+             status == ERR_CANCELED ||
+             (status == ERR_UNKNOWN_OUTCOME && !changes_mode(txn)))
         fail(txn, may_be_all ? status : undecided(status)); /* Rule 2. */
     else if (status == ERR_ABORTED && txn->op != NULL)
         resolve(txn, false, NEXT_ATTEMPT);
     else
-        give_up(txn, status);
+        give_up(txn, undecided(status)); /* At most one part is left. */
 }
 
 /* No directory comes to those that are fenced or being filled, or goes from
