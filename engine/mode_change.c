@@ -161,8 +161,8 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
         decided(change, status);
 }
 
-static void removed(struct router_call *call, int status,
-                    const struct result *result, uint64_t index)
+static void entry_decided(struct router_call *call, int status,
+                          const struct result *result, uint64_t index)
 {
     (void)result;
     (void)index;
@@ -187,7 +187,7 @@ static void decide(struct mode_change *change)
     command->offset = change->has_fence ? change->epoch : 0;
     if (change->goal == MODE_REMOVE) {
         command->op = COMMAND_DIR_REMOVE;
-        propose(change, command, removed);
+        propose(change, command, entry_decided);
         return;
     }
     command->txn_kind =
@@ -374,26 +374,107 @@ static void keep_place(struct mode_change *change,
     };
 }
 
-static void begin(struct mode_change *change, const struct directory *directory)
+static void begin_strong(struct mode_change *change)
 {
-    const struct mode mode = directory->mode;
-    bool inherits = mode.domain != directory->nsid;
-
-    keep_place(change, directory);
-    if (mode.state == MODE_FENCED || mode_is_filling(mode) ||
-        (mode.state == MODE_STRONG && change->goal == MODE_REMOVE))
-        end(change, ERR_BUSY);
-    else if ((mode.state == MODE_EVENTUAL) ==
-             (change->goal == MODE_TO_EVENTUAL))
+    if (change->goal == MODE_TO_STRONG)
         end(change, 0);
-    else if (directory->nsid == NSID_ROOT)
-        end(change, ERR_NOT_PERMITTED);
-    else if (change->goal == MODE_TO_EVENTUAL)
-        decide(change);
-    else if (inherits != (change->goal == MODE_REMOVE))
+    else if (change->goal != MODE_TO_EVENTUAL)
+        end(change, ERR_BUSY);
+    else if (change->nsid == NSID_ROOT)
         end(change, ERR_NOT_PERMITTED);
     else
-        fence(change, mode.epoch);
+        decide(change);
+}
+
+/* It is in a strong one. */
+static void begin_eventual(struct mode_change *change, const struct mode *mode)
+{
+    if (change->goal == MODE_TO_EVENTUAL) {
+        end(change, 0);
+    } else if (change->goal == MODE_REMOVE) {
+        end(change, ERR_BUSY);
+    } else {
+        change->goal = MODE_TO_STRONG;
+        fence(change, mode->epoch);
+    }
+}
+
+/* It stays as eventual as it is, so no node has to tell anything. */
+static void propose_own(struct mode_change *change, const struct mode *mode)
+{
+    struct command command = {
+        .op = COMMAND_DIR_OWN,
+        .ino = ino_of_nsid(change->nsid),
+        .size = change->goal == MODE_TO_EVENTUAL ? 1 : 0,
+        .offset = mode->epoch,
+    };
+
+    propose(change, &command, entry_decided);
+}
+
+/* The one above may be about to become strong. */
+static void refuse_strong(struct mode_change *change, const struct mode *parent)
+{
+    if (parent->state == MODE_FENCED) {
+        end(change, ERR_BUSY);
+        return;
+    }
+    node_log_event(change->node, LOG_WARN,
+                   "directory %" PRIu64
+                   " stays eventual: the directory that it is in is eventual, "
+                   "and has to become strong first",
+                   change->nsid);
+    end(change, ERR_NOT_PERMITTED);
+}
+
+static void begin_below_eventual(struct mode_change *change,
+                                 const struct mode *mode,
+                                 const struct mode *parent)
+{
+    bool is_own = mode->domain == change->nsid;
+
+    if (change->goal == MODE_TO_STRONG)
+        refuse_strong(change, parent);
+    else if (change->goal == MODE_REMOVE)
+        fence(change, mode->epoch);
+    else if (is_own == (change->goal == MODE_TO_EVENTUAL))
+        end(change, 0);
+    else
+        propose_own(change, mode);
+}
+
+static void begin(struct mode_change *change, const struct directory *directory,
+                  const struct mode *parent)
+{
+    const struct mode *mode = &directory->mode;
+
+    keep_place(change, directory);
+    if (change->goal == MODE_INHERIT && mode->domain != change->nsid)
+        end(change, ERR_NO_DATA);
+    else if (mode->state == MODE_FENCED || mode_is_filling(*mode))
+        end(change, ERR_BUSY);
+    else if (mode->state == MODE_STRONG)
+        begin_strong(change);
+    else if (parent->state == MODE_STRONG)
+        begin_eventual(change, mode);
+    else
+        begin_below_eventual(change, mode, parent);
+}
+
+/* `ret_parent`: the mode of the directory that it is in. The root is in none.
+ */
+static int look_up(const struct mode_change *change, struct directory *ret,
+                   struct mode *ret_parent)
+{
+    struct kv *state = node_env(change->node)->state;
+    struct directory parent = {0};
+    int rc = catalog_get(state, NULL, change->nsid, ret);
+
+    if (rc == 0 && ret->parent != 0)
+        rc = catalog_get(state, NULL, ret->parent, &parent);
+    *ret_parent = parent.mode;
+    directory_release(&parent);
+    return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
 }
 
 static void caught_up(struct catch_up *catch_up, int status)
@@ -401,15 +482,13 @@ static void caught_up(struct catch_up *catch_up, int status)
     struct mode_change *change =
         container_of(catch_up, struct mode_change, catch_up);
     struct directory directory = {0};
-    int rc = status;
+    struct mode parent = {0};
+    int rc = status != 0 ? status : look_up(change, &directory, &parent);
 
     if (rc == 0)
-        rc = catalog_get(node_env(change->node)->state, NULL, change->nsid,
-                         &directory);
-    if (rc == 0)
-        begin(change, &directory);
+        begin(change, &directory, &parent);
     else
-        end(change, rc == ERR_NOT_FOUND ? ERR_STALE : rc);
+        end(change, rc);
     directory_release(&directory);
 }
 
