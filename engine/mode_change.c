@@ -374,91 +374,47 @@ static void keep_place(struct mode_change *change,
     };
 }
 
-static void begin_strong(struct mode_change *change)
-{
-    if (change->goal == MODE_TO_STRONG)
-        end(change, 0);
-    else if (change->goal != MODE_TO_EVENTUAL)
-        end(change, ERR_BUSY);
-    else if (change->nsid == NSID_ROOT)
-        end(change, ERR_NOT_PERMITTED);
-    else
-        decide(change);
-}
-
-/* It is in a strong one. */
-static void begin_eventual(struct mode_change *change, const struct mode *mode)
-{
-    if (change->goal == MODE_TO_EVENTUAL) {
-        end(change, 0);
-    } else if (change->goal == MODE_REMOVE) {
-        end(change, ERR_BUSY);
-    } else {
-        change->goal = MODE_TO_STRONG;
-        fence(change, mode->epoch);
-    }
-}
-
-/* It stays as eventual as it is, so no node has to tell anything. */
-static void propose_own(struct mode_change *change, const struct mode *mode)
+static void own(struct mode_change *change, uint64_t epoch)
 {
     struct command command = {
         .op = COMMAND_DIR_OWN,
         .ino = ino_of_nsid(change->nsid),
         .size = change->goal == MODE_TO_EVENTUAL ? 1 : 0,
-        .offset = mode->epoch,
+        .offset = epoch,
     };
 
     propose(change, &command, entry_decided);
 }
 
-/* The one above may be about to become strong. */
-static void refuse_strong(struct mode_change *change, const struct mode *parent)
+static void refuse(struct mode_change *change, int status)
 {
-    if (parent->state == MODE_FENCED) {
-        end(change, ERR_BUSY);
-        return;
-    }
-    node_log_event(change->node, LOG_WARN,
-                   "directory %" PRIu64
-                   " stays eventual: the directory that it is in is eventual, "
-                   "and has to become strong first",
-                   change->nsid);
-    end(change, ERR_NOT_PERMITTED);
+    if (status == ERR_NOT_PERMITTED && change->nsid != NSID_ROOT)
+        node_log_event(change->node, LOG_WARN,
+                       "directory %" PRIu64
+                       " stays eventual: the one that it is in is eventual, "
+                       "and has to become strong first",
+                       change->nsid);
+    end(change, status);
 }
 
-static void begin_below_eventual(struct mode_change *change,
-                                 const struct mode *mode,
-                                 const struct mode *parent)
+static void take(struct mode_change *change, enum mode_step step,
+                 uint64_t epoch)
 {
-    bool is_own = mode->domain == change->nsid;
-
-    if (change->goal == MODE_TO_STRONG)
-        refuse_strong(change, parent);
-    else if (change->goal == MODE_REMOVE)
-        fence(change, mode->epoch);
-    else if (is_own == (change->goal == MODE_TO_EVENTUAL))
+    switch (step) {
+    case MODE_STEP_NONE:
         end(change, 0);
-    else
-        propose_own(change, mode);
-}
-
-static void begin(struct mode_change *change, const struct directory *directory,
-                  const struct mode *parent)
-{
-    const struct mode *mode = &directory->mode;
-
-    keep_place(change, directory);
-    if (change->goal == MODE_INHERIT && mode->domain != change->nsid)
-        end(change, ERR_NO_DATA);
-    else if (mode->state == MODE_FENCED || mode_is_filling(*mode))
-        end(change, ERR_BUSY);
-    else if (mode->state == MODE_STRONG)
-        begin_strong(change);
-    else if (parent->state == MODE_STRONG)
-        begin_eventual(change, mode);
-    else
-        begin_below_eventual(change, mode, parent);
+        return;
+    case MODE_STEP_CLOSE:
+        decide(change);
+        return;
+    case MODE_STEP_FENCE:
+        if (change->goal == MODE_INHERIT)
+            change->goal = MODE_TO_STRONG;
+        fence(change, epoch);
+        return;
+    case MODE_STEP_OWN:
+        own(change, epoch);
+    }
 }
 
 /* `ret_parent`: the mode of the directory that it is in. The root is in none.
@@ -483,12 +439,18 @@ static void caught_up(struct catch_up *catch_up, int status)
         container_of(catch_up, struct mode_change, catch_up);
     struct directory directory = {0};
     struct mode parent = {0};
+    enum mode_step step = MODE_STEP_NONE;
     int rc = status != 0 ? status : look_up(change, &directory, &parent);
 
     if (rc == 0)
-        begin(change, &directory, &parent);
-    else
-        end(change, rc);
+        rc = mode_goal_step(change->goal, change->nsid, directory.mode, parent,
+                            &step);
+    if (rc == 0) {
+        keep_place(change, &directory);
+        take(change, step, directory.mode.epoch);
+    } else {
+        refuse(change, rc);
+    }
     directory_release(&directory);
 }
 

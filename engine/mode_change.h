@@ -15,9 +15,9 @@
  *                 transaction TXN_TO_STRONG, which takes along what is in it
  *                 (txn_import.h), before FENCE_MS are over
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
- *   a mode of     COMMAND_DIR_OWN, of one that is eventual below an eventual
- *     its own     one: it stays so when that becomes strong. To inherit is to
- *                 do without one again, and below a strong one to become strong
+ *   a mode of     COMMAND_DIR_OWN, for one below an eventual one, and for one
+ *     its own     that inherits again: no node has to tell anything, as it
+ *                 stays as eventual as it is
  *
  * A fence, or filling, that leads to nothing is taken away again, by region 0's
  * leader (mode_changes_each_second()) when this node is gone. What is decided
@@ -33,15 +33,9 @@
 #define GROVEFS_ENGINE_MODE_CHANGE_H
 
 #include "engine/catch_up.h"
+#include "engine/mode_goal.h"
 #include "engine/router.h"
 #include "engine/txn.h"
-
-enum mode_goal {
-    MODE_TO_EVENTUAL, /* by a mode of its own */
-    MODE_TO_STRONG,
-    MODE_INHERIT, /* no mode of its own */
-    MODE_REMOVE   /* below an eventual one */
-};
 
 enum {
     FENCE_MS = 4000,      /* that a fence may take, or filling */
