@@ -142,7 +142,7 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
     struct mode_change *change = container_of(txn, struct mode_change, txn);
 
     (void)attr;
-    if (change->goal == MODE_TO_STRONG && status == ERR_NO_QUORUM)
+    if (change->goal != MODE_TO_EVENTUAL && status == ERR_NO_QUORUM)
         node_log_event(change->node, LOG_WARN,
                        "directory %" PRIu64
                        " stays eventual: what is in it could not be brought "
@@ -408,8 +408,6 @@ static void take(struct mode_change *change, enum mode_step step,
         decide(change);
         return;
     case MODE_STEP_FENCE:
-        if (change->goal == MODE_INHERIT)
-            change->goal = MODE_TO_STRONG;
         fence(change, epoch);
         return;
     case MODE_STEP_OWN:

@@ -94,7 +94,8 @@ static void test_to_inherit_below_a_strong_one_is_to_become_strong(void **state)
     pass(f, 20);
     assert_non_null(f->node.txn);
     assert_int_equal(f->node.transaction.txn_kind, TXN_TO_STRONG);
-    end_txn(f, ERR_ABORTED);
+    end_txn(f, ERR_NO_QUORUM);
+    assert_int_equal(f->node.event_count, 1);
     expect_asked(f, MODE_EVENTUAL, FENCE);
     answer(f, 0);
     expect_end(f, ERR_BUSY);
