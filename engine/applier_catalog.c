@@ -58,6 +58,7 @@ void applier_tell_catalog(const struct applier *applier,
         break;
     case COMMAND_DIR_MODE:
     case COMMAND_DIR_FILL:
+    case COMMAND_DIR_OWN:
     case COMMAND_DIR_REMOVE:
         tell_catalog(applier, nsid_of_ino(command->ino));
         break;

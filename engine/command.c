@@ -211,7 +211,7 @@ static bool op_is_known(uint32_t op)
            op == COMMAND_TXN_IMPORT || op == COMMAND_TXN_EXPORT ||
            (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
            (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
-           (op >= COMMAND_DIR_MODE && op <= COMMAND_BRING) ||
+           (op >= COMMAND_DIR_MODE && op <= COMMAND_DIR_OWN) ||
            op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
            op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
            op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;

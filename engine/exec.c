@@ -41,6 +41,7 @@ static exec_function *const functions[] = {
     [COMMAND_DIR_MOVE] = exec_dir_move,
     [COMMAND_FLOOR] = exec_floor,
     [COMMAND_DIR_FILL] = exec_dir_fill,
+    [COMMAND_DIR_OWN] = exec_dir_own,
     [COMMAND_LEASE_IDS] = exec_lease_ids,
     [COMMAND_LEASE_REGION_IDS] = exec_lease_region_ids,
     [COMMAND_NODE_UPDATE] = exec_node_update,

@@ -58,6 +58,7 @@ int exec_dir_setxattr(struct exec *x);
 int exec_dir_removexattr(struct exec *x);
 int exec_dir_mode(struct exec *x);
 int exec_dir_fill(struct exec *x);
+int exec_dir_own(struct exec *x);
 int exec_dir_add(struct exec *x);
 int exec_dir_remove(struct exec *x);
 int exec_dir_move(struct exec *x);

@@ -107,6 +107,63 @@ static int get_parent(struct exec *x, uint64_t nsid, struct directory *ret)
     return rc;
 }
 
+/* ---- modes of their own ---- */
+
+static bool has_own_mode(const struct directory *directory)
+{
+    return directory->mode.domain == directory->nsid;
+}
+
+/* The one whose mode it has from here on. */
+static int get_domain(struct exec *x, const struct directory *directory,
+                      uint64_t *ret)
+{
+    struct directory parent = {0};
+    int rc = 0;
+
+    if (x->command->size != 0)
+        parent.mode.domain = directory->nsid;
+    else
+        rc = get_parent(x, directory->parent, &parent);
+    *ret = parent.mode.domain;
+    directory_release(&parent);
+    return rc;
+}
+
+/* Whoever has its mode from it follows. */
+static int change_domain(struct exec *x, struct directory *directory)
+{
+    struct mode mode = directory->mode;
+    int rc = get_domain(x, directory, &mode.domain);
+
+    if (rc != 0)
+        return rc;
+    mode.epoch = x->version;
+    directory->attr.ctime_ns = exec_now(x, directory->attr.ctime_ns);
+    directory->attr.version = x->version;
+    return put_mode(x, directory, mode);
+}
+
+int exec_dir_own(struct exec *x)
+{
+    const struct command *c = x->command;
+    struct directory directory = {0};
+    int rc = get_it(x, &directory);
+
+    if (rc != 0)
+        return rc;
+    if (directory.mode.state != MODE_EVENTUAL ||
+        directory.mode.epoch != c->offset ||
+        has_own_mode(&directory) == (c->size != 0))
+        rc = ERR_ABORTED;
+    else
+        rc = change_domain(x, &directory);
+    directory_release(&directory);
+    return rc;
+}
+
+/* ---- names below ---- */
+
 /* A directory in it has come or gone. */
 static void touch(struct exec *x, struct directory *parent)
 {
@@ -245,9 +302,14 @@ static int get_parents(struct exec *x, struct move *move)
     to = get_parent(x, c->to_dir, &move->to);
     if (to != 0 && to != ERR_ABORTED)
         return to;
-    if (from != to || move->from.mode.domain != move->to.mode.domain)
-        return ERR_CROSS_DEVICE;
-    return from;
+    return from == to ? from : ERR_CROSS_DEVICE;
+}
+
+/* What has no mode of its own has that of where it is. */
+static bool may_leave(const struct exec *x, const struct move *move)
+{
+    return is_same_parent(x) || has_own_mode(&move->directory) ||
+           move->from.mode.domain == move->to.mode.domain;
 }
 
 static int get_moved(struct exec *x, struct move *move)
@@ -258,9 +320,7 @@ static int get_moved(struct exec *x, struct move *move)
 
     if (rc == 0)
         rc = exec_get_directory(x, nsid, &move->directory);
-    if (rc == 0 && move->directory.mode.domain != move->from.mode.domain)
-        rc = ERR_CROSS_DEVICE;
-    return rc;
+    return rc == 0 && !may_leave(x, move) ? ERR_CROSS_DEVICE : rc;
 }
 
 static int check_target(struct exec *x, const struct move *move)

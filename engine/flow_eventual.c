@@ -296,17 +296,6 @@ static void set_mode(struct flow *flow)
         flow_end(flow, ERR_INVALID, NULL);
 }
 
-/* What has no mode of its own has no such attribute. */
-static void unset_mode(struct flow *flow)
-{
-    uint64_t nsid = nsid_of_ino(flow->command.ino);
-
-    if (modes_find(modes_of(flow), nsid).domain != nsid)
-        flow_end(flow, ERR_NO_DATA, NULL);
-    else
-        change_mode(flow, nsid, MODE_TO_STRONG);
-}
-
 static void show_mode(struct flow *flow, enum mode_state state)
 {
     struct slice mode =
@@ -343,7 +332,7 @@ static void start_mode(struct flow *flow)
         set_mode(flow);
         return;
     case COMMAND_DIR_REMOVEXATTR:
-        unset_mode(flow);
+        change_mode(flow, nsid_of_ino(flow->command.ino), MODE_INHERIT);
         return;
     default:
         flow_end(flow, ERR_NOT_PERMITTED, NULL);

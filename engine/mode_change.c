@@ -142,7 +142,7 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
     struct mode_change *change = container_of(txn, struct mode_change, txn);
 
     (void)attr;
-    if (change->goal == MODE_TO_STRONG && status == ERR_NO_QUORUM)
+    if (change->goal != MODE_TO_EVENTUAL && status == ERR_NO_QUORUM)
         node_log_event(change->node, LOG_WARN,
                        "directory %" PRIu64
                        " stays eventual: what is in it could not be brought "
@@ -161,8 +161,8 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
         decided(change, status);
 }
 
-static void removed(struct router_call *call, int status,
-                    const struct result *result, uint64_t index)
+static void entry_decided(struct router_call *call, int status,
+                          const struct result *result, uint64_t index)
 {
     (void)result;
     (void)index;
@@ -187,7 +187,7 @@ static void decide(struct mode_change *change)
     command->offset = change->has_fence ? change->epoch : 0;
     if (change->goal == MODE_REMOVE) {
         command->op = COMMAND_DIR_REMOVE;
-        propose(change, command, removed);
+        propose(change, command, entry_decided);
         return;
     }
     command->txn_kind =
@@ -374,26 +374,61 @@ static void keep_place(struct mode_change *change,
     };
 }
 
-static void begin(struct mode_change *change, const struct directory *directory)
+static void own(struct mode_change *change, uint64_t epoch)
 {
-    const struct mode mode = directory->mode;
-    bool inherits = mode.domain != directory->nsid;
+    struct command command = {
+        .op = COMMAND_DIR_OWN,
+        .ino = ino_of_nsid(change->nsid),
+        .size = change->goal == MODE_TO_EVENTUAL ? 1 : 0,
+        .offset = epoch,
+    };
 
-    keep_place(change, directory);
-    if (mode.state == MODE_FENCED || mode_is_filling(mode) ||
-        (mode.state == MODE_STRONG && change->goal == MODE_REMOVE))
-        end(change, ERR_BUSY);
-    else if ((mode.state == MODE_EVENTUAL) ==
-             (change->goal == MODE_TO_EVENTUAL))
+    propose(change, &command, entry_decided);
+}
+
+static void refuse(struct mode_change *change, int status)
+{
+    if (status == ERR_NOT_PERMITTED && change->nsid != NSID_ROOT)
+        node_log_event(change->node, LOG_WARN,
+                       "directory %" PRIu64
+                       " stays eventual: the one that it is in is eventual, "
+                       "and has to become strong first",
+                       change->nsid);
+    end(change, status);
+}
+
+static void take(struct mode_change *change, enum mode_step step,
+                 uint64_t epoch)
+{
+    switch (step) {
+    case MODE_STEP_NONE:
         end(change, 0);
-    else if (directory->nsid == NSID_ROOT)
-        end(change, ERR_NOT_PERMITTED);
-    else if (change->goal == MODE_TO_EVENTUAL)
+        return;
+    case MODE_STEP_CLOSE:
         decide(change);
-    else if (inherits != (change->goal == MODE_REMOVE))
-        end(change, ERR_NOT_PERMITTED);
-    else
-        fence(change, mode.epoch);
+        return;
+    case MODE_STEP_FENCE:
+        fence(change, epoch);
+        return;
+    case MODE_STEP_OWN:
+        own(change, epoch);
+    }
+}
+
+/* `ret_parent`: the mode of the directory that it is in. The root is in none.
+ */
+static int look_up(const struct mode_change *change, struct directory *ret,
+                   struct mode *ret_parent)
+{
+    struct kv *state = node_env(change->node)->state;
+    struct directory parent = {0};
+    int rc = catalog_get(state, NULL, change->nsid, ret);
+
+    if (rc == 0 && ret->parent != 0)
+        rc = catalog_get(state, NULL, ret->parent, &parent);
+    *ret_parent = parent.mode;
+    directory_release(&parent);
+    return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
 }
 
 static void caught_up(struct catch_up *catch_up, int status)
@@ -401,15 +436,19 @@ static void caught_up(struct catch_up *catch_up, int status)
     struct mode_change *change =
         container_of(catch_up, struct mode_change, catch_up);
     struct directory directory = {0};
-    int rc = status;
+    struct mode parent = {0};
+    enum mode_step step = MODE_STEP_NONE;
+    int rc = status != 0 ? status : look_up(change, &directory, &parent);
 
     if (rc == 0)
-        rc = catalog_get(node_env(change->node)->state, NULL, change->nsid,
-                         &directory);
-    if (rc == 0)
-        begin(change, &directory);
-    else
-        end(change, rc == ERR_NOT_FOUND ? ERR_STALE : rc);
+        rc = mode_goal_step(change->goal, change->nsid, directory.mode, parent,
+                            &step);
+    if (rc == 0) {
+        keep_place(change, &directory);
+        take(change, step, directory.mode.epoch);
+    } else {
+        refuse(change, rc);
+    }
     directory_release(&directory);
 }
 

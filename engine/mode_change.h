@@ -15,6 +15,9 @@
  *                 transaction TXN_TO_STRONG, which takes along what is in it
  *                 (txn_import.h), before FENCE_MS are over
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
+ *   a mode of     COMMAND_DIR_OWN, for one below an eventual one, and for one
+ *     its own     that inherits again: no node has to tell anything, as it
+ *                 stays as eventual as it is
  *
  * A fence, or filling, that leads to nothing is taken away again, by region 0's
  * leader (mode_changes_each_second()) when this node is gone. What is decided
@@ -30,10 +33,9 @@
 #define GROVEFS_ENGINE_MODE_CHANGE_H
 
 #include "engine/catch_up.h"
+#include "engine/mode_goal.h"
 #include "engine/router.h"
 #include "engine/txn.h"
-
-enum mode_goal { MODE_TO_EVENTUAL, MODE_TO_STRONG, MODE_REMOVE };
 
 enum {
     FENCE_MS = 4000,      /* that a fence may take, or filling */
@@ -49,10 +51,10 @@ struct mode_change {
      * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one, or
      * too many directories are below it;
      * ERR_READ_ONLY: as in eventual.h; ERR_NO_SPACE;
-     * ERR_NOT_PERMITTED: the root, or one that inherits its mode; ERR_BUSY:
-     * another change is under way; ERR_NO_QUORUM: nothing has changed, a node
-     * did not tell in time, or a majority; ERR_UNKNOWN_OUTCOME; ERR_CANCELED.
-     */
+     * ERR_NOT_PERMITTED: the root, or to become strong below an eventual one;
+     * ERR_NO_DATA: it inherits its mode already; ERR_BUSY: another change is
+     * under way; ERR_NO_QUORUM: nothing has changed, a node did not tell in
+     * time, or a majority; ERR_UNKNOWN_OUTCOME; ERR_CANCELED. */
     void (*done)(struct mode_change *change, int status);
 
     struct node *node; /* private from here on */

@@ -38,6 +38,7 @@ struct node {
     bool is_whole;
     struct catch_up *catch_up;
     struct eventual_op *op;
+    struct mode_change *change; /* the last one that was started */
     /* Of test_mode_change.c. */
     struct node_config config;
     struct peer *peer;
@@ -46,6 +47,7 @@ struct node {
     uint64_t told_fence; /* by all other nodes */
     int read_status;     /* of region 0 */
     struct mode_changes *changes;
+    unsigned event_count; /* in the log */
     struct txn_op *txn;
     struct command transaction; /* with `txn` */
 };
@@ -58,5 +60,8 @@ void asking_node_close(struct node *node);
  * that of the catalog then. */
 void apply_mode(struct node *node, uint64_t parent, struct mode mode,
                 uint64_t version);
+/* The same of the directory `nsid`. */
+void apply_mode_of(struct node *node, uint64_t nsid, uint64_t parent,
+                   struct mode mode, uint64_t version);
 
 #endif

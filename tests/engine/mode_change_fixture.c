@@ -32,9 +32,9 @@ bool peer_is_leader(const struct peer *peer)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
-    (void)node;
     (void)level;
     (void)format;
+    node->event_count++;
 }
 
 /* Each of these is the node itself. */
@@ -134,6 +134,7 @@ int setup_mode_change(void **state)
     f->node.hears_all = true;
     f->node.config.op_timeout_ms = 10000;
     f->node.changes = mode_changes_new(&f->node);
+    apply_parent(f, MODE_STRONG);
     *state = f;
     return 0;
 }
@@ -150,11 +151,22 @@ int teardown_mode_change(void **state)
     return 0;
 }
 
+void apply_parent(struct fixture *f, enum mode_state state)
+{
+    struct mode mode = {state, PARENT, SINCE, SINCE};
+
+    if (state == MODE_STRONG)
+        mode = (struct mode){.state = state};
+    apply_mode_of(&f->node, PARENT, NSID_ROOT, mode, SINCE);
+}
+
 void apply(struct fixture *f, enum mode_state state, uint64_t domain,
            uint64_t epoch)
 {
     uint64_t since = state == MODE_STRONG ? 0 : SINCE;
 
+    if (domain == PARENT)
+        apply_parent(f, MODE_EVENTUAL);
     apply_mode(&f->node, PARENT, (struct mode){state, domain, since, epoch},
                epoch);
 }

@@ -23,9 +23,12 @@ struct fixture {
 int setup_mode_change(void **state);
 int teardown_mode_change(void **state);
 
-/* Region 0 applies that DIR has this mode; domain 0: none. */
+/* Region 0 applies that DIR has this mode; domain 0: none; PARENT: it is in an
+ * eventual one. */
 void apply(struct fixture *f, enum mode_state state, uint64_t domain,
            uint64_t epoch);
+/* ... that PARENT, which DIR is in, has this one by itself. */
+void apply_parent(struct fixture *f, enum mode_state state);
 /* ... that it is being filled. */
 void apply_filling(struct fixture *f, uint64_t epoch);
 /* ... that there is a directory in it. */

@@ -471,6 +471,9 @@ static void test_directories_of_commands_are_told(void **state)
     c = (struct command){.op = COMMAND_DIR_MODE, .ino = ino_of_nsid(7)};
     assert_int_equal(apply(f, &c), ERR_ABORTED);
     expect_followed(&followed, 1, 7);
+    c.op = COMMAND_DIR_OWN;
+    assert_int_equal(apply(f, &c), ERR_ABORTED);
+    expect_followed(&followed, 1, 7);
 }
 
 static void test_a_directory_that_is_about_to_be_filled_is_told(void **state)

@@ -67,7 +67,7 @@ static void test_each_known_operation_is_taken_and_no_other(void **state)
                      (op >= COMMAND_LOOKUP && op <= COMMAND_PART) ||
                      op == COMMAND_START_CHECK || op == COMMAND_TRANSFER ||
                      (op >= COMMAND_MERGE && op <= COMMAND_REGION_GONE) ||
-                     (op >= COMMAND_DIR_MODE && op <= COMMAND_BRING) ||
+                     (op >= COMMAND_DIR_MODE && op <= COMMAND_DIR_OWN) ||
                      op == COMMAND_CHECK_GOAL || op == COMMAND_CHANGE_NODE ||
                      op == COMMAND_START_SPLIT || op == COMMAND_START_MERGE;
 

@@ -82,8 +82,7 @@ void catch_up_cancel(struct catch_up *catch_up, struct node *node)
 
 void mode_change_start(struct mode_change *change, struct node *node)
 {
-    (void)change;
-    (void)node;
+    node->change = change;
 }
 
 void mode_change_cancel(struct mode_change *change)
@@ -349,6 +348,43 @@ static void test_a_change_does_not_wait_for_a_fence_for_ever(void **state)
     expect_end(f, ERR_BUSY);
 }
 
+/* ---- modes ---- */
+
+static void begin_mode(struct fixture *f, enum command_op op, const char *value)
+{
+    const struct command command = {.op = op,
+                                    .ino = ino_of_nsid(DIR),
+                                    .xattr = slice_of(XATTR_CONSISTENCY),
+                                    .data = slice_of(value)};
+
+    begin(f, REQUEST_SETXATTR, &command);
+}
+
+static void expect_change(const struct fixture *f, enum mode_goal goal)
+{
+    assert_non_null(f->node.change);
+    assert_int_equal(f->node.change->nsid, DIR);
+    assert_int_equal(f->node.change->goal, goal);
+    assert_false(f->node.change->only_empty);
+    assert_int_equal(f->end_count, 0);
+}
+
+static void test_the_attribute_changes_the_mode(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_mode(f, COMMAND_DIR_SETXATTR, XATTR_EVENTUAL);
+    expect_change(f, MODE_TO_EVENTUAL);
+    begin_mode(f, COMMAND_DIR_SETXATTR, XATTR_STRONG);
+    expect_change(f, MODE_TO_STRONG);
+    begin_mode(f, COMMAND_DIR_REMOVEXATTR, "");
+    expect_change(f, MODE_INHERIT);
+    f->node.change = NULL;
+    begin_mode(f, COMMAND_DIR_SETXATTR, "weak");
+    expect_end(f, ERR_INVALID);
+    assert_null(f->node.change);
+}
+
 /* ---- directories ---- */
 
 static void test_whoever_makes_a_directory_sees_it(void **state)
@@ -406,6 +442,7 @@ int main(void)
         TEST(test_nothing_is_moved_to_a_strong_directory),
         TEST(test_a_change_waits_for_a_fence_to_go),
         TEST(test_a_change_does_not_wait_for_a_fence_for_ever),
+        TEST(test_the_attribute_changes_the_mode),
         TEST(test_whoever_makes_a_directory_sees_it),
         TEST(test_a_file_keeps_its_name_from_a_directory),
         TEST(test_what_is_not_found_may_have_become_eventual),
