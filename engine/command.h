@@ -77,7 +77,8 @@ enum command_op {
     COMMAND_GETXATTR = 36,
     COMMAND_LISTXATTR = 37,
     COMMAND_DECISION = 38, /* of a transaction → decided, committed; data: as in
-                            * struct decision, as for TXN_ABORT */
+                            * struct decision, as for TXN_ABORT; one that its
+                            * coordinator has given up counts as aborted */
     COMMAND_PART = 39,     /* of namespace `dir`, the part with (dir, name) →
                             * attr: its count and times; data: where the
                             * region ends */

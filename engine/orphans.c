@@ -13,6 +13,7 @@ struct seen {
     struct txn_id id;
     uint64_t since_ns;
     bool again; /* seen in this round too */
+    bool aborted;
     UT_hash_handle by_id;
 };
 
@@ -71,17 +72,21 @@ static struct seen *find(struct orphans *orphans, struct txn_id id)
     return seen;
 }
 
-/* When it is still there, its time begins anew. */
+/* When it is still there, its time begins anew. An abort may have undone only
+ * what was met (settle.c): what else there is of it need not wait. */
 static void settled(struct settle *settle, int status)
 {
     struct rescue *rescue = container_of(settle, struct rescue, settle);
     struct seen *seen = find(rescue->orphans, settle->txn.id);
+    bool aborted = status == 0 && !settle->commit;
 
-    if (status == 0)
+    if (status == 0 && (seen == NULL || !seen->aborted))
         node_log_event(rescue->orphans->node, LOG_INFO,
                        "an unfinished operation was %s",
                        settle->commit ? "completed" : "undone");
-    if (seen != NULL)
+    if (seen != NULL && aborted)
+        seen->aborted = true;
+    else if (seen != NULL)
         forget(rescue->orphans, seen);
 }
 
@@ -92,8 +97,19 @@ static uint64_t age_ns_max(const struct orphans *orphans)
            1000000;
 }
 
+/* Of a commit it is all that there is. */
+static bool settles(const struct settle *settle, const struct txn_ref *txn,
+                    const struct seen *seen)
+{
+    return txn_id_equal(settle->txn.id, txn->id) &&
+           (!seen->aborted || (settle->txn.closes_nsid == txn->closes_nsid &&
+                               settle->txn.opens_nsid == txn->opens_nsid));
+}
+
 /* One that is free. NULL: none, or it is being settled already. */
-static struct rescue *find_rescue(struct orphans *orphans, struct txn_id id)
+static struct rescue *find_rescue(struct orphans *orphans,
+                                  const struct txn_ref *txn,
+                                  const struct seen *seen)
 {
     struct rescue *found = NULL;
 
@@ -102,15 +118,16 @@ static struct rescue *find_rescue(struct orphans *orphans, struct txn_id id)
 
         if (!rescue->settle.active)
             found = rescue;
-        else if (txn_id_equal(rescue->settle.txn.id, id))
+        else if (settles(&rescue->settle, txn, seen))
             return NULL;
     }
     return found;
 }
 
-static void rescue(struct orphans *orphans, const struct txn_ref *txn)
+static void rescue(struct orphans *orphans, const struct txn_ref *txn,
+                   const struct seen *seen)
 {
-    struct rescue *rescue = find_rescue(orphans, txn->id);
+    struct rescue *rescue = find_rescue(orphans, txn, seen);
 
     if (rescue == NULL)
         return; /* Next time. */
@@ -139,7 +156,7 @@ static void meet(struct orphans *orphans, const struct txn_ref *txn)
     }
     seen->again = true;
     if (now_ns - seen->since_ns >= age_ns_max(orphans))
-        rescue(orphans, txn);
+        rescue(orphans, txn, seen);
 }
 
 /* The transaction that a user key is held by. False, here and below: nothing

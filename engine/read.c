@@ -166,16 +166,38 @@ static int get_names(struct reading *r, struct slice xattrs)
     return 0;
 }
 
+/* Whether its coordinator has restarted since, or has said that it waits for it
+ * no more: whoever asked to commit it now would be refused (results.h). */
+static int find_given_up(struct reading *r, struct txn_id id, bool *ret)
+{
+    struct key key = key_sender(REGION_PLACEMENT, id.node);
+    struct kv_value value = {0};
+    struct sender sender = {0};
+    int rc = kv_get(r->state, NULL, key_slice(&key), &value);
+
+    if (rc == 0)
+        rc = sender_decode(&sender, (struct slice){value.data, value.size});
+    kv_value_release(&value);
+    *ret = sender.boot > id.boot ||
+           (sender.boot == id.boot && sender.lowest > id.sequence);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* The memory of an abort goes when its transaction is given up. */
 static int read_decision(struct reading *r)
 {
+    const struct txn_id id = r->command->txn.id;
     struct decision decision = {0};
+    bool is_given_up;
     int rc;
 
     r->region = REGION_PLACEMENT;
-    rc = read_get_decision(r->state, r->command->txn.id, &decision);
+    rc = find_given_up(r, id, &is_given_up);
+    if (rc == 0)
+        rc = read_get_decision(r->state, id, &decision);
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
-    r->result->decided = rc == 0;
+    r->result->decided = rc == 0 || is_given_up;
     r->result->committed = decision.committed;
     set_data(r, buf_copy(decision.below.data, decision.below.size));
     decision_release(&decision);

@@ -2,8 +2,9 @@
 
 /* Gets a transaction out of the way that holds a key (ERR_LOCKED): asks region
  * 0 how it was decided, and resolves it accordingly (txn_resolve.h). While it
- * is undecided its coordinator is given time; after SETTLE_PATIENCE_MS (or
- * SETTLE_FILLING_MS) it is taken for dead and region 0 decides to abort.
+ * is undecided, and not given up, its coordinator is given time; after
+ * SETTLE_PATIENCE_MS (or SETTLE_FILLING_MS) it is taken for dead and region 0
+ * decides to abort.
  *
  * Belongs to ENV_WORKER. */
 

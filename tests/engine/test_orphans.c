@@ -238,6 +238,59 @@ static void test_what_could_not_be_settled_gets_its_time_again(void **state)
     assert_int_equal(f->node.settled, 2);
 }
 
+static void put_closed(struct fixture *f, uint64_t nsid, uint64_t sequence)
+{
+    const struct slice start = {NULL, 0};
+    struct namespace_record record = {
+        .closing = txn_of(DEAD_NODE, sequence, slice_of("a"))};
+    struct buf *bytes;
+
+    record.closing.closes_nsid = nsid;
+    bytes = namespace_encode(&record);
+    put(f, key_namespace(nsid, start), buf_slice(bytes));
+    put(f, key_namespace_mark(nsid, start), start);
+    buf_unref(bytes);
+}
+
+/* A directory was to become eventual, with all below it. */
+static void test_what_was_aborted_is_undone_together(void **state)
+{
+    struct fixture *f = *state;
+    struct settle *first;
+
+    f->peer.region.id = REGION_FIRST_DATA;
+    for (uint64_t nsid = 10; nsid < 20; nsid++)
+        put_closed(f, nsid, 1);
+    look_long_enough(f);
+    assert_int_equal(f->node.settled, 1);
+    first = f->node.settle;
+    first->active = false;
+    first->done(first, 0);
+    tick(f);
+    assert_int_equal(f->node.settled, 1 + 10);
+    tick(f);
+    assert_int_equal(f->node.settled, 1 + 10);
+}
+
+static void test_a_commit_is_completed_once(void **state)
+{
+    struct fixture *f = *state;
+    struct settle *first;
+
+    f->peer.region.id = REGION_FIRST_DATA;
+    for (uint64_t nsid = 10; nsid < 20; nsid++)
+        put_closed(f, nsid, 1);
+    look_long_enough(f);
+    first = f->node.settle;
+    first->active = false;
+    first->commit = true;
+    first->done(first, 0);
+    tick(f);
+    assert_int_equal(f->node.settled, 1);
+    look_long_enough(f);
+    assert_int_equal(f->node.settled, 2);
+}
+
 /* They stay until their sender says that it waits for them no more, and what
  * the cluster has removed says nothing. */
 static void test_aborts_that_stay_hide_no_commit(void **state)
@@ -283,6 +336,8 @@ int main(void)
         TEST(test_what_stays_is_settled_when_its_time_is_up),
         TEST(test_what_is_being_settled_is_not_settled_twice),
         TEST(test_what_could_not_be_settled_gets_its_time_again),
+        TEST(test_what_was_aborted_is_undone_together),
+        TEST(test_a_commit_is_completed_once),
         TEST(test_aborts_that_stay_hide_no_commit),
         TEST(test_what_is_at_work_hides_nothing_abandoned),
     };

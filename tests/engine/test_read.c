@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "engine/node.h"
 #include "exec_fixture.h"
 
 #define ROOT NSID_ROOT
@@ -301,6 +302,38 @@ static void test_a_decision_is_told(void **state)
     assert_true(f->result.decided && f->result.committed);
 }
 
+static void say_as_sender(struct exec_fixture *f, struct sender sender)
+{
+    struct key key = key_sender(REGION_PLACEMENT, 1);
+    struct kv_batch *batch = kv_batch_new(f->state);
+    uint8_t bytes[MARKER_SIZE_MAX];
+    size_t size = sender_encode(&sender, bytes);
+
+    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
+    assert_int_equal(kv_write(f->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+static void test_what_its_coordinator_has_given_up_is_aborted(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct command c = {.op = COMMAND_DECISION,
+                        .txn = {.id = {.node = 1, .boot = 5, .sequence = 7}}};
+
+    say_as_sender(f, (struct sender){.boot = 5, .lowest = 7});
+    assert_int_equal(run_read(f, &c), 0);
+    assert_false(f->result.decided);
+    say_as_sender(f, (struct sender){.boot = 5, .lowest = 8});
+    assert_int_equal(run_read(f, &c), 0);
+    assert_true(f->result.decided && !f->result.committed);
+    say_as_sender(f, (struct sender){.boot = 6, .lowest = 1});
+    assert_int_equal(run_read(f, &c), 0);
+    assert_true(f->result.decided && !f->result.committed);
+    say_as_sender(f, (struct sender){.boot = 4, .lowest = 8});
+    assert_int_equal(run_read(f, &c), 0);
+    assert_false(f->result.decided);
+}
+
 static void test_xattrs_are_read_by_name_and_as_a_list(void **state)
 {
     struct exec_fixture *f = *state;
@@ -367,6 +400,7 @@ int main(void)
         TEST(test_a_page_begins_behind_a_name_that_is_gone),
         TEST(test_a_listing_gets_past_many_undecided_names),
         TEST(test_a_decision_is_told),
+        TEST(test_what_its_coordinator_has_given_up_is_aborted),
         TEST(test_xattrs_are_read_by_name_and_as_a_list),
         TEST(test_a_read_behind_the_end_gives_nothing),
     };
