@@ -269,6 +269,8 @@ static void mode_changed(struct mode_change *change, int status)
 
     if (status == 0 && goes_on)
         flow_start(flow);
+    else if (status == ERR_BUSY && flow->request->kind == REQUEST_RMDIR)
+        wait_for_fence(flow); /* Of another change, of one above it, too. */
     else
         flow_end(flow, status, &nothing);
 }

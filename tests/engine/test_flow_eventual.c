@@ -410,6 +410,41 @@ static void test_a_file_keeps_its_name_from_a_directory(void **state)
     expect_end(f, ERR_EXISTS);
 }
 
+static void put_directory(struct fixture *f, const char *name)
+{
+    struct kv *kv = f->node.fake.env.state;
+    struct kv_batch *batch = kv_batch_new(kv);
+    struct key key = key_directory_name(DIR, slice_of(name));
+    uint8_t nsid[8];
+
+    be64_put(nsid, DIR + 1);
+    kv_batch_put(batch, key_slice(&key), (struct slice){nsid, sizeof nsid});
+    assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+}
+
+/* A directory above it may be changing its mode. */
+static void test_a_removal_waits_for_another_change_to_end(void **state)
+{
+    struct fixture *f = *state;
+    const struct command command = {
+        .op = COMMAND_UNLINK, .dir = DIR, .name = slice_of("a")};
+    struct mode_change *change = &f->flow.mode_change;
+
+    put_directory(f, "a");
+    begin(f, REQUEST_RMDIR, &command);
+    change->done(change, ERR_BUSY);
+    pass(f, 4900);
+    assert_int_equal(f->end_count, 0);
+    change->done(change, 0);
+    expect_end(f, 0);
+    begin(f, REQUEST_RMDIR, &command);
+    change->done(change, ERR_BUSY);
+    pass(f, 5100);
+    change->done(change, ERR_BUSY);
+    expect_end(f, ERR_BUSY);
+}
+
 /* Regions know nothing of an eventual namespace. */
 static void test_what_is_not_found_may_have_become_eventual(void **state)
 {
@@ -445,6 +480,7 @@ int main(void)
         TEST(test_the_attribute_changes_the_mode),
         TEST(test_whoever_makes_a_directory_sees_it),
         TEST(test_a_file_keeps_its_name_from_a_directory),
+        TEST(test_a_removal_waits_for_another_change_to_end),
         TEST(test_what_is_not_found_may_have_become_eventual),
     };
 
