@@ -134,15 +134,15 @@ def open_cut_off(c, node, name):
 # ---- directories that change their mode with files in them
 
 
-def fill(c, name, node=1):
-    for number in range(FILES):
+def fill(c, name, node=1, count=FILES):
+    for number in range(count):
         put(c.path(node, f'{name}/{number}'), b'%d' % number)
 
 
-def is_complete(folder):
+def is_complete(folder, count=FILES):
     """Everything is there that fill() has put there, and nothing else."""
-    return sorted(map(int, os.listdir(folder))) == list(range(FILES)) and all(
-        get(f'{folder}/{number}') == b'%d' % number for number in range(0, FILES, 20))
+    return sorted(map(int, os.listdir(folder))) == list(range(count)) and all(
+        get(f'{folder}/{number}') == b'%d' % number for number in range(0, count, 20))
 
 
 def odd_files(t, folder):
@@ -182,20 +182,27 @@ def write_meanwhile(t, c, name, mode):
     return writers
 
 
-def kill_meanwhile(t, c, name, mode, victim, seconds):
+def kill_at_once(c, *nodes):
+    """The script takes its time before it kills; until then they do nothing."""
+    for node in nodes:
+        os.kill(c.pid(node), signal.SIGSTOP)
+    c.kill(*nodes)
+
+
+def kill_meanwhile(t, c, name, mode, victim, seconds, complete=is_complete):
     """Kills a node so long after another mode was asked for. Whichever it has then,
     it has everything on all mounts, and gets that mode in the end."""
     switching = threading.Thread(target=errno_of, args=(switch, c, name, mode), daemon=True)
     switching.start()
     time.sleep(seconds)
-    c.kill(victim)
+    kill_at_once(c, victim)
     switching.join(60)
     c.start(victim)
     for node in c.nodes:
         c.wait_healthy(node)
     t.say(f'node {victim} was killed: {mode_of(c, name)}')
     for node in c.nodes:
-        wait_until(f'node {node} has everything', 20, lambda n=node: is_complete(c.path(n, name)))
+        wait_until(f'node {node} has everything', 20, lambda n=node: complete(c.path(n, name)))
     wait_until(f'it is {mode.decode()}', SETTLED_S, lambda: errno_of(switch, c, name, mode) == 0)
 
 
@@ -220,3 +227,40 @@ def try_again(c, name, mode, silent):
     c.resume(silent)
     c.wait_healthy(silent)
     switch(c, name, mode)
+
+
+# ---- trees
+
+
+def all_below(top):
+    """Relative paths; '.' for the top."""
+    return ['.'] + [os.path.relpath(os.path.join(folder, name), top)
+                    for folder, folders, files in os.walk(top) for name in folders + files]
+
+
+def is_all(top, mode):
+    """All directories in it have this mode, and some of the files in each."""
+    return all(os.getxattr(os.path.join(folder, name), MODE) == mode
+               for folder, _, files in os.walk(top) for name in ['.'] + files[:2]
+               if not os.path.islink(os.path.join(folder, name)))
+
+
+def switch_all(c, name, mode, node=1):
+    """Until all nodes know it."""
+    switch(c, name, mode, node)
+    for other in c.nodes:
+        wait_until('it is known', 10, lambda n=other: mode_of(c, name, n) == mode)
+
+
+def check_unchanged(c, name, mode, nodes=None):
+    """It has this mode, nothing is fenced or filled, and on these nodes everything
+    can be changed, once in each mode. There are a and a/b in it."""
+    for node in nodes or c.nodes:
+        for state in (' fenced ', ' filling '):
+            wait_until(f'nothing is{state}', 20, lambda n=node, s=state: s not in
+                       c.info(n, 'modes'))
+        assert is_all(c.path(node, name), mode)
+        put(c.path(node, f'{name}/a/b/f'), b'%d' % node)
+        made = f'{node} {mode.decode()}'
+        os.mkdir(c.path(node, f'{name}/a/{made}'))
+        os.rename(c.path(node, f'{name}/a/{made}'), c.path(node, f'{name}/{made}'))
