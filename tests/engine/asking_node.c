@@ -56,17 +56,23 @@ void asking_node_close(struct node *node)
     kv_close(node->fake.env.state);
 }
 
-void apply_mode(struct node *node, uint64_t parent, struct mode mode,
-                uint64_t version)
+void apply_mode_of(struct node *node, uint64_t nsid, uint64_t parent,
+                   struct mode mode, uint64_t version)
 {
     struct kv *kv = node->fake.env.state;
     struct directory directory = {
-        .nsid = DIR, .parent = parent, .name = slice_of("d"), .mode = mode};
+        .nsid = nsid, .parent = parent, .name = slice_of("d"), .mode = mode};
     struct buf *bytes;
 
-    directory.attr.ino = ino_of_nsid(DIR);
+    directory.attr.ino = ino_of_nsid(nsid);
     bytes = directory_encode(&directory);
-    put_record(kv, key_directory(DIR), buf_slice(bytes));
+    put_record(kv, key_directory(nsid), buf_slice(bytes));
     buf_unref(bytes);
-    assert_int_equal(modes_follow(node->modes, kv, DIR, version), 0);
+    assert_int_equal(modes_follow(node->modes, kv, nsid, version), 0);
+}
+
+void apply_mode(struct node *node, uint64_t parent, struct mode mode,
+                uint64_t version)
+{
+    apply_mode_of(node, DIR, parent, mode, version);
 }

@@ -58,5 +58,8 @@ void asking_node_close(struct node *node);
  * that of the catalog then. */
 void apply_mode(struct node *node, uint64_t parent, struct mode mode,
                 uint64_t version);
+/* The same of the directory `nsid`. */
+void apply_mode_of(struct node *node, uint64_t nsid, uint64_t parent,
+                   struct mode mode, uint64_t version);
 
 #endif
