@@ -21,6 +21,16 @@ static int check_reference(struct exec *x)
     return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
 }
 
+/* What is closed may go with all names in it, but not with an intent. */
+static int check_parent(struct exec *x)
+{
+    struct namespace_record part = {0};
+    int rc = exec_get_namespace(x, x->command->dir, &part);
+
+    namespace_release(&part);
+    return rc;
+}
+
 /* What is there, both if it commits and if it aborts. */
 static int put_intent(struct exec *x, const struct txn_ref *txn)
 {
@@ -76,6 +86,8 @@ int exec_prepare_mode(struct exec *x)
     struct txn_ref txn = x->command->txn;
     int rc = check_reference(x);
 
+    if (rc == 0)
+        rc = check_parent(x);
     if (rc != 0)
         return rc;
     rc = x->command->txn_kind == TXN_TO_EVENTUAL ? close_namespace(x, &txn)

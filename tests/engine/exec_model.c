@@ -25,15 +25,36 @@ struct model_name *model_find(uint64_t dir, const char *name)
     return NULL;
 }
 
-void model_add(uint64_t dir, const char *name, bool is_dir, uint64_t id)
+static void add(struct model_name name)
 {
     for (size_t i = 0; i < MODEL_NAMES_MAX; i++) {
         if (names[i].dir != 0)
             continue;
-        names[i] = (struct model_name){dir, name, is_dir, id};
+        names[i] = name;
         return;
     }
     fail_msg("too many names");
+}
+
+static const struct model_name *find_dir(uint64_t nsid)
+{
+    for (size_t i = 0; i < MODEL_NAMES_MAX; i++)
+        if (names[i].dir != 0 && names[i].is_dir && names[i].id == nsid)
+            return &names[i];
+    return NULL;
+}
+
+static uint64_t domain_of(uint64_t nsid)
+{
+    const struct model_name *dir = find_dir(nsid);
+
+    return dir == NULL ? 0 : dir->domain;
+}
+
+void model_add(uint64_t dir, const char *name, bool is_dir, uint64_t id)
+{
+    add((struct model_name){dir, name, is_dir, id,
+                            is_dir ? domain_of(dir) : 0});
 }
 
 size_t model_names_used(void)
@@ -48,10 +69,9 @@ size_t model_names_used(void)
 
 static uint64_t parent_of(uint64_t nsid)
 {
-    for (size_t i = 0; i < MODEL_NAMES_MAX; i++)
-        if (names[i].dir != 0 && names[i].is_dir && names[i].id == nsid)
-            return names[i].dir;
-    return 0;
+    const struct model_name *dir = find_dir(nsid);
+
+    return dir == NULL ? 0 : dir->dir;
 }
 
 bool model_is_below(uint64_t nsid, uint64_t ancestor)
@@ -74,7 +94,7 @@ static void add_text(uint64_t dir, const char *path)
                        size > 0 ? " " : "", path, name->name,
                        name->is_dir ? "/" : "", name->id);
         (void)snprintf(below, sizeof below, "%.200s%s/", path, name->name);
-        if (name->is_dir)
+        if (name->is_dir && name->domain == 0)
             add_text(name->id, below);
     }
 }
@@ -104,6 +124,14 @@ const char *model_pick_name(struct exec_fixture *f)
 
 /* ---- what takes effect ---- */
 
+/* At its name is what is at the other one. */
+static void put(struct model_name *to, const struct model_name *from)
+{
+    to->is_dir = from->is_dir;
+    to->id = from->id;
+    to->domain = from->domain;
+}
+
 void model_rename(struct model_name *from, struct model_name *to,
                   const struct command *c, const char *to_name)
 {
@@ -113,17 +141,16 @@ void model_rename(struct model_name *from, struct model_name *to,
         return;
     if (to == NULL) {
         from->dir = 0;
-        model_add(c->to_dir, to_name, old.is_dir, old.id);
+        old.dir = c->to_dir;
+        old.name = to_name;
+        add(old);
         return;
     }
-    if ((c->flags & REQUEST_EXCHANGE) != 0) {
-        from->is_dir = to->is_dir;
-        from->id = to->id;
-    } else {
+    if ((c->flags & REQUEST_EXCHANGE) != 0)
+        put(from, to);
+    else
         from->dir = 0;
-    }
-    to->is_dir = old.is_dir;
-    to->id = old.id;
+    put(to, &old);
 }
 
 bool model_has_dir(uint64_t nsid)
@@ -134,12 +161,28 @@ bool model_has_dir(uint64_t nsid)
     return false;
 }
 
-/* Readers of strong files see nothing of an eventual directory. */
-static void forget_names(uint64_t nsid)
+/* Files go, as nobody brings them; what is eventual already stays as it is. */
+static void become_eventual(uint64_t nsid, uint64_t domain)
+{
+    for (size_t i = 0; i < MODEL_NAMES_MAX; i++) {
+        struct model_name *name = &names[i];
+
+        if (name->is_dir && name->id == nsid)
+            name->domain = domain;
+        if (name->dir != nsid)
+            continue;
+        if (!name->is_dir)
+            name->dir = 0;
+        else if (name->domain == 0)
+            become_eventual(name->id, domain);
+    }
+}
+
+static void become_strong(uint64_t domain)
 {
     for (size_t i = 0; i < MODEL_NAMES_MAX; i++)
-        if (names[i].dir == nsid)
-            names[i].dir = 0;
+        if (names[i].domain == domain)
+            names[i].domain = 0;
 }
 
 void model_apply(const struct test_txn *txn)
@@ -153,7 +196,9 @@ void model_apply(const struct test_txn *txn)
     else if (c->txn_kind == TXN_RMDIR)
         model_find(c->dir, name)->dir = 0;
     else if (c->txn_kind == TXN_TO_EVENTUAL)
-        forget_names(nsid_of_ino(c->ino));
+        become_eventual(nsid_of_ino(c->ino), nsid_of_ino(c->ino));
+    else if (c->txn_kind == TXN_TO_STRONG)
+        become_strong(nsid_of_ino(c->ino));
     else if (c->txn_kind == TXN_RENAME)
         model_rename(model_find(c->dir, name), model_find(c->to_dir, to_name),
                      c, to_name);

@@ -13,7 +13,8 @@ struct model_name {
     uint64_t dir; /* 0: free */
     const char *name;
     bool is_dir;
-    uint64_t id; /* inode number or namespace id */
+    uint64_t id;     /* inode number or namespace id */
+    uint64_t domain; /* of a directory that is eventual; else 0 */
 };
 
 /* All names that there may be. */
@@ -22,11 +23,13 @@ extern const char *const model_letters[MODEL_LETTERS];
 void model_clear(void);
 /* NULL: there is none. */
 struct model_name *model_find(uint64_t dir, const char *name);
+/* A directory is eventual if the one that it is in is. */
 void model_add(uint64_t dir, const char *name, bool is_dir, uint64_t id);
 size_t model_names_used(void);
 /* Whether a directory is `ancestor` or lies below it. */
 bool model_is_below(uint64_t nsid, uint64_t ancestor);
-/* As tree() of exec_fixture.h. In static memory. */
+/* As tree() of exec_fixture.h, which shows nothing of what is in an eventual
+ * directory. In static memory. */
 const char *model_tree(void);
 
 uint64_t model_pick_dir(struct exec_fixture *f);

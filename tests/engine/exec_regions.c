@@ -186,9 +186,37 @@ static uint64_t nsid_of(const struct txn_ref *txn)
     return txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid;
 }
 
+void set_namespace(struct txn_ref *txn, uint64_t nsid)
+{
+    if (txn->opens_nsid != 0)
+        txn->opens_nsid = nsid;
+    else
+        txn->closes_nsid = nsid;
+}
+
+static void next_below(struct test_resolve *r)
+{
+    if (r->below_at == r->below.count) {
+        r->at = AT_FIRST;
+        return;
+    }
+    set_namespace(&r->txn, r->below.nsids[r->below_at++]);
+    r->part = key_user('d', nsid_of(&r->txn), nothing());
+    r->at = AT_BELOW;
+}
+
+struct test_resolve resolve_below(const struct txn_ref *txn, bool commit,
+                                  const struct test_below *below)
+{
+    struct test_resolve r = {.txn = *txn, .commit = commit, .below = *below};
+
+    next_below(&r);
+    return r;
+}
+
 struct test_resolve resolve_begin(const struct txn_ref *txn, bool commit)
 {
-    return (struct test_resolve){.txn = *txn, .commit = commit};
+    return resolve_below(txn, commit, &(struct test_below){.count = 0});
 }
 
 static void run_resolve(struct exec_fixture *f, const struct test_resolve *r,
@@ -238,6 +266,11 @@ static void forget_it(struct exec_fixture *f, const struct test_resolve *r)
 void resolve_step(struct exec_fixture *f, struct test_resolve *r)
 {
     switch (r->at) {
+    case AT_BELOW:
+        run_resolve(f, r, TXN_STEP_PART, r->part);
+        if (!key_next_part(nsid_of(&r->txn), f->result.data, &r->part))
+            next_below(r);
+        break;
     case AT_FIRST:
         resolve_first(f, r);
         break;
@@ -261,22 +294,42 @@ void resolve_step(struct exec_fixture *f, struct test_resolve *r)
     }
 }
 
-void resolve_all(struct exec_fixture *f, const struct txn_ref *txn, bool commit)
+static void resolve_rest(struct exec_fixture *f, struct test_resolve r)
 {
-    struct test_resolve r = resolve_begin(txn, commit);
-
     while (!r.done)
         resolve_step(f, &r);
+}
+
+void resolve_all(struct exec_fixture *f, const struct txn_ref *txn, bool commit)
+{
+    resolve_rest(f, resolve_begin(txn, commit));
+}
+
+struct test_below below_of(struct slice bytes)
+{
+    struct test_below below = {.count = 0};
+    struct domain domain = {.count = 0};
+
+    assert_int_equal(domain_decode(bytes, &domain), 0);
+    assert_true(domain.count <= BELOW_MAX);
+    for (; below.count < domain.count; below.count++)
+        below.nsids[below.count] = domain.nsids[below.count];
+    domain_release(&domain);
+    return below;
 }
 
 void settle_txn(struct exec_fixture *f, const struct txn_ref *txn)
 {
     char names[2][NAME_SIZE_MAX];
     struct txn_ref copy = txn_ref_copy(txn, names); /* It may be a result's. */
+    struct test_below below;
 
     assert_int_equal(
         run(f, &(struct command){.op = COMMAND_TXN_ABORT, .txn = copy}), 0);
-    resolve_all(f, &copy, f->result.committed);
+    below = below_of(f->result.data);
+    if (!f->result.committed && nsid_of(&copy) != 0)
+        below.nsids[below.count++] = nsid_of(&copy);
+    resolve_rest(f, resolve_below(&copy, f->result.committed, &below));
 }
 
 /* ---- orphans ---- */
@@ -333,10 +386,12 @@ static void settle_decisions(struct exec_fixture *f)
 
     for (kv_iter_seek(iter, lower); kv_iter_valid(iter); kv_iter_next(iter)) {
         struct decision decision = {0};
+        struct test_below below;
 
         assert_int_equal(decision_decode(&decision, kv_iter_value(iter)), 0);
+        below = below_of(decision.below);
         if (decision.committed)
-            resolve_all(f, &decision.txn, true);
+            resolve_rest(f, resolve_below(&decision.txn, true, &below));
         decision_release(&decision);
     }
     kv_iter_free(iter);
@@ -347,204 +402,4 @@ void settle_orphans(struct exec_fixture *f)
     for (int i = 0; settle_one(f); i++)
         assert_true(i < REFS_MAX);
     settle_decisions(f);
-}
-
-/* ---- PREPARE ---- */
-
-struct test_prepare prepare_begin(const struct test_txn *txn)
-{
-    struct test_prepare p = {.txn = *txn, .ref = txn->command.txn};
-
-    p.ref.opens_nsid = txn->nsid;
-    return p;
-}
-
-void prepare_end(struct test_prepare *p)
-{
-    buf_unref(p->data);
-    p->data = NULL;
-}
-
-static void take_changes(struct exec_fixture *f, struct test_prepare *p)
-{
-    struct test_txn *txn = &p->txn;
-
-    txn->change_count = f->result.change_count;
-    for (size_t i = 0; i < txn->change_count; i++) {
-        struct slice name = f->result.changes[i].name;
-
-        txn->changes[i] = f->result.changes[i];
-        memset(txn->names[i], 0, sizeof txn->names[i]);
-        if (name.size > 0)
-            memcpy(txn->names[i], name.data, name.size);
-        if (txn->changes[i].kind == CATALOG_REMOVE ||
-            txn->changes[i].kind == CATALOG_EVENTUAL)
-            p->ref.closes_nsid = txn->changes[i].nsid;
-    }
-}
-
-static struct key place_of_step(const struct test_prepare *p)
-{
-    const struct command *c = &p->txn.command;
-
-    if (p->step == TXN_STEP_PART)
-        return p->part;
-    return p->step == TXN_STEP_TARGET ? key_user('d', c->to_dir, c->to_name)
-                                      : key_user('d', c->dir, c->name);
-}
-
-/* Of the entry that was answered, if it has chunks. */
-static uint64_t content_of(const struct exec_fixture *f)
-{
-    struct entry entry = {0};
-    uint64_t ino;
-
-    assert_int_equal(entry_decode(&entry, f->result.data), 0);
-    ino = entry.kind == ENTRY_FILE && entry.attr.size > INLINE_SIZE_MAX
-              ? entry.attr.ino
-              : 0;
-    entry_release(&entry);
-    return ino;
-}
-
-static void take(struct exec_fixture *f, struct test_prepare *p)
-{
-    if ((f->result.left & TXN_LEFT_TARGET) != 0)
-        p->to_target = content_of(f);
-    if ((f->result.left & TXN_LEFT_SOURCE) != 0)
-        p->to_source = content_of(f);
-    if (p->step == TXN_STEP_FIRST || p->step == TXN_STEP_TARGET) {
-        p->left = f->result.left;
-        take_changes(f, p);
-        buf_unref(p->data);
-        p->data = buf_copy(f->result.data.data, f->result.data.size);
-    } else if (p->step == TXN_STEP_SOURCE) {
-        p->left &= ~(unsigned)TXN_LEFT_SOURCE;
-    } else if (!key_next_part(nsid_of(&p->ref), f->result.data, &p->part)) {
-        p->left = 0;
-    }
-    if (p->step == TXN_STEP_FIRST)
-        p->has_happened = p->left == 0 && p->txn.change_count == 0;
-    p->begun = true;
-}
-
-static void find_next(struct test_prepare *p)
-{
-    if ((p->left & TXN_LEFT_TARGET) != 0) {
-        p->step = TXN_STEP_TARGET;
-    } else if ((p->left & TXN_LEFT_SOURCE) != 0) {
-        p->step = TXN_STEP_SOURCE;
-    } else if (p->left != 0 && p->step != TXN_STEP_PART) {
-        p->step = TXN_STEP_PART;
-        p->part = key_user('d', nsid_of(&p->ref), nothing());
-    }
-    p->complete = p->left == 0 && p->to_target == 0 && p->to_source == 0;
-}
-
-/* Files of tests are not larger than one piece. */
-static int copy_step(struct exec_fixture *f, struct test_prepare *p)
-{
-    const struct txn_ref *txn = &p->ref;
-    bool to_target = p->to_target != 0;
-    struct command c = {
-        .op = COMMAND_READ,
-        .dir = to_target ? txn->dir : txn->to_dir,
-        .name = to_target ? txn->name : txn->to_name,
-        .ino = to_target ? p->to_target : p->to_source,
-        .size = WRITE_SIZE_MAX,
-    };
-    struct buf *data;
-    int rc = run_read_again(f, &c);
-
-    if (rc != 0) {
-        assert_int_equal(rc, ERR_STALE); /* It is not held any more. */
-        return ERR_ABORTED;
-    }
-    data = buf_ref(f->result.data_buf);
-    rc = run(f, &(struct command){.op = COMMAND_TXN_COPY,
-                                  .dir = to_target ? txn->to_dir : txn->dir,
-                                  .name = to_target ? txn->to_name : txn->name,
-                                  .txn = *txn,
-                                  .data = {data->data, data->size}});
-    buf_unref(data);
-    if (rc != 0)
-        return rc;
-    if (to_target)
-        p->to_target = 0;
-    else
-        p->to_source = 0;
-    find_next(p);
-    return 0;
-}
-
-int prepare_step(struct exec_fixture *f, struct test_prepare *p)
-{
-    struct command c = p->txn.command;
-    struct key at = place_of_step(p);
-    bool at_ends = (p->left & (TXN_LEFT_TARGET | TXN_LEFT_SOURCE)) != 0;
-    int rc;
-
-    if (!at_ends && (p->to_target != 0 || p->to_source != 0))
-        return copy_step(f, p);
-    c.op = COMMAND_TXN_PREPARE;
-    c.txn = p->ref;
-    c.txn_step = p->step;
-    if (p->data != NULL)
-        c.data = buf_slice(p->data);
-    rc = run_at(f, &c, &at);
-    if (rc != 0)
-        return rc;
-    p->steps++;
-    take(f, p);
-    find_next(p);
-    return 0;
-}
-
-int prepare_all(struct exec_fixture *f, struct test_prepare *p)
-{
-    int rc;
-
-    do
-        rc = prepare_step(f, p);
-    while (rc == 0 && !p->complete);
-    return rc;
-}
-
-int decide_prepared(struct exec_fixture *f, const struct test_prepare *p)
-{
-    struct test_txn txn = p->txn;
-
-    txn.command.txn = p->ref;
-    return decide(f, &txn);
-}
-
-void prepare_behind(struct exec_fixture *f, struct test_prepare *p,
-                    struct test_prepare *met)
-{
-    settle_txn(f, &met->ref);
-    assert_int_equal(prepare_all(f, p), 0);
-    prepare_end(met);
-    prepare_end(p);
-    settle_orphans(f);
-    check_settled(f);
-}
-
-bool commit_until(struct exec_fixture *f, const struct test_txn *txn,
-                  unsigned commands)
-{
-    struct test_prepare p = prepare_begin(txn);
-    struct test_resolve r = {.done = false};
-
-    for (; !p.complete && commands > 0; commands--)
-        assert_int_equal(prepare_step(f, &p), 0);
-    if (p.complete && commands > 0) {
-        commands--;
-        assert_int_equal(decide_prepared(f, &p), 0);
-        r = resolve_begin(&p.ref, true);
-        for (; !r.done && commands > 0; commands--)
-            resolve_step(f, &r);
-    }
-    prepare_end(&p);
-    check_state(f);
-    return r.done;
 }

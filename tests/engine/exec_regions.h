@@ -19,15 +19,32 @@ void join_regions(struct exec_fixture *f, size_t cut);
 
 /* ---- RESOLVE ---- */
 
+/* Namespaces that take part besides the one at the name. */
+enum { BELOW_MAX = 64 };
+
+struct test_below {
+    uint64_t nsids[BELOW_MAX];
+    size_t count;
+};
+
+/* As a decision has them. */
+struct test_below below_of(struct slice bytes);
+/* The one that the transaction opens or closes. */
+void set_namespace(struct txn_ref *txn, uint64_t nsid);
+
 struct test_resolve {
     struct txn_ref txn; /* names as in the transaction's command */
     bool commit;
     bool done;
-    enum { AT_FIRST, AT_PARTS, AT_ENDS, AT_SOURCE, AT_FORGET } at;
+    struct test_below below;
+    size_t below_at; /* the next one */
+    enum { AT_BELOW, AT_FIRST, AT_PARTS, AT_ENDS, AT_SOURCE, AT_FORGET } at;
     struct key part;
 };
 
 struct test_resolve resolve_begin(const struct txn_ref *txn, bool commit);
+struct test_resolve resolve_below(const struct txn_ref *txn, bool commit,
+                                  const struct test_below *below);
 void resolve_step(struct exec_fixture *f, struct test_resolve *r);
 void resolve_all(struct exec_fixture *f, const struct txn_ref *txn,
                  bool commit);
@@ -45,6 +62,9 @@ struct test_prepare {
     enum txn_step step;
     unsigned left;
     struct buf *data;
+    struct test_below below;
+    size_t below_at; /* the next one */
+    uint64_t nsid;   /* whose parts are next */
     struct key part;
     bool begun;
     bool has_happened;
@@ -52,6 +72,11 @@ struct test_prepare {
     /* Content that is to be copied: inode numbers, or 0. */
     uint64_t to_target;
     uint64_t to_source;
+    /* Names of directories that become strong. */
+    size_t import_at; /* in which namespace; 0: the top */
+    char imported[8]; /* the last one there */
+    char importing[8];
+    uint64_t importing_nsid; /* 0: none is left */
     bool complete;
 };
 

@@ -50,4 +50,8 @@ void start_fenced(struct fixture *f, enum mode_goal goal);
 void end_txn(struct fixture *f, int status);
 void expect_end(const struct fixture *f, int status);
 
+#define TEST(test)                                                             \
+    cmocka_unit_test_setup_teardown(test, setup_mode_change,                   \
+                                    teardown_mode_change)
+
 #endif

@@ -115,21 +115,17 @@ static void test_it_ends_only_as_what_it_is(void **state)
     assert_int_equal(mode_of(f, E).epoch, epoch);
 }
 
-/* Nobody is to find it at a directory that was made, moved or removed. */
+/* Its parts are not closed yet. */
 static void test_what_is_strong_is_done_meanwhile(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t epoch = filled(f, E);
-    uint64_t d = make_dir(f, E, "d");
 
-    assert_false(mode_is_filling(mode_of(f, d)));
     commit(f, txn_rename(f, ROOT, "e", ROOT, "m", 0));
     assert_int_equal(mode_of(f, E).since, epoch);
-    commit(f, txn_rmdir(f, E, "d"));
     assert_int_equal(unlink_file(f, E, "a"), 0);
-    assert_int_equal(unlink_file(f, E, "h"), 0);
-    commit(f, txn_rmdir(f, ROOT, "m"));
-    assert_string_equal(tree(f), "");
+    assert_int_equal(create(f, E, "b"), 0);
+    assert_string_equal(tree(f), "m/=101 m/b=104 m/h=103");
     check_settled(f);
 }
 
@@ -219,20 +215,6 @@ static void test_one_that_is_filled_is_not_taken_as_empty(void **state)
     (void)filled(f, e);
     assert_int_equal(decide(f, &txn), ERR_BUSY);
     assert_int_equal(resolve(f, &txn, false), 0);
-    check_settled(f);
-}
-
-/* Whoever brings its files finds it; region 0 does so again. */
-static void test_a_directory_in_it_keeps_it_strong(void **state)
-{
-    struct exec_fixture *f = *state;
-    struct test_txn txn = txn_filled(f);
-
-    (void)make_dir(f, E, "d");
-    assert_int_equal(prepare(f, &txn), 0);
-    assert_int_equal(decide(f, &txn), ERR_NOT_EMPTY);
-    assert_int_equal(resolve(f, &txn, false), 0);
-    assert_string_equal(tree(f), "e/=101 e/a=102 e/d/=104 e/h=103");
     check_settled(f);
 }
 
@@ -442,7 +424,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             test_one_that_is_filled_is_not_taken_as_empty, setup_exec,
             teardown_exec),
-        TEST(test_a_directory_in_it_keeps_it_strong),
         TEST(test_undecided_names_in_it_are_waited_for),
         TEST(test_files_in_it_do_not_change),
         TEST(test_nothing_moves_in_or_out_of_it),

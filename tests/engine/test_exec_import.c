@@ -22,6 +22,22 @@ struct items {
     uint64_t ino;
 };
 
+static void add_record(struct items *items,
+                       const struct eventual_record *record)
+{
+    struct buf *bytes = eventual_encode(record);
+
+    be32_put(items->bytes + items->size, (uint32_t)bytes->size);
+    memcpy(items->bytes + items->size + 4, bytes->data, bytes->size);
+    if (items->size == 0) {
+        memcpy(items->first, record->name.data, record->name.size);
+        items->first[record->name.size] = '\0';
+        items->first_size = 4 + bytes->size;
+    }
+    items->size += 4 + bytes->size;
+    buf_unref(bytes);
+}
+
 static void add(struct items *items, uint64_t dir, const char *name,
                 size_t size)
 {
@@ -38,17 +54,20 @@ static void add(struct items *items, uint64_t dir, const char *name,
                  .mtime_ns = 11},
         .content = {content, size},
     };
-    struct buf *bytes = eventual_encode(&record);
 
     memset(content, 'c', sizeof content);
-    be32_put(items->bytes + items->size, (uint32_t)bytes->size);
-    memcpy(items->bytes + items->size + 4, bytes->data, bytes->size);
-    if (items->size == 0) {
-        (void)strcpy(items->first, name);
-        items->first_size = 4 + bytes->size;
-    }
-    items->size += 4 + bytes->size;
-    buf_unref(bytes);
+    add_record(items, &record);
+}
+/* The name of a directory. */
+static void add_dir(struct items *items, uint64_t dir, const char *name,
+                    uint64_t nsid)
+{
+    const struct eventual_record record = {
+        .dir = dir,
+        .name = slice_of(name),
+        .attr = {.ino = ino_of_nsid(nsid), .mode = S_IFDIR}};
+
+    add_record(items, &record);
 }
 
 static int import(struct exec_fixture *f, struct txn_id id, uint64_t dir,
@@ -109,6 +128,27 @@ static void test_files_come_with_what_is_in_them(void **state)
 }
 
 /* Who lists it meanwhile goes by an older catalog. */
+static void test_names_of_directories_come_with_them(void **state)
+{
+    struct exec_fixture *f = *state;
+    struct opening o = open_fenced(f);
+    uint64_t d = make_dir(f, ROOT, "d");
+    static struct items items;
+
+    items = (struct items){.size = 0};
+    add_dir(&items, o.e, "a", d);
+    add(&items, o.e, "b", 10);
+    assert_int_equal(prepare(f, &o.txn), 0);
+    assert_int_equal(import(f, o.txn.command.txn.id, o.e, &items), 0);
+    assert_int_equal(f->result.offset, items.size);
+    finish(f, &o);
+    assert_int_equal(count_names(f, o.e), 2);
+    assert_int_equal(lookup(f, o.e, "a"), 0);
+    assert_int_equal(f->result.attr.ino, ino_of_nsid(d));
+    assert_true(S_ISDIR(f->result.attr.mode));
+    check_settled(f);
+}
+
 static void test_nobody_is_told_a_part_of_them(void **state)
 {
     struct exec_fixture *f = *state;
@@ -219,6 +259,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         WITH_ROOT(test_files_come_with_what_is_in_them),
+        WITH_ROOT(test_names_of_directories_come_with_them),
         WITH_ROOT(test_nobody_is_told_a_part_of_them),
         WITH_ROOT(test_they_go_when_it_stays_eventual),
         WITH_ROOT(test_a_region_takes_its_own),

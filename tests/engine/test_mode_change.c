@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What changes of modes and abandoned fences ask region 0 for, and when. What
- * region 0, transactions and other nodes say is the test's. */
+/* What changes of modes ask region 0 for, and when. What region 0, transactions
+ * and other nodes say is the test's. */
 
 #include "mode_change_fixture.h"
 
@@ -299,13 +299,24 @@ static void test_a_node_that_may_not_accept_anything_fills_nothing(void **state)
     assert_null(f->node.call);
 }
 
-static void test_one_with_directories_in_it_is_not_filled(void **state)
+static void test_one_with_directories_in_it_is_filled_with_them(void **state)
 {
     struct fixture *f = *state;
 
     apply_child(f);
     start_full(f);
-    expect_end(f, ERR_NOT_EMPTY);
+    assert_false(f->over);
+    assert_int_equal(f->node.asked.op, COMMAND_DIR_FILL);
+}
+
+/* Region 0 says so. */
+static void test_too_many_directories_keep_their_mode(void **state)
+{
+    struct fixture *f = *state;
+
+    start_full(f);
+    answer(f, ERR_TOO_LARGE);
+    expect_end(f, ERR_TOO_LARGE);
 }
 
 static void test_one_that_is_to_be_empty_is_not_filled(void **state)
@@ -385,78 +396,6 @@ static void test_whoever_gives_up_ends_the_life(void **state)
     assert_null(f->node.call);
 }
 
-/* ---- fences that nobody takes away ---- */
-
-static void pass_seconds(struct fixture *f, unsigned seconds)
-{
-    for (unsigned i = 0; i < seconds; i++) {
-        fake_env_pass(&f->node.fake, 1000);
-        mode_changes_each_second(f->node.changes);
-    }
-}
-
-static void test_the_leader_takes_an_abandoned_fence_away(void **state)
-{
-    struct fixture *f = *state;
-
-    apply(f, MODE_FENCED, DIR, FENCE);
-    pass_seconds(f, 30);
-    assert_null(f->node.call);
-    f->peer.leads = true;
-    pass_seconds(f, 9);
-    assert_null(f->node.call);
-    pass_seconds(f, 2);
-    expect_asked(f, MODE_EVENTUAL, FENCE);
-}
-
-static void test_a_fence_behind_another_one_gets_its_own_time(void **state)
-{
-    struct fixture *f = *state;
-
-    f->peer.leads = true;
-    apply(f, MODE_FENCED, DIR, FENCE);
-    pass_seconds(f, 9);
-    apply(f, MODE_EVENTUAL, DIR, FENCE + 1);
-    apply(f, MODE_FENCED, DIR, FENCE + 2);
-    pass_seconds(f, 9);
-    assert_null(f->node.call);
-    pass_seconds(f, 2);
-    expect_asked(f, MODE_EVENTUAL, FENCE + 2);
-}
-
-static void test_the_leader_ends_a_life_that_does_not_begin(void **state)
-{
-    struct fixture *f = *state;
-
-    apply_filling(f, FENCE);
-    f->peer.leads = true;
-    pass_seconds(f, FENCE_LEFT_MS / 1000);
-    assert_null(f->node.call);
-    pass_seconds(f, 1);
-    expect_asked(f, MODE_STRONG, FENCE);
-    answer(f, 0);
-    apply(f, MODE_STRONG, 0, FENCE + 1);
-    pass_seconds(f, 30);
-    assert_null(f->node.call);
-}
-
-/* What it was about to become has begun. */
-static void test_the_leader_leaves_a_life_that_has_begun(void **state)
-{
-    struct fixture *f = *state;
-
-    apply_filling(f, FENCE);
-    f->peer.leads = true;
-    pass_seconds(f, 9);
-    apply(f, MODE_EVENTUAL, DIR, FENCE + 1);
-    pass_seconds(f, 30);
-    assert_null(f->node.call);
-}
-
-#define TEST(test)                                                             \
-    cmocka_unit_test_setup_teardown(test, setup_mode_change,                   \
-                                    teardown_mode_change)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -478,17 +417,14 @@ int main(void)
         TEST(test_nothing_is_filled_where_a_node_is_away),
         TEST(test_nothing_is_filled_before_this_node_may_accept_it),
         TEST(test_a_node_that_may_not_accept_anything_fills_nothing),
-        TEST(test_one_with_directories_in_it_is_not_filled),
+        TEST(test_one_with_directories_in_it_is_filled_with_them),
+        TEST(test_too_many_directories_keep_their_mode),
         TEST(test_one_that_is_to_be_empty_is_not_filled),
         TEST(test_one_that_is_being_filled_is_left_alone),
         TEST(test_who_comes_second_does_not_fill_it),
         TEST(test_what_cannot_be_filled_is_strong_again),
         TEST(test_an_unknown_outcome_leaves_the_life_alone),
         TEST(test_whoever_gives_up_ends_the_life),
-        TEST(test_the_leader_takes_an_abandoned_fence_away),
-        TEST(test_a_fence_behind_another_one_gets_its_own_time),
-        TEST(test_the_leader_ends_a_life_that_does_not_begin),
-        TEST(test_the_leader_leaves_a_life_that_has_begun),
     };
 
     return cmocka_run_group_tests_name("mode_change", tests, NULL, NULL);

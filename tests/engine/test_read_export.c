@@ -327,15 +327,23 @@ static void test_a_region_that_is_missing_is_asked_for(void **state)
 
 /* ---- what cannot be taken along ---- */
 
-static void test_a_directory_in_it_is_refused(void **state)
+/* All nodes have their names. */
+static void test_directories_in_it_are_left_out(void **state)
 {
     struct fixture *f = *state;
 
-    put_file(f, "a", 1);
-    (void)make_dir(f->exec, f->dir, "sub");
+    put_file(f, "b", 1);
+    put_file(f, "d", 1);
+    (void)make_dir(f->exec, f->dir, "a");
+    (void)make_dir(f->exec, f->dir, "c");
+    (void)make_dir(f->exec, f->dir, "e");
     close_it(f);
-    assert_int_equal(read_first(f), ERR_NOT_EMPTY);
-    assert_int_equal(f->exec->result.data.size, 0);
+    assert_int_equal(read_first(f), 0);
+    assert_string_equal(names(f), "bd");
+    assert_true(f->exec->result.at_end);
+    assert_int_equal(read_page(f, "d", 0), 0);
+    assert_string_equal(names(f), "");
+    assert_true(f->exec->result.at_end);
 }
 
 static void test_a_file_that_is_too_large_is_refused(void **state)
@@ -393,7 +401,7 @@ int main(void)
         TEST(test_the_first_name_of_a_region_is_not_left_out),
         TEST(test_a_full_page_does_not_name_the_next_region),
         TEST(test_a_region_that_is_missing_is_asked_for),
-        TEST(test_a_directory_in_it_is_refused),
+        TEST(test_directories_in_it_are_left_out),
         TEST(test_a_file_that_is_too_large_is_refused),
         TEST(test_only_what_is_held_is_read),
         TEST(test_a_part_that_is_gone_is_not_held),

@@ -10,19 +10,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
 #include "engine/eventual_record.h"
 #include "engine/txn_import.h"
+#include "kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
-enum { DIR_NSID = 5, ITEMS_MAX = 64, NAME_MAX_SIZE = 24 };
+enum { DIR_NSID = 5, ITEMS_MAX = 4096, NAME_MAX_SIZE = 64 };
 
 struct router {
     struct router_call *call; /* NULL: none is under way */
     size_t sizes[ITEMS_MAX];  /* of the items of the last one */
     char names[ITEMS_MAX][NAME_MAX_SIZE];
+    bool are_dirs; /* all of them */
+    uint64_t dir;
     size_t count;
     size_t size;
 };
@@ -36,6 +40,7 @@ struct fixture {
     struct node node;
     struct router router;
     struct txn_import import;
+    struct domain below;
     unsigned done;
     int status;
 };
@@ -65,12 +70,16 @@ static void take_apart(struct router *router, struct slice data)
 
     router->count = 0;
     router->size = data.size;
+    router->are_dirs = true;
     while (at < data.size) {
         size_t size = be32_get(bytes + at);
 
         assert_true(router->count < ITEMS_MAX);
         assert_int_equal(
-            eventual_decode(&record, (struct slice){bytes + at + 4, size}), 0);
+            eventual_decode_item(&record, (struct slice){bytes + at + 4, size}),
+            0);
+        assert_int_equal(record.dir, router->dir);
+        router->are_dirs = router->are_dirs && S_ISDIR(record.attr.mode);
         (void)snprintf(router->names[router->count], NAME_MAX_SIZE, "%.*s",
                        (int)record.name.size, (const char *)record.name.data);
         router->sizes[router->count++] = 4 + size;
@@ -86,10 +95,10 @@ void router_call(struct router *router, struct router_call *call,
 
     assert_null(router->call);
     assert_int_equal(command->op, COMMAND_TXN_IMPORT);
-    assert_int_equal(command->dir, DIR_NSID);
+    router->dir = command->dir;
     assert_in_range(command->data.size, 1, COMMAND_DATA_SIZE_MAX);
     take_apart(router, command->data);
-    place = key_user('d', DIR_NSID, slice_of(router->names[0]));
+    place = key_user('d', command->dir, slice_of(router->names[0]));
     assert_true(slice_equal(key_slice(&call->place), key_slice(&place)));
     call->active = true;
     router->call = call;
@@ -121,6 +130,7 @@ static int teardown(void **state)
     txn_import_cancel(&f->import);
     assert_null(f->router.call);
     kv_close(f->node.env.state);
+    domain_release(&f->below);
     free(f);
     return 0;
 }
@@ -145,6 +155,16 @@ static void put(struct fixture *f, uint64_t dir, const char *name, size_t size,
     free(content);
 }
 
+/* There is a directory of that name. */
+static void put_dir(struct fixture *f, uint64_t dir, const char *name)
+{
+    uint8_t number[8];
+
+    be64_put(number, 1000);
+    put_record(f->node.env.state, key_directory_name(dir, slice_of(name)),
+               (struct slice){number, sizeof number});
+}
+
 static void put_files(struct fixture *f, size_t count, size_t size)
 {
     char name[NAME_MAX_SIZE];
@@ -165,7 +185,8 @@ static void on_done(struct txn_import *import, int status)
 
 static void start(struct fixture *f)
 {
-    f->import = (struct txn_import){.nsid = DIR_NSID, .done = on_done};
+    f->import = (struct txn_import){
+        .nsid = DIR_NSID, .below = &f->below, .done = on_done};
     txn_import_start(&f->import, &f->node);
 }
 
@@ -274,6 +295,130 @@ static void test_what_a_region_has_not_goes_to_the_next(void **state)
     expect_end(f, 0);
 }
 
+/* ---- with directories ---- */
+
+/* All that is asked for next goes to one namespace, and is taken. */
+static void expect_items(struct fixture *f, uint64_t dir, bool are_dirs,
+                         const char *names)
+{
+    struct router *router = &f->router;
+    char all[256] = "";
+
+    assert_non_null(router->call);
+    assert_int_equal(router->dir, dir);
+    assert_int_equal(router->are_dirs, are_dirs);
+    for (size_t i = 0; i < router->count; i++)
+        (void)strcat(strcat(all, i > 0 ? " " : ""), router->names[i]);
+    assert_string_equal(all, names);
+    answer(f, 0, router->size);
+}
+
+static void test_names_of_directories_come_before_files(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, DIR_NSID, "a", 3, false);
+    put_dir(f, DIR_NSID, "b");
+    put_dir(f, DIR_NSID, "c");
+    put_dir(f, DIR_NSID + 1, "other");
+    start(f);
+    expect_items(f, DIR_NSID, true, "b c");
+    expect_items(f, DIR_NSID, false, "a");
+    expect_end(f, 0);
+}
+
+/* Empty ones take no command. */
+static void test_each_directory_below_it_has_its_turn(void **state)
+{
+    struct fixture *f = *state;
+
+    domain_add(&f->below, 80);
+    domain_add(&f->below, 90);
+    domain_add(&f->below, 70);
+    put_dir(f, DIR_NSID, "x");
+    put(f, 80, "a", 3, false);
+    put(f, 80, "gone", 0, true);
+    put_dir(f, 70, "b");
+    put(f, 70, "c", 3, false);
+    start(f);
+    expect_items(f, DIR_NSID, true, "x");
+    expect_items(f, 80, false, "a");
+    expect_items(f, 70, true, "b");
+    expect_items(f, 70, false, "c");
+    expect_end(f, 0);
+}
+
+static void test_many_directories_go_in_several_commands(void **state)
+{
+    struct fixture *f = *state;
+    struct router *router = &f->router;
+    const unsigned total = 5000;
+    char name[NAME_MAX_SIZE];
+    unsigned commands = 0;
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < total; i++) {
+        (void)snprintf(name, sizeof name, "%040u", i);
+        put_dir(f, DIR_NSID, name);
+    }
+    start(f);
+    for (; router->call != NULL; commands++) {
+        (void)snprintf(name, sizeof name, "%040u", count);
+        assert_string_equal(router->names[0], name);
+        assert_true(router->are_dirs);
+        count += (unsigned)router->count;
+        answer(f, 0, router->size);
+    }
+    expect_end(f, 0);
+    assert_int_equal(count, total);
+    assert_in_range(commands, 2, 5);
+}
+
+/* As it was shown, see eventual_read.h. */
+static void test_a_file_beside_a_directory_gets_its_shown_name(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, DIR_NSID, "a", 3, false);
+    put(f, DIR_NSID, "b", 3, false);
+    put_dir(f, DIR_NSID, "a");
+    start(f);
+    expect_items(f, DIR_NSID, true, "a");
+    assert_int_equal(f->router.count, 2);
+    assert_int_equal(strncmp(f->router.names[0], "a~file-", 7), 0);
+    assert_string_equal(f->router.names[1], "b");
+    answer(f, 0, f->router.size);
+    expect_end(f, 0);
+}
+
+static void shown_name(struct fixture *f, char *name)
+{
+    put(f, DIR_NSID, "a", 3, false);
+    put_dir(f, DIR_NSID, "a");
+    start(f);
+    answer(f, 0, f->router.size);
+    (void)strcpy(name, f->router.names[0]);
+    txn_import_cancel(&f->import);
+}
+
+static void test_a_shown_name_that_is_taken_ends_it(void **state)
+{
+    struct fixture *f = *state;
+    char name[NAME_MAX_SIZE];
+
+    shown_name(f, name);
+    put(f, DIR_NSID, name, 3, false);
+    start(f);
+    expect_items(f, DIR_NSID, true, "a");
+    expect_end(f, ERR_EXISTS);
+    f->done = 0;
+    put(f, DIR_NSID, name, 0, true);
+    put_dir(f, DIR_NSID, name);
+    start(f);
+    answer(f, 0, f->router.size);
+    expect_end(f, ERR_EXISTS);
+}
+
 /* ---- failures ---- */
 
 static void test_a_failure_ends_it(void **state)
@@ -322,6 +467,11 @@ int main(void)
         TEST(test_many_files_go_in_several_commands),
         TEST(test_the_largest_file_goes_alone),
         TEST(test_what_a_region_has_not_goes_to_the_next),
+        TEST(test_names_of_directories_come_before_files),
+        TEST(test_each_directory_below_it_has_its_turn),
+        TEST(test_many_directories_go_in_several_commands),
+        TEST(test_a_file_beside_a_directory_gets_its_shown_name),
+        TEST(test_a_shown_name_that_is_taken_ends_it),
         TEST(test_a_failure_ends_it),
         TEST(test_an_answer_that_makes_no_sense_ends_it),
         TEST(test_it_ends_without_a_word),

@@ -9,7 +9,50 @@
 #include "engine/record.h"
 #include "tests/engine/kv_helpers.h"
 
-enum { SINCE = 9 /* when the directory began to be filled */ };
+enum {
+    SINCE = 9, /* when the directory began to be filled */
+    BELOW_NSID = 70,
+    LAST_NSID = 60
+};
+
+/* ---- the catalog ---- */
+
+static void put_directory(struct fixture *f, uint64_t nsid, uint64_t parent,
+                          struct mode mode)
+{
+    struct directory directory = {.nsid = nsid,
+                                  .parent = parent,
+                                  .name = slice_of("a"),
+                                  .attr = {.ino = ino_of_nsid(nsid)},
+                                  .mode = mode};
+    struct buf *record = directory_encode(&directory);
+    uint8_t number[8];
+
+    be64_put(number, nsid);
+    put_record(f->node.env.state, key_directory(nsid), buf_slice(record));
+    put_record(f->node.env.state, key_directory_name(parent, directory.name),
+               (struct slice){number, sizeof number});
+    buf_unref(record);
+}
+
+static void apply_mode(struct fixture *f, struct mode mode, uint64_t version)
+{
+    put_directory(f, CLOSED_NSID, DIR_NSID, mode);
+    assert_int_equal(
+        modes_follow(f->node.modes, f->node.env.state, CLOSED_NSID, version),
+        0);
+}
+
+/* One lies below the other, and both below what changes its mode. */
+static void put_below(struct fixture *f, struct mode mode)
+{
+    apply_mode(f, mode, SINCE);
+    put_directory(f, BELOW_NSID, CLOSED_NSID, mode);
+    put_directory(f, LAST_NSID, BELOW_NSID, mode);
+}
+
+static const struct mode filling = {MODE_STRONG, CLOSED_NSID, SINCE, SINCE};
+static const struct mode fenced = {MODE_FENCED, CLOSED_NSID, SINCE, SINCE};
 
 /* ---- steps ---- */
 
@@ -23,6 +66,8 @@ static void prepare_parts(struct fixture *f, enum txn_kind kind,
         .change_count = 1,
     };
 
+    if (offset != 0 || kind == TXN_TO_STRONG)
+        apply_mode(f, kind == TXN_TO_STRONG ? fenced : filling, SINCE);
     start_mode(f, kind, offset);
     answer(f, COMMAND_TXN_PREPARE, 0, &result);
     for (int i = 0; i < PARTS; i++) {
@@ -80,6 +125,7 @@ static void end_export(struct fixture *f, int status)
     struct txn_export *export = f->node.export;
 
     assert_non_null(export);
+    export->mtimes = buf_copy("mtimes", 6);
     f->node.export = NULL;
     export->node = NULL;
     export->done(export, status);
@@ -94,6 +140,7 @@ static void test_what_is_filled_is_decided_behind_its_files(void **state)
     export = f->node.export;
     assert_true(txn_id_equal(export->txn, f->router.command.txn.id));
     assert_int_equal(export->nsid, CLOSED_NSID);
+    assert_int_equal(export->below->count, 0);
     assert_int_equal(export->since, SINCE);
     assert_int_equal(export->deadline_ns, f->op.deadline_ns);
     assert_int_equal(f->done, 0);
@@ -180,24 +227,177 @@ static void test_a_stop_ends_what_fills_a_directory(void **state)
     assert_failed(f, ERR_CANCELED);
 }
 
-/* ---- who is held up by it ---- */
+/* ---- with those below it ---- */
 
-static void apply_mode(struct fixture *f, struct mode mode, uint64_t version)
+static void expect_part(struct fixture *f, enum command_op op, uint64_t nsid,
+                        const char *name)
 {
-    struct directory directory = {
-        .nsid = CLOSED_NSID, .parent = DIR_NSID, .mode = mode};
-    struct buf *record;
+    const struct txn_ref *txn = &f->router.command.txn;
+    struct key place = key_user('d', nsid, slice_of(name));
 
-    directory.name = slice_of("a");
-    directory.attr.ino = ino_of_nsid(CLOSED_NSID);
-    record = directory_encode(&directory);
-    put_record(f->node.env.state, key_directory(CLOSED_NSID),
-               buf_slice(record));
-    buf_unref(record);
-    assert_int_equal(
-        modes_follow(f->node.modes, f->node.env.state, CLOSED_NSID, version),
-        0);
+    assert_non_null(f->router.call);
+    assert_int_equal(f->router.command.op, op);
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_PART);
+    assert_true(txn->opens_nsid == nsid || txn->closes_nsid == nsid);
+    assert_int_equal(txn->opens_nsid + txn->closes_nsid, nsid);
+    assert_true(
+        slice_equal(key_slice(&f->router.call->place), key_slice(&place)));
 }
+
+/* The part ends where one begins at (nsid, name). */
+static void end_part(struct fixture *f, enum command_op op, uint64_t nsid,
+                     const char *name)
+{
+    struct key end = key_user('d', nsid, slice_of(name));
+
+    answer(f, op, 0, &(struct result){.data = key_user_part(&end)});
+}
+
+/* The first one below it in two parts, and the second one. */
+static void pass_below(struct fixture *f, enum command_op op)
+{
+    expect_part(f, op, BELOW_NSID, "");
+    end_part(f, op, BELOW_NSID, "m");
+    expect_part(f, op, BELOW_NSID, "m");
+    end_part(f, op, BELOW_NSID + 1, "");
+    expect_part(f, op, LAST_NSID, "");
+    end_part(f, op, LAST_NSID + 1, "");
+}
+
+/* Its own namespace lies where its name does. */
+static void prepare_tree(struct fixture *f, enum txn_kind kind,
+                         enum catalog_change_kind change)
+{
+    put_below(f, kind == TXN_TO_STRONG ? fenced : filling);
+    start_mode(f, kind, SINCE);
+    answer(f, COMMAND_TXN_PREPARE, 0,
+           &(struct result){.changes = {{.kind = change, .nsid = CLOSED_NSID}},
+                            .change_count = 1});
+    pass_below(f, COMMAND_TXN_PREPARE);
+}
+
+static void test_all_below_it_are_closed_and_brought(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_tree(f, TXN_TO_EVENTUAL, CATALOG_EVENTUAL);
+    assert_non_null(f->node.export);
+    assert_int_equal(f->node.export->below->count, 2);
+    assert_int_equal(f->node.export->below->nsids[0], BELOW_NSID);
+    assert_int_equal(f->node.export->below->nsids[1], LAST_NSID);
+    end_export(f, 0);
+    assert_int_equal(f->router.command.txn.closes_nsid, CLOSED_NSID);
+    assert_true(slice_equal(f->router.command.data, slice_of("mtimes")));
+    succeed(f, COMMAND_TXN_DECIDE);
+    assert_true(f->router.command.commit);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    succeed(f, COMMAND_TXN_FORGET);
+    assert_null(f->router.call);
+}
+
+static void test_all_below_it_are_open_again_without_their_files(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_tree(f, TXN_TO_EVENTUAL, CATALOG_EVENTUAL);
+    end_export(f, ERR_NO_QUORUM);
+    assert_false(f->router.command.commit);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, ERR_NO_QUORUM);
+    assert_null(f->router.call);
+}
+
+static void take_import(struct fixture *f, uint64_t dir)
+{
+    assert_int_equal(f->router.command.op, COMMAND_TXN_IMPORT);
+    assert_int_equal(f->router.command.dir, dir);
+    answer(f, COMMAND_TXN_IMPORT, 0,
+           &(struct result){.offset = f->router.command.data.size});
+}
+
+static void test_all_below_it_are_opened_and_get_their_names(void **state)
+{
+    struct fixture *f = *state;
+
+    prepare_tree(f, TXN_TO_STRONG, CATALOG_STRONG);
+    take_import(f, CLOSED_NSID);
+    take_import(f, BELOW_NSID);
+    assert_int_equal(f->router.command.op, COMMAND_TXN_DECIDE);
+    assert_int_equal(f->router.command.txn.opens_nsid, CLOSED_NSID);
+    assert_int_equal(f->router.command.data.size, 0);
+    succeed(f, COMMAND_TXN_DECIDE);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+}
+
+/* Whoever has met the last one of them. */
+static void meet_last(struct fixture *f, struct result *decision)
+{
+    const struct txn_ref holder = {.id = {1, 1, 1},
+                                   .dir = DIR_NSID,
+                                   .name = slice_of("a"),
+                                   .closes_nsid = LAST_NSID};
+
+    f->settle.done = on_settled;
+    settle_start(&f->settle, &f->node, &holder);
+    tell_decision(f, decision);
+}
+
+static void test_who_meets_an_abort_opens_what_he_has_met(void **state)
+{
+    struct fixture *f = *state;
+
+    meet_last(f, &(struct result){.decided = true});
+    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
+    assert_false(f->router.command.commit);
+    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, 0);
+    assert_null(f->router.call);
+}
+
+/* Behind FORGET nobody would know what is to become of them. */
+static void
+test_who_meets_a_commit_resolves_all_before_it_is_forgotten(void **s)
+{
+    struct fixture *f = *s;
+    uint8_t below[16];
+
+    be64_put(below, BELOW_NSID);
+    be64_put(below + 8, LAST_NSID);
+    meet_last(f, &(struct result){.decided = true,
+                                  .committed = true,
+                                  .data = {below, sizeof below}});
+    assert_true(f->router.command.commit);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    answer(f, COMMAND_TXN_RESOLVE, 0,
+           &(struct result){.left = TXN_LEFT_PARTS,
+                            .holder = {.closes_nsid = CLOSED_NSID}});
+    expect_part(f, COMMAND_TXN_RESOLVE, CLOSED_NSID, "");
+    end_part(f, COMMAND_TXN_RESOLVE, CLOSED_NSID + 1, "");
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_ENDS);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    assert_int_equal(f->done, 0);
+    succeed(f, COMMAND_TXN_FORGET);
+    assert_failed(f, 0);
+}
+
+static void test_a_list_that_makes_no_sense_resolves_nothing(void **state)
+{
+    struct fixture *f = *state;
+
+    meet_last(f, &(struct result){
+                     .decided = true, .committed = true, .data = {"abc", 3}});
+    assert_failed(f, ERR_CORRUPT);
+    assert_null(f->router.call);
+}
+
+/* ---- who is held up by it ---- */
 
 /* It is not decided; whether it is waited for once more. */
 static bool look_again(struct fixture *f, uint64_t after_ms)
@@ -225,7 +425,7 @@ static void test_who_fills_a_directory_is_given_more_time(void **state)
 {
     struct fixture *f = *state;
 
-    apply_mode(f, (struct mode){MODE_STRONG, CLOSED_NSID, SINCE, SINCE}, SINCE);
+    apply_mode(f, filling, SINCE);
     assert_true(look_again(f, 0));
     assert_true(look_again(f, SETTLE_PATIENCE_MS));
     assert_true(look_again(f, SETTLE_FILLING_MS - SETTLE_PATIENCE_MS - 1));
@@ -253,6 +453,12 @@ int main(void)
         TEST(test_what_is_empty_is_tried_again),
         TEST(test_what_is_not_brought_at_a_stop_is_left_to_others),
         TEST(test_a_stop_ends_what_fills_a_directory),
+        TEST(test_all_below_it_are_closed_and_brought),
+        TEST(test_all_below_it_are_open_again_without_their_files),
+        TEST(test_all_below_it_are_opened_and_get_their_names),
+        TEST(test_who_meets_an_abort_opens_what_he_has_met),
+        TEST(test_who_meets_a_commit_resolves_all_before_it_is_forgotten),
+        TEST(test_a_list_that_makes_no_sense_resolves_nothing),
         TEST(test_who_fills_a_directory_is_given_more_time),
         TEST(test_who_does_not_is_given_none),
     };

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "export_fixture.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/eventual_record.h"
+#include "engine/pull.h"
+
+/* ---- node.h, reader.h ---- */
+
+struct env *node_env(struct node *node)
+{
+    return &node->fake.env;
+}
+
+struct reader *node_reader(const struct node *node)
+{
+    return (struct reader *)(uintptr_t)node;
+}
+
+struct eventual *node_eventual(const struct node *node)
+{
+    return (struct eventual *)(uintptr_t)node;
+}
+
+struct pulls *node_pulls(const struct node *node)
+{
+    return (struct pulls *)(uintptr_t)node;
+}
+
+void node_log_event(struct node *node, enum log_level level, const char *format,
+                    ...)
+{
+    va_list arguments;
+
+    assert_int_equal(level, LOG_WARN);
+    node->warnings++;
+    va_start(arguments, format);
+    (void)vsnprintf(node->warning, sizeof node->warning, format, arguments);
+    va_end(arguments);
+}
+
+void reader_start(struct reader *reader, struct read_op *op)
+{
+    struct node *node = (struct node *)(void *)reader;
+    struct slice name = op->command->name;
+
+    assert_null(node->read);
+    if (op->command->op == COMMAND_GETATTR) {
+        node->dir = nsid_of_ino(op->command->ino);
+    } else {
+        assert_int_equal(op->command->op, COMMAND_TXN_EXPORT);
+        assert_int_equal(op->command->dir, node->dir);
+        assert_int_equal(op->command->txn.id.sequence, 7);
+    }
+    assert_int_equal(op->deadline_ns, (uint64_t)TIMEOUT_MS * 1000000);
+    node->question = *op->command;
+    (void)snprintf(node->asked, sizeof node->asked, "%.*s", (int)name.size,
+                   name.size > 0 ? (const char *)name.data : "");
+    op->active = true;
+    node->read = op;
+}
+
+void reader_cancel(struct reader *reader, struct read_op *op)
+{
+    if (op->active)
+        ((struct node *)(void *)reader)->read = NULL;
+    op->active = false;
+}
+
+/* ---- eventual.h, pull.h ---- */
+
+/* The command is borrowed no longer than this. */
+void eventual_start(struct eventual *eventual, struct eventual_op *op)
+{
+    struct node *node = (struct node *)(void *)eventual;
+    struct started *started = &node->started[node->started_count++];
+    const struct command *command = op->command;
+    struct eventual_record record = {0};
+
+    assert_true(node->started_count < STARTED_MAX);
+    assert_null(op->work);
+    assert_int_equal(command->op, COMMAND_BRING);
+    assert_int_equal(command->dir, node->dir);
+    assert_int_equal(command->offset, SINCE);
+    assert_int_equal(eventual_decode(&record, command->data), 0);
+    assert_true(slice_equal(record.name, command->name));
+    (void)snprintf(started->name, sizeof started->name, "%.*s",
+                   (int)record.name.size, (const char *)record.name.data);
+    started->size = record.content.size;
+    started->op = op;
+    op->work = (struct eventual_work *)(void *)started;
+    eventual_release(&record);
+    if (++node->running > node->running_max)
+        node->running_max = node->running;
+}
+
+void eventual_cancel(struct eventual_op *op)
+{
+    if (op->work != NULL)
+        ((struct started *)(void *)op->work)->op = NULL;
+    op->work = NULL;
+}
+
+uint64_t eventual_shown(const struct eventual *eventual)
+{
+    const struct node *node = (const struct node *)(const void *)eventual;
+
+    assert_int_equal(node->running, 0);
+    return FIRST_NUMBER + node->started_count;
+}
+
+bool pulls_all_keep(const struct pulls *pulls, uint64_t sequence,
+                    uint64_t *ret_missing)
+{
+    struct node *node = (struct node *)(uintptr_t)pulls;
+
+    node->looks++;
+    node->looked_for = sequence;
+    if (!node->all_keep)
+        *ret_missing = SILENT_NODE;
+    return node->all_keep;
+}
+
+/* ---- the fixture ---- */
+
+static void on_done(struct txn_export *export, int status)
+{
+    struct fixture *f = container_of(export, struct fixture, export);
+
+    f->done++;
+    f->status = status;
+}
+
+static int setup_fresh(void **state)
+{
+    struct fixture *f = mem_zalloc(sizeof *f);
+
+    fake_env_init(&f->node.fake, NULL, NULL);
+    f->export =
+        (struct txn_export){.txn = {.sequence = 7},
+                            .nsid = DIR_NSID,
+                            .below = &f->below,
+                            .since = SINCE,
+                            .deadline_ns = (uint64_t)TIMEOUT_MS * 1000000,
+                            .done = on_done};
+    *state = f;
+    return 0;
+}
+
+void tell_times(struct fixture *f, uint64_t nsid, int64_t mtime_ns)
+{
+    struct read_op *read = f->node.read;
+
+    assert_non_null(read);
+    assert_int_equal(f->node.question.op, COMMAND_GETATTR);
+    assert_int_equal(f->node.dir, nsid);
+    f->node.read = NULL;
+    read->active = false;
+    read->done(read, 0, &(struct result){.attr.mtime_ns = mtime_ns});
+}
+
+int setup_export(void **state)
+{
+    struct fixture *f;
+
+    (void)setup_fresh(state);
+    f = *state;
+    txn_export_start(&f->export, &f->node);
+    tell_times(f, DIR_NSID, 11);
+    return 0;
+}
+
+int setup_export_tree(void **state)
+{
+    struct fixture *f;
+
+    (void)setup_fresh(state);
+    f = *state;
+    domain_add(&f->below, 80);
+    domain_add(&f->below, 70);
+    txn_export_start(&f->export, &f->node);
+    tell_times(f, DIR_NSID, 11);
+    return 0;
+}
+
+int teardown_export(void **state)
+{
+    struct fixture *f = *state;
+
+    txn_export_cancel(&f->export);
+    assert_null(f->node.read);
+    for (size_t i = 0; i < f->node.started_count; i++)
+        assert_null(f->node.started[i].op);
+    fake_env_pass(&f->node.fake, TIMEOUT_MS);
+    assert_true(f->done <= 1);
+    buf_unref(f->export.mtimes);
+    domain_release(&f->below);
+    buf_unref(f->page);
+    free(f);
+    return 0;
+}
+
+void put(struct fixture *f, const char *name, size_t size)
+{
+    uint8_t *content = mem_zalloc(size + 1);
+    const struct eventual_record record = {.dir = f->node.dir,
+                                           .name = slice_of(name),
+                                           .attr.size = size,
+                                           .content = {content, size}};
+    struct buf *bytes = eventual_encode(&record);
+    size_t before = f->page == NULL ? 0 : f->page->size;
+    struct buf *page = buf_new(before + 4 + bytes->size);
+
+    if (before > 0)
+        memcpy(page->data, f->page->data, before);
+    be32_put(page->data + before, (uint32_t)bytes->size);
+    memcpy(page->data + before + 4, bytes->data, bytes->size);
+    buf_unref(f->page);
+    buf_unref(bytes);
+    free(content);
+    f->page = page;
+}
+
+void put_files(struct fixture *f, size_t count)
+{
+    char name[NAME_SIZE];
+
+    for (size_t i = 0; i < count; i++) {
+        (void)snprintf(name, sizeof name, "%03zu", i);
+        put(f, name, 10);
+    }
+}
+
+void answer(struct fixture *f, int status, bool at_end, const char *next)
+{
+    struct read_op *read = f->node.read;
+    struct result result = {.status = status, .at_end = at_end};
+
+    assert_non_null(read);
+    if (f->page == NULL)
+        f->page = buf_new(0);
+    result.data_buf = f->page;
+    result.data = buf_slice(f->page);
+    memcpy(result.next, next, strlen(next));
+    f->page = NULL;
+    f->node.read = NULL;
+    read->active = false;
+    read->done(read, status, &result);
+    result_release(&result);
+}
+
+void bring(struct fixture *f, size_t at, int status)
+{
+    struct eventual_op *op = f->node.started[at].op;
+
+    assert_non_null(op);
+    f->node.started[at].op = NULL;
+    f->node.running--;
+    op->work = NULL;
+    op->done(op, status, &(struct result){.status = status});
+}
+
+void bring_all(struct fixture *f)
+{
+    for (size_t i = 0; i < f->node.started_count; i++)
+        if (f->node.started[i].op != NULL)
+            bring(f, i, 0);
+}
+
+void expect_asked(const struct fixture *f, const char *name, bool itself)
+{
+    assert_string_equal(f->node.asked, name);
+    assert_int_equal(f->node.question.offset != 0, itself);
+}
+
+void expect_end(const struct fixture *f, int status)
+{
+    assert_int_equal(f->done, 1);
+    assert_int_equal(f->status, status);
+    assert_null(f->node.read);
+    assert_int_equal(f->node.running, 0);
+}
