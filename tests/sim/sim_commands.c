@@ -7,6 +7,7 @@
 
 #include "engine/command.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_zone.h"
 
 struct seen_command {
     uint64_t key;
@@ -119,7 +120,21 @@ static void note_repeat(struct sim_commands *commands, uint64_t region,
     commands->seen_count++;
 }
 
-static void note_seen(const struct command *c)
+static void note_resolved(struct sim_commands *commands,
+                          const struct command *c)
+{
+    const struct txn_ref *txn = &c->txn;
+
+    if (c->node == txn->id.node)
+        return;
+    sim_seen(SEEN_TXN_SETTLED);
+    if (c->txn_step == TXN_STEP_PART && c->commit)
+        sim_zones_on_resolved(commands->cluster->zones, txn->opens_nsid != 0
+                                                            ? txn->opens_nsid
+                                                            : txn->closes_nsid);
+}
+
+static void note_seen(struct sim_commands *commands, const struct command *c)
 {
     if (c->op == COMMAND_VERIFY)
         sim_seen(SEEN_CHECKED);
@@ -131,8 +146,8 @@ static void note_seen(const struct command *c)
         sim_seen(SEEN_TXN_COPIED);
     if (c->op == COMMAND_TXN_ABORT)
         sim_seen(SEEN_TXN_ABORTED);
-    if (c->op == COMMAND_TXN_RESOLVE && c->node != c->txn.id.node)
-        sim_seen(SEEN_TXN_SETTLED);
+    if (c->op == COMMAND_TXN_RESOLVE)
+        note_resolved(commands, c);
 }
 
 uint32_t sim_commands_committed(struct sim_commands *commands, uint64_t region,
@@ -160,7 +175,7 @@ uint32_t sim_commands_committed(struct sim_commands *commands, uint64_t region,
                              entry->term, &c);
     if (c.op == COMMAND_FREEZE || c.op == COMMAND_UNFREEZE)
         sim_ranges_touched(commands->ranges, region);
-    note_seen(&c);
+    note_seen(commands, &c);
     command_release(&c);
     return tag;
 }

@@ -204,6 +204,8 @@ static void end_life(struct sim_lives *lives, const struct sim_node *node,
     sim_note(lives->cluster->loop,
              "node %zu: %" PRIx64 " is not eventual any more (%" PRIx64 ")",
              node->number + 1, life->dir, life->since);
+    if (life->begun && life->strong)
+        lives_check_names(lives, node, life->dir);
     for (size_t i = 0; life->begun && i < lives->place_count; i++) {
         struct place *place = &lives->places[i];
 
@@ -338,6 +340,8 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
     if (peer != NULL && peer->applied_index != known->applied) {
         known->applied = peer->applied_index;
         note_floor(known, node);
+        if (!lives_has_harm(lives, node))
+            lives_look_at_tree(lives, node);
         look_at_lives(lives, node);
     }
 }
@@ -383,6 +387,9 @@ void sim_lives_free(struct sim_lives *lives)
 {
     if (lives == NULL)
         return;
+    free(lives->tree.items);
+    free(lives->newest.items);
+    free(lives->switched.items);
     free(lives->lives);
     free(lives->places);
     free(lives->values);

@@ -22,6 +22,12 @@
  *   7. What another node has is durable on the one that has accepted it.
  *   8. When a life begins as a directory with files has become eventual, all
  *      nodes have these. If it ends before that, nothing of it counts.
+ *   9. The modes of directories in a catalog fit together: what is below a
+ *      directory has its mode, unless it has one of its own; nothing strong
+ *      lies below what is not, or is about not to be. A node goes by what its
+ *      catalog says.
+ *  10. When a directory has become strong, the regions have it, and the names
+ *      of the directories in it.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
@@ -35,7 +41,8 @@
 #include "engine/eventual_record.h"
 #include "tests/sim/sim_cluster.h"
 
-enum { SIM_LIVES_NAME_MAX = 8 };
+/* Also for one that is shown beside a directory: eventual_read.h. */
+enum { SIM_LIVES_NAME_MAX = 32 };
 
 struct sim_lives;
 
@@ -55,6 +62,9 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node);
 void sim_lives_on_crash(const struct sim_node *node);
 /* Its state/ is given up as a whole: no start of it need have anything. */
 void sim_lives_on_loss(struct sim_lives *lives, const struct sim_node *node);
+
+/* Somebody has resolved a part of that namespace for another one. */
+void sim_lives_on_resolved(struct sim_lives *lives, uint64_t nsid);
 
 /* The node has acknowledged that. */
 void sim_lives_acknowledged(struct sim_lives *lives, uint64_t dir,

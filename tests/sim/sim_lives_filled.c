@@ -34,18 +34,28 @@ static bool has_to_have(const struct sim_lives *lives,
            eventual_head_get(lives_state(node), &head) == 0 && head.whole;
 }
 
+/* As it was, or what that node has made of it in the same step in which it got
+ * to know that the life has begun. */
+static bool is_right(const struct file *file, const struct sim_node *node,
+                     const struct eventual_record *record)
+{
+    bool may_be_newer =
+        node == file->teller && record->origin == node->number + 1;
+
+    return record->since == file->life->since &&
+           (may_be_newer || record->removed ||
+            lives_plain(&record->attr, record->xattrs, record->content) ==
+                file->plain);
+}
+
 static void check_node(const struct file *file, const struct sim_node *node)
 {
     const struct life *life = file->life;
     struct eventual_record record = {0};
     int rc = eventual_get(lives_state(node), NULL, life->dir, file->name, true,
                           &record);
-    bool is_same =
-        rc == 0 && record.since == life->since &&
-        (record.removed || lives_plain(&record.attr, record.xattrs,
-                                       record.content) == file->plain);
 
-    if (!is_same)
+    if (rc != 0 || !is_right(file, node, &record))
         sim_fail(file->lives->cluster->loop,
                  "%" PRIx64
                  "/%.*s is eventual, and node %zu does not have what "

@@ -58,6 +58,19 @@ struct known_node {
     uint64_t apart_ns[SIM_NODES_MAX]; /* since when it has no link; 0: it has */
 };
 
+/* What a catalog says of a directory. */
+struct lives_directory {
+    uint64_t nsid;
+    uint64_t parent;
+    struct mode mode;
+};
+
+struct lives_tree {
+    struct lives_directory *items;
+    size_t count;
+    size_t count_max;
+};
+
 struct sim_lives {
     struct sim_cluster *cluster;
     struct life *lives;
@@ -70,6 +83,11 @@ struct sim_lives {
     size_t value_size;
     size_t value_count;
     struct known_node nodes[SIM_NODES_MAX];
+    struct lives_tree tree;   /* of the node that is looked at */
+    struct lives_tree newest; /* of the greatest version that was seen */
+    uint64_t newest_version;
+    struct lives_tree switched; /* those that were below a tree's top when it
+                                 * changed its mode */
 };
 
 /* While the node runs. */
@@ -119,6 +137,9 @@ void lives_check_filled(struct sim_lives *lives, const struct sim_node *teller,
                         const struct life *life);
 /* sim_lives_parts.c: whether the node knows the transaction as committed. */
 bool lives_was_committed(const struct sim_node *node, struct txn_id id);
+/* Whether that has opened a part that was gone. */
+bool lives_was_opened(const struct sim_node *node,
+                      const struct namespace_record *part);
 /* What a region's replica has of a strong directory; `range` is the region's.
  * Borrows both until it returns. */
 typedef void lives_part(void *context, struct range range,
@@ -127,6 +148,16 @@ typedef void lives_part(void *context, struct range range,
  * lag. */
 void lives_visit_parts(const struct sim_node *node, uint64_t dir,
                        lives_part *on_part, void *context);
+/* sim_lives_names.c: rule 10, when `teller` is the first one to know that the
+ * directory has become strong. */
+void lives_check_names(struct sim_lives *lives, const struct sim_node *teller,
+                       uint64_t dir);
+bool lives_is_there(const struct sim_node *node);
+/* It has, since before anything was brought into the regions; or it is gone. */
+bool lives_has_stayed(const struct sim_lives *lives,
+                      const struct sim_node *node);
+/* sim_lives_tree.c: rule 9, and what has become of trees. */
+void lives_look_at_tree(struct sim_lives *lives, const struct sim_node *node);
 /* Of all that is the same on all nodes. */
 uint64_t lives_hash(const struct eventual_record *record);
 

@@ -21,6 +21,12 @@ bool lives_was_committed(const struct sim_node *node, struct txn_id id)
     return committed;
 }
 
+bool lives_was_opened(const struct sim_node *node,
+                      const struct namespace_record *part)
+{
+    return part->reopened && lives_was_committed(node, part->opening.id);
+}
+
 /* `*ret` is to be released in any case. */
 static bool get_part(const struct sim_node *node, const struct region *region,
                      uint64_t dir, struct namespace_record *ret)

@@ -6,11 +6,11 @@
 
 #include <inttypes.h>
 
+#include "engine/catalog.h"
+#include "engine/eventual_read.h"
 #include "tests/sim/sim_entry.h"
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
-
-static const uint64_t stayed_ns = UINT64_C(6000000000);
 
 /* What is known of one name. */
 struct find {
@@ -19,6 +19,7 @@ struct find {
     const struct sim_node *teller; /* that knows the decision */
     const struct sim_node *node;   /* that is looked at */
     bool has_replica;              /* one that has begun to take files */
+    bool is_beside;                /* a directory of its name */
     bool found;
 };
 
@@ -57,15 +58,14 @@ static struct sim_version match(const struct find *find, uint64_t plain)
 
 /* ---- what it is ---- */
 
-static void check_entry(struct find *find)
+static void check_entry(struct find *find, struct slice name)
 {
     struct place *place = find->place;
     struct entry entry = {0};
     struct buf *content = NULL;
     struct sim_version version;
 
-    if (!sim_entry_get(find->node, place->dir, slice_of(place->name), &entry,
-                       &content))
+    if (!sim_entry_get(find->node, place->dir, name, &entry, &content))
         return;
     version =
         match(find, lives_plain(&entry.attr, entry.xattrs, buf_slice(content)));
@@ -80,37 +80,47 @@ static void check_entry(struct find *find)
     entry_release(&entry);
 }
 
+static void look_for(struct find *find, struct range range, struct slice name)
+{
+    if (!range_has_place(range, find->place->dir, name))
+        return;
+    find->has_replica = true;
+    check_entry(find, name);
+}
+
+/* What it was shown as while it had this version. */
+static void look_beside(struct find *find, struct range range,
+                        struct sim_version version)
+{
+    struct eventual_record record = {.name = slice_of(find->place->name),
+                                     .hlc = version.hlc};
+    struct eventual_shown_name shown = eventual_show_name(&record);
+
+    if (version.hlc != 0 && !version.removed)
+        look_for(find, range, (struct slice){shown.data, shown.size});
+}
+
 /* Of a replica that has opened its part for that transaction; others know of it
  * too early or too late. */
 static void look_at_part(void *context, struct range range,
                          const struct namespace_record *part)
 {
     struct find *find = context;
+    const struct place *place = find->place;
 
-    if (!range_has_place(range, find->place->dir,
-                         slice_of(find->place->name)) ||
-        !part->reopened || !lives_was_committed(find->teller, part->opening.id))
+    if (!lives_was_opened(find->teller, part))
         return;
-    find->has_replica = true;
-    check_entry(find);
+    if (!find->is_beside) {
+        look_for(find, range, slice_of(place->name));
+        return;
+    }
+    for (size_t i = 0; i < SIM_NODES_MAX; i++) {
+        look_beside(find, range, place->counts[i]);
+        look_beside(find, range, place->seen[i].version);
+    }
 }
 
 /* ---- all of it ---- */
-
-static bool is_there(const struct sim_node *node)
-{
-    return !node->removed && node->node != NULL;
-}
-
-/* Since before the files were brought. */
-static bool has_stayed(const struct find *find)
-{
-    uint64_t start_ns = find->lives->nodes[find->node->number].start_ns;
-
-    return find->node->removed ||
-           (is_there(find->node) &&
-            find->lives->cluster->loop->now_ns - start_ns > stayed_ns);
-}
 
 /* A replica may lag, and the one that did not may have just crashed; but where
  * some replica shows a file there it is known which one was last. */
@@ -120,15 +130,20 @@ void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,
     const struct sim_cluster *cluster = lives->cluster;
     struct find find = {.lives = lives, .place = place, .teller = teller};
     bool all_there = true;
+    uint64_t nsid;
 
+    find.is_beside = catalog_find(lives_state(teller), NULL, place->dir,
+                                  slice_of(place->name), &nsid) == 0;
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
         find.node = &cluster->nodes[i];
-        if (is_there(find.node))
+        if (lives_is_there(find.node))
             lives_visit_parts(find.node, place->dir, look_at_part, &find);
-        all_there = all_there && has_stayed(&find);
+        all_there = all_there && lives_has_stayed(lives, find.node);
     }
     if (find.found) {
         sim_seen(SEEN_ZONE_IMPORTED);
+        if (find.is_beside)
+            sim_seen(SEEN_ZONE_BESIDE);
         return;
     }
     place->last = match(&find, 0);

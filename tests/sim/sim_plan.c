@@ -143,6 +143,7 @@ static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
     plan->zones = (size_t)CHOOSE(loop, 0, 0, 0, 1, 2, SIM_ZONES_MAX);
     plan->zone_names = (size_t)sim_between(loop, 2, 6);
     plan->zones_end = sim_pick(loop, 2) == 0;
+    plan->zone_subs = (size_t)CHOOSE(loop, 0, 2, 4, 4);
     if (plan->zones > 0 && plan->step_ns > ZONE_STEP_MS_MAX * sim_ms)
         plan->step_ns = ZONE_STEP_MS_MAX * sim_ms;
 }
@@ -216,8 +217,8 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              " lull_ms=%" PRIu64 "/%" PRIu64,
              plan->sleep_after_ms, plan->alarm_ms, plan->lull_ns / sim_ms,
              plan->lull_every_ns / sim_ms);
-    sim_note(loop, "plan: zones=%zu names=%zu end=%d step_ms=%" PRIu64,
-             plan->zones, plan->zone_names, plan->zones_end,
+    sim_note(loop, "plan: zones=%zu names=%zu subs=%zu end=%d step_ms=%" PRIu64,
+             plan->zones, plan->zone_names, plan->zone_subs, plan->zones_end,
              plan->step_ns / sim_ms);
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (plan->every_ns[i] != 0)

@@ -103,7 +103,8 @@ struct sim_plan {
     /* Eventual directories: see sim_zone.h. */
     size_t zones; /* 0: none */
     size_t zone_names;
-    bool zones_end; /* in the end they are emptied and made strong */
+    size_t zone_subs; /* directories in each one, up to ZONE_DIRS - 1 */
+    bool zones_end;   /* in the end they are emptied and made strong */
 };
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop);

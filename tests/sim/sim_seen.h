@@ -121,6 +121,14 @@
     X(ZONE_STRONG, 1, "... and strong again")                                  \
     X(ZONE_IMPORTED, 1, "... files that were in them then")                    \
     X(ZONE_REMOVED, 1, "... or removed")                                       \
+    X(ZONE_NAMED, 1, "... directories in them when they became strong")        \
+    X(ZONE_BESIDE, 0, "... files beside such a one that got its other name")   \
+    X(TREE_MADE, 1, "trees of three directories and more made eventual")       \
+    X(TREE_NOT_MADE, 1, "... or not, when parts below were closed already")    \
+    X(TREE_STRONG, 1, "... made strong again")                                 \
+    X(TREE_NOT_STRONG, 1, "... or not, when parts below were open already")    \
+    X(TREE_OWN, 1, "... with one in them that has a mode of its own")          \
+    X(TREE_SETTLED, 1, "... parts below that somebody else resolved")          \
     X(ZONE_NOT_EMPTY, 1, "... refused as there was something in them")         \
     X(ZONE_GIVEN_UP, 1, "... given up as a node was away")                     \
     X(ZONE_CHANGED, 1, "eventual changes")                                     \

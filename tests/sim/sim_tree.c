@@ -171,8 +171,9 @@ static void check_namespaces(struct tree_check *t)
 
         if (namespace_decode(&record, kv_iter_value(t->iter)) != 0)
             sim_fail(t->cluster->loop, "a namespace cannot be decoded");
-        if (record.closing.id.node != 0)
-            sim_fail(t->cluster->loop, "namespace %" PRIx64 " is still closing",
+        if (record.closing.id.node != 0 || record.opening.id.node != 0)
+            sim_fail(t->cluster->loop,
+                     "namespace %" PRIx64 " is still closing, or opening",
                      record.nsid);
         check_place(t, record.nsid, slice_of(""));
         namespace_release(&record);
@@ -257,6 +258,16 @@ static bool is_strong(struct tree_check *t, uint64_t nsid)
     return strong;
 }
 
+static bool is_reference(struct slice bytes, uint64_t nsid)
+{
+    struct entry entry = {0};
+    bool is = entry_decode(&entry, bytes) == 0 && entry.kind == ENTRY_DIR &&
+              nsid_of_ino(entry.attr.ino) == nsid;
+
+    entry_release(&entry);
+    return is;
+}
+
 /* By its parent, and by the catalog's index. */
 static void check_named(struct tree_check *t, const struct directory *directory)
 {
@@ -272,7 +283,8 @@ static void check_named(struct tree_check *t, const struct directory *directory)
     kv_value_release(&found);
     if (!is_strong(t, directory->parent))
         return;
-    if (kv_get(t->state, NULL, key_slice(&key), &found) != 0)
+    if (kv_get(t->state, NULL, key_slice(&key), &found) != 0 ||
+        !is_reference((struct slice){found.data, found.size}, directory->nsid))
         sim_fail(t->cluster->loop, "directory %" PRIx64 " has no reference",
                  directory->nsid);
     kv_value_release(&found);

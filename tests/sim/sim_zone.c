@@ -19,6 +19,8 @@
 #define XATTR "user.tag"
 #define XATTR_MODE "user.grove.consistency"
 
+enum { MODE_MS = 10000 };
+
 struct client {
     struct sim_event event; /* first member: thinks */
     struct sim_zones *zones;
@@ -109,19 +111,13 @@ static const char *name_of(const struct client *client)
     return op->kind == REQUEST_READDIR ? "" : sim_zone_file_name(op->name);
 }
 
-static bool is_of_mode(const struct sim_zone_op *op)
-{
-    return op->of_zone &&
-           (op->kind == REQUEST_SETXATTR || op->kind == REQUEST_GETXATTR);
-}
-
 static struct buf *data_of(const struct client *client)
 {
     const struct sim_zone_op *op = &client->op;
     const char *mode = op->to_eventual ? "eventual" : "strong";
     uint32_t tag = client->zone_case.tag;
 
-    if (op->kind == REQUEST_SETXATTR && op->of_zone)
+    if (op->kind == REQUEST_SETXATTR && sim_zone_is_of_mode(op))
         return buf_copy(mode, strlen(mode));
     if (op->kind == REQUEST_SETXATTR)
         return buf_copy(&tag, sizeof tag);
@@ -132,25 +128,29 @@ static void fill_request(struct client *client)
 {
     const struct sim_zone_op *op = &client->op;
     const struct sim_zone *zone = &client->zones->zones[op->zone];
+    const struct sim_zone *to_zone = &client->zones->zones[op->to_zone];
     bool two = op->kind == REQUEST_RENAME;
 
     client->ask.request = (struct request){
         .kind = op->kind,
         .flags = op->flags,
         .dir = op->of_zone ? NSID_ROOT : sim_zone_nsid(zone, op->dir),
-        .to_dir = two ? sim_zone_nsid(zone, op->to_dir) : 0,
+        .to_dir = two ? sim_zone_nsid(to_zone, op->to_dir) : 0,
         .ino = op->ino,
         .name = name_of(client),
         .to_name = two ? sim_zone_file_name(op->to_name) : NULL,
         .size = op->kind == REQUEST_READDIR ? plan_of(client)->page_size
                                             : SIM_VALUE_MAX,
-        .xattr = is_of_mode(op) ? XATTR_MODE : XATTR,
+        .xattr = sim_zone_is_of_mode(op) ? XATTR_MODE : XATTR,
         .set_mask = SET_GID,
         .set = {.gid = op->kind == REQUEST_SETATTR ? client->zone_case.tag : 0,
                 .mode = op->kind == REQUEST_MKDIR ? S_IFDIR | 0755
                                                   : S_IFREG | 0644},
         .data = data_of(client),
     };
+    /* One step after the other, in several directories. */
+    if (sim_zone_is_of_mode(op) && sim_pick(loop_of(client), 3) != 0)
+        client->ask.request.timeout_ms = MODE_MS;
     if (client->zone_case.is_short)
         client->ask.request.timeout_ms = sim_between(loop_of(client), 1, 300);
 }
@@ -367,4 +367,10 @@ void sim_zones_on_loss(struct sim_zones *zones, const struct sim_node *node)
 {
     if (zones != NULL)
         sim_lives_on_loss(zones->lives, node);
+}
+
+void sim_zones_on_resolved(struct sim_zones *zones, uint64_t nsid)
+{
+    if (zones != NULL)
+        sim_lives_on_resolved(zones->lives, nsid);
 }

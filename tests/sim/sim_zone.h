@@ -56,5 +56,7 @@ void sim_zones_check(struct sim_zones *zones);
 void sim_zones_step(struct sim_zones *zones, struct sim_node *node);
 void sim_zones_on_crash(struct sim_zones *zones, const struct sim_node *node);
 void sim_zones_on_loss(struct sim_zones *zones, const struct sim_node *node);
+/* Somebody has resolved a part of that namespace for another one. */
+void sim_zones_on_resolved(struct sim_zones *zones, uint64_t nsid);
 
 #endif

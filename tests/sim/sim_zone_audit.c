@@ -12,7 +12,13 @@
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_zone_choice.h"
 
-enum { PAGE_SIZE_MIN = 64, QUEUE_MAX = 64, RETRIES_MAX = 20, RETRY_MS = 200 };
+enum {
+    PAGE_SIZE_MIN = 64,
+    QUEUE_MAX = 256,
+    RETRIES_MAX = 20,
+    RETRY_MS = 200,
+    TIMEOUT_MS = 10000
+};
 
 /* What is still to be read: a directory from a name on, or a name. */
 struct item {
@@ -179,6 +185,7 @@ static void next(struct sim_event *event)
         .name = item->name,
         .offset = item->is_first,
         .size = is_dir ? page_size : SIM_VALUE_MAX,
+        .timeout_ms = TIMEOUT_MS, /* It may lie in many regions. */
     };
     sim_ask(&reader->ask, plan->try_first);
 }

@@ -14,7 +14,18 @@ static const uint64_t second_ns = 1000000000;
 static const char *const root_names[SIM_ZONES_MAX] = {"z0", "z1", "z2"};
 
 static const char *const file_names[ZONE_NAMES] = {"k0", "k1", "k2", "k3",
-                                                   "k4", "k5", "s"};
+                                                   "k4", "k5", "s",  "t"};
+
+/* Directories of zones: in which one each is, and its name there. */
+struct sub {
+    uint8_t parent;
+    uint8_t name;
+};
+
+static const struct sub subs[ZONE_DIRS] = {[1] = {0, ZONE_SUB},
+                                           [2] = {0, ZONE_OTHER},
+                                           [3] = {1, ZONE_SUB},
+                                           [4] = {1, ZONE_OTHER}};
 
 const char *sim_zone_root_name(size_t zone)
 {
@@ -38,21 +49,43 @@ const char *sim_zone_file_name(uint8_t name)
 
 uint64_t sim_zone_nsid(const struct sim_zone *zone, uint8_t dir)
 {
-    return dir == 0 ? zone->nsid : zone->sub;
+    return dir == 0 ? zone->nsid : zone->subs[dir];
+}
+
+bool sim_zone_is_of_mode(const struct sim_zone_op *op)
+{
+    return (op->of_zone || op->of_own) &&
+           (op->kind == REQUEST_SETXATTR || op->kind == REQUEST_GETXATTR);
+}
+
+uint8_t sim_zone_sub(uint8_t parent, uint8_t name)
+{
+    for (uint8_t i = 1; i < ZONE_DIRS; i++)
+        if (subs[i].parent == parent && subs[i].name == name)
+            return i;
+    return 0;
+}
+
+uint8_t sim_zone_parent(uint8_t sub)
+{
+    return subs[sub].parent;
 }
 
 /* ---- files ---- */
 
+/* One that is known to be there. */
 static uint8_t pick_dir(struct sim_loop *loop, const struct sim_zone *zone)
 {
-    return zone->sub != 0 && sim_pick(loop, 3) == 0;
+    uint8_t dir = (uint8_t)sim_pick(loop, ZONE_DIRS + 2);
+
+    return dir < ZONE_DIRS && zone->subs[dir] != 0 ? dir : 0;
 }
 
-/* Now and then that of the directory: two nodes may give it to both. */
+/* Now and then that of a directory: two nodes may give it to both. */
 static uint8_t pick_name(struct sim_loop *loop, const struct sim_plan *plan)
 {
-    if (sim_pick(loop, 40) == 0)
-        return ZONE_SUB;
+    if (sim_pick(loop, 12) == 0)
+        return ZONE_SUB + (uint8_t)sim_pick(loop, 2);
     return (uint8_t)sim_pick(loop, plan->zone_names);
 }
 
@@ -86,10 +119,6 @@ static void choose_rename(struct sim_loop *loop, const struct sim_plan *plan,
     uint64_t roll = sim_pick(loop, 6);
 
     op->kind = REQUEST_RENAME;
-    /* What is in a directory of another name is not found when all is emptied.
-     */
-    if (plan->zones_end && op->name == ZONE_SUB)
-        op->name = 0;
     op->to_dir = pick_dir(loop, zone);
     op->to_name = pick_name(loop, plan);
     op->flags = roll == 0   ? REQUEST_NOREPLACE
@@ -151,13 +180,87 @@ static void choose_of_zone(struct sim_zone_op *op, const struct sim_zone *zone,
     op->ino = kind == REQUEST_GETXATTR ? ino_of_nsid(zone->nsid) : 0;
 }
 
-static void choose_sub(struct sim_loop *loop, const struct sim_zone *zone,
+/* ---- directories in it ---- */
+
+static void choose_place(struct sim_zone_op *op, uint8_t sub)
+{
+    op->dir = subs[sub].parent;
+    op->name = subs[sub].name;
+}
+
+static bool has_place(const struct sim_zone *zone, uint8_t sub)
+{
+    return subs[sub].parent == 0 || zone->subs[subs[sub].parent] != 0;
+}
+
+/* Its place may be taken, or lie below itself, or where the mode is another
+ * one. */
+static void choose_move(struct sim_loop *loop, const struct sim_plan *plan,
+                        const struct sim_zone *zones, struct sim_zone_op *op)
+{
+    uint8_t to = (uint8_t)sim_between(loop, 1, plan->zone_subs);
+    size_t zone = (size_t)sim_pick(loop, plan->zones);
+
+    if (zones[zone].nsid == 0)
+        zone = op->zone;
+    if (zones[zone].subs[to] != 0) /* Another one may be free. */
+        to = (uint8_t)sim_between(loop, 1, plan->zone_subs);
+    if (!has_place(&zones[zone], to))
+        to = subs[to].parent;
+    op->kind = REQUEST_RENAME;
+    op->of_dir = true;
+    op->flags = sim_pick(loop, 4) == 0 ? REQUEST_NOREPLACE : 0;
+    op->to_zone = zone;
+    op->to_dir = subs[to].parent;
+    op->to_name = subs[to].name;
+}
+
+/* Below an eventual one it has the mode of that. */
+static void choose_own(const struct sim_zone *zone, uint8_t sub,
                        struct sim_zone_op *op)
 {
-    op->name = ZONE_SUB;
-    op->kind = sim_pick(loop, 4) == 0 ? REQUEST_LOOKUP
-               : zone->sub == 0       ? REQUEST_MKDIR
-                                      : REQUEST_RMDIR;
+    bool has_own = zone->owns[sub] == zone->subs[sub];
+
+    op->of_own = true;
+    op->kind = REQUEST_SETXATTR;
+    op->to_eventual = !has_own && !zone->ending;
+    op->ino = ino_of_nsid(zone->subs[sub]);
+}
+
+/* One whose place is there. */
+static uint8_t pick_sub(struct sim_loop *loop, const struct sim_plan *plan,
+                        const struct sim_zone *zone)
+{
+    uint8_t sub = (uint8_t)sim_between(loop, 1, plan->zone_subs);
+
+    return has_place(zone, sub) ? sub : subs[sub].parent;
+}
+
+static void choose_sub(struct sim_loop *loop, const struct sim_plan *plan,
+                       const struct sim_zone *zones, struct sim_zone_op *op)
+{
+    const struct sim_zone *zone = &zones[op->zone];
+    uint8_t sub = pick_sub(loop, plan, zone);
+    uint64_t roll = sim_pick(loop, 100);
+
+    choose_place(op, sub);
+    if (roll < 15)
+        op->kind = REQUEST_LOOKUP;
+    else if (zone->subs[sub] == 0)
+        op->kind = REQUEST_MKDIR;
+    else if (roll < 40)
+        op->kind = REQUEST_RMDIR;
+    else if (roll < 80)
+        choose_move(loop, plan, zones, op);
+    else
+        choose_own(zone, sub, op);
+}
+
+static void choose_removal(struct sim_zone_op *op, const struct sim_zone *zone,
+                           uint8_t sub)
+{
+    op->kind = zone->subs[sub] == 0 ? REQUEST_LOOKUP : REQUEST_RMDIR;
+    choose_place(op, sub);
 }
 
 /* Whatever there may be in it, then the zone. */
@@ -166,18 +269,15 @@ static void choose_emptying(struct sim_loop *loop, const struct sim_plan *plan,
 {
     uint64_t roll = sim_pick(loop, 100);
 
-    if (zone->sub == 0 && roll >= 60 && roll < 76) {
-        op->kind = REQUEST_LOOKUP;
-        op->name = ZONE_SUB;
-    } else if (roll < 70) {
+    if (roll < 60) {
         op->kind = REQUEST_UNLINK;
         op->dir = pick_dir(loop, zone);
-        op->name =
-            roll < 8 ? ZONE_SUB : (uint8_t)sim_pick(loop, plan->zone_names);
+        op->name = pick_name(loop, plan);
+    } else if (roll < 76 && plan->zone_subs > 0) {
+        choose_removal(op, zone, pick_sub(loop, plan, zone));
     } else if (roll < 82) { /* It may have another name by now. */
         op->kind = REQUEST_RMDIR;
-        op->name =
-            roll < 79 ? ZONE_SUB : (uint8_t)sim_pick(loop, plan->zone_names);
+        op->name = pick_name(loop, plan);
     } else if (zone->ending || roll < 94) {
         choose_mode(op, zone, false);
     } else {
@@ -200,62 +300,56 @@ static void turn(struct sim_loop *loop, struct sim_zone *zone)
 }
 
 static void choose_eventual(struct sim_loop *loop, const struct sim_plan *plan,
-                            struct sim_zone *zone,
+                            struct sim_zone *zones,
                             const struct sim_zone_handles *handles,
                             struct sim_zone_op *op)
 {
+    struct sim_zone *zone = &zones[op->zone];
     uint64_t roll = sim_pick(loop, 100);
 
     turn(loop, zone);
     if (zone->emptying)
         choose_emptying(loop, plan, zone, op);
-    else if (roll < 4)
-        choose_sub(loop, zone, op);
-    else if (roll < 5)
+    else if (roll < 10 && plan->zone_subs > 0)
+        choose_sub(loop, plan, zones, op);
+    else if (roll < 12)
         choose_mode(op, zone, false);
     else
         choose_file_op(loop, plan, zone, handles, op);
 }
 
-/* One name after the other, so that it comes to be empty. */
-static void choose_unlink(struct sim_zone *zone, struct sim_zone_op *op)
-{
-    op->kind = REQUEST_UNLINK;
-    op->name = zone->next;
-    zone->next = (uint8_t)((zone->next + 1) % ZONE_NAMES);
-    zone->full = zone->next != 0;
-}
-
 static void choose_strong(struct sim_loop *loop, const struct sim_plan *plan,
-                          struct sim_zone *zone,
+                          struct sim_zone *zones,
                           const struct sim_zone_handles *handles,
                           struct sim_zone_op *op)
 {
+    struct sim_zone *zone = &zones[op->zone];
     uint64_t roll = sim_pick(loop, 100);
 
     if (zone->ending)
         choose_of_zone(op, zone, REQUEST_LOOKUP);
-    else if (zone->full && roll < 90)
-        choose_unlink(zone, op);
-    else if (roll < 50)
+    else if (roll < 20)
         choose_mode(op, zone, true);
-    else if (roll < 55)
+    else if (roll < 22)
         choose_of_zone(op, zone, REQUEST_RMDIR);
-    else if (roll < 90)
+    else if (roll < 35)
         choose_emptying(loop, plan, zone, op);
+    else if (roll < 60 && plan->zone_subs > 0)
+        choose_sub(loop, plan, zones, op);
     else
         choose_file_op(loop, plan, zone, handles, op);
 }
 
-void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
-                     struct sim_zone *zones,
-                     const struct sim_zone_handles *handles,
-                     struct sim_zone_op *ret)
+static void choose(struct sim_loop *loop, const struct sim_plan *plan,
+                   struct sim_zone *zones,
+                   const struct sim_zone_handles *handles,
+                   struct sim_zone_op *ret)
 {
     uint64_t roll = sim_pick(loop, 100);
     struct sim_zone *zone;
 
     *ret = (struct sim_zone_op){.zone = sim_pick(loop, plan->zones)};
+    ret->to_zone = ret->zone;
     zone = &zones[ret->zone];
     if (zone->nsid == 0)
         choose_of_zone(ret, zone,
@@ -264,102 +358,34 @@ void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
     else if (roll < 6)
         choose_of_zone(ret, zone, roll < 2 ? REQUEST_LOOKUP : REQUEST_GETXATTR);
     else if (zone->eventual)
-        choose_eventual(loop, plan, zone, handles, ret);
+        choose_eventual(loop, plan, zones, handles, ret);
     else
-        choose_strong(loop, plan, zone, handles, ret);
+        choose_strong(loop, plan, zones, handles, ret);
 }
 
-/* ---- what answers say ---- */
-
-static bool says_text(const struct request *request, const char *text)
+/* Each that wants it keeps all others from it. */
+static bool gives_way(struct sim_loop *loop, struct sim_zone *zone,
+                      const struct sim_zone_op *op)
 {
-    return request->ret_data != NULL &&
-           request->ret_data->size == strlen(text) &&
-           memcmp(request->ret_data->data, text, strlen(text)) == 0;
+    if (!op->of_zone || op->kind != REQUEST_SETXATTR)
+        return false;
+    if (loop->now_ns < zone->switch_ns && sim_pick(loop, 10) != 0)
+        return true;
+    zone->switch_ns = loop->now_ns + 4 * second_ns;
+    return false;
 }
 
-static void set_nsid(struct sim_zone *zone, uint64_t nsid)
+void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
+                     struct sim_zone *zones,
+                     const struct sim_zone_handles *handles,
+                     struct sim_zone_op *ret)
 {
-    if (zone->nsid == nsid)
+    struct sim_zone *zone;
+
+    choose(loop, plan, zones, handles, ret);
+    zone = &zones[ret->zone];
+    if (!gives_way(loop, zone, ret))
         return;
-    zone->nsid = nsid;
-    zone->sub = 0;
-    zone->eventual = false;
-    zone->full = false;
-}
-
-static void become(struct sim_loop *loop, struct sim_zone *zone, bool eventual)
-{
-    if (eventual && !zone->eventual) {
-        zone->emptying = false;
-        zone->turn_ns = loop->now_ns + sim_spread(loop, 3 * second_ns);
-    }
-    zone->eventual = eventual;
-    zone->full = zone->full && !eventual;
-}
-
-static void learn_of_zone(struct sim_loop *loop, struct sim_zone *zone,
-                          const struct sim_zone_op *op,
-                          const struct request *request)
-{
-    bool asked_of_it = op->ino == 0 || op->ino == ino_of_nsid(zone->nsid);
-
-    if (request->status == ERR_NOT_FOUND || request->status == ERR_STALE) {
-        if (asked_of_it)
-            set_nsid(zone, 0);
-        return;
-    }
-    if (request->status == ERR_NOT_EMPTY && op->to_eventual)
-        zone->full = true;
-    if (request->status != 0)
-        return;
-    if (op->kind == REQUEST_RMDIR)
-        set_nsid(zone, 0);
-    else if (op->kind == REQUEST_LOOKUP || op->kind == REQUEST_MKDIR)
-        set_nsid(zone, nsid_of_ino(request->attr.ino));
-    else if (asked_of_it && op->kind == REQUEST_SETXATTR)
-        become(loop, zone, op->to_eventual);
-    else if (asked_of_it && op->kind == REQUEST_GETXATTR)
-        become(loop, zone, says_text(request, "eventual"));
-}
-
-static void learn_sub(struct sim_zone *zone, const struct sim_zone_op *op,
-                      const struct request *request)
-{
-    if (op->dir != 0 || op->name != ZONE_SUB)
-        return;
-    if (op->kind == REQUEST_RMDIR &&
-        (request->status == 0 || request->status == ERR_NOT_FOUND))
-        zone->sub = 0;
-    else if ((op->kind == REQUEST_LOOKUP || op->kind == REQUEST_MKDIR) &&
-             request->status == 0 && (request->attr.ino & INO_DIR_BIT) != 0)
-        zone->sub = nsid_of_ino(request->attr.ino);
-}
-
-static void learn_file(struct sim_zone_handles *handles,
-                       const struct sim_zone_op *op,
-                       const struct request *request)
-{
-    uint64_t *ino = &handles->ino[op->zone][op->dir][op->name];
-
-    if (request->status == ERR_STALE || request->status == ERR_NOT_FOUND)
-        *ino = 0;
-    if (request->status != 0)
-        return;
-    if (op->kind == REQUEST_LOOKUP || op->kind == REQUEST_CREATE)
-        *ino = (request->attr.ino & INO_DIR_BIT) != 0 ? 0 : request->attr.ino;
-    else if (op->kind == REQUEST_UNLINK || op->kind == REQUEST_RENAME)
-        *ino = 0;
-}
-
-void sim_zone_learn(struct sim_loop *loop, struct sim_zone *zones,
-                    struct sim_zone_handles *handles,
-                    const struct sim_zone_op *op, const struct request *request)
-{
-    if (op->of_zone) {
-        learn_of_zone(loop, &zones[op->zone], op, request);
-        return;
-    }
-    learn_sub(&zones[op->zone], op, request);
-    learn_file(handles, op, request);
+    *ret = (struct sim_zone_op){.zone = ret->zone, .to_zone = ret->zone};
+    choose_file_op(loop, plan, zone, handles, ret);
 }

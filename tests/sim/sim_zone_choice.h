@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What clients of zones do next. A zone is a directory in the root that is made
- * eventual while it is empty, used, emptied again, and then made strong or
- * removed; it may have one directory in it. What is known of it is what
- * operations have said, on whatever node. */
+ * eventual with what is in it, used, emptied for a while, and made strong or
+ * removed. There may be directories in it, two levels deep, each of which may
+ * have a mode of its own. What is known of it is what operations have said, on
+ * whatever node. */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_ZONE_CHOICE_H
 #define GROVEFS_TESTS_SIM_SIM_ZONE_CHOICE_H
@@ -13,21 +14,22 @@
 
 enum {
     ZONE_FILES_MAX = 6,
-    ZONE_NAMES = ZONE_FILES_MAX + 1, /* the last one is the directory's */
-    ZONE_SUB = ZONE_FILES_MAX,
-    ZONE_DIRS = 2 /* the zone, and the directory in it */
+    ZONE_NAMES = ZONE_FILES_MAX + 2, /* the last ones are those of ... */
+    ZONE_SUB = ZONE_FILES_MAX,       /* ... a directory with others in it */
+    ZONE_OTHER = ZONE_SUB + 1,       /* ... and of one without */
+    ZONE_DIRS = 5 /* the zone, s and t in it, s and t in that s */
 };
 
 struct sim_zone {
     const char *name;
-    uint64_t nsid; /* 0: it is not known that there is one */
-    uint64_t sub;  /* likewise */
-    bool eventual; /* as the last answer has it */
-    bool emptying; /* until all is away, or `turn_ns` */
-    bool ending;   /* it is to become strong, and to stay so */
-    bool full;     /* strong, and with files in it */
-    uint8_t next;  /* of those that is looked for next */
+    uint64_t nsid;            /* 0: it is not known that there is one */
+    uint64_t subs[ZONE_DIRS]; /* likewise; the first one is not used */
+    uint64_t owns[ZONE_DIRS]; /* which of them has a mode of its own */
+    bool eventual;            /* as the last answer has it */
+    bool emptying;            /* until all is away, or `turn_ns` */
+    bool ending;              /* it is to become strong, and to stay so */
     uint64_t turn_ns;
+    uint64_t switch_ns; /* somebody is changing its mode until then */
 };
 
 /* Which of the things that are kept per name of a node's clients. */
@@ -40,9 +42,12 @@ struct sim_zone_op {
     unsigned flags;
     size_t zone;
     bool of_zone;     /* of the zone itself: its directory is the root */
-    bool to_eventual; /* SETXATTR of a zone */
-    uint8_t dir;      /* 0: in the zone, 1: in the directory in it */
+    bool of_own;      /* of the mode of a directory in it */
+    bool of_dir;      /* RENAME of a directory in it */
+    bool to_eventual; /* SETXATTR of a zone, or of such a directory */
+    uint8_t dir;      /* 0: in the zone, else in that directory */
     uint8_t name;
+    size_t to_zone; /* RENAME */
     uint8_t to_dir;
     uint8_t to_name;
     uint64_t ino; /* of the handle; 0: it takes none */
@@ -56,12 +61,17 @@ bool sim_zone_is_name(const char *name);
 const char *sim_zone_file_name(uint8_t name);
 
 uint64_t sim_zone_nsid(const struct sim_zone *zone, uint8_t dir);
+/* Which directory in a zone has that name there; 0: none has. */
+uint8_t sim_zone_sub(uint8_t parent, uint8_t name);
+uint8_t sim_zone_parent(uint8_t sub);
+/* Whether a mode is asked for, or set. */
+bool sim_zone_is_of_mode(const struct sim_zone_op *op);
 
 void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
                      struct sim_zone *zones,
                      const struct sim_zone_handles *handles,
                      struct sim_zone_op *ret);
-/* What its answer says. */
+/* What its answer says: sim_zone_learn.c. */
 void sim_zone_learn(struct sim_loop *loop, struct sim_zone *zones,
                     struct sim_zone_handles *handles,
                     const struct sim_zone_op *op,

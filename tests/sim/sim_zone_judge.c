@@ -23,7 +23,7 @@ const char *sim_zone_kind_text(const struct sim_zone_op *op)
         [REQUEST_SETXATTR] = "setxattr", [REQUEST_REMOVEXATTR] = "removexattr",
     };
 
-    if (op->of_zone && op->kind == REQUEST_SETXATTR)
+    if (sim_zone_is_of_mode(op) && op->kind == REQUEST_SETXATTR)
         return op->to_eventual ? "to eventual" : "to strong";
     return texts[op->kind];
 }
@@ -105,8 +105,9 @@ static struct sim_version version_at(const struct sim_node *node, uint64_t dir,
 
 static bool is_of_file(const struct sim_zone_op *op)
 {
-    return !op->of_zone && op->kind != REQUEST_MKDIR &&
-           op->kind != REQUEST_RMDIR && op->kind != REQUEST_READDIR;
+    return !op->of_zone && !op->of_own && !op->of_dir &&
+           op->kind != REQUEST_MKDIR && op->kind != REQUEST_RMDIR &&
+           op->kind != REQUEST_READDIR;
 }
 
 void sim_zone_open_case(struct sim_zone_case *zone_case,
