@@ -3,6 +3,7 @@
 /* What is sent of an eventual directory that becomes strong, and in which
  * pieces. The router is the test's. */
 
+#include <inttypes.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -25,8 +26,8 @@ struct router {
     struct router_call *call; /* NULL: none is under way */
     size_t sizes[ITEMS_MAX];  /* of the items of the last one */
     char names[ITEMS_MAX][NAME_MAX_SIZE];
-    bool are_dirs; /* all of them */
-    uint64_t dir;
+    bool is_dir[ITEMS_MAX];
+    uint64_t dirs[ITEMS_MAX];
     size_t count;
     size_t size;
 };
@@ -70,7 +71,6 @@ static void take_apart(struct router *router, struct slice data)
 
     router->count = 0;
     router->size = data.size;
-    router->are_dirs = true;
     while (at < data.size) {
         size_t size = be32_get(bytes + at);
 
@@ -78,8 +78,8 @@ static void take_apart(struct router *router, struct slice data)
         assert_int_equal(
             eventual_decode_item(&record, (struct slice){bytes + at + 4, size}),
             0);
-        assert_int_equal(record.dir, router->dir);
-        router->are_dirs = router->are_dirs && S_ISDIR(record.attr.mode);
+        router->dirs[router->count] = record.dir;
+        router->is_dir[router->count] = S_ISDIR(record.attr.mode);
         (void)snprintf(router->names[router->count], NAME_MAX_SIZE, "%.*s",
                        (int)record.name.size, (const char *)record.name.data);
         router->sizes[router->count++] = 4 + size;
@@ -95,9 +95,9 @@ void router_call(struct router *router, struct router_call *call,
 
     assert_null(router->call);
     assert_int_equal(command->op, COMMAND_TXN_IMPORT);
-    router->dir = command->dir;
     assert_in_range(command->data.size, 1, COMMAND_DATA_SIZE_MAX);
     take_apart(router, command->data);
+    assert_int_equal(command->dir, router->dirs[0]);
     place = key_user('d', command->dir, slice_of(router->names[0]));
     assert_true(slice_equal(key_slice(&call->place), key_slice(&place)));
     call->active = true;
@@ -297,19 +297,22 @@ static void test_what_a_region_has_not_goes_to_the_next(void **state)
 
 /* ---- with directories ---- */
 
-/* All that is asked for next goes to one namespace, and is taken. */
-static void expect_items(struct fixture *f, uint64_t dir, bool are_dirs,
-                         const char *names)
+/* All that is asked for next, NSID:NAME each, and is taken. A directory's name
+ * ends with a slash; what a file beside it is shown as is cut. */
+static void expect_items(struct fixture *f, const char *items)
 {
     struct router *router = &f->router;
     char all[256] = "";
 
     assert_non_null(router->call);
-    assert_int_equal(router->dir, dir);
-    assert_int_equal(router->are_dirs, are_dirs);
-    for (size_t i = 0; i < router->count; i++)
-        (void)strcat(strcat(all, i > 0 ? " " : ""), router->names[i]);
-    assert_string_equal(all, names);
+    for (size_t i = 0; i < router->count; i++) {
+        size_t size = strlen(all);
+
+        (void)snprintf(all + size, sizeof all - size, "%s%" PRIu64 ":%.7s%s",
+                       i > 0 ? " " : "", router->dirs[i], router->names[i],
+                       router->is_dir[i] ? "/" : "");
+    }
+    assert_string_equal(all, items);
     answer(f, 0, router->size);
 }
 
@@ -322,12 +325,11 @@ static void test_names_of_directories_come_before_files(void **state)
     put_dir(f, DIR_NSID, "c");
     put_dir(f, DIR_NSID + 1, "other");
     start(f);
-    expect_items(f, DIR_NSID, true, "b c");
-    expect_items(f, DIR_NSID, false, "a");
+    expect_items(f, "5:b/ 5:c/ 5:a");
     expect_end(f, 0);
 }
 
-/* Empty ones take no command. */
+/* Many small ones take one command. */
 static void test_each_directory_below_it_has_its_turn(void **state)
 {
     struct fixture *f = *state;
@@ -341,10 +343,7 @@ static void test_each_directory_below_it_has_its_turn(void **state)
     put_dir(f, 70, "b");
     put(f, 70, "c", 3, false);
     start(f);
-    expect_items(f, DIR_NSID, true, "x");
-    expect_items(f, 80, false, "a");
-    expect_items(f, 70, true, "b");
-    expect_items(f, 70, false, "c");
+    expect_items(f, "5:x/ 80:a 70:b/ 70:c");
     expect_end(f, 0);
 }
 
@@ -365,7 +364,7 @@ static void test_many_directories_go_in_several_commands(void **state)
     for (; router->call != NULL; commands++) {
         (void)snprintf(name, sizeof name, "%040u", count);
         assert_string_equal(router->names[0], name);
-        assert_true(router->are_dirs);
+        assert_true(router->is_dir[0]);
         count += (unsigned)router->count;
         answer(f, 0, router->size);
     }
@@ -383,11 +382,7 @@ static void test_a_file_beside_a_directory_gets_its_shown_name(void **state)
     put(f, DIR_NSID, "b", 3, false);
     put_dir(f, DIR_NSID, "a");
     start(f);
-    expect_items(f, DIR_NSID, true, "a");
-    assert_int_equal(f->router.count, 2);
-    assert_int_equal(strncmp(f->router.names[0], "a~file-", 7), 0);
-    assert_string_equal(f->router.names[1], "b");
-    answer(f, 0, f->router.size);
+    expect_items(f, "5:a/ 5:a~file- 5:b");
     expect_end(f, 0);
 }
 
@@ -396,8 +391,7 @@ static void shown_name(struct fixture *f, char *name)
     put(f, DIR_NSID, "a", 3, false);
     put_dir(f, DIR_NSID, "a");
     start(f);
-    answer(f, 0, f->router.size);
-    (void)strcpy(name, f->router.names[0]);
+    (void)strcpy(name, f->router.names[1]);
     txn_import_cancel(&f->import);
 }
 
@@ -409,13 +403,11 @@ static void test_a_shown_name_that_is_taken_ends_it(void **state)
     shown_name(f, name);
     put(f, DIR_NSID, name, 3, false);
     start(f);
-    expect_items(f, DIR_NSID, true, "a");
     expect_end(f, ERR_EXISTS);
     f->done = 0;
     put(f, DIR_NSID, name, 0, true);
     put_dir(f, DIR_NSID, name);
     start(f);
-    answer(f, 0, f->router.size);
     expect_end(f, ERR_EXISTS);
 }
 

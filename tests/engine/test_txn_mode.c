@@ -311,10 +311,10 @@ static void test_all_below_it_are_open_again_without_their_files(void **state)
     assert_null(f->router.call);
 }
 
-static void take_import(struct fixture *f, uint64_t dir)
+static void take_import(struct fixture *f)
 {
     assert_int_equal(f->router.command.op, COMMAND_TXN_IMPORT);
-    assert_int_equal(f->router.command.dir, dir);
+    assert_int_equal(f->router.command.dir, CLOSED_NSID);
     answer(f, COMMAND_TXN_IMPORT, 0,
            &(struct result){.offset = f->router.command.data.size});
 }
@@ -324,8 +324,7 @@ static void test_all_below_it_are_opened_and_get_their_names(void **state)
     struct fixture *f = *state;
 
     prepare_tree(f, TXN_TO_STRONG, CATALOG_STRONG);
-    take_import(f, CLOSED_NSID);
-    take_import(f, BELOW_NSID);
+    take_import(f);
     assert_int_equal(f->router.command.op, COMMAND_TXN_DECIDE);
     assert_int_equal(f->router.command.txn.opens_nsid, CLOSED_NSID);
     assert_int_equal(f->router.command.data.size, 0);
@@ -334,7 +333,10 @@ static void test_all_below_it_are_opened_and_get_their_names(void **state)
 }
 
 /* Whoever has met the last one of them. */
-static void meet_last(struct fixture *f, struct result *decision)
+static void meet_last(struct fixture *f,
+                      void (*settle)(struct settle *settle, struct node *node,
+                                     const struct txn_ref *holder),
+                      struct result *decision)
 {
     const struct txn_ref holder = {.id = {1, 1, 1},
                                    .dir = DIR_NSID,
@@ -342,15 +344,20 @@ static void meet_last(struct fixture *f, struct result *decision)
                                    .closes_nsid = LAST_NSID};
 
     f->settle.done = on_settled;
-    settle_start(&f->settle, &f->node, &holder);
+    settle(&f->settle, &f->node, &holder);
     tell_decision(f, decision);
+}
+
+static struct result committed_with(struct slice below)
+{
+    return (struct result){.decided = true, .committed = true, .data = below};
 }
 
 static void test_who_meets_an_abort_opens_what_he_has_met(void **state)
 {
     struct fixture *f = *state;
 
-    meet_last(f, &(struct result){.decided = true});
+    meet_last(f, settle_start, &(struct result){.decided = true});
     expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
     assert_false(f->router.command.commit);
     end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
@@ -360,18 +367,36 @@ static void test_who_meets_an_abort_opens_what_he_has_met(void **state)
     assert_null(f->router.call);
 }
 
+/* There may be thousands of them, and the coordinator is at work. */
+static void test_who_waits_for_one_of_many_resolves_that_one(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t below[16] = {0};
+    struct result decision =
+        committed_with((struct slice){below, sizeof below});
+
+    meet_last(f, settle_start, &decision);
+    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
+    assert_true(f->router.command.commit);
+    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, 0);
+    assert_null(f->router.call); /* No FORGET. */
+}
+
 /* Behind FORGET nobody would know what is to become of them. */
 static void
-test_who_meets_a_commit_resolves_all_before_it_is_forgotten(void **s)
+test_who_finds_a_commit_resolves_all_before_it_is_forgotten(void **s)
 {
     struct fixture *f = *s;
     uint8_t below[16];
+    struct result decision =
+        committed_with((struct slice){below, sizeof below});
 
     be64_put(below, BELOW_NSID);
     be64_put(below + 8, LAST_NSID);
-    meet_last(f, &(struct result){.decided = true,
-                                  .committed = true,
-                                  .data = {below, sizeof below}});
+    meet_last(f, settle_force, &decision);
     assert_true(f->router.command.commit);
     pass_below(f, COMMAND_TXN_RESOLVE);
     assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
@@ -391,8 +416,9 @@ static void test_a_list_that_makes_no_sense_resolves_nothing(void **state)
 {
     struct fixture *f = *state;
 
-    meet_last(f, &(struct result){
-                     .decided = true, .committed = true, .data = {"abc", 3}});
+    struct result decision = committed_with(slice_of("abc"));
+
+    meet_last(f, settle_force, &decision);
     assert_failed(f, ERR_CORRUPT);
     assert_null(f->router.call);
 }
@@ -457,7 +483,8 @@ int main(void)
         TEST(test_all_below_it_are_open_again_without_their_files),
         TEST(test_all_below_it_are_opened_and_get_their_names),
         TEST(test_who_meets_an_abort_opens_what_he_has_met),
-        TEST(test_who_meets_a_commit_resolves_all_before_it_is_forgotten),
+        TEST(test_who_waits_for_one_of_many_resolves_that_one),
+        TEST(test_who_finds_a_commit_resolves_all_before_it_is_forgotten),
         TEST(test_a_list_that_makes_no_sense_resolves_nothing),
         TEST(test_who_fills_a_directory_is_given_more_time),
         TEST(test_who_does_not_is_given_none),
