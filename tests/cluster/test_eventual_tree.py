@@ -38,12 +38,12 @@ def plant(t, folder):
 
 
 def numbers(top):
-    """Inode numbers of everything, times of files, and tags."""
+    """Inode numbers, times and tags of everything."""
     seen = {}
     for path in all_below(top):
         s = os.lstat(f'{top}/{path}')
         names = os.listxattr(f'{top}/{path}', follow_symlinks=False)
-        seen[path] = (s.st_ino, s.st_nlink, os.path.isdir(f'{top}/{path}') or s.st_mtime_ns,
+        seen[path] = (s.st_ino, s.st_nlink, s.st_mtime_ns,
                       [(name, os.getxattr(f'{top}/{path}', name, follow_symlinks=False))
                        for name in names])
     return seen
