@@ -325,7 +325,6 @@ static void test_all_below_it_are_opened_and_get_their_names(void **state)
 
     prepare_tree(f, TXN_TO_STRONG, CATALOG_STRONG);
     take_import(f, CLOSED_NSID);
-    take_import(f, BELOW_NSID);
     assert_int_equal(f->router.command.op, COMMAND_TXN_DECIDE);
     assert_int_equal(f->router.command.txn.opens_nsid, CLOSED_NSID);
     assert_int_equal(f->router.command.data.size, 0);
@@ -334,15 +333,15 @@ static void test_all_below_it_are_opened_and_get_their_names(void **state)
 }
 
 /* Whoever has met the last one of them. */
-static void meet_last(struct fixture *f, struct result *decision)
-{
-    const struct txn_ref holder = {.id = {1, 1, 1},
+static const struct txn_ref met = {.id = {1, 1, 1},
                                    .dir = DIR_NSID,
-                                   .name = slice_of("a"),
+                                   .name = {"a", 1},
                                    .closes_nsid = LAST_NSID};
 
+static void meet_last(struct fixture *f, struct result *decision)
+{
     f->settle.done = on_settled;
-    settle_start(&f->settle, &f->node, &holder);
+    settle_start(&f->settle, &f->node, &met);
     tell_decision(f, decision);
 }
 
@@ -360,21 +359,20 @@ static void test_who_meets_an_abort_opens_what_he_has_met(void **state)
     assert_null(f->router.call);
 }
 
-/* Behind FORGET nobody would know what is to become of them. */
-static void
-test_who_meets_a_commit_resolves_all_before_it_is_forgotten(void **s)
+static void commit_of_both(struct result *ret)
 {
-    struct fixture *f = *s;
-    uint8_t below[16];
+    static uint8_t below[16];
 
     be64_put(below, BELOW_NSID);
     be64_put(below + 8, LAST_NSID);
-    meet_last(f, &(struct result){.decided = true,
-                                  .committed = true,
-                                  .data = {below, sizeof below}});
-    assert_true(f->router.command.commit);
-    pass_below(f, COMMAND_TXN_RESOLVE);
+    *ret = (struct result){
+        .decided = true, .committed = true, .data = {below, sizeof below}};
+}
+
+static void pass_ends(struct fixture *f)
+{
     assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    assert_true(f->router.command.commit);
     answer(f, COMMAND_TXN_RESOLVE, 0,
            &(struct result){.left = TXN_LEFT_PARTS,
                             .holder = {.closes_nsid = CLOSED_NSID}});
@@ -382,6 +380,36 @@ test_who_meets_a_commit_resolves_all_before_it_is_forgotten(void **s)
     end_part(f, COMMAND_TXN_RESOLVE, CLOSED_NSID + 1, "");
     assert_int_equal(f->router.command.txn_step, TXN_STEP_ENDS);
     succeed(f, COMMAND_TXN_RESOLVE);
+}
+
+/* He waits for nothing else, and others need the decision. */
+static void test_who_meets_a_commit_resolves_what_he_has_met(void **state)
+{
+    struct fixture *f = *state;
+    struct result decision;
+
+    commit_of_both(&decision);
+    meet_last(f, &decision);
+    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
+    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
+    pass_ends(f);
+    assert_failed(f, 0);
+    assert_null(f->router.call);
+}
+
+/* Behind FORGET nobody would know what is to become of them. */
+static void
+test_an_abandoned_commit_is_resolved_before_it_is_forgotten(void **s)
+{
+    struct fixture *f = *s;
+    struct result decision;
+
+    commit_of_both(&decision);
+    f->settle.done = on_settled;
+    settle_force(&f->settle, &f->node, &met);
+    tell_decision(f, &decision);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+    pass_ends(f);
     assert_int_equal(f->done, 0);
     succeed(f, COMMAND_TXN_FORGET);
     assert_failed(f, 0);
@@ -391,8 +419,11 @@ static void test_a_list_that_makes_no_sense_resolves_nothing(void **state)
 {
     struct fixture *f = *state;
 
-    meet_last(f, &(struct result){
-                     .decided = true, .committed = true, .data = {"abc", 3}});
+    f->settle.done = on_settled;
+    settle_force(&f->settle, &f->node, &met);
+    tell_decision(f, &(struct result){.decided = true,
+                                      .committed = true,
+                                      .data = {"abc", 3}});
     assert_failed(f, ERR_CORRUPT);
     assert_null(f->router.call);
 }
@@ -457,7 +488,8 @@ int main(void)
         TEST(test_all_below_it_are_open_again_without_their_files),
         TEST(test_all_below_it_are_opened_and_get_their_names),
         TEST(test_who_meets_an_abort_opens_what_he_has_met),
-        TEST(test_who_meets_a_commit_resolves_all_before_it_is_forgotten),
+        TEST(test_who_meets_a_commit_resolves_what_he_has_met),
+        TEST(test_an_abandoned_commit_is_resolved_before_it_is_forgotten),
         TEST(test_a_list_that_makes_no_sense_resolves_nothing),
         TEST(test_who_fills_a_directory_is_given_more_time),
         TEST(test_who_does_not_is_given_none),
