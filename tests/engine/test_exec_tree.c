@@ -288,6 +288,7 @@ static void test_below_what_is_not_strong_none_becomes_eventual(void **state)
 
     assert_int_equal(decide_eventual(f, B, epoch), ERR_BUSY);
     (void)set_mode(f, T, MODE_STRONG, epoch);
+    assert_int_equal(decide_eventual(f, A, 0), ERR_NOT_EMPTY);
     assert_int_equal(decide_eventual(f, B, 0), 0);
     become_eventual(f);
     assert_int_equal(decide_eventual(f, A, mode_of(f, A).since), ERR_BUSY);
