@@ -6,7 +6,7 @@
 
 #include "engine/env.h"
 
-enum { ZONE_STEP_MS_MAX = 60 * 1000 };
+enum { ZONE_STEP_MS_MAX = 60 * 1000, SMALL_REGION = 500, MEDIUM_REGION = 4000 };
 
 static const char *const fault_names[SIM_FAULTS] = {
     [SIM_KILL] = "kill",
@@ -137,6 +137,18 @@ static void draw_sleep(struct sim_plan *plan, struct sim_loop *loop)
     plan->lull_every_ns = plan->lull_ns + CHOOSE(loop, 200, 1000) * sim_ms;
 }
 
+/* A change of a mode goes from part to part of many namespaces, and has 4 s.
+ * Some never make it. */
+static bool is_slow(const struct sim_plan *plan)
+{
+    uint64_t step_ns = 4 * plan->delay_ns + 2 * plan->sync_ns;
+    uint64_t parts = plan->region_size == SMALL_REGION    ? 20
+                     : plan->region_size == MEDIUM_REGION ? 8
+                                                          : 5;
+
+    return parts * step_ns > 500 * sim_ms;
+}
+
 /* A time far ahead, once accepted, has to be waited for. */
 static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
 {
@@ -144,6 +156,8 @@ static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
     plan->zone_names = (size_t)sim_between(loop, 2, 6);
     plan->zones_end = sim_pick(loop, 2) == 0;
     plan->zone_subs = (size_t)CHOOSE(loop, 0, 2, 4, 4);
+    if (is_slow(plan))
+        plan->zone_subs = 0;
     if (plan->zones > 0 && plan->step_ns > ZONE_STEP_MS_MAX * sim_ms)
         plan->step_ns = ZONE_STEP_MS_MAX * sim_ms;
 }
@@ -171,7 +185,8 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->log_keep = CHOOSE(loop, 20, 20, 100, 10000);
     plan->results_held_max = CHOOSE(loop, 1, 4, 8192, 8192);
     plan->op_timeout_ms = CHOOSE(loop, 1000, 3000, 5000);
-    plan->region_size = CHOOSE(loop, 500, 4000, 100000000, 100000000);
+    plan->region_size =
+        CHOOSE(loop, SMALL_REGION, MEDIUM_REGION, 100000000, 100000000);
     plan->down_after_s = CHOOSE(loop, 1, 4, 300);
     plan->lasting_ns = CHOOSE(loop, 100, 1000, 3000) * sim_ms;
     draw_faults(plan, loop);
