@@ -138,11 +138,24 @@ static uint64_t size_to_tell(const struct told *told, uint64_t bytes)
                : told->size_bytes;
 }
 
+/* The size is told as it is wherever anything else has changed: that costs no
+ * packet of its own, and what was told of another range, or before it was
+ * measured, must not pass for what was measured. */
+static void choose_size(const struct told *told, uint64_t bytes,
+                        struct region_report *ret)
+{
+    ret->size_bytes = size_to_tell(told, bytes);
+    ret->digest = digest_of(ret);
+    if (told == NULL || ret->digest == told->digest)
+        return;
+    ret->size_bytes = bytes;
+    ret->digest = digest_of(ret);
+}
+
 /* Borrows the descriptor. */
 static void look_at(const struct reporter *reporter, const struct peer *peer,
                     struct region_report *ret)
 {
-    const struct told *told = find(reporter, peer_region_id(peer));
     struct peer_status status;
     struct region_size size;
 
@@ -152,8 +165,6 @@ static void look_at(const struct reporter *reporter, const struct peer *peer,
         .region = *peer_region(peer),
         .term = status.term,
         .last_index = status.last_index,
-        .size_bytes =
-            size_to_tell(told, size.bytes == SIZE_UNKNOWN ? 0 : size.bytes),
         .keys = size.keys == SIZE_UNKNOWN ? 0 : size.keys,
         .measured = size.keys != SIZE_UNKNOWN,
     };
@@ -166,7 +177,8 @@ static void look_at(const struct reporter *reporter, const struct peer *peer,
         ret->peers[i].flags =
             reporter_peer_flags(reporter->node, peer, replica);
     }
-    ret->digest = digest_of(ret);
+    choose_size(find(reporter, status.region),
+                size.bytes == SIZE_UNKNOWN ? 0 : size.bytes, ret);
 }
 
 static bool is_settled(const struct region_report *report)

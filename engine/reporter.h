@@ -3,7 +3,8 @@
 /* Tells region 0's leader about the regions that this node leads: each one
  * when something has changed in it that matters there, and all of them when
  * region 0 has got another leader, or asks. A size matters when it has become
- * noticeably another one, by an eighth.
+ * noticeably another one, by an eighth and 64 KiB at least; and where something
+ * else is told the size goes along as it is.
  *
  * What is told may get lost. So what it adds up to is told every few seconds,
  * in one packet however many regions there are (struct reported). A region in

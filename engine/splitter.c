@@ -109,7 +109,7 @@ void splitter_find_size(const struct splitter *splitter, uint64_t region,
     if (led == NULL || peer == NULL)
         return;
     ret->bytes = led->bytes + written_since(led, peer);
-    if (led->measured)
+    if (led->measured && led->version == peer_region(peer)->version)
         ret->keys = led->keys;
 }
 

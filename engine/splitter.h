@@ -31,7 +31,7 @@ struct splitter;
 struct region_size {
     uint64_t bytes; /* about, of entries and chunks, with their keys */
     uint64_t keys;  /* entries, when it was last measured; SIZE_UNKNOWN: it
-                     * was not */
+                     * was not, as it is now */
 };
 
 struct splitter *splitter_new(struct node *node);

@@ -435,9 +435,24 @@ static void test_a_size_is_told_when_it_has_changed_noticeably(void **state)
     assert_int_equal(reports_of_size(node, MIB / 16), 1);
     assert_int_equal(reports_of_size(node, 0), 0);
     assert_int_equal(reports_of_size(node, MIB / 8), 0);
-    size_of_2.keys = 0;
-    assert_int_equal(reports_of_size(node, MIB / 8), 1);
+}
+
+/* Where regions are small, what has just been split would look small enough to
+ * be merged again, for ever. */
+static void test_a_size_is_exact_where_something_else_is_told(void **state)
+{
+    struct node *node = *state;
+
+    all_sleep(node);
+    assert_int_equal(reports_of_size(node, 100), 0);
+    size_of_2.keys = 1;
+    assert_int_equal(reports_of_size(node, 12000), 1);
     assert_true(node->last_measured);
+    assert_int_equal(node->last_bytes, 12000);
+    node->own[2].region.version++;
+    assert_int_equal(reports_of_size(node, 6000), 1);
+    assert_int_equal(node->last_bytes, 6000);
+    assert_int_equal(reports_of_size(node, 6001), 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -455,6 +470,7 @@ int main(void)
         TEST(test_who_is_damaged_or_restored_has_not_caught_up),
         TEST(test_region_0s_leader_tells_itself_that_it_has_told_all),
         TEST(test_a_size_is_told_when_it_has_changed_noticeably),
+        TEST(test_a_size_is_exact_where_something_else_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -394,6 +394,18 @@ static void test_sizes_are_known_of_regions_that_are_led(void **state)
     assert_int_equal(size.bytes, SIZE_UNKNOWN);
 }
 
+static void test_another_range_counts_as_not_measured(void **state)
+{
+    struct node *node = *state;
+    struct region_size size;
+
+    write_more(node, LIMIT + 1);
+    found(node, 1000, 7);
+    node->own.region.version++;
+    splitter_find_size(node->splitter, REGION, &size);
+    assert_int_equal(size.keys, SIZE_UNKNOWN);
+}
+
 /* What was written may have removed something. */
 static void test_what_may_be_merged_is_measured(void **state)
 {
@@ -453,6 +465,7 @@ int main(void)
         TEST(test_one_name_cannot_be_split),
         TEST(test_a_split_that_fails_for_good_is_told),
         TEST(test_sizes_are_known_of_regions_that_are_led),
+        TEST(test_another_range_counts_as_not_measured),
         TEST(test_what_may_be_merged_is_measured),
         TEST(test_only_so_much_is_read_to_find_what_is_small),
     };
