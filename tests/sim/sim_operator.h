@@ -20,7 +20,8 @@ bool sim_operator_is_idle(const struct sim_operator *operator);
 /* In the calm: a region gets another leader. False: none can, or leaders
  * change by themselves because packets take as long as elections. */
 bool sim_operator_hand_over(struct sim_operator *operator);
-/* After that: fails unless it has worked, and has not been undone. */
+/* After that: fails unless it has worked, and has not been undone, but for a
+ * merge of the region. */
 void sim_operator_check(const struct sim_operator *operator);
 
 void sim_operator_free(struct sim_operator *operator);
