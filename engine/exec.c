@@ -234,7 +234,7 @@ void exec_name_holder(struct exec *x, const struct txn_ref *txn)
         memcpy(names->data, txn->name.data, name_size);
     if (size > name_size)
         memcpy(names->data + name_size, txn->to_name.data, txn->to_name.size);
-    buf_unref(result->data_buf);
+    exec_answer(x, NULL); /* That is over. */
     result->data_buf = names;
     result->holder = *txn;
     result->holder.name.data = names->data;

@@ -213,11 +213,13 @@ int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
         return rc;
     part.domain = parent.domain;
     namespace_release(&parent);
-    exec_answer(x, namespace_encode(&part));
     if (range_has_namespace(x->range, txn->opens_nsid))
-        return exec_open_part(x, txn, &part, false);
-    x->result->left |= TXN_LEFT_PARTS;
-    return 0;
+        rc = exec_open_part(x, txn, &part, false);
+    else
+        x->result->left |= TXN_LEFT_PARTS;
+    if (rc == 0)
+        exec_answer(x, namespace_encode(&part));
+    return rc;
 }
 
 /* ---- resolving ---- */

@@ -61,6 +61,8 @@ static int compare(const void *key, const void *item)
 static const struct lives_directory *find(const struct lives_tree *tree,
                                           uint64_t nsid)
 {
+    if (tree->count == 0)
+        return NULL;
     return bsearch(&nsid, tree->items, tree->count, sizeof *tree->items,
                    compare);
 }
