@@ -149,6 +149,13 @@ static bool is_slow(const struct sim_plan *plan)
     return parts * step_ns > 500 * sim_ms;
 }
 
+/* Nor where what is lost on a long way is missed for longer than that. */
+static bool is_hopeless(const struct sim_plan *plan)
+{
+    return plan->delay_ns >= 20 * sim_ms && plan->loss_per_million > 0 &&
+           plan->notice_ns >= 5000 * sim_ms;
+}
+
 /* A time far ahead, once accepted, has to be waited for. */
 static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
 {
@@ -158,6 +165,8 @@ static void draw_zones(struct sim_plan *plan, struct sim_loop *loop)
     plan->zone_subs = (size_t)CHOOSE(loop, 0, 2, 4, 4);
     if (is_slow(plan))
         plan->zone_subs = 0;
+    if (is_hopeless(plan))
+        plan->zones = 0;
     if (plan->zones > 0 && plan->step_ns > ZONE_STEP_MS_MAX * sim_ms)
         plan->step_ns = ZONE_STEP_MS_MAX * sim_ms;
 }

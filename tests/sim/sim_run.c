@@ -26,7 +26,8 @@
 enum {
     START_SECONDS = 30,  /* for all nodes to come up, and to join */
     SERVE_SECONDS = 20,  /* for a write after the calm has begun */
-    ZONE_SECONDS = 150,  /* ... in an eventual directory, by each node */
+    ZONE_SECONDS = 500,  /* ... in an eventual directory, by each node: that one
+                          * becomes eventual may take many attempts */
     PULL_SECONDS = 150,  /* until all nodes have the same in these */
     FORGET_MS = 6000,    /* until nobody knows what clocks showed before */
     CLOCK_SECONDS = 30,  /* for clocks to be found wrong, or right again */
