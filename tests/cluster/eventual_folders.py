@@ -206,15 +206,22 @@ def kill_meanwhile(t, c, name, mode, victim, seconds, complete=is_complete):
     wait_until(f'it is {mode.decode()}', SETTLED_S, lambda: errno_of(switch, c, name, mode) == 0)
 
 
-def give_up(t, c, name, mode, state):
-    """Asks for another mode while a node is silent, and gives up when that has come
-    to `state`. Returns the silent node, and one that answers."""
+def silence_one(c):
+    """Pauses a node once all have been heard of. Returns region 0's leader, the node
+    that is silent, and one that answers."""
     leader = c.leader(region=0)
     silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
     other = next(node for node in c.nodes if node not in (leader, silent))
     wait_until('all are heard of', 20, lambda: all(
         row['state'] == 'ok' for row in table(c.info(leader, 'eventual'))))
     c.pause(silent)
+    return leader, silent, other
+
+
+def give_up(t, c, name, mode, state):
+    """Asks for another mode while a node is silent, and gives up when that has come
+    to `state`. Returns the silent node, and one that answers."""
+    leader, silent, other = silence_one(c)
     switching = t.popen('setfattr', '-n', MODE, '-v', mode, c.path(leader, name))
     wait_until(f'it is {state}', 20, lambda: f' {state} ' in c.info(other, 'modes'))
     switching.send_signal(signal.SIGINT)

@@ -6,7 +6,7 @@ import errno
 import os
 
 from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, Folder, cut_cluster, make_eventual,
-                              mode_of, switch)
+                              mode_of, silence_one, switch)
 from harness import errno_name, errno_of, get, main, put, table, test, together, wait_until
 
 BELOW = ('own', 'own/in', 'own/in/deep')
@@ -116,11 +116,8 @@ def what_inherits_again_becomes_strong_with_the_one_above(t):
 def a_fence_above_does_not_hold_up_what_is_in_it(t):
     c = t.cluster()
     make_tree(c, 'd')
-    leader = c.leader(region=0)
-    silent = c.followers()[0]  # A leader would be waited for, and not heard of meanwhile.
-    other = next(node for node in c.nodes if node not in (leader, silent))
+    leader, silent, other = silence_one(c)
     folder = Folder(c.path(other, 'd/own'))
-    c.pause(silent)
     switching = t.popen('setfattr', '-n', MODE, '-v', 'strong', c.path(leader, 'd'))
     wait_until('it is fenced', 20, lambda: listed(c, other).get('/d') == 'fenced')
     folder.put('meanwhile', b'x')
