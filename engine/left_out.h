@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Which nodes an eventual directory was made strong without ("strong force"),
+ * and how much of what each of them had accepted was taken along. What they had
+ * accepted behind that nobody else knew of: when they learn that the directory
+ * is strong they put it into quarantine (quarantine.h) instead of deleting it.
+ *
+ * The decision that makes the directory strong (COMMAND_TXN_DECIDE) writes a
+ * record of it into the catalog for each life that ends, also of directories
+ * below. It stays there until none of these nodes is in the cluster any more.
+ *
+ * Any thread. */
+
+#ifndef GROVEFS_ENGINE_LEFT_OUT_H
+#define GROVEFS_ENGINE_LEFT_OUT_H
+
+#include "engine/kv.h"
+#include "engine/record.h"
+
+/* Zeroed: none. */
+struct left_out {
+    struct {
+        uint64_t node;
+        uint64_t sequence; /* its own changes up to this number are not lost */
+    } of[NODES_MAX];
+    size_t count;
+};
+
+struct buf *left_out_encode(const struct left_out *left_out);
+/* ERR_CORRUPT, ERR_VERSION. */
+int left_out_decode(struct left_out *ret, struct slice bytes);
+
+/* Of the life `since` of a namespace; zeroed where nobody was left out.
+ * ERR_CORRUPT, ERR_VERSION, ERR_IO. */
+int left_out_get(struct kv *state, uint64_t nsid, uint64_t since,
+                 struct left_out *ret);
+
+/* Whether the change `sequence` that `origin` has accepted was not taken
+ * along. */
+bool left_out_has(const struct left_out *left_out, uint64_t origin,
+                  uint64_t sequence);
+
+#endif
