@@ -185,7 +185,7 @@ static bool is_of_region(const struct region *region, struct slice key)
 }
 
 /* Or a tombstone, which tells what was here once, or what is eventual, which
- * all nodes have. */
+ * all nodes have, or was and is kept. */
 static bool is_owned(const struct sim_node *node, struct slice key)
 {
     const struct peer *peer = NULL;
@@ -193,7 +193,7 @@ static bool is_owned(const struct sim_node *node, struct slice key)
     while ((peer = node_next_peer(node->node, peer)) != NULL)
         if (is_of_region(peer_region(peer), key))
             return true;
-    return strchr("geivw", *(const char *)key.data) != NULL;
+    return strchr("geiqvw", *(const char *)key.data) != NULL;
 }
 
 static void check_erased(struct sim_cluster *cluster,

@@ -26,11 +26,21 @@ int sim_version_compare(struct sim_version a, struct sim_version b)
 
 /* ---- places ---- */
 
-struct life *lives_life(struct sim_lives *lives, uint64_t dir, uint64_t since)
+struct life *lives_find_life(const struct sim_lives *lives, uint64_t dir,
+                             uint64_t since)
 {
     for (size_t i = 0; i < lives->life_count; i++)
         if (lives->lives[i].dir == dir && lives->lives[i].since == since)
             return &lives->lives[i];
+    return NULL;
+}
+
+struct life *lives_life(struct sim_lives *lives, uint64_t dir, uint64_t since)
+{
+    struct life *life = lives_find_life(lives, dir, since);
+
+    if (life != NULL)
+        return life;
     lives->lives = mem_grow(lives->lives, sizeof *lives->lives,
                             &lives->life_count_max, lives->life_count + 1);
     lives->lives[lives->life_count] =
@@ -68,11 +78,13 @@ static bool may_be_gone(const struct sim_lives *lives, size_t number)
 struct sim_version lives_required(const struct sim_lives *lives,
                                   const struct place *place)
 {
+    const struct life *life = lives_find_life(lives, place->dir, place->since);
     struct sim_version greatest = {0};
 
     for (size_t i = 0; i < SIM_NODES_MAX; i++)
         if (!may_be_gone(lives, i) &&
-            sim_version_compare(place->counts[i], greatest) > 0)
+            sim_version_compare(place->counts[i], greatest) > 0 &&
+            (life == NULL || !lives_is_left_out(life, place->counts[i])))
             greatest = place->counts[i];
     return greatest;
 }
@@ -121,6 +133,8 @@ void lives_count(struct sim_lives *lives, struct place *place,
     struct sim_version *known = &place->counts[version.origin - 1];
     const struct life *life;
 
+    if (version.sequence == 0)
+        version.sequence = lives_sequence_of(lives, place, version);
     if (sim_version_compare(version, *known) > 0)
         *known = version;
     life = lives_life(lives, place->dir, place->since);
@@ -204,6 +218,8 @@ static void end_life(struct sim_lives *lives, const struct sim_node *node,
     sim_note(lives->cluster->loop,
              "node %zu: %" PRIx64 " is not eventual any more (%" PRIx64 ")",
              node->number + 1, life->dir, life->since);
+    if (life->begun && life->strong)
+        lives_note_left_out(lives, node, life);
     if (life->begun && life->strong)
         lives_check_names(lives, node, life->dir);
     for (size_t i = 0; life->begun && i < lives->place_count; i++) {
@@ -343,6 +359,7 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
         if (!lives_has_harm(lives, node))
             lives_look_at_tree(lives, node);
         look_at_lives(lives, node);
+        lives_check_kept(lives, node);
     }
 }
 

@@ -28,6 +28,11 @@
  *      catalog says.
  *  10. When a directory has become strong, the regions have it, and the names
  *      of the directories in it.
+ *  11. When it has become strong without some nodes (left_out.h), what these
+ * had accepted need not be there, but for what was taken along: that somebody
+ *      else had. As soon as one of them knows of it, it has the rest in its
+ *      quarantine, unless there was something greater; and nothing else comes
+ *      there, nor to any other node's.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
@@ -51,6 +56,8 @@ struct sim_version {
     uint64_t hlc;
     uint64_t origin;
     bool removed;
+    uint64_t sequence; /* the origin's number of it, which compares nothing; 0:
+                        * not known */
 };
 
 struct sim_lives *sim_lives_new(struct sim_cluster *cluster);
@@ -81,7 +88,8 @@ bool sim_lives_get(const struct sim_node *node, uint64_t dir, const char *name,
 static inline struct sim_version
 sim_version_of(const struct eventual_record *record)
 {
-    return (struct sim_version){record->hlc, record->origin, record->removed};
+    return (struct sim_version){record->hlc, record->origin, record->removed,
+                                record->sequence};
 }
 /* < 0, 0, > 0 */
 int sim_version_compare(struct sim_version a, struct sim_version b);

@@ -6,6 +6,7 @@
 #define GROVEFS_TESTS_SIM_SIM_LIVES_IMPL_H
 
 #include "engine/eventual.h"
+#include "engine/left_out.h"
 #include "engine/range.h"
 #include "engine/record.h"
 #include "tests/sim/sim_lives.h"
@@ -17,6 +18,7 @@ struct life {
     bool begun;     /* else it is prepared: mode_is_filling() */
     bool over;
     bool strong; /* it is over as the directory has become strong */
+    struct left_out left_out; /* without whom */
 };
 
 /* What a node has shown of a name in one of its starts. */
@@ -41,7 +43,8 @@ struct place {
 struct value {
     uint64_t key; /* 0: free */
     uint64_t hash;
-    uint64_t plain;    /* lives_plain() */
+    uint64_t plain; /* lives_plain() */
+    uint64_t sequence;
     uint64_t first_ns; /* when it was seen for the first time */
     uint64_t starts;   /* of its origin then; 0: others have it, too */
 };
@@ -55,6 +58,8 @@ struct known_node {
     uint64_t withdrawn;            /* struct floor, as of then */
     struct eventual_counts counts; /* the engine's, of this start */
     bool lost;                     /* its state/ was given up once */
+    uint64_t kept_last;   /* struct quarantine_head, as of the last look ... */
+    uint64_t kept_starts; /* ... and in which start that was */
     uint64_t apart_ns[SIM_NODES_MAX]; /* since when it has no link; 0: it has */
 };
 
@@ -100,6 +105,9 @@ static inline struct kv *lives_state(const struct sim_node *node)
 uint64_t lives_catalog_version(const struct sim_node *node);
 /* What the node has of directories may be damaged: see sim_damage.h. */
 bool lives_has_harm(const struct sim_lives *lives, const struct sim_node *node);
+/* NULL: it is not known. */
+struct life *lives_find_life(const struct sim_lives *lives, uint64_t dir,
+                             uint64_t since);
 /* They are made where there are none yet. */
 struct life *lives_life(struct sim_lives *lives, uint64_t dir, uint64_t since);
 struct place *lives_place(struct sim_lives *lives, uint64_t dir, uint64_t since,
@@ -110,7 +118,8 @@ void lives_count(struct sim_lives *lives, struct place *place,
 /* sim_lives_see.c: looks at what has changed on the node since the last time,
  * in whatever order. */
 void lives_see(struct sim_lives *lives, const struct sim_node *node);
-/* The greatest version that counts; hlc 0: none does. */
+/* The greatest version that counts, but for what a life ended without; hlc 0:
+ * none does. */
 struct sim_version lives_required(const struct sim_lives *lives,
                                   const struct place *place);
 /* Whether the node may know nothing of the name, where this version of it was:
@@ -127,6 +136,9 @@ uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
 /* 0: it was never seen. */
 uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
                         struct sim_version version);
+/* Likewise: the origin's number of it. */
+uint64_t lives_sequence_of(struct sim_lives *lives, const struct place *place,
+                           struct sim_version version);
 /* sim_lives_strong.c: looks at a name when `teller` is the first one to know
  * that its directory has become strong, and notes its last version. */
 void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,
@@ -156,6 +168,14 @@ bool lives_is_there(const struct sim_node *node);
 /* It has, since before anything was brought into the regions; or it is gone. */
 bool lives_has_stayed(const struct sim_lives *lives,
                       const struct sim_node *node);
+/* sim_lives_kept.c: rule 11. When `teller` is the first one to know that the
+ * life has ended: notes without whom, and looks at what was taken along. */
+void lives_note_left_out(struct sim_lives *lives, const struct sim_node *teller,
+                         struct life *life);
+/* Whether a life that is over has ended without that. */
+bool lives_is_left_out(const struct life *life, struct sim_version version);
+/* Whatever the node has in its quarantine, and has to have. */
+void lives_check_kept(struct sim_lives *lives, const struct sim_node *node);
 /* sim_lives_tree.c: rule 9, and what has become of trees. */
 void lives_look_at_tree(struct sim_lives *lives, const struct sim_node *node);
 /* Of all that is the same on all nodes. */

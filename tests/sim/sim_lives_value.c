@@ -98,6 +98,15 @@ uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
     return value_of(lives, key)->plain;
 }
 
+uint64_t lives_sequence_of(struct sim_lives *lives, const struct place *place,
+                           struct sim_version version)
+{
+    uint64_t key =
+        version_key(place->dir, place->since, slice_of(place->name), version);
+
+    return value_of(lives, key)->sequence;
+}
+
 struct value *lives_check_value(struct sim_lives *lives,
                                 const struct sim_node *node,
                                 const struct eventual_record *record)
@@ -113,14 +122,23 @@ struct value *lives_check_value(struct sim_lives *lives,
 
     if (value->key == 0) {
         lives->value_count++;
-        *value = (struct value){key, hash, plain, lives->cluster->loop->now_ns,
-                                starts};
+        *value = (struct value){.key = key,
+                                .hash = hash,
+                                .plain = plain,
+                                .sequence = record->sequence,
+                                .first_ns = lives->cluster->loop->now_ns,
+                                .starts = starts};
     }
     if (starts == 0)
         value->starts = 0;
     /* What only its origin has had may be lost with a crash. */
     if (value->hash != hash && value->starts != 0 && value->starts != starts)
-        *value = (struct value){key, hash, plain, value->first_ns, starts};
+        *value = (struct value){.key = key,
+                                .hash = hash,
+                                .plain = plain,
+                                .sequence = record->sequence,
+                                .first_ns = value->first_ns,
+                                .starts = starts};
     if (value->hash != hash)
         sim_fail(lives->cluster->loop,
                  "version %" PRIx64 ".%" PRIu64 " of %" PRIx64 "/%.*s is "

@@ -182,6 +182,22 @@ static void draw_leaving(struct sim_plan *plan, struct sim_loop *loop)
     plan->every_ns[SIM_DRAIN] = draw_interval(loop) / 4;
 }
 
+/* Nodes that are away for longer than others count them as there. */
+static void draw_force(struct sim_plan *plan, struct sim_loop *loop)
+{
+    const enum sim_fault faults[] = {SIM_ISOLATE, SIM_ISOLATE, SIM_POWER_CUT,
+                                     SIM_KILL, SIM_PAUSE};
+    enum sim_fault fault;
+
+    if (plan->nodes < 3 || plan->zones == 0 || sim_pick(loop, 2) == 0)
+        return;
+    plan->zones_force = true;
+    plan->lasting_ns = CHOOSE(loop, 3000, 5000) * sim_ms;
+    fault = faults[sim_pick(loop, ARRAY_SIZE(faults))];
+    if (plan->every_ns[fault] == 0)
+        plan->every_ns[fault] = CHOOSE(loop, 3000, 6000) * sim_ms;
+}
+
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
 {
     *plan = (struct sim_plan){0};
@@ -208,6 +224,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->merge_after_ms = CHOOSE(loop, 100, 1000, 5000);
     draw_zones(plan, loop);
     draw_leaving(plan, loop);
+    draw_force(plan, loop);
 }
 
 void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
@@ -241,9 +258,11 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              " lull_ms=%" PRIu64 "/%" PRIu64,
              plan->sleep_after_ms, plan->alarm_ms, plan->lull_ns / sim_ms,
              plan->lull_every_ns / sim_ms);
-    sim_note(loop, "plan: zones=%zu names=%zu subs=%zu end=%d step_ms=%" PRIu64,
-             plan->zones, plan->zone_names, plan->zone_subs, plan->zones_end,
-             plan->step_ns / sim_ms);
+    sim_note(loop,
+             "plan: zones=%zu names=%zu subs=%zu force=%d end=%d "
+             "step_ms=%" PRIu64,
+             plan->zones, plan->zone_names, plan->zone_subs, plan->zones_force,
+             plan->zones_end, plan->step_ns / sim_ms);
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (plan->every_ns[i] != 0)
             sim_note(loop, "plan: %s every %" PRIu64 " ms", fault_names[i],

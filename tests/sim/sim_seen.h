@@ -131,6 +131,12 @@
     X(TREE_SETTLED, 1, "... parts below that somebody else resolved")          \
     X(ZONE_NOT_EMPTY, 1, "... refused as there was something in them")         \
     X(ZONE_GIVEN_UP, 1, "... given up as a node was away")                     \
+    X(FORCE_STRONG, 1, "directories made strong without some nodes")           \
+    X(FORCE_BELOW, 1, "... in a directory among them")                         \
+    X(FORCE_KEPT, 1, "... changes that these nodes have in quarantine")        \
+    X(FORCE_REMOVED, 1, "... removals among them")                             \
+    X(FORCE_OTHERS, 0, "... accepted by another one that was left out")        \
+    X(FORCE_FOUND, 0, "... that came there at a start")                        \
     X(ZONE_CHANGED, 1, "eventual changes")                                     \
     X(ZONE_ALONE, 1, "... accepted where no majority could be reached")        \
     X(ZONE_RELAYED, 1, "... that came by way of a third node")                 \

@@ -114,7 +114,9 @@ static const char *name_of(const struct client *client)
 static struct buf *data_of(const struct client *client)
 {
     const struct sim_zone_op *op = &client->op;
-    const char *mode = op->to_eventual ? "eventual" : "strong";
+    const char *mode = op->to_eventual ? "eventual"
+                       : op->by_force  ? "strong force"
+                                       : "strong";
     uint32_t tag = client->zone_case.tag;
 
     if (op->kind == REQUEST_SETXATTR && sim_zone_is_of_mode(op))

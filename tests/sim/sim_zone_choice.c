@@ -312,7 +312,7 @@ static void choose_eventual(struct sim_loop *loop, const struct sim_plan *plan,
         choose_emptying(loop, plan, zone, op);
     else if (roll < 10 && plan->zone_subs > 0)
         choose_sub(loop, plan, zones, op);
-    else if (roll < 12)
+    else if (roll < (plan->zones_force ? 16 : 12))
         choose_mode(op, zone, false);
     else
         choose_file_op(loop, plan, zone, handles, op);
@@ -375,6 +375,15 @@ static bool gives_way(struct sim_loop *loop, struct sim_zone *zone,
     return false;
 }
 
+/* Where nobody is away it is the same. */
+static void choose_force(struct sim_loop *loop, const struct sim_plan *plan,
+                         struct sim_zone_op *op)
+{
+    if (plan->zones_force && sim_zone_is_of_mode(op) &&
+        op->kind == REQUEST_SETXATTR && !op->to_eventual)
+        op->by_force = sim_pick(loop, 3) != 0;
+}
+
 void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
                      struct sim_zone *zones,
                      const struct sim_zone_handles *handles,
@@ -383,6 +392,7 @@ void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
     struct sim_zone *zone;
 
     choose(loop, plan, zones, handles, ret);
+    choose_force(loop, plan, ret);
     zone = &zones[ret->zone];
     if (!gives_way(loop, zone, ret))
         return;

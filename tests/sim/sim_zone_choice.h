@@ -45,6 +45,7 @@ struct sim_zone_op {
     bool of_own;      /* of the mode of a directory in it */
     bool of_dir;      /* RENAME of a directory in it */
     bool to_eventual; /* SETXATTR of a zone, or of such a directory */
+    bool by_force;    /* to strong: without nodes that are not heard of */
     uint8_t dir;      /* 0: in the zone, else in that directory */
     uint8_t name;
     size_t to_zone; /* RENAME */

@@ -24,7 +24,9 @@ const char *sim_zone_kind_text(const struct sim_zone_op *op)
     };
 
     if (sim_zone_is_of_mode(op) && op->kind == REQUEST_SETXATTR)
-        return op->to_eventual ? "to eventual" : "to strong";
+        return op->to_eventual ? "to eventual"
+               : op->by_force  ? "to strong by force"
+                               : "to strong";
     return texts[op->kind];
 }
 
@@ -370,7 +372,7 @@ static void acknowledge(const struct sim_zone_case *zone_case,
                         const struct sim_zone_op *op, uint64_t given)
 {
     const char *name = sim_zone_file_name(op->name);
-    struct sim_version mine = {given, node->number + 1, false};
+    struct sim_version mine = {.hlc = given, .origin = node->number + 1};
     struct eventual_record record = {0};
     struct sim_version after;
 
