@@ -487,6 +487,8 @@ const struct sim_scene sim_scenes[] = {
      scene_begin_again, scene_ask_again, scene_is_again},
     {"leave", ZONE(4), SEEN_REMOVE_KEPT, NULL,
      scene_begin_leaving, scene_ask_leaving, scene_has_left},
+    {"strong by force", ZONE(4), SEEN_FORCE_KEPT, NULL,
+     scene_begin_away, scene_ask_force, scene_is_strong},
     /* clang-format on */
 };
 

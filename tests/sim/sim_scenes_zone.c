@@ -14,7 +14,7 @@ enum {
     ALONE_MS = 10000,
     TOLD_MS = 3000, /* until all nodes ask each other, and leaders stay */
     LATE_MS = 1000,
-    LEAVING = 3 /* the number of the node that goes */
+    AWAY = 3 /* the number of the node that goes, or is left out */
 };
 
 static const struct sim_zone *zone_of(const struct sim_stage *stage)
@@ -274,7 +274,7 @@ bool scene_is_again(struct sim_stage *stage)
 
 static struct sim_node *leaving_node(const struct sim_stage *stage)
 {
-    return &stage->cluster->nodes[LEAVING];
+    return &stage->cluster->nodes[AWAY];
 }
 
 static void cut_off(struct sim_stage *stage, uint64_t until_ns)
@@ -282,8 +282,8 @@ static void cut_off(struct sim_stage *stage, uint64_t until_ns)
     struct sim_cluster *cluster = stage->cluster;
 
     for (size_t i = 0; i < cluster->plan->nodes; i++) {
-        sim_net_cut(cluster->net, LEAVING, i, until_ns);
-        sim_net_cut(cluster->net, i, LEAVING, until_ns);
+        sim_net_cut(cluster->net, AWAY, i, until_ns);
+        sim_net_cut(cluster->net, i, AWAY, until_ns);
     }
 }
 
@@ -292,7 +292,7 @@ static void ask_alone(struct sim_stage *stage)
     struct sim_zones *zones = stage->cluster->zones;
 
     if (stage->act < ARRAY_SIZE(files) && sim_zones_are_idle(zones) &&
-        sim_zones_do(zones, LEAVING, &files[stage->act]))
+        sim_zones_do(zones, AWAY, &files[stage->act]))
         stage->act++;
 }
 
@@ -315,7 +315,7 @@ static bool is_drained(const struct sim_stage *stage)
 {
     const struct sim_cluster *cluster = stage->cluster;
 
-    for (size_t i = 0; i < LEAVING; i++)
+    for (size_t i = 0; i < AWAY; i++)
         if (sim_node_serves(&cluster->nodes[i]))
             return sim_drain_state(&cluster->nodes[i], leaving_node(stage)) ==
                    NODE_DRAINING;
@@ -327,10 +327,36 @@ void scene_ask_leaving(struct sim_stage *stage)
     enum engine_table table =
         is_drained(stage) ? TABLE_NODE_REMOVE : TABLE_NODE_DRAIN;
 
-    sim_stage_write(stage, table, LEAVING + 1, "1");
+    sim_stage_write(stage, table, AWAY + 1, "1");
 }
 
 bool scene_has_left(struct sim_stage *stage)
 {
     return leaving_node(stage)->removed && is_settled(stage);
+}
+
+/* ---- a node that is left out ---- */
+
+/* Nobody else knows of what it changes there. */
+void scene_begin_away(struct sim_stage *stage)
+{
+    scene_begin_eventual(stage);
+    sim_stage_get_done(stage, ask_file, file_is_there);
+    cut_off(stage, UINT64_MAX);
+    sim_stage_get_done(stage, ask_alone, alone_is_done);
+}
+
+/* It comes back when that is done. */
+void scene_ask_force(struct sim_stage *stage)
+{
+    struct sim_cluster *cluster = stage->cluster;
+    struct sim_zone_op op = {.kind = REQUEST_SETXATTR,
+                             .of_zone = true,
+                             .by_force = true,
+                             .ino = ino_of_nsid(zone_of(stage)->nsid)};
+
+    if (!zone_of(stage)->eventual)
+        sim_net_heal(cluster->net);
+    else if (sim_zones_are_idle(cluster->zones))
+        (void)sim_zones_do(cluster->zones, sim_pick(cluster->loop, AWAY), &op);
 }
