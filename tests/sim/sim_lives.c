@@ -346,6 +346,8 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
         known->sequence = known->head = known->applied = 0;
         known->counts = (struct eventual_counts){0};
     }
+    if (lives->cluster->calm && lives->calm_ns == 0)
+        lives->calm_ns = node->machine.loop->now_ns;
     note_links(known, node);
     note_counts(known, node);
     (void)eventual_head_get(lives_state(node), &head); /* Zeroes are fine. */

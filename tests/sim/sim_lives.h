@@ -32,7 +32,7 @@
  * had accepted need not be there, but for what was taken along: that somebody
  *      else had. As soon as one of them knows of it, it has the rest in its
  *      quarantine, unless there was something greater; and nothing else comes
- *      there, nor to any other node's.
+ *      there, nor to any other node's. No node that is there is left out.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
@@ -99,7 +99,7 @@ int sim_version_compare(struct sim_version a, struct sim_version b);
 bool sim_lives_are_settled(struct sim_lives *lives);
 /* Whether no node has a tombstone any more. */
 bool sim_lives_are_forgotten(struct sim_lives *lives);
-/* Rule 4. Prints what the nodes have when it does not hold. */
+/* Rules 4 and 11. Prints what the nodes have when it does not hold. */
 void sim_lives_check(struct sim_lives *lives);
 /* Into the notes. */
 void sim_lives_print(struct sim_lives *lives);

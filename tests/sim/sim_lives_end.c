@@ -137,7 +137,7 @@ bool sim_lives_are_forgotten(struct sim_lives *lives)
     return true;
 }
 
-/* ---- rule 4 ---- */
+/* ---- rules 4 and 11 ---- */
 
 static void check_belongs(struct visit *visit,
                           const struct eventual_record *record)
@@ -183,6 +183,7 @@ static void check_node(struct sim_lives *lives, const struct sim_node *node)
     visit_all(&visit);
     for (size_t i = 0; i < lives->place_count; i++)
         check_place(lives, node, &lives->places[i]);
+    lives_check_kept(lives, node);
 }
 
 void sim_lives_check(struct sim_lives *lives)

@@ -88,6 +88,7 @@ struct sim_lives {
     size_t value_size;
     size_t value_count;
     struct known_node nodes[SIM_NODES_MAX];
+    uint64_t calm_ns;         /* since when nothing goes wrong; 0: it does */
     struct lives_tree tree;   /* of the node that is looked at */
     struct lives_tree newest; /* of the greatest version that was seen */
     uint64_t newest_version;

@@ -12,6 +12,8 @@
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
 
+static const uint64_t stayed_ns = UINT64_C(15000000000);
+
 /* Of one name, in the quarantine that is looked at. */
 struct kept {
     const struct place *place;
@@ -41,6 +43,27 @@ bool lives_is_left_out(const struct life *life, struct sim_version version)
     /* A number that is not known may be any. */
     return left_out_has(&life->left_out, version.origin,
                         version.sequence == 0 ? UINT64_MAX : version.sequence);
+}
+
+/* Nothing has kept the node from being heard of. */
+static bool was_there(const struct sim_lives *lives,
+                      const struct sim_node *node)
+{
+    return !node->removed && lives->calm_ns != 0 &&
+           lives->cluster->loop->now_ns - lives->calm_ns > stayed_ns &&
+           lives_has_stayed(lives, node);
+}
+
+static void check_away(const struct sim_lives *lives, const struct life *life)
+{
+    for (size_t i = 0; i < lives->cluster->plan->nodes; i++) {
+        const struct sim_node *node = &lives->cluster->nodes[i];
+
+        if (was_left_out(life, node) && was_there(lives, node))
+            sim_fail(lives->cluster->loop,
+                     "%" PRIx64 " is strong without node %zu, which is there",
+                     life->dir, node->number + 1);
+    }
 }
 
 /* ---- what was taken along ---- */
@@ -119,6 +142,7 @@ void lives_note_left_out(struct sim_lives *lives, const struct sim_node *teller,
                  " behind %" PRIx64,
                  life->dir, life->left_out.of[i].node,
                  life->left_out.of[i].sequence);
+    check_away(lives, life);
     for (size_t i = 0; i < lives->place_count; i++) {
         const struct place *place = &lives->places[i];
 
