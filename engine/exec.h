@@ -103,13 +103,18 @@ int exec_touch_namespace(struct exec *x, uint64_t nsid, int count_change);
 int exec_get_directory(struct exec *x, uint64_t nsid, struct directory *ret);
 void exec_put_directory(struct exec *x, const struct directory *directory);
 
-/* A directory has got another mode, and is about to be stored: those below it
- * follow, and are listed in `ret`, which is to be released in any case.
- * `mtimes`, unless it is empty: what it and they are shown with from now on
- * (txn_export.h), as the regions had that so far. ERR_INVALID, and errors as of
- * domain_list(). */
-int exec_change_below(struct exec *x, struct directory *directory,
-                      struct slice mtimes, struct domain *ret);
+/* Gives a directory another mode, and stores all of those below it that follow,
+ * which are listed in `ret`, to be released in any case; the directory itself
+ * is the caller's to store.
+ * `data`: empty, or what comes with it. To become eventual: mtimes with which
+ * it and they are shown from now on (txn_export.h), as the regions had that so
+ * far. To become strong: without whom (left_out.h).
+ * ERR_INVALID: it is neither; errors as of domain_list(). */
+int exec_change_mode(struct exec *x, struct directory *directory,
+                     struct mode mode, struct slice data, struct domain *ret);
+
+/* exec_node.c: whether it was a node and is none any more. */
+int exec_node_is_removed(struct exec *x, uint64_t id, bool *ret);
 
 /* exec_catalog.c: the index of directories by their names. */
 void exec_put_child(struct exec *x, const struct directory *directory);

@@ -255,14 +255,12 @@ static int change_mode(struct exec *x, const struct catalog_change *change,
                        struct directory *directory, struct domain *below)
 {
     uint64_t filled = change->attr.version;
-    struct mode *mode = &directory->mode;
+    struct mode mode = {.state = MODE_STRONG, .epoch = x->version};
 
     if (change->kind == CATALOG_EVENTUAL)
-        *mode = (struct mode){MODE_EVENTUAL, directory->nsid,
-                              filled != 0 ? filled : x->version, x->version};
-    else
-        *mode = (struct mode){MODE_STRONG, 0, 0, x->version};
-    return exec_change_below(x, directory, x->command->data, below);
+        mode = (struct mode){MODE_EVENTUAL, directory->nsid,
+                             filled != 0 ? filled : x->version, x->version};
+    return exec_change_mode(x, directory, mode, x->command->data, below);
 }
 
 static int change_directory(struct exec *x, const struct catalog_change *change,

@@ -23,12 +23,10 @@ static int get_it(struct exec *x, struct directory *ret)
 static int put_mode(struct exec *x, struct directory *directory,
                     struct mode mode)
 {
-    const struct slice no_mtimes = {NULL, 0};
+    const struct slice nothing = {NULL, 0};
     struct domain below;
-    int rc;
+    int rc = exec_change_mode(x, directory, mode, nothing, &below);
 
-    directory->mode = mode;
-    rc = exec_change_below(x, directory, no_mtimes, &below);
     domain_release(&below);
     if (rc != 0)
         return rc;

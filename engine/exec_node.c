@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "engine/exec.h"
+#include "engine/left_out.h"
 #include "engine/node.h"
 #include "engine/peer_change.h"
 #include "engine/region_state.h"
@@ -205,6 +206,17 @@ static int check_removal(struct exec *x, const struct node_record *node)
     return check_votes(x, node->id);
 }
 
+int exec_node_is_removed(struct exec *x, uint64_t id, bool *ret)
+{
+    struct node_record node;
+    int rc = get_node(x, id, &node);
+
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    *ret = rc == 0 && node.state == NODE_REMOVED;
+    return 0;
+}
+
 /* UP and DRAINING, back and forth; from DRAINING to REMOVED, for ever. */
 int exec_node_state(struct exec *x)
 {
@@ -221,6 +233,8 @@ int exec_node_state(struct exec *x)
         return ERR_NOT_PERMITTED;
     if (c->node_state == NODE_REMOVED)
         rc = check_removal(x, &node);
+    if (rc == 0 && c->node_state == NODE_REMOVED)
+        rc = left_out_forget(x->state, x->batch, node.id);
     if (rc != 0)
         return rc;
     node.state = c->node_state;

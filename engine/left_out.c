@@ -88,21 +88,57 @@ void left_out_put(struct kv_batch *batch, uint64_t nsid, uint64_t since,
     buf_unref(bytes);
 }
 
-int left_out_next(struct kv *state, uint64_t nsid, uint64_t since,
-                  uint64_t *ret_nsid, uint64_t *ret_since)
+static struct kv_iter *iter_from(struct kv *state, uint64_t nsid,
+                                 uint64_t since)
 {
     struct key lower = key_left_out(nsid, since);
     struct key upper = key_left_out(UINT64_MAX, UINT64_MAX);
     struct kv_iter *iter =
         kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
-    int rc;
 
     kv_iter_seek(iter, key_slice(&lower));
-    rc = kv_iter_status(iter, NULL);
+    return iter;
+}
+
+int left_out_next(struct kv *state, uint64_t nsid, uint64_t since,
+                  uint64_t *ret_nsid, uint64_t *ret_since)
+{
+    struct kv_iter *iter = iter_from(state, nsid, since);
+    int rc = kv_iter_status(iter, NULL);
+
     if (rc == 0 &&
         (!kv_iter_valid(iter) ||
          !key_parse_left_out(kv_iter_key(iter), ret_nsid, ret_since)))
         rc = ERR_NOT_FOUND;
+    kv_iter_free(iter);
+    return rc;
+}
+
+/* Where `iter` is. */
+static int forget_at(struct kv_batch *batch, const struct kv_iter *iter,
+                     uint64_t node)
+{
+    struct left_out left_out;
+    uint64_t nsid;
+    uint64_t since;
+    int rc = left_out_decode(&left_out, kv_iter_value(iter));
+
+    if (rc != 0 || !key_parse_left_out(kv_iter_key(iter), &nsid, &since))
+        return rc != 0 ? rc : ERR_CORRUPT;
+    if (left_out_remove(&left_out, node))
+        left_out_put(batch, nsid, since, &left_out);
+    return 0;
+}
+
+int left_out_forget(struct kv *state, struct kv_batch *batch, uint64_t node)
+{
+    struct kv_iter *iter = iter_from(state, 0, 0);
+    int rc = 0;
+
+    for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter))
+        rc = forget_at(batch, iter, node);
+    if (rc == 0)
+        rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     return rc;
 }
