@@ -185,6 +185,13 @@ struct key key_region_id_allocator(void)
     return numbered("cr", NULL, 0);
 }
 
+struct key key_left_out(uint64_t nsid, uint64_t since)
+{
+    const uint64_t numbers[] = {nsid, since};
+
+    return numbered("co", numbers, ARRAY_SIZE(numbers));
+}
+
 struct key key_node(uint64_t node_id)
 {
     return numbered("cn", &node_id, 1);
@@ -355,6 +362,18 @@ bool key_parse_directory_name(struct slice key, uint64_t *ret_parent,
         return false;
     *ret_parent = be64_get(data + 2);
     *ret_name = (struct slice){data + prefix_size, key.size - prefix_size};
+    return true;
+}
+
+bool key_parse_left_out(struct slice key, uint64_t *ret_nsid,
+                        uint64_t *ret_since)
+{
+    const uint8_t *data = key.data;
+
+    if (key.size != 2 + 8 + 8 || data[0] != 'c' || data[1] != 'o')
+        return false;
+    *ret_nsid = be64_get(data + 2);
+    *ret_since = be64_get(data + 10);
     return true;
 }
 

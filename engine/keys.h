@@ -12,6 +12,7 @@
  *   'c' 'i'                      the next namespace id
  *   'c' 'm' region               which region has taken it over: it is gone
  *   'c' 'n' node                 a node
+ *   'c' 'o' nsid since           whom the end of that life left out
  *   'c' 'p' nsid name            the directory of that name in directory nsid:
  *                                its nsid
  *   'c' 'r'                      the next region id
@@ -116,6 +117,7 @@ struct key key_goal(uint64_t region);
 struct key key_gone_region(uint64_t region);
 struct key key_id_allocator(void);
 struct key key_region_id_allocator(void);
+struct key key_left_out(uint64_t nsid, uint64_t since);
 struct key key_node(uint64_t node_id);
 struct key key_setting(struct slice name);
 struct key key_decision(uint64_t node, uint64_t boot, uint64_t sequence);
@@ -154,6 +156,10 @@ bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
 /* The name of a key_directory_name(). */
 bool key_parse_directory_name(struct slice key, uint64_t *ret_parent,
                               struct slice *ret_name);
+
+/* The numbers of a key_left_out(). */
+bool key_parse_left_out(struct slice key, uint64_t *ret_nsid,
+                        uint64_t *ret_since);
 
 /* The sequence of a key_eventual_change() or key_journal(). */
 bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence);

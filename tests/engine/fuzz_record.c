@@ -10,6 +10,7 @@
 
 #include "engine/dirent.h"
 #include "engine/eventual_record.h"
+#include "engine/left_out.h"
 #include "engine/record.h"
 #include "engine/xattr.h"
 
@@ -237,12 +238,22 @@ static struct buf *recode_eventual_entry(struct slice bytes)
     return b;
 }
 
+static struct buf *recode_left_out(struct slice bytes)
+{
+    struct left_out record;
+
+    return left_out_decode(&record, bytes) == 0 ? left_out_encode(&record)
+                                                : NULL;
+}
+
 static recoder *const recoders[] = {
-    recode_entry,   recode_namespace,   recode_directory, recode_decision,
-    recode_region,  recode_damage,      recode_node,      recode_identity,
-    recode_marker,  recode_hard_state,  recode_log_start, recode_sender,
-    recode_xattrs,  recode_dirents,     recode_tombstone, recode_goal,
-    recode_setting, recode_gone_region, recode_eventual,  recode_eventual_entry,
+    recode_entry,      recode_namespace,      recode_directory,
+    recode_decision,   recode_region,         recode_damage,
+    recode_node,       recode_identity,       recode_marker,
+    recode_hard_state, recode_log_start,      recode_sender,
+    recode_xattrs,     recode_dirents,        recode_tombstone,
+    recode_goal,       recode_setting,        recode_gone_region,
+    recode_eventual,   recode_eventual_entry, recode_left_out,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
