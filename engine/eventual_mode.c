@@ -23,22 +23,6 @@ struct purge {
     uint64_t unread_count;
 };
 
-/* ERR_CORRUPT: nobody can tell what it is. */
-static int read_entry(const struct kv_iter *iter, struct eventual_record *ret)
-{
-    struct slice name;
-    uint64_t nsid;
-    int rc = eventual_decode_entry(ret, kv_iter_value(iter));
-
-    if (rc != 0)
-        return rc == ERR_VERSION ? ERR_CORRUPT : rc;
-    if (key_parse_user(kv_iter_key(iter), 'v', &nsid, &name) &&
-        ret->dir == nsid && slice_equal(ret->name, name))
-        return 0;
-    eventual_release(ret);
-    return ERR_CORRUPT;
-}
-
 /* ERR_CORRUPT: the store does not get at all of them. */
 static int visit_entries(struct purge *p,
                          int (*visit)(struct purge *p,
@@ -59,6 +43,8 @@ static int visit_entries(struct purge *p,
     return rc;
 }
 
+/* ---- with nothing of a later life in it ---- */
+
 /* From the list of tombstones. */
 static void delete_listed(struct kv_batch *batch,
                           const struct eventual_record *record)
@@ -70,13 +56,11 @@ static void delete_listed(struct kv_batch *batch,
         kv_batch_delete(batch, key_slice(&key));
 }
 
-/* ---- with nothing of a later life in it ---- */
-
 /* One that cannot be read stays listed until the floor comes there. */
 static int unlist(struct purge *p, const struct kv_iter *iter)
 {
     struct eventual_record record = {0};
-    int rc = read_entry(iter, &record);
+    int rc = eventual_read_at(iter, &record);
 
     if (rc == 0)
         delete_listed(p->batch, &record);
@@ -117,7 +101,7 @@ static void keep(struct purge *p, uint64_t since, bool is_live)
 static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
 {
     struct eventual_record record = {0};
-    int rc = read_entry(iter, &record);
+    int rc = eventual_read_at(iter, &record);
 
     if (rc == ERR_CORRUPT) {
         p->unread_count++;
@@ -127,11 +111,7 @@ static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
     if (rc != 0)
         return rc;
     if (record.since <= p->since) {
-        struct key content = key_user('w', record.dir, record.name);
-
-        kv_batch_delete(p->batch, kv_iter_key(iter));
-        kv_batch_delete(p->batch, key_slice(&content));
-        delete_listed(p->batch, &record);
+        eventual_delete(p->batch, &record);
     } else {
         keep(p, record.since, !record.removed);
     }
