@@ -8,6 +8,7 @@
 
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
+#include "engine/quarantine.h"
 #include "raft/base/log.h"
 
 /* ---- what is left of an earlier life ---- */
@@ -167,7 +168,7 @@ static int delete_some(struct purge *p)
  * then are deleted by eventual_scan_run() when it meets them. What cannot be
  * read is no error: all nodes might end on it at the same entry of region 0,
  * or one at each start. */
-static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
+static int delete_life(struct eventual *eventual, uint64_t nsid, uint64_t since)
 {
     struct purge p = {.state = eventual->config.env->state,
                       .batch = eventual->batch,
@@ -187,6 +188,21 @@ static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
     return rc;
 }
 
+/* What is to be kept and cannot be read holds the others until the namespace
+ * has another life, in which it would be in the way. */
+static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
+{
+    const struct eventual_config *config = &eventual->config;
+    uint64_t unread_count = 0;
+    int rc = quarantine_keep(config->env->state, config->node, nsid, since,
+                             &unread_count);
+
+    if (rc != 0 ||
+        (unread_count > 0 && modes_find(config->modes, nsid).since == 0))
+        return rc;
+    return delete_life(eventual, nsid, since);
+}
+
 /* Of a namespace that is not eventual, as far as region 0 is applied. */
 static int sweep_one(struct eventual *eventual, uint64_t nsid)
 {
@@ -197,20 +213,35 @@ static int sweep_one(struct eventual *eventual, uint64_t nsid)
                : purge(eventual, nsid, modes_version(modes));
 }
 
+/* The same where the catalog does say that a life has ended: without this node.
+ * Nothing of a later one. */
+static int sweep_left_out(struct eventual *eventual, uint64_t nsid)
+{
+    const struct eventual_config *config = &eventual->config;
+    uint64_t since = 0;
+    int rc = quarantine_last_life(config->env->state, config->node, nsid,
+                                  UINT64_MAX, &since);
+
+    if (rc != 0)
+        return rc == ERR_CORRUPT ? 0 : rc;
+    return since == 0 ? 0 : purge(eventual, nsid, since);
+}
+
 /* Of one that is: all but its life. Most have nothing else, and their record
  * says so; one whose record cannot be read stays as it is. */
 static int sweep_lives(struct eventual *eventual, uint64_t nsid)
 {
     uint64_t since = modes_find(eventual->config.modes, nsid).since;
     struct eventual_namespace record;
-    int rc = eventual_namespace_get(eventual->config.env->state, NULL, nsid,
-                                    &record);
+    int rc;
 
+    if (since == 0)
+        return sweep_left_out(eventual, nsid);
+    rc = eventual_namespace_get(eventual->config.env->state, NULL, nsid,
+                                &record);
     if (rc != 0)
         return rc == ERR_CORRUPT ? 0 : rc;
-    return since == 0 || record.since_first >= since
-               ? 0
-               : purge(eventual, nsid, since - 1);
+    return record.since_first >= since ? 0 : purge(eventual, nsid, since - 1);
 }
 
 /* Each namespace of which there is anything, as far as that can be read. */

@@ -129,9 +129,7 @@ int quarantine_last_life(struct kv *state, uint64_t node, uint64_t nsid,
             last = life;
         life++;
     }
-    if (rc == ERR_CORRUPT)
-        last = since;
-    else if (rc != 0 && rc != ERR_NOT_FOUND)
+    if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
     *ret_since = last;
     return 0;
@@ -352,8 +350,11 @@ int quarantine_keep(struct kv *state, uint64_t node, uint64_t nsid,
     struct keeping k = {.state = state, .node = node, .nsid = nsid};
     int rc = quarantine_last_life(state, node, nsid, since, &k.since);
 
-    if (rc != 0)
+    if (rc == ERR_CORRUPT)
+        k.since = since; /* Each may have left it out. */
+    else if (rc != 0)
         return rc;
+    rc = 0;
     if (k.since > 0) {
         k.batch = kv_batch_new(state);
         rc = keep_all(&k);

@@ -66,7 +66,8 @@ int quarantine_get(struct kv *state, uint64_t number, struct quarantined *ret);
 int quarantine_next(struct kv *state, uint64_t from, uint64_t *ret_number);
 
 /* The last life of a namespace, up to `since`, that `node` was left out of; 0:
- * of none. One whose record cannot be read counts. ERR_IO. */
+ * of none. One whose record cannot be read counts. ERR_CORRUPT: not all of them
+ * can be found; ERR_IO. */
 int quarantine_last_life(struct kv *state, uint64_t node, uint64_t nsid,
                          uint64_t since, uint64_t *ret_since);
 
