@@ -21,6 +21,7 @@ struct eventual *eventual_new(const struct eventual_config *config)
     eventual->config = *config;
     TAILQ_INIT(&eventual->works);
     TAILQ_INIT(&eventual->merges);
+    TAILQ_INIT(&eventual->drops);
     eventual_journal_init(&eventual->journal);
     eventual->batch = kv_batch_new(config->env->state);
     return eventual;
@@ -84,6 +85,7 @@ void eventual_free(struct eventual *eventual)
         return;
     assert(TAILQ_EMPTY(&eventual->works));
     assert(TAILQ_EMPTY(&eventual->merges));
+    assert(TAILQ_EMPTY(&eventual->drops));
     eventual_journal_close(&eventual->journal);
     kv_batch_free(eventual->batch);
     free(eventual);
@@ -153,6 +155,7 @@ void eventual_stop(struct eventual *eventual)
         op->done(op, ERR_CANCELED, &none);
     }
     eventual_merge_stop(eventual);
+    eventual_drop_stop(eventual);
 }
 
 /* ---- the way of a work ---- */

@@ -83,8 +83,9 @@ void eventual_on_mode(struct eventual *eventual, uint64_t nsid,
 /* The catalog was replaced by a snapshot and modes_load() has read it: deletes
  * what is left of namespaces that are not eventual any more. Not at each start:
  * a catalog that has come to harm might lack a namespace, and a crash between
- * the end of its life and the deletion leaves but a few tombstones, which
- * nobody sees. What may be of a later life and cannot be read stays, and is no
+ * the end of its life and the deletion leaves but what nobody sees. (Where this
+ * node was left out of that life the catalog says so, and a start does see to
+ * it.) What may be of a later life and cannot be read stays, and is no
  * error. On region 0's owner. ERR_IO, ERR_NO_MEMORY. */
 int eventual_sweep(struct eventual *eventual);
 
@@ -147,6 +148,21 @@ struct eventual_merge {
 /* A zeroed merge with its public part is ready. */
 void eventual_merge_start(struct eventual *eventual,
                           struct eventual_merge *merge);
+
+/* ---- what is in quarantine on this node: quarantine.h ---- */
+
+struct eventual_drop {
+    uint64_t number; /* public: in */
+    /* ERR_NOT_FOUND: there is none; ERR_CORRUPT, ERR_IO, ERR_CANCELED. */
+    void (*done)(struct eventual_drop *drop, int status);
+    struct eventual_drop_run *run; /* private; NULL: none under way */
+};
+
+/* A zeroed drop with its public part is ready. */
+void eventual_drop_start(struct eventual *eventual, struct eventual_drop *drop);
+/* Ends it without `done`; it takes effect all the same. One that has ended is
+ * ignored. */
+void eventual_drop_cancel(struct eventual_drop *drop);
 
 /* ---- what others may know ---- */
 

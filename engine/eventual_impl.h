@@ -100,6 +100,7 @@ struct eventual {
     bool stopped;
     TAILQ_HEAD(, eventual_work) works;
     TAILQ_HEAD(, eventual_merge_run) merges;
+    TAILQ_HEAD(, eventual_drop_run) drops;
     struct eventual_journal journal;
     uint64_t last;        /* the greatest number that is known to be given */
     uint64_t fence;       /* that is durable */
@@ -114,6 +115,16 @@ struct eventual {
     bool is_open;
     struct eventual_head head;
     struct kv_batch *batch; /* reused */
+};
+
+/* A drop under way; it outlives the request when that is cancelled. */
+struct eventual_drop_run {
+    struct env_task task;
+    struct eventual *eventual;
+    struct eventual_drop *drop; /* NULL: cancelled */
+    uint64_t number;
+    int status;
+    TAILQ_ENTRY(eventual_drop_run) link; /* while it has a drop */
 };
 
 /* Two namespaces at most change with one batch. */
@@ -223,5 +234,9 @@ static inline void eventual_raise_floor(struct eventual_head *head,
 /* ---- eventual_merge.c ---- */
 
 void eventual_merge_stop(struct eventual *eventual);
+
+/* ---- eventual_drop.c ---- */
+
+void eventual_drop_stop(struct eventual *eventual);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
+#include "engine/quarantine.h"
 
 void eventual_journal_init(struct eventual_journal *journal)
 {
@@ -182,15 +183,45 @@ static void keep(struct eventual *eventual, uint64_t sequence, size_t size)
     count_in(&eventual->journal, journaled);
 }
 
+/* Rule 1 of quarantine.h: beside a later life of its name it cannot wait for
+ * the end of its own to be looked at. The head goes with it, so it is not
+ * replayed once more. */
+static int replay_outlived(struct eventual *eventual,
+                           const struct eventual_record *record, bool *ret)
+{
+    struct kv *state = eventual->config.env->state;
+    struct eventual_head head = eventual->head;
+    struct eventual_record known = {0};
+    int rc =
+        eventual_get(state, NULL, record->dir, record->name, false, &known);
+    bool is_outlived = rc == 0 && known.since > record->since;
+
+    eventual_release(&known);
+    *ret = false;
+    if (!is_outlived)
+        return rc == ERR_NOT_FOUND ? 0 : rc;
+    rc = quarantine_take(state, eventual->batch, eventual->config.node, record,
+                         ret);
+    if (rc != 0 || !*ret)
+        return rc;
+    head.sequence = record->local;
+    return eventual_write(eventual, NULL, &head);
+}
+
 static int replay_record(struct eventual *eventual,
                          struct eventual_record *record, uint64_t sequence)
 {
     struct eventual_taken taken;
+    bool is_kept = false;
+    int rc;
 
     if (!eventual_is_sound(record) || record->sequence != sequence ||
         record->origin != eventual->config.node)
         return ERR_CORRUPT;
     record->local = sequence;
+    rc = replay_outlived(eventual, record, &is_kept);
+    if (rc != 0 || is_kept)
+        return rc;
     return eventual_take(eventual, record, &taken);
 }
 

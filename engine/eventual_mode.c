@@ -8,6 +8,7 @@
 
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
+#include "engine/quarantine.h"
 #include "raft/base/log.h"
 
 /* ---- what is left of an earlier life ---- */
@@ -22,22 +23,6 @@ struct purge {
     struct eventual_namespace rest;
     uint64_t unread_count;
 };
-
-/* ERR_CORRUPT: nobody can tell what it is. */
-static int read_entry(const struct kv_iter *iter, struct eventual_record *ret)
-{
-    struct slice name;
-    uint64_t nsid;
-    int rc = eventual_decode_entry(ret, kv_iter_value(iter));
-
-    if (rc != 0)
-        return rc == ERR_VERSION ? ERR_CORRUPT : rc;
-    if (key_parse_user(kv_iter_key(iter), 'v', &nsid, &name) &&
-        ret->dir == nsid && slice_equal(ret->name, name))
-        return 0;
-    eventual_release(ret);
-    return ERR_CORRUPT;
-}
 
 /* ERR_CORRUPT: the store does not get at all of them. */
 static int visit_entries(struct purge *p,
@@ -59,6 +44,8 @@ static int visit_entries(struct purge *p,
     return rc;
 }
 
+/* ---- with nothing of a later life in it ---- */
+
 /* From the list of tombstones. */
 static void delete_listed(struct kv_batch *batch,
                           const struct eventual_record *record)
@@ -70,13 +57,11 @@ static void delete_listed(struct kv_batch *batch,
         kv_batch_delete(batch, key_slice(&key));
 }
 
-/* ---- with nothing of a later life in it ---- */
-
 /* One that cannot be read stays listed until the floor comes there. */
 static int unlist(struct purge *p, const struct kv_iter *iter)
 {
     struct eventual_record record = {0};
-    int rc = read_entry(iter, &record);
+    int rc = eventual_read_at(iter, &record);
 
     if (rc == 0)
         delete_listed(p->batch, &record);
@@ -117,7 +102,7 @@ static void keep(struct purge *p, uint64_t since, bool is_live)
 static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
 {
     struct eventual_record record = {0};
-    int rc = read_entry(iter, &record);
+    int rc = eventual_read_at(iter, &record);
 
     if (rc == ERR_CORRUPT) {
         p->unread_count++;
@@ -127,11 +112,7 @@ static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
     if (rc != 0)
         return rc;
     if (record.since <= p->since) {
-        struct key content = key_user('w', record.dir, record.name);
-
-        kv_batch_delete(p->batch, kv_iter_key(iter));
-        kv_batch_delete(p->batch, key_slice(&content));
-        delete_listed(p->batch, &record);
+        eventual_delete(p->batch, &record);
     } else {
         keep(p, record.since, !record.removed);
     }
@@ -187,7 +168,7 @@ static int delete_some(struct purge *p)
  * then are deleted by eventual_scan_run() when it meets them. What cannot be
  * read is no error: all nodes might end on it at the same entry of region 0,
  * or one at each start. */
-static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
+static int delete_life(struct eventual *eventual, uint64_t nsid, uint64_t since)
 {
     struct purge p = {.state = eventual->config.env->state,
                       .batch = eventual->batch,
@@ -207,6 +188,21 @@ static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
     return rc;
 }
 
+/* What is to be kept and cannot be read holds the others until the namespace
+ * has another life, in which it would be in the way. */
+static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
+{
+    const struct eventual_config *config = &eventual->config;
+    uint64_t unread_count = 0;
+    int rc = quarantine_keep(config->env->state, config->node, nsid, since,
+                             &unread_count);
+
+    if (rc != 0 ||
+        (unread_count > 0 && modes_find(config->modes, nsid).since == 0))
+        return rc;
+    return delete_life(eventual, nsid, since);
+}
+
 /* Of a namespace that is not eventual, as far as region 0 is applied. */
 static int sweep_one(struct eventual *eventual, uint64_t nsid)
 {
@@ -217,20 +213,35 @@ static int sweep_one(struct eventual *eventual, uint64_t nsid)
                : purge(eventual, nsid, modes_version(modes));
 }
 
+/* The same where the catalog does say that a life has ended: without this node.
+ * Nothing of a later one. */
+static int sweep_left_out(struct eventual *eventual, uint64_t nsid)
+{
+    const struct eventual_config *config = &eventual->config;
+    uint64_t since = 0;
+    int rc = quarantine_last_life(config->env->state, config->node, nsid,
+                                  UINT64_MAX, &since);
+
+    if (rc != 0)
+        return rc == ERR_CORRUPT ? 0 : rc;
+    return since == 0 ? 0 : purge(eventual, nsid, since);
+}
+
 /* Of one that is: all but its life. Most have nothing else, and their record
  * says so; one whose record cannot be read stays as it is. */
 static int sweep_lives(struct eventual *eventual, uint64_t nsid)
 {
     uint64_t since = modes_find(eventual->config.modes, nsid).since;
     struct eventual_namespace record;
-    int rc = eventual_namespace_get(eventual->config.env->state, NULL, nsid,
-                                    &record);
+    int rc;
 
+    if (since == 0)
+        return sweep_left_out(eventual, nsid);
+    rc = eventual_namespace_get(eventual->config.env->state, NULL, nsid,
+                                &record);
     if (rc != 0)
         return rc == ERR_CORRUPT ? 0 : rc;
-    return since == 0 || record.since_first >= since
-               ? 0
-               : purge(eventual, nsid, since - 1);
+    return record.since_first >= since ? 0 : purge(eventual, nsid, since - 1);
 }
 
 /* Each namespace of which there is anything, as far as that can be read. */

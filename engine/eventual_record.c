@@ -189,6 +189,35 @@ void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
     buf_unref(bytes);
 }
 
+int eventual_read_at(const struct kv_iter *iter, struct eventual_record *ret)
+{
+    struct slice name;
+    uint64_t nsid;
+    int rc = of_state(eventual_decode_entry(ret, kv_iter_value(iter)));
+
+    if (rc != 0)
+        return rc;
+    if (key_parse_user(kv_iter_key(iter), 'v', &nsid, &name) &&
+        ret->dir == nsid && slice_equal(ret->name, name))
+        return 0;
+    eventual_release(ret);
+    return ERR_CORRUPT;
+}
+
+void eventual_delete(struct kv_batch *batch,
+                     const struct eventual_record *record)
+{
+    struct key key = key_user('v', record->dir, record->name);
+    struct key content = key_user('w', record->dir, record->name);
+    struct key removed =
+        key_eventual_removed(record->hlc, record->dir, record->name);
+
+    kv_batch_delete(batch, key_slice(&key));
+    kv_batch_delete(batch, key_slice(&content));
+    if (record->removed)
+        kv_batch_delete(batch, key_slice(&removed));
+}
+
 void eventual_delete_removed(struct kv_batch *batch,
                              const struct eventual_record *record)
 {

@@ -95,6 +95,16 @@ static inline bool eventual_is_large(const struct eventual_record *record)
 void eventual_put(struct kv_batch *batch, const struct eventual_record *record,
                   const struct eventual_record *old);
 
+/* The entry that an iterator of class 'v' stands at, without content that lies
+ * at 'w'. ERR_CORRUPT: nobody can tell what it is; ERR_NO_MEMORY. */
+int eventual_read_at(const struct kv_iter *iter, struct eventual_record *ret);
+
+/* Deletes an entry of a life that is over, with its content, from the list of
+ * tombstones, too. Where it stands in the order of changes there is nothing
+ * then. Not counted. */
+void eventual_delete(struct kv_batch *batch,
+                     const struct eventual_record *record);
+
 /* Deletes a tombstone: nothing is known of the name then. */
 void eventual_delete_removed(struct kv_batch *batch,
                              const struct eventual_record *record);

@@ -271,6 +271,16 @@ struct key key_eventual_removed(uint64_t hlc, uint64_t nsid, struct slice name)
     return key;
 }
 
+struct key key_quarantine_head(void)
+{
+    return numbered("eq", NULL, 0);
+}
+
+struct key key_quarantined(uint64_t number)
+{
+    return numbered("q", &number, 1);
+}
+
 struct key key_promise(void)
 {
     return numbered("S", NULL, 0);

@@ -23,6 +23,8 @@
  *   'e' 'h'                      how far eventual changes are applied here
  *   'e' 'n' nsid                 count and times of an eventual namespace
  *   'e' 'p' node                 what was pulled from a node
+ *   'e' 'q'                      how many changes are in quarantine, and the
+ *                                last number there
  *   'g' region                   the tombstone of a replica that was here
  *   'i' sequence                 the eventual entry that was changed here then:
  *                                its user key
@@ -30,6 +32,7 @@
  *   'm' region node sequence     a remembered result
  *   'n' user key                 a region's part of a namespace; the name is ""
  *                                unless the region begins inside the namespace
+ *   'q' number                   a change in quarantine: quarantine.h
  *   'r' region                   a region's descriptor
  *   's' region                   a region's applied marker
  *   'u' time user key            a name that was removed in an eventual
@@ -134,6 +137,9 @@ struct key key_eventual_change(uint64_t sequence);
 /* The empty name and nsid 0: before all that were removed then. */
 struct key key_eventual_removed(uint64_t hlc, uint64_t nsid, struct slice name);
 
+struct key key_quarantine_head(void);
+struct key key_quarantined(uint64_t number);
+
 struct key key_damage(uint64_t region);
 struct key key_fence(void);
 struct key key_promise(void);
@@ -161,7 +167,8 @@ bool key_parse_directory_name(struct slice key, uint64_t *ret_parent,
 bool key_parse_left_out(struct slice key, uint64_t *ret_nsid,
                         uint64_t *ret_since);
 
-/* The sequence of a key_eventual_change() or key_journal(). */
+/* The sequence of a key_eventual_change() or key_journal(), the number of a
+ * key_quarantined(). */
 bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence);
 
 /* The name is borrowed from `key`. */
