@@ -184,6 +184,25 @@ static bool is_of_region(const struct region *region, struct slice key)
     return false;
 }
 
+/* That of a removed name: as far as that is there, also as one that a crash has
+ * left of a directory that is strong by now, which nobody sees. */
+static bool is_listed(const struct sim_node *node, struct slice key)
+{
+    struct slice name;
+    struct kv_value value = {0};
+    struct key listed;
+    uint64_t hlc;
+    uint64_t dir;
+    bool is;
+
+    if (!key_parse_removed(key, &hlc, &dir, &name))
+        return false;
+    listed = key_user('v', dir, name);
+    is = kv_get(state_of(node), NULL, key_slice(&listed), &value) == 0;
+    kv_value_release(&value);
+    return is;
+}
+
 /* Or a tombstone, which tells what was here once, or what is eventual, which
  * all nodes have, or was and is kept. */
 static bool is_owned(const struct sim_node *node, struct slice key)
@@ -193,7 +212,8 @@ static bool is_owned(const struct sim_node *node, struct slice key)
     while ((peer = node_next_peer(node->node, peer)) != NULL)
         if (is_of_region(peer_region(peer), key))
             return true;
-    return strchr("geiqvw", *(const char *)key.data) != NULL;
+    return strchr("geiqvw", *(const char *)key.data) != NULL ||
+           is_listed(node, key);
 }
 
 static void check_erased(struct sim_cluster *cluster,

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 
 #include "engine/keys.h"
+#include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_entry.h"
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
@@ -23,13 +24,14 @@ struct file {
 };
 
 /* One that has lost its state/, or has only just come, has it later; it serves
- * nobody until then. */
-static bool has_to_have(const struct sim_lives *lives,
-                        const struct sim_node *node)
+ * nobody until then. One that is gone may be the last one to know. */
+static bool has_to_have(const struct file *file, const struct sim_node *node)
 {
+    const struct sim_lives *lives = file->lives;
     struct eventual_head head = {0};
 
     return !node->removed && node->node != NULL &&
+           sim_drain_state(file->teller, node) != NODE_REMOVED &&
            !lives->nodes[node->number].lost &&
            eventual_head_get(lives_state(node), &head) == 0 && head.whole;
 }
@@ -76,7 +78,7 @@ static void check_file(struct file *file)
         return;
     file->plain = lives_plain(&entry.attr, entry.xattrs, buf_slice(content));
     for (size_t i = 0; i < cluster->plan->nodes; i++)
-        if (has_to_have(file->lives, &cluster->nodes[i]))
+        if (has_to_have(file, &cluster->nodes[i]))
             check_node(file, &cluster->nodes[i]);
     sim_seen(SEEN_ZONE_EXPORTED);
     buf_unref(content);

@@ -192,7 +192,8 @@ static void draw_force(struct sim_plan *plan, struct sim_loop *loop)
     if (plan->nodes < 3 || plan->zones == 0 || sim_pick(loop, 2) == 0)
         return;
     plan->zones_force = true;
-    plan->lasting_ns = CHOOSE(loop, 3000, 5000) * sim_ms;
+    plan->lasting_ns = CHOOSE(loop, 4000, 8000) * sim_ms;
+    plan->chaos_ns += 10000 * sim_ms;
     fault = faults[sim_pick(loop, ARRAY_SIZE(faults))];
     if (plan->every_ns[fault] == 0)
         plan->every_ns[fault] = CHOOSE(loop, 3000, 6000) * sim_ms;

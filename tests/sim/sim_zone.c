@@ -216,7 +216,8 @@ static void next_op(struct sim_event *event)
         return;
     }
     sim_zone_choose(loop_of(client), plan_of(client), client->zones->zones,
-                    &client->handles, &client->op);
+                    &client->handles, !sim_zone_reaches_all(client->ask.node),
+                    &client->op);
     begin(client);
 }
 

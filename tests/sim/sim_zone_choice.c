@@ -7,6 +7,8 @@
 
 #include "tests/sim/sim_history.h"
 
+enum { FORCE_EVERY = 10 }; /* of what is asked for while a node is away */
+
 static const uint64_t second_ns = 1000000000;
 
 /* Behind all names of other clients, so that a page of the root that has one of
@@ -312,7 +314,7 @@ static void choose_eventual(struct sim_loop *loop, const struct sim_plan *plan,
         choose_emptying(loop, plan, zone, op);
     else if (roll < 10 && plan->zone_subs > 0)
         choose_sub(loop, plan, zones, op);
-    else if (roll < (plan->zones_force ? 16 : 12))
+    else if (roll < 12)
         choose_mode(op, zone, false);
     else
         choose_file_op(loop, plan, zone, handles, op);
@@ -375,24 +377,43 @@ static bool gives_way(struct sim_loop *loop, struct sim_zone *zone,
     return false;
 }
 
-/* Where nobody is away it is the same. */
+static bool is_to_strong(const struct sim_zone_op *op)
+{
+    return op->kind == REQUEST_SETXATTR && sim_zone_is_of_mode(op) &&
+           !op->to_eventual;
+}
+
+/* Somebody is to be away when a zone becomes strong: with all there it is the
+ * same as without force, which has its own seeds. */
 static void choose_force(struct sim_loop *loop, const struct sim_plan *plan,
+                         struct sim_zone *zones,
+                         const struct sim_zone_handles *handles, bool is_away,
                          struct sim_zone_op *op)
 {
-    if (plan->zones_force && sim_zone_is_of_mode(op) &&
-        op->kind == REQUEST_SETXATTR && !op->to_eventual)
-        op->by_force = sim_pick(loop, 3) != 0;
+    struct sim_zone *zone = &zones[op->zone];
+
+    if (!plan->zones_force || zone->nsid == 0 || !zone->eventual)
+        return;
+    if (is_away && sim_pick(loop, FORCE_EVERY) == 0) {
+        *op = (struct sim_zone_op){.zone = op->zone, .to_zone = op->zone};
+        choose_mode(op, zone, false);
+    } else if (!is_away && !zone->ending && is_to_strong(op) &&
+               sim_pick(loop, 8) != 0) {
+        *op = (struct sim_zone_op){.zone = op->zone, .to_zone = op->zone};
+        choose_file_op(loop, plan, zone, handles, op);
+    }
+    op->by_force = is_to_strong(op) && (is_away || sim_pick(loop, 4) == 0);
 }
 
 void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
                      struct sim_zone *zones,
-                     const struct sim_zone_handles *handles,
+                     const struct sim_zone_handles *handles, bool is_away,
                      struct sim_zone_op *ret)
 {
     struct sim_zone *zone;
 
     choose(loop, plan, zones, handles, ret);
-    choose_force(loop, plan, ret);
+    choose_force(loop, plan, zones, handles, is_away, ret);
     zone = &zones[ret->zone];
     if (!gives_way(loop, zone, ret))
         return;

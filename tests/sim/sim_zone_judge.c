@@ -64,7 +64,7 @@ static bool is_alone(const struct sim_node *node)
     return 2 * reached <= members;
 }
 
-static bool reaches_all(const struct sim_node *node)
+bool sim_zone_reaches_all(const struct sim_node *node)
 {
     size_t members;
     size_t reached;
@@ -121,7 +121,7 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
 
     *zone_case = (struct sim_zone_case){
         .call_ns = node->machine.loop->now_ns,
-        .all_reached = reaches_all(node),
+        .all_reached = sim_zone_reaches_all(node),
         .alone = is_alone(node),
         .clock_wrong = has_wrong_clock(node),
         .own = record_of(node),
