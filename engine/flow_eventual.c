@@ -275,8 +275,10 @@ static void mode_changed(struct mode_change *change, int status)
         flow_end(flow, status, &nothing);
 }
 
-static void change_mode(struct flow *flow, uint64_t nsid, enum mode_goal goal)
+static void change_mode(struct flow *flow, uint64_t nsid, enum mode_goal goal,
+                        bool force)
 {
+    flow->mode_change.force = force;
     flow->mode_change.nsid = nsid;
     flow->mode_change.goal = goal;
     flow->mode_change.only_empty = flow->request->kind == REQUEST_RMDIR;
@@ -291,9 +293,11 @@ static void set_mode(struct flow *flow)
     struct slice text = flow->command.data;
 
     if (slice_equal(text, slice_of(XATTR_EVENTUAL)))
-        change_mode(flow, nsid, MODE_TO_EVENTUAL);
+        change_mode(flow, nsid, MODE_TO_EVENTUAL, false);
     else if (slice_equal(text, slice_of(XATTR_STRONG)))
-        change_mode(flow, nsid, MODE_TO_STRONG);
+        change_mode(flow, nsid, MODE_TO_STRONG, false);
+    else if (slice_equal(text, slice_of(XATTR_STRONG_FORCE)))
+        change_mode(flow, nsid, MODE_TO_STRONG, true);
     else
         flow_end(flow, ERR_INVALID, NULL);
 }
@@ -334,7 +338,7 @@ static void start_mode(struct flow *flow)
         set_mode(flow);
         return;
     case COMMAND_DIR_REMOVEXATTR:
-        change_mode(flow, nsid_of_ino(flow->command.ino), MODE_INHERIT);
+        change_mode(flow, nsid_of_ino(flow->command.ino), MODE_INHERIT, false);
         return;
     default:
         flow_end(flow, ERR_NOT_PERMITTED, NULL);
@@ -349,7 +353,7 @@ static void remove_directory(struct flow *flow, enum mode_goal goal)
     int rc = catalog_find(state_of(flow), NULL, c->dir, c->name, &nsid);
 
     if (rc == 0)
-        change_mode(flow, nsid, goal);
+        change_mode(flow, nsid, goal, false);
     else if (rc == ERR_NOT_FOUND && has_file(flow, c->dir, c->name))
         flow_end(flow, ERR_NOT_DIR, NULL);
     else

@@ -8,18 +8,6 @@
 
 /* ---- in memory ---- */
 
-void left_out_add(struct left_out *left_out, uint64_t node, uint64_t sequence)
-{
-    size_t at = left_out->count;
-
-    assert(at < NODES_MAX);
-    assert(node > (at == 0 ? 0 : left_out->of[at - 1].node));
-
-    left_out->of[at].node = node;
-    left_out->of[at].sequence = sequence;
-    left_out->count++;
-}
-
 /* Where it is, or `count`. */
 static size_t find(const struct left_out *left_out, uint64_t node)
 {
@@ -28,6 +16,20 @@ static size_t find(const struct left_out *left_out, uint64_t node)
     while (at < left_out->count && left_out->of[at].node != node)
         at++;
     return at;
+}
+
+void left_out_add(struct left_out *left_out, uint64_t node, uint64_t sequence)
+{
+    size_t at = left_out->count;
+
+    assert(at < NODES_MAX);
+    assert(node != 0 && !left_out_is_of(left_out, node));
+
+    for (; at > 0 && left_out->of[at - 1].node > node; at--)
+        left_out->of[at] = left_out->of[at - 1];
+    left_out->of[at].node = node;
+    left_out->of[at].sequence = sequence;
+    left_out->count++;
 }
 
 bool left_out_remove(struct left_out *left_out, uint64_t node)

@@ -33,7 +33,7 @@ struct buf *left_out_encode(const struct left_out *left_out);
 /* ERR_CORRUPT (also where there is no node in it), ERR_VERSION. */
 int left_out_decode(struct left_out *ret, struct slice bytes);
 
-/* `node` is greater than all that are there. */
+/* `node` is none that is there. */
 void left_out_add(struct left_out *left_out, uint64_t node, uint64_t sequence);
 /* False: it is not in it. */
 bool left_out_remove(struct left_out *left_out, uint64_t node);

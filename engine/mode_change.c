@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "engine/mode_change.h"
+#include "engine/mode_change_impl.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -12,10 +12,12 @@
 #include "engine/eventual.h"
 #include "engine/eventual_record.h"
 #include "engine/modes.h"
-#include "engine/pull.h"
 #include "engine/status.h"
 
-enum { LOOK_MS = 10 };
+enum {
+    LOOK_MS = 10,
+    AWAY_MS = 1000 /* without a look */
+};
 
 /* ---- the end ---- */
 
@@ -116,23 +118,15 @@ static void give_up(struct mode_change *change, int status)
 
 static void decided(struct mode_change *change, int status)
 {
-    if (status == 0)
+    if (status == 0) {
+        mode_change_say_left_out(change);
         show(change);
-    else if (status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
+    } else if (status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
         end(change, status);
     else if (!change->has_fence)
         end(change, status == ERR_ABORTED ? ERR_BUSY : status);
     else
         give_up(change, status == ERR_ABORTED ? ERR_BUSY : status);
-}
-
-static void say_it_is_not_ready(const struct mode_change *change)
-{
-    node_log_event(change->node, LOG_WARN,
-                   "directory %" PRIu64
-                   " stays strong: this node does not know yet whether its "
-                   "clock is right, or lacks changes of others",
-                   change->nsid);
 }
 
 static void wait_for_nodes(struct mode_change *change);
@@ -149,7 +143,7 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
                        "into the regions in time",
                        change->nsid);
     if (change->has_fence && status == ERR_UNAVAILABLE)
-        say_it_is_not_ready(change);
+        mode_change_say_not_ready(change);
     /* Not for lack of a majority: that has taken the fence. */
     if (change->has_fence &&
         (status == ERR_NO_QUORUM || status == ERR_UNAVAILABLE))
@@ -194,7 +188,11 @@ static void decide(struct mode_change *change)
         change->goal == MODE_TO_EVENTUAL ? TXN_TO_EVENTUAL : TXN_TO_STRONG;
     change->txn.deadline_ns = decision_deadline(change);
     change->txn.done = txn_decided;
+    if (change->left_out.count > 0)
+        change->txn.left_out = left_out_encode(&change->left_out);
     txns_start(node_txns(change->node), &change->txn, command);
+    buf_unref(change->txn.left_out);
+    change->txn.left_out = NULL;
 }
 
 /* ---- waiting for all nodes ---- */
@@ -226,18 +224,15 @@ static bool epoch_is_here(const struct mode_change *change)
     return modes_version(node_modes(change->node)) >= change->epoch;
 }
 
-static void say_who_is_missing(const struct mode_change *change)
+static bool all_have_told(struct mode_change *change)
 {
-    if (change->goal == MODE_TO_EVENTUAL)
-        node_log_event(change->node, LOG_WARN,
-                       "directory %" PRIu64 " stays strong: node %" PRIu64
-                       " is not heard of, and what is in it goes to all",
-                       change->nsid, change->missing);
-    else
-        node_log_event(change->node, LOG_WARN,
-                       "directory %" PRIu64 " stays eventual: node %" PRIu64
-                       " has not told in time what it has accepted there",
-                       change->nsid, change->missing);
+    struct pulls *pulls = node_pulls(change->node);
+
+    return change->force
+               ? pulls_are_drained_without(pulls, change->epoch,
+                                           &change->absence, &change->left_out,
+                                           &change->missing)
+               : pulls_are_drained(pulls, change->epoch, &change->missing);
 }
 
 static void look(struct env_timer *timer)
@@ -245,16 +240,14 @@ static void look(struct env_timer *timer)
     struct mode_change *change = container_of(timer, struct mode_change, look);
     int rc;
 
-    if (epoch_is_here(change) &&
-        pulls_are_drained(node_pulls(change->node), change->epoch,
-                          &change->missing)) {
+    if (epoch_is_here(change) && all_have_told(change)) {
         rc = check_content(change);
         if (rc == 0)
             decide(change);
         else
             give_up(change, rc);
     } else if (now_ns(change) >= change->fence_until_ns) {
-        say_who_is_missing(change);
+        mode_change_say_missing(change);
         give_up(change, ERR_NO_QUORUM);
     } else {
         env_timer_start(node_env(change->node), timer,
@@ -274,16 +267,6 @@ static void look_for_epoch(struct env_timer *timer)
                         (uint64_t)LOOK_MS * 1000000);
 }
 
-static void say_it_is_too_large(const struct mode_change *change)
-{
-    node_log_event(change->node, LOG_WARN,
-                   "directory %" PRIu64 " stays %s: more than %d directories "
-                   "are below it",
-                   change->nsid,
-                   change->goal == MODE_TO_EVENTUAL ? "strong" : "eventual",
-                   DOMAIN_DIRECTORIES_MAX);
-}
-
 static void fenced(struct router_call *call, int status,
                    const struct result *result, uint64_t index)
 {
@@ -291,7 +274,7 @@ static void fenced(struct router_call *call, int status,
 
     (void)index;
     if (status == ERR_TOO_LARGE)
-        say_it_is_too_large(change);
+        mode_change_say_too_large(change);
     if (status != 0) {
         end(change, status == ERR_ABORTED ? ERR_BUSY : status);
         return;
@@ -331,12 +314,45 @@ static void look_for_nodes(struct env_timer *timer)
     } else if (now_ns(change) < change->fence_until_ns) {
         env_timer_start(node_env(node), timer, (uint64_t)LOOK_MS * 1000000);
     } else if (own != 0) {
-        say_it_is_not_ready(change);
+        mode_change_say_not_ready(change);
         end(change, ERR_BUSY);
     } else {
-        say_who_is_missing(change);
+        mode_change_say_missing(change);
         end(change, ERR_NO_QUORUM);
     }
+}
+
+/* What others have sent may wait here when this node itself was away: then
+ * nobody counts as silent. */
+static void notice_pause(struct mode_change *change)
+{
+    uint64_t now = now_ns(change);
+
+    if (now - change->looked_ns >= (uint64_t)AWAY_MS * 1000000)
+        change->absence.since_ns = now;
+    change->looked_ns = now;
+}
+
+static void look_who_is_there(struct env_timer *timer)
+{
+    struct mode_change *change = container_of(timer, struct mode_change, look);
+
+    notice_pause(change);
+    if (pulls_know_who_is_there(node_pulls(change->node), &change->absence))
+        propose_mode(change, MODE_FENCED, change->epoch, fenced);
+    else if (now_ns(change) < change->deadline_ns)
+        env_timer_start(node_env(change->node), timer,
+                        (uint64_t)LOOK_MS * 1000000);
+    else
+        end(change, ERR_NO_QUORUM);
+}
+
+static void find_out_who_is_there(struct mode_change *change)
+{
+    change->looked_ns = now_ns(change);
+    change->absence.since_ns = change->looked_ns;
+    change->look.fire = look_who_is_there;
+    look_who_is_there(&change->look);
 }
 
 static void wait_for_nodes(struct mode_change *change)
@@ -353,10 +369,12 @@ static void fence(struct mode_change *change, uint64_t epoch)
     int rc = check_content(change);
 
     change->epoch = epoch;
-    if (rc == 0)
-        wait_for_nodes(change);
-    else
+    if (rc != 0)
         end(change, rc);
+    else if (change->force)
+        find_out_who_is_there(change);
+    else
+        wait_for_nodes(change);
 }
 
 /* ---- start ---- */
@@ -389,11 +407,7 @@ static void own(struct mode_change *change, uint64_t epoch)
 static void refuse(struct mode_change *change, int status)
 {
     if (status == ERR_NOT_PERMITTED && change->nsid != NSID_ROOT)
-        node_log_event(change->node, LOG_WARN,
-                       "directory %" PRIu64
-                       " stays eventual: the one that it is in is eventual, "
-                       "and has to become strong first",
-                       change->nsid);
+        mode_change_say_below(change);
     end(change, status);
 }
 
@@ -454,10 +468,14 @@ static void caught_up(struct catch_up *catch_up, int status)
 
 void mode_change_start(struct mode_change *change, struct node *node)
 {
+    assert(!change->force || change->goal == MODE_TO_STRONG);
+
     change->node = node;
     change->active = true;
     change->epoch = 0;
     change->has_fence = false;
+    change->left_out = (struct left_out){.count = 0};
+    change->txn.left_out = NULL;
     change->catch_up.deadline_ns = change->deadline_ns;
     change->catch_up.done = caught_up;
     catch_up_start(&change->catch_up, node);

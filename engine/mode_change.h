@@ -14,6 +14,11 @@
  *                 and all that they had accepted before must be here. Then the
  *                 transaction TXN_TO_STRONG, which takes along what is in it
  *                 (txn_import.h), before FENCE_MS are over
+ *                 By force nodes that are not heard of are left out, as long
+ *                 as they answer nothing: what they had accepted that is not
+ *                 here goes to quarantine on them (left_out.h, quarantine.h).
+ *                 Who is there is found out before the fence, as changes wait
+ *                 behind that: who falls silent later is waited for
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
  *   a mode of     COMMAND_DIR_OWN, for one below an eventual one, and for one
  *     its own     that inherits again: no node has to tell anything, as it
@@ -34,6 +39,7 @@
 
 #include "engine/catch_up.h"
 #include "engine/mode_goal.h"
+#include "engine/pull.h"
 #include "engine/router.h"
 #include "engine/txn.h"
 
@@ -46,6 +52,7 @@ struct mode_change {
     uint64_t nsid; /* public: in */
     enum mode_goal goal;
     bool only_empty; /* not with files in it */
+    bool force;      /* to strong: also without nodes that are not heard of */
     uint64_t deadline_ns;
     /* 0, and this node knows it. ERR_STALE: the directory is gone;
      * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one, or
@@ -65,6 +72,9 @@ struct mode_change {
     bool has_fence; /* or fills it */
     uint64_t fence_until_ns;
     uint64_t missing; /* the node that has not told */
+    struct absence absence;
+    uint64_t looked_ns; /* by force: when it was looked last who is there */
+    struct left_out left_out;
     struct command command;
     char name[NAME_SIZE_MAX];
     struct catch_up catch_up;

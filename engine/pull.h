@@ -21,6 +21,7 @@
 #define GROVEFS_ENGINE_PULL_H
 
 #include "engine/floor.h"
+#include "engine/left_out.h"
 #include "engine/node.h"
 
 struct pulls;
@@ -52,6 +53,25 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
 /* Whether all other nodes have answered in the last STATUS_SILENT_MS;
  * `*ret_missing` as above. */
 bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing);
+
+/* Who has not answered since a moment, for whom a directory that is made strong
+ * does not wait (left_out.h). */
+struct absence {
+    uint64_t since_ns;     /* monotonic time */
+    struct left_out nodes; /* without numbers */
+};
+
+/* Whether it is known of all other nodes if they are there: each one has
+ * answered since absence->since_ns, or has not for STATUS_SILENT_MS. Those that
+ * have not are in absence->nodes then. */
+bool pulls_know_who_is_there(struct pulls *pulls, struct absence *absence);
+
+/* As pulls_are_drained(), but a node that was absent, and has answered nothing
+ * since, need not have told: it is in `*ret` then, with how much of its own
+ * changes is in state/ here. */
+bool pulls_are_drained_without(struct pulls *pulls, uint64_t fence,
+                               const struct absence *absence,
+                               struct left_out *ret, uint64_t *ret_missing);
 
 /* What a node had when it told of its newest fence. */
 struct pull_told {

@@ -34,6 +34,7 @@ struct txn {
     struct command command; /* what is to be done; names in `names` */
     char names[2][NAME_SIZE_MAX];
     uint64_t deadline_ns;
+    struct buf *left_out; /* as in struct txn_op */
     enum next next;
     struct domain below; /* where a mode changes: what else does */
     struct txn_prepare prepare;
@@ -105,6 +106,7 @@ static void end(struct txn *txn)
     txn_export_cancel(&txn->export);
     txn_prepare_release(&txn->prepare);
     buf_unref(txn->export.mtimes);
+    buf_unref(txn->left_out);
     domain_release(&txn->below);
     if (txn->hold.sequence != 0)
         router_release(node_router(txns->node), &txn->hold);
@@ -279,6 +281,8 @@ static void decide(struct txn *txn)
     command.change_count = prepared->change_count;
     if (is_filling(txn))
         command.data = buf_slice(txn->export.mtimes);
+    else if (txn->left_out != NULL)
+        command.data = buf_slice(txn->left_out);
     txn->call.kind = CALL_PROPOSE;
     router_to_region(&txn->call, REGION_PLACEMENT);
     txn->call.deadline_ns = decision_deadline_ns(txn);
@@ -527,6 +531,7 @@ static struct txn *txn_new(struct txns *txns, struct txn_op *op,
     txn->command.name = places.name;
     txn->command.to_name = places.to_name;
     txn->deadline_ns = op->deadline_ns;
+    txn->left_out = buf_ref(op->left_out); /* Takes NULL. */
     op->txn = txn;
     router_hold(node_router(txns->node), &txn->hold);
     return txn;

@@ -46,6 +46,9 @@ struct txn;
 
 struct txn_op {
     uint64_t deadline_ns; /* public: in */
+    /* What region 0 is told with the decision to make a directory strong
+     * (left_out.h); NULL: nothing. A reference is kept until it is over. */
+    struct buf *left_out;
     /* `attr` of a new directory; NULL unless status is 0. */
     void (*done)(struct txn_op *op, int status, const struct attr *attr);
     struct txn *txn; /* private */

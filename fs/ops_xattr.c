@@ -243,6 +243,7 @@ static int check_consistency(uint64_t id, const char *value, size_t size,
     if ((flags & XATTR_CREATE) != 0)
         return EEXIST; /* Each directory has it. */
     return is_text(value, size, XATTR_STRONG) ||
+                   is_text(value, size, XATTR_STRONG_FORCE) ||
                    is_text(value, size, XATTR_EVENTUAL)
                ? 0
                : EINVAL;

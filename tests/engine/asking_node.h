@@ -16,6 +16,7 @@
 
 #include "engine/command.h"
 #include "engine/keys.h"
+#include "engine/left_out.h"
 #include "engine/modes.h"
 #include "engine/node.h"
 #include "engine/router.h"
@@ -43,6 +44,9 @@ struct node {
     struct node_config config;
     struct peer *peer;
     bool hears_all;
+    bool knows_who_is_there;
+    uint64_t since_ns; /* from when on that was asked for last */
+    struct left_out absent;
     int readiness;       /* to accept eventual changes */
     uint64_t told_fence; /* by all other nodes */
     int read_status;     /* of region 0 */
@@ -50,6 +54,7 @@ struct node {
     unsigned event_count; /* in the log */
     struct txn_op *txn;
     struct command transaction; /* with `txn` */
+    struct left_out left_out;   /* likewise */
 };
 
 /* In zeroed memory. */

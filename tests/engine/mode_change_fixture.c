@@ -85,6 +85,30 @@ bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
     return node->told_fence >= fence;
 }
 
+bool pulls_know_who_is_there(struct pulls *pulls, struct absence *absence)
+{
+    struct node *node = (struct node *)(void *)pulls;
+
+    node->since_ns = absence->since_ns;
+    if (node->knows_who_is_there)
+        absence->nodes = node->absent;
+    return node->knows_who_is_there;
+}
+
+bool pulls_are_drained_without(struct pulls *pulls, uint64_t fence,
+                               const struct absence *absence,
+                               struct left_out *ret, uint64_t *ret_missing)
+{
+    const struct node *node = (const struct node *)(void *)pulls;
+
+    assert_true(absence->since_ns == node->since_ns);
+    *ret_missing = MISSING;
+    if (node->told_fence < fence)
+        return false;
+    *ret = absence->nodes;
+    return true;
+}
+
 void router_cancel(struct router *router, struct router_call *call)
 {
     struct node *node = (struct node *)(void *)router;
@@ -116,6 +140,10 @@ void txns_start(struct txns *txns, struct txn_op *op,
     assert_null(node->txn);
     node->txn = op;
     node->transaction = *command;
+    node->left_out = (struct left_out){.count = 0};
+    if (op->left_out != NULL)
+        assert_int_equal(
+            left_out_decode(&node->left_out, buf_slice(op->left_out)), 0);
 }
 
 void txns_detach(struct txn_op *op)
@@ -210,6 +238,7 @@ void start(struct fixture *f, enum mode_goal goal)
     f->change = (struct mode_change){.nsid = DIR,
                                      .goal = goal,
                                      .only_empty = f->only_empty,
+                                     .force = f->force,
                                      .deadline_ns = UINT64_MAX,
                                      .done = ended};
     mode_change_start(&f->change, &f->node);

@@ -16,6 +16,7 @@ struct fixture {
     struct peer peer;
     struct mode_change change;
     bool only_empty; /* goes to the change */
+    bool force;      /* likewise */
     bool over;
     int status;
 };

@@ -360,12 +360,14 @@ static void begin_mode(struct fixture *f, enum command_op op, const char *value)
     begin(f, REQUEST_SETXATTR, &command);
 }
 
-static void expect_change(const struct fixture *f, enum mode_goal goal)
+static void expect_change(const struct fixture *f, enum mode_goal goal,
+                          bool force)
 {
     assert_non_null(f->node.change);
     assert_int_equal(f->node.change->nsid, DIR);
     assert_int_equal(f->node.change->goal, goal);
     assert_false(f->node.change->only_empty);
+    assert_int_equal(f->node.change->force, force);
     assert_int_equal(f->end_count, 0);
 }
 
@@ -374,13 +376,17 @@ static void test_the_attribute_changes_the_mode(void **state)
     struct fixture *f = *state;
 
     begin_mode(f, COMMAND_DIR_SETXATTR, XATTR_EVENTUAL);
-    expect_change(f, MODE_TO_EVENTUAL);
+    expect_change(f, MODE_TO_EVENTUAL, false);
     begin_mode(f, COMMAND_DIR_SETXATTR, XATTR_STRONG);
-    expect_change(f, MODE_TO_STRONG);
+    expect_change(f, MODE_TO_STRONG, false);
+    begin_mode(f, COMMAND_DIR_SETXATTR, XATTR_STRONG_FORCE);
+    expect_change(f, MODE_TO_STRONG, true);
     begin_mode(f, COMMAND_DIR_REMOVEXATTR, "");
-    expect_change(f, MODE_INHERIT);
+    expect_change(f, MODE_INHERIT, false);
     f->node.change = NULL;
     begin_mode(f, COMMAND_DIR_SETXATTR, "weak");
+    expect_end(f, ERR_INVALID);
+    begin_mode(f, COMMAND_DIR_SETXATTR, "eventual force");
     expect_end(f, ERR_INVALID);
     assert_null(f->node.change);
 }

@@ -99,6 +99,17 @@ static struct buf *with_node(struct buf *b, uint64_t node)
     return ret;
 }
 
+static void test_nodes_are_in_order(void **state)
+{
+    struct left_out left_out = {.count = 0};
+    const struct left_out expected = two();
+
+    (void)state;
+    left_out_add(&left_out, 5, 0);
+    left_out_add(&left_out, 2, 20);
+    assert_same(&left_out, &expected);
+}
+
 static void test_what_is_none_is_refused(void **state)
 {
     struct left_out left_out = full();
@@ -228,6 +239,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_it_comes_back),
+        cmocka_unit_test(test_nodes_are_in_order),
         cmocka_unit_test(test_what_is_none_is_refused),
         cmocka_unit_test(test_damage_is_survived),
         cmocka_unit_test(test_only_what_is_behind_was_not_taken_along),

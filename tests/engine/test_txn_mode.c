@@ -110,6 +110,39 @@ static void test_what_becomes_strong_opens_all_parts(void **state)
     assert_false(f->router.command.commit);
 }
 
+/* Also with a second attempt; nothing else than the decision has it. */
+static void test_a_decision_says_without_whom_it_is_made(void **state)
+{
+    struct fixture *f = *state;
+
+    f->left_out = buf_copy("left out", 8);
+    apply_mode(f, fenced, SINCE);
+    start_mode(f, TXN_TO_STRONG, 0);
+    buf_unref(f->left_out);
+    for (int attempt = 0; attempt < 2; attempt++) {
+        const struct result aborted = {.status = ERR_ABORTED, .decided = true};
+        struct result result = {
+            .left = TXN_LEFT_PARTS,
+            .changes = {{.kind = CATALOG_STRONG, .nsid = CLOSED_NSID}},
+            .change_count = 1,
+        };
+
+        assert_int_equal(f->router.command.data.size, 0);
+        answer(f, COMMAND_TXN_PREPARE, 0, &result);
+        for (int i = 0; i < PARTS; i++)
+            pass_part(f, COMMAND_TXN_PREPARE, i);
+        assert_int_equal(f->router.command.op, COMMAND_TXN_DECIDE);
+        assert_true(slice_equal(f->router.command.data, slice_of("left out")));
+        if (attempt == 0) {
+            answer(f, COMMAND_TXN_DECIDE, ERR_ABORTED, &aborted);
+            assert_int_equal(f->router.command.data.size, 0);
+            succeed(f, COMMAND_TXN_RESOLVE);
+        }
+    }
+    succeed(f, COMMAND_TXN_DECIDE);
+    assert_int_equal(f->status, 0);
+}
+
 /* ---- with what is in it ---- */
 
 static void prepare_filling(struct fixture *f)
@@ -473,6 +506,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_what_becomes_eventual_closes_all_parts),
         TEST(test_what_becomes_strong_opens_all_parts),
+        TEST(test_a_decision_says_without_whom_it_is_made),
         TEST(test_what_is_filled_is_decided_behind_its_files),
         TEST(test_without_its_files_it_is_aborted),
         TEST(test_there_is_no_second_attempt_to_fill_it),

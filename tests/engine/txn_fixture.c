@@ -209,6 +209,7 @@ static void on_done(struct txn_op *op, int status, const struct attr *attr)
 static void begin(struct fixture *f, const struct command *command)
 {
     f->op = (struct txn_op){.deadline_ns = f->node.now_ns + timeout_ns,
+                            .left_out = f->left_out,
                             .done = on_done};
     txns_start(f->txns, &f->op, command);
 }

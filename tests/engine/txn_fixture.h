@@ -58,6 +58,7 @@ struct fixture {
     struct reader reader;
     struct txns *txns;
     struct txn_op op;
+    struct buf *left_out; /* goes with what is started; the test's to drop */
     struct settle settle;
     unsigned done;
     int status;

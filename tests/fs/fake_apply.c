@@ -382,7 +382,8 @@ static int set_consistency(struct entry *entry, const struct request *r)
     if (r->kind == REQUEST_SETXATTR) {
         entry->eventual = r->data->data[0] == XATTR_EVENTUAL[0];
         assert(r->data->size ==
-               strlen(entry->eventual ? XATTR_EVENTUAL : XATTR_STRONG));
+                   strlen(entry->eventual ? XATTR_EVENTUAL : XATTR_STRONG) ||
+               r->data->size == strlen(XATTR_STRONG_FORCE));
     }
     return 0;
 }

@@ -216,6 +216,9 @@ def test_the_consistency_of_a_directory(m):
     assert os.listxattr(d) == []
     os.setxattr(d, CONSISTENCY, b"strong", os.XATTR_REPLACE)
     assert os.getxattr(d, CONSISTENCY) == b"strong"
+    os.setxattr(d, CONSISTENCY, b"eventual")
+    m.ok(f"setfattr -n {CONSISTENCY} -v 'strong force' d")
+    assert os.getxattr(d, CONSISTENCY) == b"strong"
     m.ok(f"setfattr -n {CONSISTENCY} -v eventual d; setfattr -x {CONSISTENCY} d")
     assert os.getxattr(f, CONSISTENCY) == b"strong"
 
@@ -223,7 +226,8 @@ def test_the_consistency_of_a_directory(m):
 def test_what_a_consistency_cannot_be(m):
     m.ok("mkdir d; echo 1 > d/f")
     d, f = m.path("d"), m.path("d/f")
-    for value in b"", b"eventual\n", b"Strong", b"eventually", b"x" * 20000:
+    for value in (b"", b"eventual\n", b"Strong", b"eventually", b"x" * 20000,
+                  b"eventual force", b"strong  force", b"strong force "):
         assert error_of(os.setxattr, d, CONSISTENCY, value) == errno.EINVAL
     assert error_of(os.setxattr, d, CONSISTENCY, b"eventual",
                     os.XATTR_CREATE) == errno.EEXIST
