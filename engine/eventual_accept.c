@@ -41,18 +41,33 @@ static bool is_live(const struct eventual_record *record)
     return record != NULL && !record->removed;
 }
 
+/* Rule 2 of quarantine.h. */
+static int flush_moved(struct eventual *eventual)
+{
+    int rc = 0;
+
+    if (eventual->has_moved)
+        rc = kv_flush(eventual->config.env->state, true, NULL);
+    if (rc == 0)
+        eventual->has_moved = false;
+    return rc;
+}
+
 int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
                    const struct eventual_record *record,
                    const struct eventual_record *old)
 {
     bool comes = is_live(record) && !is_live(old);
     bool goes = !is_live(record) && is_live(old);
+    int rc = flush_moved(eventual);
 
+    if (rc != 0)
+        return rc;
     /* A record of its own for each namespace: eventual_sweep(). */
     if (comes || goes || old == NULL || old->since != record->since) {
         struct eventual_namespace *count;
-        int rc = tally_find(eventual, tally, record->dir, &count);
 
+        rc = tally_find(eventual, tally, record->dir, &count);
         if (rc != 0)
             return rc;
         count->entry_count += comes ? 1 : 0;

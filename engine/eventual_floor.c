@@ -9,6 +9,7 @@
 #include "engine/eventual_impl.h"
 #include "engine/floor.h"
 #include "engine/keys.h"
+#include "engine/region_state.h"
 
 enum {
     LOOK_TICKS = 2,   /* between two looks */
@@ -64,9 +65,12 @@ static int drop_one(struct eventual *eventual, struct slice key, uint64_t hlc,
     return 0;
 }
 
-/* The next look goes on from there. */
+/* Below a floor that region 0 has told of here, not one that an answer has:
+ * what was removed in a life that has ended without this node is to be kept
+ * (see quarantine.h), which region 0 tells before. The next look goes on from
+ * there. */
 static int drop_some(struct eventual *eventual, struct kv_iter *iter,
-                     struct eventual_floor_run *run)
+                     uint64_t floor, struct eventual_floor_run *run)
 {
     int rc = 0;
 
@@ -78,8 +82,7 @@ static int drop_some(struct eventual *eventual, struct kv_iter *iter,
         if (!key_parse_removed(kv_iter_key(iter), &hlc, &dir, &name))
             return ERR_CORRUPT;
         run->oldest = hlc;
-        if (!eventual->head.whole || hlc > eventual->head.floor ||
-            run->dropped == DROPPED_MAX)
+        if (!eventual->head.whole || hlc > floor || run->dropped == DROPPED_MAX)
             return 0;
         run->oldest = 0;
         rc = drop_one(eventual, kv_iter_key(iter), hlc, dir, name);
@@ -88,12 +91,13 @@ static int drop_some(struct eventual *eventual, struct kv_iter *iter,
     return rc == 0 ? kv_iter_status(iter, NULL) : rc;
 }
 
-static int drop(struct eventual *eventual, struct eventual_floor_run *run)
+static int drop(struct eventual *eventual, uint64_t floor,
+                struct eventual_floor_run *run)
 {
     struct kv_iter *iter = list(eventual->config.env->state);
     int rc;
 
-    rc = drop_some(eventual, iter, run);
+    rc = drop_some(eventual, iter, floor, run);
     kv_iter_free(iter);
     if (rc == 0 && run->dropped > 0)
         return eventual_write(eventual, NULL, &eventual->head);
@@ -103,6 +107,25 @@ static int drop(struct eventual *eventual, struct eventual_floor_run *run)
 
 static void come_back(struct env_task *task);
 
+/* A snapshot of region 0 may be in state/ before anybody has looked at the
+ * modes in it: nothing is dropped until then. */
+static int get_floor(const struct eventual *eventual, struct floor *ret_told,
+                     uint64_t *ret_known)
+{
+    struct kv *state = eventual->config.env->state;
+    struct marker marker = {0};
+    int rc = floor_get(state, NULL, ret_told);
+
+    if (rc == 0)
+        rc = region_state_marker(state, NULL, REGION_PLACEMENT, &marker);
+    if (rc != 0 && rc != ERR_NOT_FOUND)
+        return rc;
+    *ret_known = marker.version == modes_version(eventual->config.modes)
+                     ? ret_told->hlc
+                     : 0;
+    return 0;
+}
+
 /* The floor counts here from the moment on in which anything is dropped below
  * it, and is written with that: rule 5. */
 static void look(struct env_task *task)
@@ -111,11 +134,12 @@ static void look(struct env_task *task)
         container_of(task, struct eventual_floor_run, task);
     struct eventual *eventual = run->eventual;
     struct floor floor = {0};
+    uint64_t known = 0;
 
-    run->status = floor_get(eventual->config.env->state, NULL, &floor);
+    run->status = get_floor(eventual, &floor, &known);
     if (run->status == 0) {
         eventual_raise_floor(&eventual->head, floor.hlc);
-        run->status = drop(eventual, run);
+        run->status = drop(eventual, known, run);
     }
     run->hlc = eventual->head.hlc;
     run->floor = eventual->head.floor;

@@ -114,6 +114,7 @@ struct eventual {
     /* Region 0's owner: */
     bool is_open;
     struct eventual_head head;
+    bool has_moved;         /* into quarantine, and that may not be durable */
     struct kv_batch *batch; /* reused */
 };
 

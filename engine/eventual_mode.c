@@ -193,12 +193,14 @@ static int delete_life(struct eventual *eventual, uint64_t nsid, uint64_t since)
 static int purge(struct eventual *eventual, uint64_t nsid, uint64_t since)
 {
     const struct eventual_config *config = &eventual->config;
-    uint64_t unread_count = 0;
-    int rc = quarantine_keep(config->env->state, config->node, nsid, since,
-                             &unread_count);
+    struct quarantine_kept kept = {0};
+    int rc =
+        quarantine_keep(config->env->state, config->node, nsid, since, &kept);
 
+    if (kept.moved_count > 0)
+        eventual->has_moved = true;
     if (rc != 0 ||
-        (unread_count > 0 && modes_find(config->modes, nsid).since == 0))
+        (kept.unread_count > 0 && modes_find(config->modes, nsid).since == 0))
         return rc;
     return delete_life(eventual, nsid, since);
 }

@@ -54,8 +54,10 @@
  * crash (3). Where the newest record of the name is a tombstone up to S, no
  * member shows an older one any more, and none takes an older one that is still
  * on its way: either it has the tombstone, or it is past the floor (5). So each
- * can drop it by itself, and a node that has not yet applied the floor keeps it
- * for a while, with no harm.
+ * can drop it by itself, when it has applied the floor: until then it keeps it,
+ * with no harm. A removal that is to go into quarantine (quarantine.h), of a
+ * life that ended without the node, is dropped by the others as soon as they
+ * get it; but the floor is above it only behind the end of that life.
  *
  * It takes about this long: two questions, and a flush of state/ on each node.
  * All of that happens only while there are tombstones. */

@@ -219,8 +219,7 @@ struct keeping {
     uint64_t life;            /* that was looked at last; 0: none yet */
     struct left_out left_out; /* of that */
     struct quarantine_head head;
-    uint64_t moved_count;
-    uint64_t unread_count;
+    struct quarantine_kept kept;
 };
 
 static int write_batch(struct keeping *k)
@@ -264,7 +263,7 @@ static int move(struct keeping *k, const struct eventual_record *entry)
         rc = put_item(k->state, k->batch, &record, &k->head);
     if (rc == 0) {
         eventual_delete(k->batch, &record);
-        k->moved_count++;
+        k->kept.moved_count++;
     }
     eventual_release(&record);
     if (rc == 0 && kv_batch_size_bytes(k->batch) >= BATCH_BYTES)
@@ -300,7 +299,7 @@ static int keep_entries(struct keeping *k)
     for (; rc == 0 && kv_iter_valid(iter); kv_iter_next(iter)) {
         rc = keep_entry(k, iter);
         if (rc == ERR_CORRUPT) {
-            k->unread_count++;
+            k->kept.unread_count++;
             rc = 0;
         }
     }
@@ -309,23 +308,23 @@ static int keep_entries(struct keeping *k)
     kv_iter_free(iter);
     if (rc != ERR_CORRUPT)
         return rc;
-    k->unread_count++; /* At least. */
+    k->kept.unread_count++; /* At least. */
     return 0;
 }
 
 static void say_what_was_kept(const struct keeping *k)
 {
-    if (k->moved_count > 0)
+    if (k->kept.moved_count > 0)
         log_line(LOG_WARN, "quarantine",
                  "namespace=%" PRIu64 " was made strong without this node: "
                  "%" PRIu64 " changes that the others did not know of are in "
                  "quarantine now",
-                 k->nsid, k->moved_count);
-    if (k->unread_count > 0)
+                 k->nsid, k->kept.moved_count);
+    if (k->kept.unread_count > 0)
         log_line(LOG_ERROR, "quarantine",
                  "namespace=%" PRIu64 " was made strong without this node: "
                  "%" PRIu64 " entries or more cannot be read",
-                 k->nsid, k->unread_count);
+                 k->nsid, k->kept.unread_count);
 }
 
 static int keep_all(struct keeping *k)
@@ -336,16 +335,14 @@ static int keep_all(struct keeping *k)
         rc = keep_entries(k);
     if (rc == 0)
         rc = write_batch(k);
-    if (rc == 0 && k->moved_count > 0)
-        rc = kv_flush(k->state, true, NULL); /* Rule 2. */
     if (rc != ERR_CORRUPT)
         return rc;
-    k->unread_count++; /* Nobody can tell which numbers are free. */
+    k->kept.unread_count++; /* Nobody can tell which numbers are free. */
     return 0;
 }
 
 int quarantine_keep(struct kv *state, uint64_t node, uint64_t nsid,
-                    uint64_t since, uint64_t *ret_unread_count)
+                    uint64_t since, struct quarantine_kept *ret)
 {
     struct keeping k = {.state = state, .node = node, .nsid = nsid};
     int rc = quarantine_last_life(state, node, nsid, since, &k.since);
@@ -363,7 +360,7 @@ int quarantine_keep(struct kv *state, uint64_t node, uint64_t nsid,
     if (rc != 0)
         return rc;
     say_what_was_kept(&k);
-    *ret_unread_count = k.unread_count;
+    *ret = k.kept;
     return 0;
 }
 

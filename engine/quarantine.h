@@ -11,9 +11,9 @@
  *    here or there. A change that only the journal has goes the same way when
  *    it is replayed, or comes here at once if its name is of a later life by
  *    then.
- * 2. What was moved is durable before anything of a later life is accepted: the
- *    journal would bring that back into the place of what a power cut has
- *    brought back out of the quarantine.
+ * 2. What was moved is durable before anything else is accepted (state/ is
+ *    flushed first): the journal would put a change of a later life in the
+ *    place of what a power cut has brought back out of the quarantine.
  * 3. Only nodes that were left out keep anything. Something that the others had
  *    got in part may be kept though it was taken along.
  * 4. An item is an eventual record in whole, with the path that it had, and a
@@ -71,13 +71,19 @@ int quarantine_next(struct kv *state, uint64_t from, uint64_t *ret_number);
 int quarantine_last_life(struct kv *state, uint64_t node, uint64_t nsid,
                          uint64_t since, uint64_t *ret_since);
 
-/* Rules 1 and 2: moves what is to be kept of the lives of a namespace up to
- * `since`, in batches of its own of about a MiB; what stays is the caller's
- * matter. `node`: this one. Where the record of who was left out cannot be
- * read, that counts which this node has accepted. Entries that cannot be read
- * stay, and are no error: `*ret_unread_count`. ERR_IO, ERR_NO_MEMORY. */
+struct quarantine_kept {
+    uint64_t moved_count;
+    uint64_t unread_count; /* entries that stay as they cannot be read, or of
+                            * all that cannot be reached one at least */
+};
+
+/* Rule 1: moves what is to be kept of the lives of a namespace up to `since`,
+ * in batches of its own of about a MiB; what stays is the caller's matter, and
+ * rule 2 is. `node`: this one. Where the record of who was left out cannot be
+ * read, that is kept which this node has accepted. A full disk is no reason to
+ * keep less: what is moved is deleted with it. ERR_IO, ERR_NO_MEMORY. */
 int quarantine_keep(struct kv *state, uint64_t node, uint64_t nsid,
-                    uint64_t since, uint64_t *ret_unread_count);
+                    uint64_t since, struct quarantine_kept *ret);
 
 /* Rule 1, of a record with its content that the journal has, or that is in its
  * namespace: puts it into the batch, if it is to be kept, which `*ret` says.

@@ -11,6 +11,7 @@
 #include "engine/dirent.h"
 #include "engine/eventual_record.h"
 #include "engine/left_out.h"
+#include "engine/quarantine.h"
 #include "engine/record.h"
 #include "engine/xattr.h"
 
@@ -246,14 +247,36 @@ static struct buf *recode_left_out(struct slice bytes)
                                                 : NULL;
 }
 
+static struct buf *recode_quarantined(struct slice bytes)
+{
+    struct quarantined item;
+    struct buf *b;
+
+    if (quarantined_decode(&item, bytes) != 0)
+        return NULL;
+    b = quarantined_encode(item.path, &item.record);
+    quarantined_release(&item);
+    return b;
+}
+
+static struct buf *recode_quarantine_head(struct slice bytes)
+{
+    struct quarantine_head head;
+
+    return quarantine_head_decode(&head, bytes) == 0
+               ? quarantine_head_encode(&head)
+               : NULL;
+}
+
 static recoder *const recoders[] = {
-    recode_entry,      recode_namespace,      recode_directory,
-    recode_decision,   recode_region,         recode_damage,
-    recode_node,       recode_identity,       recode_marker,
-    recode_hard_state, recode_log_start,      recode_sender,
-    recode_xattrs,     recode_dirents,        recode_tombstone,
-    recode_goal,       recode_setting,        recode_gone_region,
-    recode_eventual,   recode_eventual_entry, recode_left_out,
+    recode_entry,       recode_namespace,       recode_directory,
+    recode_decision,    recode_region,          recode_damage,
+    recode_node,        recode_identity,        recode_marker,
+    recode_hard_state,  recode_log_start,       recode_sender,
+    recode_xattrs,      recode_dirents,         recode_tombstone,
+    recode_goal,        recode_setting,         recode_gone_region,
+    recode_eventual,    recode_eventual_entry,  recode_left_out,
+    recode_quarantined, recode_quarantine_head,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

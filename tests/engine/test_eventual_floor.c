@@ -37,6 +37,15 @@ static void put_floor(struct eventual_fixture *f, uint64_t hlc)
     put_relaxed(f->state, key_floor(), (struct slice){bytes, sizeof bytes});
 }
 
+static void put_marker(struct eventual_fixture *f, uint64_t version)
+{
+    const struct marker marker = {.index = 4, .term = 1, .version = version};
+    uint8_t bytes[MARKER_SIZE_MAX];
+
+    put_relaxed(f->state, key_marker(REGION_PLACEMENT),
+                (struct slice){bytes, marker_encode(&marker, bytes)});
+}
+
 static uint64_t hlc_of(struct eventual_fixture *f, const char *name)
 {
     return known_of(f, name).hlc;
@@ -234,6 +243,42 @@ static void test_a_floor_that_an_answer_tells_of_counts(void **state)
     f->fake.now_ns -= second_ns;
     assert_int_equal(create(f, "b"), 0);
     assert_true(hlc_of(f, "b") > old.hlc);
+}
+
+/* Until then this node may not know that it was left out of the end of that
+ * life: others have dropped the removal, as of a life that is over, and consent
+ * to its being forgotten, and here it is to go into quarantine. */
+static void
+test_nothing_is_dropped_before_region_0_tells_of_a_floor(void **state)
+{
+    struct eventual_fixture *f = *state;
+    struct test_merge merge = {.merge = {.last = FIRST}};
+
+    assert_int_equal(create(f, "a"), 0);
+    assert_int_equal(unlink_name(f, "a"), 0);
+    merge.merge.floor = hlc_of(f, "a");
+    assert_int_equal(merge_items(f, &merge, NULL), 0);
+    look(f);
+    assert_true(is_known(f, "a"));
+    put_floor(f, hlc_of(f, "a"));
+    look(f);
+    assert_false(is_known(f, "a"));
+}
+
+/* The catalog of a snapshot is there before its modes are looked at. */
+static void test_nothing_is_dropped_before_modes_are_known(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    assert_int_equal(create(f, "a"), 0);
+    assert_int_equal(unlink_name(f, "a"), 0);
+    put_floor(f, hlc_of(f, "a"));
+    put_marker(f, VERSION + 1);
+    look(f);
+    assert_true(is_known(f, "a"));
+    assert_int_equal(modes_load(f->modes, f->state), 0);
+    look(f);
+    assert_false(is_known(f, "a"));
 }
 
 /* ---- promises ---- */
@@ -460,6 +505,8 @@ int main(void)
         TEST(test_what_is_known_below_the_floor_is_replaced),
         TEST(test_a_node_with_nothing_takes_all_and_begins_above),
         TEST(test_a_floor_that_an_answer_tells_of_counts),
+        TEST(test_nothing_is_dropped_before_region_0_tells_of_a_floor),
+        TEST(test_nothing_is_dropped_before_modes_are_known),
         TEST(test_nothing_is_promised_as_long_as_nothing_is_removed),
         TEST(test_a_promise_holds_after_a_crash),
         TEST(test_who_has_not_heard_all_members_tells_no_promise),
