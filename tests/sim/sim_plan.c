@@ -3,6 +3,7 @@
 #include "tests/sim/sim_plan.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 #include "engine/env.h"
 
@@ -182,21 +183,36 @@ static void draw_leaving(struct sim_plan *plan, struct sim_loop *loop)
     plan->every_ns[SIM_DRAIN] = draw_interval(loop) / 4;
 }
 
+/* Nothing else is in the way of a change of a mode. */
+static void draw_easy(struct sim_plan *plan, struct sim_loop *loop)
+{
+    memset(plan->every_ns, 0, sizeof plan->every_ns);
+    plan->founders = plan->nodes;
+    plan->delay_ns = CHOOSE(loop, 50, 200, 1000) * sim_us;
+    plan->loss_per_million = CHOOSE(loop, 0, 1000);
+    plan->notice_ns = CHOOSE(loop, 100, 1000) * sim_ms;
+    plan->sync_ns = CHOOSE(loop, 50, 500, 3000) * sim_us;
+    plan->region_size = CHOOSE(loop, MEDIUM_REGION, 100000000);
+    plan->zone_subs = (size_t)CHOOSE(loop, 0, 2, 4);
+    if (plan->nodes >= 4 && sim_pick(loop, 6) == 0)
+        plan->every_ns[SIM_DRAIN] = draw_interval(loop);
+}
+
 /* Nodes that are away for longer than others count them as there. */
 static void draw_force(struct sim_plan *plan, struct sim_loop *loop)
 {
     const enum sim_fault faults[] = {SIM_ISOLATE, SIM_ISOLATE, SIM_POWER_CUT,
                                      SIM_KILL, SIM_PAUSE};
-    enum sim_fault fault;
+    enum sim_fault fault = faults[sim_pick(loop, ARRAY_SIZE(faults))];
 
     if (plan->nodes < 3 || plan->zones == 0 || sim_pick(loop, 2) == 0)
         return;
     plan->zones_force = true;
+    if (sim_pick(loop, 5) != 0)
+        draw_easy(plan, loop);
+    plan->every_ns[fault] = CHOOSE(loop, 4000, 8000) * sim_ms;
     plan->lasting_ns = CHOOSE(loop, 4000, 8000) * sim_ms;
-    plan->chaos_ns += 10000 * sim_ms;
-    fault = faults[sim_pick(loop, ARRAY_SIZE(faults))];
-    if (plan->every_ns[fault] == 0)
-        plan->every_ns[fault] = CHOOSE(loop, 3000, 6000) * sim_ms;
+    plan->chaos_ns += 15000 * sim_ms;
 }
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)

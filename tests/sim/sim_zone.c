@@ -151,7 +151,8 @@ static void fill_request(struct client *client)
         .data = data_of(client),
     };
     /* One step after the other, in several directories. */
-    if (sim_zone_is_of_mode(op) && sim_pick(loop_of(client), 3) != 0)
+    if (sim_zone_is_of_mode(op) &&
+        (op->by_force || sim_pick(loop_of(client), 3) != 0))
         client->ask.request.timeout_ms = MODE_MS;
     if (client->zone_case.is_short)
         client->ask.request.timeout_ms = sim_between(loop_of(client), 1, 300);
@@ -216,7 +217,7 @@ static void next_op(struct sim_event *event)
         return;
     }
     sim_zone_choose(loop_of(client), plan_of(client), client->zones->zones,
-                    &client->handles, !sim_zone_reaches_all(client->ask.node),
+                    &client->handles, sim_zone_misses_one(client->ask.node),
                     &client->op);
     begin(client);
 }

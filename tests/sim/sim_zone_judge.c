@@ -64,13 +64,24 @@ static bool is_alone(const struct sim_node *node)
     return 2 * reached <= members;
 }
 
-bool sim_zone_reaches_all(const struct sim_node *node)
+static bool reaches_all(const struct sim_node *node)
 {
     size_t members;
     size_t reached;
 
     count_reached(node, &members, &reached);
     return reached == members;
+}
+
+bool sim_zone_misses_one(const struct sim_node *node)
+{
+    const struct sim_cluster *cluster = node->cluster;
+    bool is_missing = !reaches_all(node);
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        is_missing = is_missing || cluster->nodes[i].machine.paused_until_ns >
+                                       cluster->loop->now_ns;
+    return is_missing;
 }
 
 /* Or one that it does not believe. */
@@ -121,7 +132,7 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
 
     *zone_case = (struct sim_zone_case){
         .call_ns = node->machine.loop->now_ns,
-        .all_reached = sim_zone_reaches_all(node),
+        .all_reached = reaches_all(node),
         .alone = is_alone(node),
         .clock_wrong = has_wrong_clock(node),
         .own = record_of(node),
