@@ -192,6 +192,7 @@ static void draw_easy(struct sim_plan *plan, struct sim_loop *loop)
     plan->loss_per_million = CHOOSE(loop, 0, 1000);
     plan->notice_ns = CHOOSE(loop, 100, 1000) * sim_ms;
     plan->sync_ns = CHOOSE(loop, 50, 500, 3000) * sim_us;
+    plan->drift_ppm = CHOOSE(loop, 0, 100);
     plan->region_size = CHOOSE(loop, MEDIUM_REGION, 100000000);
     plan->zone_subs = (size_t)CHOOSE(loop, 0, 2, 4);
     if (plan->nodes >= 4 && sim_pick(loop, 6) == 0)
@@ -210,9 +211,9 @@ static void draw_force(struct sim_plan *plan, struct sim_loop *loop)
     plan->zones_force = true;
     if (sim_pick(loop, 5) != 0)
         draw_easy(plan, loop);
-    plan->every_ns[fault] = CHOOSE(loop, 4000, 8000) * sim_ms;
-    plan->lasting_ns = CHOOSE(loop, 4000, 8000) * sim_ms;
-    plan->chaos_ns += 15000 * sim_ms;
+    plan->every_ns[fault] = CHOOSE(loop, 6000, 10000) * sim_ms;
+    plan->lasting_ns = CHOOSE(loop, 3000, 6000) * sim_ms;
+    plan->chaos_ns += 20000 * sim_ms;
 }
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)

@@ -398,7 +398,7 @@ static void choose_force(struct sim_loop *loop, const struct sim_plan *plan,
         *op = (struct sim_zone_op){.zone = op->zone, .to_zone = op->zone};
         choose_mode(op, zone, false);
     } else if (!is_away && !zone->ending && is_to_strong(op) &&
-               sim_pick(loop, 8) != 0) {
+               sim_pick(loop, 30) != 0) {
         *op = (struct sim_zone_op){.zone = op->zone, .to_zone = op->zone};
         choose_file_op(loop, plan, zone, handles, op);
     }
