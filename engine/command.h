@@ -156,7 +156,8 @@ enum txn_kind {
                           * be filled; 0: it was not, and is empty. DECIDE:
                           * data: txn_export.mtimes, unless it is empty */
     TXN_TO_STRONG = 5    /* the same; `offset`: the epoch of its fence; `set`:
-                          * times that a namespace is to have */
+                          * times that a namespace is to have. DECIDE: data:
+                          * left_out.h, unless it is empty */
 };
 
 /* Which step of a transaction a PREPARE or RESOLVE is. What an answer carries

@@ -121,12 +121,13 @@ static void decided(struct mode_change *change, int status)
     if (status == 0) {
         mode_change_say_left_out(change);
         show(change);
-    } else if (status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED)
+    } else if (status == ERR_UNKNOWN_OUTCOME || status == ERR_CANCELED) {
         end(change, status);
-    else if (!change->has_fence)
+    } else if (!change->has_fence) {
         end(change, status == ERR_ABORTED ? ERR_BUSY : status);
-    else
+    } else {
         give_up(change, status == ERR_ABORTED ? ERR_BUSY : status);
+    }
 }
 
 static void wait_for_nodes(struct mode_change *change);

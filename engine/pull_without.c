@@ -21,9 +21,15 @@ static bool has_answered(const struct pull_peer *peer, uint64_t since_ns)
     return peer != NULL && peer->contact_ns > since_ns;
 }
 
+static bool is_long_ago(const struct pulls *pulls,
+                        const struct absence *absence)
+{
+    return env_mono_ns(pulls->env) - absence->since_ns >
+           (uint64_t)STATUS_SILENT_MS * 1000000;
+}
+
 bool pulls_know_who_is_there(struct pulls *pulls, struct absence *absence)
 {
-    const uint64_t silent_ns = (uint64_t)STATUS_SILENT_MS * 1000000;
     struct left_out silent = {.count = 0};
     uint64_t nodes[NODES_MAX];
     size_t count = node_all_nodes(pulls->node, nodes);
@@ -32,9 +38,7 @@ bool pulls_know_who_is_there(struct pulls *pulls, struct absence *absence)
         if (nodes[i] != node_id(pulls->node) &&
             !has_answered(find(pulls, nodes[i]), absence->since_ns))
             left_out_add(&silent, nodes[i], 0);
-    if (count == 0 ||
-        (silent.count > 0 &&
-         env_mono_ns(pulls->env) - absence->since_ns <= silent_ns))
+    if (count == 0 || (silent.count > 0 && !is_long_ago(pulls, absence)))
         return false;
     absence->nodes = silent;
     return true;
