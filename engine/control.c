@@ -269,20 +269,21 @@ static bool merge_is_seen(struct control_op *op)
 
 static const struct control controls[TABLES] = {
     /* clang-format off */
-    [TABLE_CHECK]           = {"check",    false, parse_check,    NULL},
-    [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen},
-    [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen},
-    [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen},
-    [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen},
-    [TABLE_REGION_MERGE]    = {"merge",    true,  parse_merge,    merge_is_seen},
-    [TABLE_REGION_MOVE]     = {"move",     true,  control_parse_move, control_move_is_seen},
-    [TABLE_REGION_OPERATOR] = {"operator", true,  control_parse_operator, control_move_is_seen},
-    [TABLE_SETTING_REPLICAS]    = {"settings/replicas",    false, control_parse_setting, control_setting_is_seen},
-    [TABLE_SETTING_REGION_SIZE] = {"settings/region_size", false, control_parse_setting, control_setting_is_seen},
-    [TABLE_SETTING_DOWN_AFTER]  = {"settings/down_after",  false, control_parse_setting, control_setting_is_seen},
-    [TABLE_SETTING_BALANCE]     = {"settings/balance",     false, control_parse_setting, control_setting_is_seen},
-    [TABLE_SETTING_OPERATORS]   = {"settings/operators",   false, control_parse_setting, control_setting_is_seen},
-    [TABLE_SETTING_AUTO_MERGE]  = {"settings/auto_merge",  false, control_parse_setting, control_setting_is_seen},
+    [TABLE_CHECK]           = {"check",    false, parse_check,    NULL, NULL},
+    [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen, NULL},
+    [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen, NULL},
+    [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen, NULL},
+    [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen, NULL},
+    [TABLE_REGION_MERGE]    = {"merge",    true,  parse_merge,    merge_is_seen, NULL},
+    [TABLE_REGION_MOVE]     = {"move",     true,  control_parse_move, control_move_is_seen, NULL},
+    [TABLE_REGION_OPERATOR] = {"operator", true,  control_parse_operator, control_move_is_seen, NULL},
+    [TABLE_QUARANTINE_DROP] = {"quarantine/drop", false, control_parse_drop, NULL, control_start_drop},
+    [TABLE_SETTING_REPLICAS]    = {"settings/replicas",    false, control_parse_setting, control_setting_is_seen, NULL},
+    [TABLE_SETTING_REGION_SIZE] = {"settings/region_size", false, control_parse_setting, control_setting_is_seen, NULL},
+    [TABLE_SETTING_DOWN_AFTER]  = {"settings/down_after",  false, control_parse_setting, control_setting_is_seen, NULL},
+    [TABLE_SETTING_BALANCE]     = {"settings/balance",     false, control_parse_setting, control_setting_is_seen, NULL},
+    [TABLE_SETTING_OPERATORS]   = {"settings/operators",   false, control_parse_setting, control_setting_is_seen, NULL},
+    [TABLE_SETTING_AUTO_MERGE]  = {"settings/auto_merge",  false, control_parse_setting, control_setting_is_seen, NULL},
     /* clang-format on */
 };
 
@@ -454,6 +455,8 @@ void control_start(struct control_op *op, struct node *node,
     if (rc != 0) {
         log_refusal(op, control_trim(text), why);
         op->done(op, rc);
+    } else if (op->control->start_here != NULL) {
+        op->control->start_here(op);
     } else {
         send_parts(op, &order);
     }
@@ -465,6 +468,7 @@ void control_cancel(struct control_op *op)
     if (op->part_count > 0)
         env_timer_stop(node_env(op->node), &op->timer);
     forget_parts(op);
+    eventual_drop_cancel(&op->drop);
 }
 
 /* ---- at the leader ---- */

@@ -8,8 +8,9 @@
  *        |
  *     leader    control_carry_out()   sees to it; answers when it is done
  *
- * The first table in control.c has the files, the second the commands. A text
- * that is refused is explained in /.cluster/log, and nothing has happened.
+ * What is only on this node is done here, and no leader is called. The first
+ * table in control.c has the files, the second the commands. A text that is
+ * refused is explained in /.cluster/log, and nothing has happened.
  *
  * Belongs to ENV_WORKER. */
 
@@ -17,6 +18,7 @@
 #define GROVEFS_ENGINE_CONTROL_H
 
 #include "engine/check.h"
+#include "engine/eventual.h"
 #include "engine/merge.h"
 #include "engine/node_change.h"
 #include "engine/split.h"
@@ -50,6 +52,7 @@ struct control_op {
     int status;
     struct env_timer timer; /* until it is seen here */
     unsigned looks;         /* for that */
+    struct eventual_drop drop;
 };
 
 /* `done` may be called before this returns. `text` is not kept. */

@@ -29,6 +29,9 @@ struct control {
                  struct order *order, const char **ret_why);
     /* Whether this node's tables show that it was done; NULL: they do. */
     bool (*is_seen)(struct control_op *op);
+    /* Does it on this node, of which alone it is a matter: nobody else is asked
+     * for anything. NULL: leaders are. */
+    void (*start_here)(struct control_op *op);
 };
 
 void control_add_region(struct order *order, uint64_t region);
@@ -47,5 +50,10 @@ bool control_move_is_seen(struct control_op *op);
 int control_parse_setting(struct node *node, uint64_t object, struct slice text,
                           struct order *order, const char **ret_why);
 bool control_setting_is_seen(struct control_op *op);
+
+/* control_quarantine.c: the object is a number in this node's quarantine. */
+int control_parse_drop(struct node *node, uint64_t number, struct slice text,
+                       struct order *order, const char **ret_why);
+void control_start_drop(struct control_op *op);
 
 #endif

@@ -176,7 +176,8 @@ enum attr_set {
 };
 
 /* The generated texts of /.cluster. Those with an object have one for each
- * region or node; its number is the request's `object`. */
+ * region, node or change in quarantine; its number is the request's `object`.
+ */
 enum engine_table {
     TABLE_VERSION,
     TABLE_HEALTH,
@@ -192,9 +193,11 @@ enum engine_table {
     TABLE_MODES,
     TABLE_EVENTUAL,
     /* What there is of /.cluster/region and /.cluster/node as far as is known
-     * here: numbers in ascending order, one a line. */
+     * here, and in the quarantine of this node: numbers in ascending order, one
+     * a line. */
     TABLE_REGION_IDS,
     TABLE_NODE_IDS,
+    TABLE_QUARANTINE_IDS,
     /* Object: a region. */
     TABLE_REGION_RANGE,
     TABLE_REGION_LEADER,
@@ -218,6 +221,11 @@ enum engine_table {
     TABLE_NODE_STATS,
     TABLE_NODE_DRAIN,  /* takes texts */
     TABLE_NODE_REMOVE, /* takes texts */
+    /* Object: a number in the quarantine of this node. */
+    TABLE_QUARANTINE_PATH,
+    TABLE_QUARANTINE_ABOUT,
+    TABLE_QUARANTINE_CONTENT, /* any bytes */
+    TABLE_QUARANTINE_DROP,    /* takes texts */
     /* Settings, in the order of settings.h; they take texts. */
     TABLE_SETTING_REPLICAS,
     TABLE_SETTING_REGION_SIZE,

@@ -97,7 +97,7 @@ static void render_early(const struct engine *engine, struct request *request)
 
 static bool has_object(const struct request *request)
 {
-    return request->table > TABLE_NODE_IDS;
+    return request->table > TABLE_QUARANTINE_IDS;
 }
 
 static void answer_early(struct engine *engine, struct request *request)

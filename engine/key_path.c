@@ -15,7 +15,7 @@ enum {
 
 /* ---- from key to path ---- */
 
-static void print_escaped(FILE *out, struct slice text)
+void key_path_print_bytes(FILE *out, struct slice text)
 {
     const uint8_t *bytes = text.data;
 
@@ -59,7 +59,7 @@ static void print_name_of(FILE *out, struct kv *state, uint64_t nsid)
     struct directory directory = {0};
 
     if (catalog_get(state, NULL, nsid, &directory) == 0)
-        print_escaped(out, directory.name);
+        key_path_print_bytes(out, directory.name);
     directory_release(&directory);
 }
 
@@ -97,8 +97,8 @@ void key_path_print(FILE *out, struct kv *state, struct slice user_key)
     }
     print_names_to(out, state, be64_get(bytes));
     (void)fputc('/', out);
-    print_escaped(out, (struct slice){bytes + KEY_NSID_SIZE,
-                                      user_key.size - KEY_NSID_SIZE});
+    key_path_print_bytes(out, (struct slice){bytes + KEY_NSID_SIZE,
+                                             user_key.size - KEY_NSID_SIZE});
 }
 
 /* ---- from path to key ---- */

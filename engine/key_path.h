@@ -29,6 +29,9 @@ void key_path_print(FILE *out, struct kv *state, struct slice user_key);
  * that the catalog does not have is #nsid. */
 void key_path_print_directory(FILE *out, struct kv *state, uint64_t nsid);
 
+/* Prints bytes as they are in a path. */
+void key_path_print_bytes(FILE *out, struct slice text);
+
 /* Takes a path apart. `ret` is the user key without a class. ERR_INVALID: not
  * a path as above (`-` is none here); ERR_NAME_TOO_LONG; ERR_NOT_FOUND: one of
  * its directories is not there; ERR_CORRUPT, ERR_VERSION, ERR_IO. Costs a look

@@ -220,6 +220,7 @@ static void (*const renderers[])(struct node *node, FILE *out) = {
     [TABLE_EVENTUAL] = status_render_eventual,
     [TABLE_REGION_IDS] = status_render_region_ids,
     [TABLE_NODE_IDS] = status_render_node_ids,
+    [TABLE_QUARANTINE_IDS] = status_render_quarantine_ids,
 };
 
 static int render(struct node *node, enum engine_table table, uint64_t object,
@@ -233,6 +234,8 @@ static int render(struct node *node, enum engine_table table, uint64_t object,
         return status_render_region_file(node, table, object, out);
     if (table >= TABLE_SETTING_REPLICAS)
         return placement_render_setting(node, table, out);
+    if (table >= TABLE_QUARANTINE_PATH)
+        return status_render_quarantine_file(node, table, object, out);
     return status_render_node_file(node, table, object, out);
 }
 

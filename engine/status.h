@@ -108,6 +108,17 @@ int status_report_eventual(struct node *node, FILE *out);
 /* ... and to the metrics. */
 void status_render_eventual_metrics(struct node *node, FILE *out);
 
+/* status_quarantine.c: changes of directories that were made strong without
+ * this node. How many there are; false: they cannot be counted. */
+bool status_count_quarantine(struct node *node, uint64_t *ret_count);
+void status_render_quarantine_ids(struct node *node, FILE *out);
+/* ERR_NOT_FOUND, or what is wrong with its record. */
+int status_render_quarantine_file(struct node *node, enum engine_table table,
+                                  uint64_t object, FILE *out);
+/* What it adds to health, of all nodes, and to the metrics; as above. */
+int status_report_quarantine(struct node *node, FILE *out);
+void status_render_quarantine_metrics(struct node *node, FILE *out);
+
 /* /.cluster/lag; with `only` the rows of one region. */
 void status_render_lag(struct node *node, const struct peer *only, FILE *out);
 

@@ -103,6 +103,8 @@ static void fill(struct status_board *board, struct node_status *status)
     if (config->space != NULL)
         config->space(config->context, &space);
     status->disk_free = space.bytes_free;
+    if (!status_count_quarantine(node, &status->quarantine))
+        status->quarantine = SIZE_UNKNOWN;
 }
 
 static const struct heard *find(const struct status_board *board,

@@ -10,6 +10,7 @@
 #include "engine/key_path.h"
 #include "engine/modes.h"
 #include "engine/pull.h"
+#include "engine/splitter.h"
 #include "engine/stamps.h"
 #include "engine/status.h"
 
@@ -70,21 +71,36 @@ static void print_contact(struct node *node, const struct pull_lag *peer,
                       (double)silence_ns(node, peer) / (double)NS_PER_S);
 }
 
+/* As the other one has told. */
+static void print_quarantine(struct node *node, const struct pull_lag *peer,
+                             FILE *out)
+{
+    const struct node_status *status =
+        status_board_find(node_status_board(node), peer->node);
+
+    if (status == NULL || status->quarantine == SIZE_UNKNOWN)
+        (void)fputc('-', out);
+    else
+        (void)fprintf(out, "%" PRIu64, status->quarantine);
+}
+
 void status_render_eventual(struct node *node, FILE *out)
 {
     struct pull_lag peers[NODES_MAX];
     size_t count = pulls_lag(node_pulls(node), peers);
 
     (void)fputs("# node peer pending_entries pending_bytes lag_s contact_s "
-                "conflicts state\n",
+                "conflicts state quarantine\n",
                 out);
     for (size_t i = 0; i < count; i++) {
         (void)fprintf(out, "%" PRIu64 " %" PRIu64 " ", node_id(node),
                       peers[i].node);
         print_pending(node, &peers[i], out);
         print_contact(node, &peers[i], out);
-        (void)fprintf(out, " %" PRIu64 " %s\n", peers[i].conflicts,
+        (void)fprintf(out, " %" PRIu64 " %s ", peers[i].conflicts,
                       state_name(node, &peers[i]));
+        print_quarantine(node, &peers[i], out);
+        (void)fputc('\n', out);
     }
 }
 

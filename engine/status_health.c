@@ -305,6 +305,7 @@ void status_render_health(struct node *node, FILE *out)
         troubles += report_check(peer, out);
     }
     troubles += status_report_eventual(node, out);
+    troubles += status_report_quarantine(node, out);
     troubles += report_disk(node, out);
     if (troubles == 0)
         (void)fputs("ok\n", out);
@@ -466,6 +467,7 @@ void status_render_metrics(struct node *node, FILE *out)
                   snapshots_running(node_snapshots(node)));
     render_clocks(node, out);
     status_render_eventual_metrics(node, out);
+    status_render_quarantine_metrics(node, out);
     if (config->metrics != NULL)
         config->metrics(config->context, out);
 }

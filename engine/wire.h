@@ -218,7 +218,8 @@ struct node_status {
     uint64_t disk_used;
     uint64_t disk_free;
     char version[VERSION_TEXT_SIZE];
-    uint64_t catalog; /* modes_version() */
+    uint64_t catalog;    /* modes_version() */
+    uint64_t quarantine; /* how many changes are in it, or SIZE_UNKNOWN */
     struct status_changes changes;
     uint64_t known_list; /* the receiver's list, as far as the sender has it */
     uint64_t known_change;

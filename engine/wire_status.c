@@ -52,6 +52,7 @@ static struct buf *node_status_pack(const struct node_status *status,
     message.disk_free = status->disk_free;
     message.version = codec_text(status->version);
     message.catalog = status->catalog;
+    message.quarantine = status->quarantine + 1;
     message.n_regions = status->changes.region_count;
     message.regions = regions;
     message.changes = &changes;
@@ -138,6 +139,7 @@ static bool node_status_from_pb(struct node_status *to,
         .disk_used = from->disk_used,
         .disk_free = from->disk_free,
         .catalog = from->catalog,
+        .quarantine = from->quarantine - 1,
         .changes = {.list = changes->list,
                     .base = changes->behind,
                     .change = changes->change,

@@ -14,7 +14,8 @@
 
 #define SPECIAL_NAME ".cluster"
 
-enum { READ_ONLY = 0444, CONTROL = 0644 };
+/* What was in files that not everybody could read is for root alone. */
+enum { READ_ONLY = 0444, CONTROL = 0644, SECRET = 0400, SECRET_CONTROL = 0600 };
 
 struct special_file {
     const char *name;
@@ -66,6 +67,14 @@ static const struct special_file node_files[] = {
     {"remove",  TABLE_NODE_REMOVE,  CONTROL},
 };
 
+/* The first one can be had of each, whatever the others are like. */
+static const struct special_file quarantine_files[] = {
+    {"drop",    TABLE_QUARANTINE_DROP,    SECRET_CONTROL},
+    {"path",    TABLE_QUARANTINE_PATH,    SECRET},
+    {"about",   TABLE_QUARANTINE_ABOUT,   SECRET},
+    {"content", TABLE_QUARANTINE_CONTENT, SECRET},
+};
+
 static const struct special_file setting_files[] = {
     {"replicas",    TABLE_SETTING_REPLICAS,    CONTROL},
     {"region_size", TABLE_SETTING_REGION_SIZE, CONTROL},
@@ -87,6 +96,7 @@ static const struct special_dir {
     {"region", TABLE_REGION_IDS, region_files,  ARRAY_SIZE(region_files)},
     {"node",   TABLE_NODE_IDS,   node_files,    ARRAY_SIZE(node_files)},
     {"settings", TABLES, setting_files, ARRAY_SIZE(setting_files)},
+    {"quarantine", TABLE_QUARANTINE_IDS, quarantine_files, ARRAY_SIZE(quarantine_files)},
 };
 /* clang-format on */
 
@@ -104,6 +114,7 @@ enum { FILE_BITS = 6, DIR_BITS = 3, SLOT_BITS = 31 };
 static_assert(ARRAY_SIZE(cluster_files) < 1 << FILE_BITS, "files");
 static_assert(ARRAY_SIZE(region_files) < 1 << FILE_BITS, "files");
 static_assert(ARRAY_SIZE(node_files) < 1 << FILE_BITS, "files");
+static_assert(ARRAY_SIZE(quarantine_files) < 1 << FILE_BITS, "files");
 static_assert(ARRAY_SIZE(dirs) <= 1 << DIR_BITS, "directories");
 
 static uint64_t id_of(size_t dir, uint64_t slot, size_t file)
@@ -145,7 +156,7 @@ static const struct special_file *file_of(uint64_t id)
 
 static bool is_control(uint64_t id)
 {
-    return !is_dir(id) && file_of(id)->mode == CONTROL;
+    return !is_dir(id) && (file_of(id)->mode & S_IWUSR) != 0;
 }
 
 /* Of a directory: its names are numbers. */
@@ -226,6 +237,7 @@ static void set_name(struct special_names *names, const char *name, uint64_t id)
         (struct stat){.st_ino = id, .st_mode = is_dir(id) ? S_IFDIR : S_IFREG};
 }
 
+/* Greater numbers than fit are not listed. */
 static bool next_object(struct special_names *names)
 {
     uint64_t object = 0;
@@ -235,8 +247,9 @@ static bool next_object(struct special_names *names)
         return false;
     for (; names->list->data[names->position] != '\n'; names->position++)
         object = object * 10 + names->list->data[names->position] - '0';
+    if (object > OBJECT_MAX)
+        return false;
     names->position++;
-    assert(object <= OBJECT_MAX);
     (void)snprintf(name, sizeof name, "%" PRIu64, object);
     set_name(names, name, id_of(dir_number(names->dir), object + 1, 0));
     return true;

@@ -48,6 +48,7 @@ struct node {
     struct node_config config;
     bool member[IDS_MAX];
     bool linked[IDS_MAX];
+    uint64_t quarantine; /* how many are in it; 13: they cannot be counted */
     struct status_board *board;
 };
 

@@ -100,6 +100,12 @@ void clocks_hear(struct clocks *clocks, uint64_t node_id, int64_t wall_ns)
     assert_int_equal(wall_ns, 0);
 }
 
+bool status_count_quarantine(struct node *node, uint64_t *ret_count)
+{
+    *ret_count = node->quarantine;
+    return node->quarantine != 13;
+}
+
 /* No replica is here. */
 struct splitter *node_splitter(const struct node *node)
 {
@@ -168,6 +174,7 @@ static void hear_behind(struct node *node, uint64_t id, uint64_t base)
     struct node_status status = {
         .node = id,
         .catalog = 1000 + id,
+        .quarantine = id,
         .changes = {.list = 100 + id,
                     .base = base,
                     .change = base + 1,
@@ -235,6 +242,22 @@ static void test_a_node_says_how_far_its_catalog_is(void **state)
     assert_int_equal(status_board_find(node->board, 2)->catalog, 1002);
 }
 
+static void test_a_node_says_what_it_has_in_quarantine(void **state)
+{
+    struct node *node = *state;
+
+    assert_int_equal(status_board_find(node->board, FIRST)->quarantine, 0);
+    node->quarantine = 12;
+    status_board_tick(node->board);
+    assert_int_equal(status_board_find(node->board, FIRST)->quarantine, 12);
+    node->quarantine = 13;
+    status_board_tick(node->board);
+    assert_true(status_board_find(node->board, FIRST)->quarantine ==
+                SIZE_UNKNOWN);
+    join(node, 2);
+    assert_int_equal(status_board_find(node->board, 2)->quarantine, 2);
+}
+
 /* What it said is shown, and when it was. */
 static void test_a_member_that_is_away_is_remembered(void **state)
 {
@@ -292,6 +315,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_nodes_that_are_gone_make_room),
         TEST(test_a_node_says_how_far_its_catalog_is),
+        TEST(test_a_node_says_what_it_has_in_quarantine),
         TEST(test_a_member_that_is_away_is_remembered),
         TEST(test_who_is_connected_comes_before_who_is_not),
         TEST(test_what_a_forgotten_node_had_is_not_that_of_the_next),

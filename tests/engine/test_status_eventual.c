@@ -8,6 +8,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/splitter.h"
+
 /* ---- env.h, node.h and others ---- */
 
 const struct node_status *status_board_find(const struct status_board *board,
@@ -15,8 +17,7 @@ const struct node_status *status_board_find(const struct status_board *board,
 {
     const struct node *node = (const struct node *)(const void *)board;
 
-    assert_int_equal(id, OWN_NODE);
-    return &node->status[OWN_NODE];
+    return node->is_silent[id] ? NULL : &node->status[id];
 }
 
 bool modes_any(struct modes *modes)
@@ -127,6 +128,8 @@ static int setup(void **state)
                                        .conflicts = 5,
                                        .contact_ns = 999 * SECOND};
     node->peers[1].node = 3;
+    node->status[1].quarantine = 6;
+    node->is_silent[3] = true;
     return 0;
 }
 
@@ -141,13 +144,13 @@ static void render_health(struct node *node, FILE *out)
 
 #define EVENTUAL                                                               \
     "# node peer pending_entries pending_bytes lag_s contact_s conflicts "     \
-    "state\n"
+    "state quarantine\n"
 
 static void test_what_peers_lack_is_shown(void **state)
 {
     assert_prints(*state, status_render_eventual,
-                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok\n"
-                           "2 3 - - - - 0 silent\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok 6\n"
+                           "2 3 - - - - 0 silent -\n");
 }
 
 static void test_a_peer_is_held_or_silent(void **state)
@@ -157,10 +160,10 @@ static void test_a_peer_is_held_or_silent(void **state)
     node->peer_count = 1;
     node->peers[0].is_held = true;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 5.0 1.0 5 held\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 held 6\n");
     node->now_ns += 3 * SECOND;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 8.0 4.0 5 silent\n");
+                  EVENTUAL "2 1 3 400 8.0 4.0 5 silent 6\n");
 }
 
 /* The clock of who has made it may be ahead. */
@@ -171,10 +174,20 @@ static void test_a_change_is_not_younger_than_now(void **state)
     node->peer_count = 1;
     node->peers[0].oldest_hlc = version_of(1001);
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok\n");
+                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok 6\n");
     node->peers[0].oldest_hlc = 0;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok\n");
+                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok 6\n");
+}
+
+static void test_what_another_node_cannot_count_is_not_shown(void **state)
+{
+    struct node *node = *state;
+
+    node->peer_count = 1;
+    node->status[1].quarantine = SIZE_UNKNOWN;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok -\n");
 }
 
 static void assert_lag(struct node *node, enum mode_state state,
@@ -278,6 +291,7 @@ int main(void)
         TEST(test_what_peers_lack_is_shown),
         TEST(test_a_peer_is_held_or_silent),
         TEST(test_a_change_is_not_younger_than_now),
+        TEST(test_what_another_node_cannot_count_is_not_shown),
         TEST(test_what_is_shown_may_be_as_old_as_this_node_is_behind),
         TEST(test_a_fence_is_a_trouble_when_it_lasts),
         TEST(test_an_incomplete_node_is_a_trouble),

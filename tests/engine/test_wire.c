@@ -159,6 +159,7 @@ static struct node_status filled_status(void)
         .disk_used = UINT64_MAX,
         .disk_free = 5,
         .catalog = UINT64_MAX - 4,
+        .quarantine = UINT64_MAX,
         .version = "0.1.0",
         .changes = {.list = UINT64_MAX - 1,
                     .base = 6,
@@ -184,6 +185,7 @@ static void test_a_status_comes_back(void **state)
     assert_true(out.disk_used == UINT64_MAX);
     assert_int_equal(out.disk_free, 5);
     assert_true(out.catalog == UINT64_MAX - 4);
+    assert_true(out.quarantine == UINT64_MAX);
     assert_string_equal(out.version, "0.1.0");
     assert_true(out.changes.list == UINT64_MAX - 1);
     assert_int_equal(out.changes.base, 6);

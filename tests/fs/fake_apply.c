@@ -190,6 +190,8 @@ static int render_ids(struct engine *engine, struct request *r)
 
     for (unsigned i = 0; i < engine->object_count; i++)
         fprintf(out, "%u\n", i);
+    if (r->table == TABLE_QUARANTINE_IDS) /* Too great to be listed. */
+        fprintf(out, "%d\n", INT32_MAX);
     (void)fclose(out);
     r->ret_data = buf_copy(text, size);
     free(text);
@@ -205,9 +207,9 @@ static int do_render(struct engine *engine, struct request *r)
     if (r->table == TABLE_HEALTH)
         size = snprintf(text, sizeof text, "%s\n",
                         engine->ready ? "ok" : "waiting for peers");
-    if (r->table == TABLE_REGION_IDS || r->table == TABLE_NODE_IDS)
+    if (r->table >= TABLE_REGION_IDS && r->table <= TABLE_QUARANTINE_IDS)
         return render_ids(engine, r);
-    if (r->table > TABLE_NODE_IDS) {
+    if (r->table > TABLE_QUARANTINE_IDS) {
         if (r->object >= engine->object_count)
             return ERR_NOT_FOUND;
         size = snprintf(text, sizeof text, "table %d of %" PRIu64 "\n",
@@ -422,12 +424,15 @@ static int do_setxattr(struct engine *engine, struct request *r)
 
 /* ---- control files ---- */
 
-/* Understands `all`, and the number of the object itself, and no other text. */
+/* Understands `all`, `yes` and the number of the object itself, each in its
+ * file, and no other text. */
 static int do_control(struct engine *engine, struct request *r)
 {
     (void)engine;
     if (r->table == TABLE_REGION_TRANSFER)
         return r->data->data[0] == '0' + r->object ? 0 : ERR_INVALID;
+    if (r->table == TABLE_QUARANTINE_DROP)
+        return r->data->data[0] == 'y' ? 0 : ERR_INVALID;
     if (r->table != TABLE_CHECK || r->data->size != strlen("all\n") ||
         memcmp(r->data->data, "all\n", r->data->size) != 0)
         return ERR_INVALID;

@@ -135,7 +135,7 @@ def test_cluster_files(m):
     names = sorted(os.listdir(m.path(".cluster")))
     assert names == sorted("version health nodes regions leaders lag log events"
                            " metrics check operators modes eventual region node"
-                           " settings".split())
+                           " settings quarantine".split())
     assert m.ok("cat .cluster/health") == "ok\n"
     assert m.ok("stat -c '%a %u %s' .cluster/health") == "444 0 3\n"
     assert m.ok("tar cf - .cluster/nodes | tar xOf -").startswith("table 2")
@@ -147,11 +147,11 @@ def test_cluster_files(m):
         assert f.read() == first != read(m.path(".cluster/nodes"))
 
 
-def test_each_region_and_node_has_a_directory(m):
-    assert m.ok("ls .cluster/region; ls .cluster/node") == "0\n1\n2\n" * 2
-    files = m.ok("ls .cluster/region/2 .cluster/node/2 | grep -v :").split()
-    assert {"leader", "transfer", "address"} < set(files), files
-    texts = m.ok("cd .cluster; cat region/2/* node/2/*").splitlines()
+def test_each_object_has_a_directory(m):
+    assert m.ok("cd .cluster; ls region; ls node; ls quarantine") == "0\n1\n2\n" * 3
+    files = m.ok("cd .cluster; ls region/2 node/2 quarantine/2 | grep -v :").split()
+    assert {"leader", "transfer", "address", "content"} < set(files), files
+    texts = m.ok("cd .cluster; cat region/2/* node/2/* quarantine/2/*").splitlines()
     assert len(set(texts)) == len(files), texts
     assert all(text.endswith(" of 2") for text in texts), texts
     m.order("objects 1")
@@ -166,7 +166,8 @@ def test_names_in_the_tree_of_cluster_are_exact(m):
     for name in ("region/3", "node/3", "region/-1", "region/01", "region/x",
                  "region/1x", "region/+1", "region/", "region/4294967297",
                  "region/18446744073709551616", "region/1/x", "node/1/term",
-                 "region/term", "node/health", "region/1/1"):
+                 "region/term", "node/health", "region/1/1", "quarantine/3",
+                 "quarantine/path", "quarantine/1/1", "quarantine/2147483647"):
         path = c + name + ("none" if name[-1] == "/" else "")
         assert error_of(os.stat, path) == errno.ENOENT, name
 
@@ -181,10 +182,12 @@ def test_a_directory_of_cluster_leads_back_up(m):
     numbers = m.ok("find .cluster -printf '%i\n'").split()
     of_region = m.ok("find .cluster/region/1").split()
     of_node = m.ok("find .cluster/node/1").split()
+    of_quarantine = m.ok("find .cluster/quarantine/1").split()
     settings = m.ok("find .cluster/settings -type f").split()
     top = m.ok("find .cluster -maxdepth 1").split()
     assert len(set(numbers)) == len(numbers) == \
-        len(top) + 3 * len(of_region) + 3 * len(of_node) + len(settings)
+        len(top) + len(settings) + \
+        3 * (len(of_region) + len(of_node) + len(of_quarantine))
 
 
 def test_a_listing_of_regions_is_of_one_moment(m):
@@ -343,6 +346,26 @@ def test_control_files_are_for_root(m):
     assert libc.fallocate(fd, 0, 0, 10) == -1
     assert ctypes.get_errno() == errno.EOPNOTSUPP
     os.close(fd)
+
+
+def test_what_is_in_quarantine_is_for_root(m):
+    def as_nobody(script):
+        return m.sh(f"cd .cluster/quarantine/1; su nobody -s /bin/sh -c '{script}'")
+
+    assert m.ok("cd .cluster/quarantine/1; stat -c '%a %u' path about content drop") == \
+        "400 0\n" * 3 + "600 0\n"
+    assert as_nobody("ls").stdout == "about\ncontent\ndrop\npath\n"
+    m.order("trace")
+    for name in "path", "about", "content", "drop":
+        done = as_nobody("cat " + name)
+        assert done.stdout == "" and "ermission denied" in done.stderr, done
+    done = as_nobody("echo yes > drop")
+    assert done.returncode != 0 and "ermission denied" in done.stderr, done
+    assert m.trace("CONTROL") == []
+    m.ok("echo yes > .cluster/quarantine/1/drop")
+    assert m.trace("CONTROL") == ["CONTROL - size=4"]
+    assert error_of(os.open, m.path(".cluster/quarantine/1/content"),
+                    os.O_WRONLY) == errno.EACCES
 
 
 def test_a_node_without_peers_is_mounted(m):
