@@ -7,7 +7,7 @@ import re
 import time
 
 from eventual_folders import MODE, mode_of
-from harness import (UNCERTAIN, errno_name, errno_of, get, put, table, wait_until)
+from harness import UNCERTAIN, errno_name, errno_of, get, put, table, wait_until
 
 FORCE = b'strong force'
 # Who has just fallen silent counts as heard of for 3 s, and is waited for.
@@ -78,10 +78,13 @@ def told(c, seen_from, node):
                  if row['peer'] == str(node) and row['quarantine'] != '-'), None)
 
 
-def wait_healthy_but_for_quarantine(c, node, count):
-    line = rf'{count} changes? [^\n]*/\.cluster/quarantine[^\n]*\n'
-    wait_until(f'node {node} tells of {count} in quarantine', BACK_S,
-               lambda: re.fullmatch(line, c.info(node, 'health')), 0.1)
+def wait_only_trouble(c, node, count):
+    """Until health tells of what a node has in its quarantine, on all nodes, and of
+    nothing else."""
+    line = re.compile(rf'node {node} has {count} changes in quarantine, .*\n')
+    for seen_from in c.nodes:
+        wait_until(f'node {seen_from} tells of {count} in quarantine', BACK_S,
+                   lambda n=seen_from: line.fullmatch(c.info(n, 'health')), 0.1)
 
 
 def is_silent(c, seen_from, node):

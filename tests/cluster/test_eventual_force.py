@@ -11,8 +11,8 @@ from eventual_folders import (MODE, SETTLED_S, close, cut_cluster, folders, make
                               mode_of, start_cut_off, switch, wait_agreed)
 from harness import errno_name, errno_of, get, main, put, test, wait_until
 from quarantine import (BACK_S, FORCE, check_nothing_kept, drop_all, force, is_silent, items,
-                        kept, one_to_leave_out, told, wait_healthy_but_for_quarantine,
-                        wait_kept, wait_strong)
+                        kept, one_to_leave_out, told, wait_kept, wait_only_trouble,
+                        wait_strong)
 
 NOBODY = 65534
 
@@ -149,7 +149,7 @@ def the_quarantine_is_told_of_until_all_of_it_is_dropped(t):
     wait_kept(c, victim, kept_of_it('e'))
     shown = items(c, victim)
     for count in range(len(shown), 0, -1):
-        wait_healthy_but_for_quarantine(c, victim, count)
+        wait_only_trouble(c, victim, count)
         assert f'\ngrovefs_quarantine_items {count}\n' in c.info(victim, 'metrics')
         for node in others:
             wait_until('the others know', 20,
