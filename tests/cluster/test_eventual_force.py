@@ -8,7 +8,7 @@ import os
 import subprocess
 
 from eventual_folders import (MODE, SETTLED_S, close, cut_cluster, folders, make_eventual,
-                              mode_of, start_cut_off, switch, wait_agreed)
+                              mode_of, switch, wait_agreed)
 from harness import errno_name, errno_of, get, main, put, test, wait_until
 from quarantine import (BACK_S, FORCE, check_nothing_kept, drop_all, force, is_silent, items,
                         kept, one_to_leave_out, told, wait_kept, wait_only_trouble,
@@ -287,7 +287,7 @@ def each_of_two_nodes_that_were_left_out_keeps_what_they_both_know(t):
     assert os.listdir(c.path(others[1], 'e')) == ['common']
     both = [('/e/mine', b'of the first\n'), ('/e/too', b'of the second\n')]
     for node in (second, first):
-        start_cut_off(c, node)
+        c.start(node)
         wait_strong(c, 'e', [node])
         wait_kept(c, node, both)
         assert {item.path: int(item.about['accepted_by'])
