@@ -112,6 +112,7 @@ def what_a_node_accepted_that_was_left_out_is_in_its_quarantine_and_nowhere_else
         assert get(c.path(others[0], f'{name}/mine')) == b'anew\n'
     for node in c.nodes:
         drop_all(c, node)
+    for node in c.nodes:
         c.wait_healthy(node)
 
 
@@ -215,6 +216,10 @@ def without_a_majority_it_stays_eventual(t):
 # ---- trees
 
 
+def files_in(folder):
+    return sorted(name for name in os.listdir(folder) if os.path.isfile(f'{folder}/{name}'))
+
+
 @test
 def all_that_was_accepted_below_is_kept_but_for_what_stays_eventual(t):
     c = cut_cluster(t)
@@ -254,8 +259,9 @@ def all_that_was_accepted_below_is_kept_but_for_what_stays_eventual(t):
     check_nothing_kept(c, others)
     for name in ('e/own', 'e/own/below'):
         for node in c.nodes:
-            wait_until('it has come', 20, lambda n=node, m=name:
-                       by_name[m][n].all() == {'mine': m.encode(), 'old': b'2'})
+            folder = c.path(node, name)
+            wait_until('it has come', 20, lambda f=folder: files_in(f) == ['mine', 'old'])
+            assert get(f'{folder}/mine') == name.encode()
     for node in c.nodes:
         assert sorted(os.listdir(c.path(node, 'e'))) == ['common', 'old', 'own']
         assert sorted(os.listdir(c.path(node, 'moved'))) == ['common', 'old']
@@ -268,7 +274,7 @@ def all_that_was_accepted_below_is_kept_but_for_what_stays_eventual(t):
 
 @test
 def each_of_two_nodes_that_were_left_out_keeps_what_they_both_know(t):
-    c = t.cluster(nodes=5)
+    c = t.cluster(nodes=5, netns=True, options='op_timeout=4')
     make_eventual(c, 'e')
     by_node = folders(c, 'e')
     leading = {c.leader(region=0), c.leader(region=1)}
@@ -276,13 +282,15 @@ def each_of_two_nodes_that_were_left_out_keeps_what_they_both_know(t):
     others = [node for node in c.nodes if node not in (first, second)]
     by_node[1].put('common', b'x')
     wait_until('all have it', 20, lambda: all(f.names() == ['common'] for f in by_node.values()))
-    c.pause(*others)
+    c.cut(*others)
+    wait_until('they are not heard of', 20, lambda: all(
+        is_silent(c, others[0], node) for node in (first, second)))
     by_node[first].put('mine', b'of the first\n')
     by_node[second].put('too', b'of the second\n')
     wait_until('each has both', 20, lambda: all(
         by_node[node].names() == ['common', 'mine', 'too'] for node in (first, second)))
     c.kill(first, second)
-    c.resume(*others)
+    c.heal(*c.nodes)
     force(c, 'e', others[0])
     assert os.listdir(c.path(others[1], 'e')) == ['common']
     both = [('/e/mine', b'of the first\n'), ('/e/too', b'of the second\n')]
