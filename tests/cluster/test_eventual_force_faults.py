@@ -5,18 +5,19 @@ without, while that node learns of it."""
 
 import os
 import re
+import threading
 import time
 
-from eventual_folders import (Folder, close, cut_cluster, folders, kill_at_once, make_eventual,
-                              switch)
+from eventual_folders import (MODE, Folder, close, cut_cluster, folders, kill_at_once,
+                              make_eventual, start_cut_off, switch)
 from harness import (MountedFolder, Writer, errno_of, get, main, put, test, together,
                      wait_until)
-from quarantine import (BACK_S, BLOCKED_S, check_nothing_kept, force, is_silent, kept,
+from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, is_silent, kept,
                         one_to_leave_out, wait_kept, wait_strong)
 
 LOG_KEEP = 100
-FILES = 150
-LARGE = 5  # of the most that a file may have, so that all is more than one batch
+FILES = 60
+LARGE = 4  # of the most that a file may have, so that all is more than one batch
 
 
 def cut_off(c, name):
@@ -97,6 +98,61 @@ def when_all_nodes_are_killed_right_after_it_all_is_in_the_directory_or_kept(t):
     check_nothing_kept(c, others)
     for node in c.nodes:
         assert os.listdir(c.path(node, 'e')) == ['theirs']
+
+
+@test
+def whoever_is_killed_that_makes_it_strong_all_is_in_the_directory_or_kept(t):
+    c = cut_cluster(t)
+    expected = {node: [] for node in c.nodes}
+    for seconds in (3.02, 3.1):
+        name = f'd{seconds}'
+        make_eventual(c, name)
+        victim, folder, others = cut_off(c, name)
+        folder.put('mine', name.encode())
+        folder.close()
+        expected[victim].append((f'/{name}/mine', name.encode()))
+        put(c.path(others[1], f'{name}/theirs'), b'x')
+        asking = threading.Thread(target=errno_of, daemon=True,
+                                  args=(os.setxattr, c.path(others[0], name), MODE, FORCE))
+        asking.start()
+        time.sleep(seconds)  # It is found out for 3 s who is there.
+        kill_at_once(c, others[0])
+        asking.join(60)
+        start_cut_off(c, others[0])
+        force(c, name, others[1])
+        c.heal(victim)
+        wait_strong(c, name)
+        for node in c.nodes:
+            assert os.listdir(c.path(node, name)) == ['theirs']
+            wait_kept(c, node, expected[node])
+
+
+@test
+def a_node_that_comes_back_while_it_is_made_strong_has_all_in_the_directory_or_kept(t):
+    c = cut_cluster(t)
+    for seconds in (1, 2):
+        name = f'd{seconds}'
+        make_eventual(c, name)
+        victim, folder, others = cut_off(c, name)
+        written = {f'{i}': b'%d of %s' % (i, name.encode()) for i in range(FILES)}
+        for one, data in written.items():
+            folder.put(one, data)
+        folder.close()
+        asking = threading.Thread(target=force, args=(c, name, others[0]), daemon=True)
+        asking.start()
+        time.sleep(seconds)
+        c.heal(victim)
+        asking.join(60)
+        wait_strong(c, name)
+        left = {os.path.basename(path): what for path, what in kept(c, victim)
+                if path.startswith(f'/{name}/')}
+        for node in c.nodes:
+            folder = c.path(node, name)
+            shown = {one: get(f'{folder}/{one}') for one in os.listdir(folder)}
+            assert {**left, **shown} == written
+        t.say(f'{len(shown)} are in the directory, {len(left)} are kept')
+        for node in others:
+            check_nothing_kept(c, [node])
 
 
 # ---- a node that learns of it late
