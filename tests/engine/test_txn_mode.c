@@ -276,6 +276,15 @@ static void prepare_tree(struct fixture *f, enum txn_kind kind,
     pass_below(f, COMMAND_TXN_PREPARE);
 }
 
+/* What is below comes before it. */
+static void resolve_tree(struct fixture *f, bool commit)
+{
+    assert_int_equal(f->router.command.commit, commit);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+}
+
 static void test_all_below_it_are_closed_and_brought(void **state)
 {
     struct fixture *f = *state;
@@ -289,10 +298,7 @@ static void test_all_below_it_are_closed_and_brought(void **state)
     assert_int_equal(f->router.command.txn.closes_nsid, CLOSED_NSID);
     assert_true(slice_equal(f->router.command.data, slice_of("mtimes")));
     succeed(f, COMMAND_TXN_DECIDE);
-    assert_true(f->router.command.commit);
-    pass_below(f, COMMAND_TXN_RESOLVE);
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
+    resolve_tree(f, true);
     succeed(f, COMMAND_TXN_FORGET);
     assert_null(f->router.call);
 }
@@ -303,10 +309,7 @@ static void test_all_below_it_are_open_again_without_their_files(void **state)
 
     prepare_tree(f, TXN_TO_EVENTUAL, CATALOG_EVENTUAL);
     end_export(f, ERR_NO_QUORUM);
-    assert_false(f->router.command.commit);
-    pass_below(f, COMMAND_TXN_RESOLVE);
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
+    resolve_tree(f, false);
     assert_failed(f, ERR_NO_QUORUM);
     assert_null(f->router.call);
 }
