@@ -144,6 +144,47 @@ static void test_all_below_it_become_strong(void **state)
     check_settled(f);
 }
 
+/* Region 0 would have one of them otherwise than its top is. */
+static void test_a_fence_goes_only_with_its_top(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch;
+
+    become_eventual(f);
+    epoch = set_mode(f, T, MODE_FENCED, mode_of(f, T).epoch);
+    assert_int_equal(try_mode(f, A, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    assert_int_equal(try_mode(f, B, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    expect_members(f, MODE_FENCED, T);
+    (void)set_mode(f, T, MODE_EVENTUAL, epoch);
+    expect_members(f, MODE_EVENTUAL, T);
+}
+
+static void test_a_fence_below_goes_only_with_its_top(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch;
+
+    become_eventual(f);
+    epoch = set_mode(f, A, MODE_FENCED, mode_of(f, A).epoch);
+    assert_int_equal(mode_of(f, B).state, MODE_FENCED);
+    assert_int_equal(try_mode(f, B, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    assert_int_equal(mode_of(f, T).state, MODE_EVENTUAL);
+    (void)set_mode(f, A, MODE_EVENTUAL, epoch);
+    assert_int_equal(mode_of(f, B).state, MODE_EVENTUAL);
+}
+
+static void test_filling_ends_only_with_its_top(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch = begin_filling(f, T);
+
+    assert_int_equal(try_mode(f, A, MODE_STRONG, epoch), ERR_ABORTED);
+    assert_int_equal(try_mode(f, B, MODE_STRONG, epoch), ERR_ABORTED);
+    expect_members(f, MODE_STRONG, T);
+    (void)set_mode(f, T, MODE_STRONG, epoch);
+    expect_members(f, MODE_STRONG, 0);
+}
+
 /* Each has its own way. */
 static void test_two_are_not_filled_one_in_the_other(void **state)
 {
@@ -346,6 +387,9 @@ int main(void)
         TEST(test_all_below_it_become_eventual),
         TEST(test_each_life_stays_behind_a_fence),
         TEST(test_all_below_it_become_strong),
+        TEST(test_a_fence_goes_only_with_its_top),
+        TEST(test_a_fence_below_goes_only_with_its_top),
+        TEST(test_filling_ends_only_with_its_top),
         TEST(test_two_are_not_filled_one_in_the_other),
         TEST(test_each_keeps_its_mtime),
         TEST(test_no_directory_comes_to_what_is_filled),

@@ -5,7 +5,7 @@
 
 #include "mode_change_fixture.h"
 
-enum { TOP = 9 };
+enum { BELOW = 4, TOP = 9 };
 
 static void pass_seconds(struct fixture *f, unsigned seconds)
 {
@@ -130,6 +130,20 @@ static void test_a_fence_below_what_is_free_is_taken_away(void **state)
     expect_asked(f, MODE_EVENTUAL, FENCE);
 }
 
+/* Something came to it before the fence did, and was fenced with it. */
+static void test_what_was_fenced_with_it_is_no_top(void **state)
+{
+    const struct mode free = {MODE_EVENTUAL, TOP, SINCE, EPOCH};
+    const struct mode fenced = {MODE_FENCED, TOP, SINCE, FENCE};
+    struct fixture *f = *state;
+
+    apply_both(f, free, fenced);
+    apply_mode_of(&f->node, BELOW, DIR, fenced, FENCE);
+    f->peer.leads = true;
+    pass_seconds(f, FENCE_LEFT_MS / 1000 + 1);
+    expect_asked(f, MODE_EVENTUAL, FENCE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +154,7 @@ int main(void)
         TEST(test_a_fence_is_taken_away_at_its_top),
         TEST(test_what_is_filled_is_emptied_at_its_top),
         TEST(test_a_fence_below_what_is_free_is_taken_away),
+        TEST(test_what_was_fenced_with_it_is_no_top),
     };
 
     return cmocka_run_group_tests_name("mode_fences", tests, NULL, NULL);
