@@ -68,6 +68,15 @@ static void show(struct mode_change *change)
 
 /* ---- asking region 0 ---- */
 
+/* One entry changes all of them. */
+static void say_it_is_too_large(const struct mode_change *change)
+{
+    node_log_event(change->node, LOG_WARN,
+                   "directory %" PRIu64 " keeps its mode: more than %d "
+                   "directories are below it",
+                   change->nsid, DOMAIN_DIRECTORIES_MAX);
+}
+
 static void propose(struct mode_change *change, struct command *command,
                     void (*done)(struct router_call *call, int status,
                                  const struct result *result, uint64_t index))
@@ -164,9 +173,13 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
 static void entry_decided(struct router_call *call, int status,
                           const struct result *result, uint64_t index)
 {
+    struct mode_change *change = container_of(call, struct mode_change, call);
+
     (void)result;
     (void)index;
-    decided(container_of(call, struct mode_change, call), status);
+    if (status == ERR_TOO_LARGE)
+        say_it_is_too_large(change);
+    decided(change, status);
 }
 
 /* Changes wait for a fence to go, but not for ever. */
@@ -272,16 +285,6 @@ static void look_for_epoch(struct env_timer *timer)
     else
         env_timer_start(node_env(change->node), timer,
                         (uint64_t)LOOK_MS * 1000000);
-}
-
-static void say_it_is_too_large(const struct mode_change *change)
-{
-    node_log_event(change->node, LOG_WARN,
-                   "directory %" PRIu64 " stays %s: more than %d directories "
-                   "are below it",
-                   change->nsid,
-                   change->goal == MODE_TO_EVENTUAL ? "strong" : "eventual",
-                   DOMAIN_DIRECTORIES_MAX);
 }
 
 static void fenced(struct router_call *call, int status,

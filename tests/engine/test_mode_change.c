@@ -294,6 +294,7 @@ static void test_too_many_directories_keep_their_mode(void **state)
     start_full(f);
     answer(f, ERR_TOO_LARGE);
     expect_end(f, ERR_TOO_LARGE);
+    assert_int_equal(f->node.event_count, 1);
 }
 
 static void test_one_that_is_to_be_empty_is_not_filled(void **state)

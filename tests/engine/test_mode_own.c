@@ -65,6 +65,23 @@ static void test_who_comes_second_does_not_change_it(void **state)
     }
 }
 
+static void test_too_many_below_it_are_logged(void **state)
+{
+    static const enum mode_goal goals[] = {MODE_TO_EVENTUAL, MODE_INHERIT};
+    const uint64_t domains[] = {PARENT, DIR};
+    struct fixture *f = *state;
+
+    apply_parent(f, MODE_EVENTUAL);
+    for (unsigned i = 0; i < ARRAY_SIZE(goals); i++) {
+        apply(f, MODE_EVENTUAL, domains[i], EPOCH);
+        start(f, goals[i]);
+        answer(f, ERR_TOO_LARGE);
+        expect_end(f, ERR_TOO_LARGE);
+        assert_int_equal(f->node.event_count, i + 1);
+        f->over = false;
+    }
+}
+
 static void test_below_an_eventual_one_nothing_becomes_strong(void **state)
 {
     struct fixture *f = *state;
@@ -129,6 +146,7 @@ int main(void)
         TEST(test_one_entry_gives_a_mode_of_its_own),
         TEST(test_one_entry_takes_it_back),
         TEST(test_who_comes_second_does_not_change_it),
+        TEST(test_too_many_below_it_are_logged),
         TEST(test_below_an_eventual_one_nothing_becomes_strong),
         TEST(test_to_inherit_below_a_strong_one_is_to_become_strong),
         TEST(test_what_inherits_has_nothing_to_be_taken_back),
