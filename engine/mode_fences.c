@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "engine/catalog.h"
+#include "engine/key_path.h"
 #include "engine/mode_change.h"
 #include "engine/modes.h"
 
@@ -69,11 +70,11 @@ static void taken_away(struct router_call *call, int status,
     (void)result;
     (void)index;
     if (status == 0)
-        node_log_event(changes->node, LOG_WARN,
-                       "directory %" PRIu64
-                       " stays %s: whoever changed its mode is gone",
-                       changes->nsid,
-                       changes->before == MODE_STRONG ? "strong" : "eventual");
+        node_log_event(
+            changes->node, LOG_WARN,
+            "directory %s stays %s: whoever changed its mode is gone",
+            key_path_show(node_env(changes->node)->state, changes->nsid).text,
+            changes->before == MODE_STRONG ? "strong" : "eventual");
 }
 
 static void take_away(struct mode_changes *changes, struct router_call *call,
