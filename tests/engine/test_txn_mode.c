@@ -351,6 +351,18 @@ static void meet_last(struct fixture *f,
     tell_decision(f, decision);
 }
 
+/* And nothing else of it. */
+static void resolve_last(struct fixture *f, bool commit)
+{
+    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
+    assert_int_equal(f->router.command.commit, commit);
+    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, 0);
+    assert_null(f->router.call); /* No FORGET. */
+}
+
 static struct result committed_with(struct slice below)
 {
     return (struct result){.decided = true, .committed = true, .data = below};
@@ -361,13 +373,7 @@ static void test_who_meets_an_abort_opens_what_he_has_met(void **state)
     struct fixture *f = *state;
 
     meet_last(f, settle_start, &(struct result){.decided = true});
-    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
-    assert_false(f->router.command.commit);
-    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
-    assert_failed(f, 0);
-    assert_null(f->router.call);
+    resolve_last(f, false);
 }
 
 /* There may be thousands of them, and the coordinator is at work. */
@@ -379,13 +385,7 @@ static void test_who_waits_for_one_of_many_resolves_that_one(void **state)
         committed_with((struct slice){below, sizeof below});
 
     meet_last(f, settle_start, &decision);
-    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
-    assert_true(f->router.command.commit);
-    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
-    assert_failed(f, 0);
-    assert_null(f->router.call); /* No FORGET. */
+    resolve_last(f, true);
 }
 
 /* Behind FORGET nobody would know what is to become of them. */
