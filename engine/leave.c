@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "engine/eventual_record.h"
+#include "engine/left_out.h"
 #include "engine/members.h"
 #include "engine/modes.h"
 #include "engine/node.h"
@@ -29,15 +30,37 @@ static bool is_durable(struct node *node, uint64_t sequence)
            head.sequence >= sequence;
 }
 
+/* What only it had of a directory that is strong by now it moves into
+ * quarantine when it is back. What cannot be read may be such a record. */
+static bool is_left_out(struct node *node, uint64_t id)
+{
+    bool found = true;
+    int rc = left_out_find(node_env(node)->state, id, &found);
+
+    return rc != 0 || found;
+}
+
+/* Without an eventual directory. */
+static enum leave_state look_at_left_out(struct node *node,
+                                         const struct node_record *record)
+{
+    struct pull_told told = pulls_told(node_pulls(node), record->id);
+
+    return told.fence < record->epoch && is_left_out(node, record->id)
+               ? LEAVE_UNTOLD
+               : LEAVE_FREE;
+}
+
 enum leave_state leave_look(struct node *node, const struct node_record *record)
 {
     const struct pulls *pulls = node_pulls(node);
     struct pull_told told;
     uint64_t lacking;
 
-    if (record->state != NODE_DRAINING || record->id == node_id(node) ||
-        !modes_any_before(node_modes(node), record->epoch))
+    if (record->state != NODE_DRAINING || record->id == node_id(node))
         return LEAVE_FREE;
+    if (!modes_any_before(node_modes(node), record->epoch))
+        return look_at_left_out(node, record);
     told = pulls_told(pulls, record->id);
     if (told.fence < record->epoch)
         return LEAVE_UNTOLD;

@@ -75,8 +75,7 @@ bool modes_is_leaving(struct modes *modes);
 /* Whether a node whose fence has this epoch may have accepted something before
  * that is known nowhere else: a directory was eventual then, and has been
  * since. Where one was made strong, or removed, all nodes had told all, or were
- * left out: then what only they had is not of the directory any more
- * (left_out.h). True while region 0 is not applied so far here. */
+ * left out (left_out.h). True while region 0 is not applied so far here. */
 bool modes_any_before(struct modes *modes, uint64_t epoch);
 
 /* Whether there is any eventual namespace, or is about to be. */

@@ -9,6 +9,7 @@
 
 #include "engine/keys.h"
 #include "engine/leave.h"
+#include "engine/left_out.h"
 #include "engine/members.h"
 
 enum { A = 1, B = 2, C = 3, DRAINED = 30 };
@@ -225,6 +226,47 @@ static void test_without_an_eventual_directory_a_dead_node_may_go(void **state)
     assert_int_equal(look(c), LEAVE_FREE);
 }
 
+/* That it was left out, up to a number, all others know. */
+static void leave_out_c(struct cluster *c, uint64_t version)
+{
+    struct left_out left_out = {.count = 0};
+
+    left_out_add(&left_out, C, 0);
+    for (uint64_t id = A; id <= B; id++) {
+        struct node *node = node_of(c, id);
+        struct kv_batch *batch = kv_batch_new(node->state);
+
+        left_out_put(batch, DIR, SINCE, &left_out);
+        assert_int_equal(kv_write(node->state, batch, KV_RELAXED, NULL), 0);
+        kv_batch_free(batch);
+        apply_strong(node, version);
+    }
+}
+
+/* It may have what nobody else has. */
+static void test_a_node_that_was_left_out_has_to_be_back_first(void **state)
+{
+    struct cluster *c = *state;
+
+    cut(c, A, C);
+    cut(c, B, C);
+    put_text_file(node_of(c, C), "c", "mine");
+    leave_out_c(c, DRAINED - 1);
+    for (uint64_t id = A; id <= B; id++)
+        apply_state(node_of(c, id), C, NODE_DRAINING, DRAINED);
+    pass(c, 5000);
+    assert_int_equal(look(c), LEAVE_UNTOLD);
+    apply_strong(node_of(c, C), DRAINED - 1);
+    connect_again(c, A, C);
+    connect_again(c, B, C);
+    pass(c, 1000);
+    assert_int_equal(look(c), LEAVE_UNTOLD);
+    apply_state(node_of(c, C), C, NODE_DRAINING, DRAINED);
+    eventual_tick(node_of(c, C)->eventual);
+    pass(c, 1000);
+    assert_int_equal(look(c), LEAVE_FREE);
+}
+
 static void test_what_is_lost_is_told(void **state)
 {
     struct cluster *c = *state;
@@ -260,6 +302,7 @@ int main(void)
         TEST(test_what_was_taken_has_to_be_durable),
         TEST(test_a_node_that_was_started_again_asks_again),
         TEST(test_without_an_eventual_directory_a_dead_node_may_go),
+        TEST(test_a_node_that_was_left_out_has_to_be_back_first),
         TEST(test_what_is_lost_is_told),
     };
 

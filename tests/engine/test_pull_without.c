@@ -228,6 +228,27 @@ static void test_a_node_that_is_back_has_to_tell(void **state)
     cluster_free(c);
 }
 
+/* A node may join meanwhile. */
+static void test_a_node_that_came_later_has_to_tell(void **state)
+{
+    struct cluster *c = cluster_new(3);
+    struct absence absence;
+
+    (void)state;
+    c->count = 2;
+    pass(c, 100);
+    absence = from_now_on(node_of(c, A));
+    pass(c, STATUS_SILENT_MS + 200);
+    assert_true(pulls_know_who_is_there(node_of(c, A)->pulls, &absence));
+    assert_int_equal(absence.nodes.count, 0);
+    cut(c, A, C);
+    cut(c, B, C);
+    c->count = 3;
+    fence(c);
+    expect_missing(c, &absence, C);
+    cluster_free(c);
+}
+
 /* It tells before it goes away for good. */
 static void test_who_has_told_is_not_left_out(void **state)
 {
@@ -258,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_what_came_of_an_answer_counts),
         cmocka_unit_test(test_a_node_that_is_there_has_to_tell),
         cmocka_unit_test(test_a_node_that_is_back_has_to_tell),
+        cmocka_unit_test(test_a_node_that_came_later_has_to_tell),
         cmocka_unit_test(test_who_has_told_is_not_left_out),
     };
 
