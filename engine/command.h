@@ -98,7 +98,9 @@ enum command_op {
     COMMAND_DIR_MODE = 50,   /* `ino` gets the mode state `size`, unless its
                               * epoch is not `offset`: ERR_ABORTED → first_id:
                               * the new epoch. MODE_STRONG: of one that is being
-                              * filled, it is no more */
+                              * filled, it is no more. ERR_ABORTED, too, for
+                              * one that was fenced, or began to be filled, with
+                              * the one that it is in */
     COMMAND_DIR_ADD = 51,    /* dir, name, set → attr */
     COMMAND_DIR_REMOVE = 52, /* dir, name, ino; `offset`: as for DIR_MODE */
     COMMAND_DIR_MOVE = 53,   /* dir, name, to_dir, to_name, flags NOREPLACE */

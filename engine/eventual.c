@@ -99,8 +99,9 @@ void eventual_tick(struct eventual *eventual)
     eventual_fence_follow(eventual);
     eventual_floor_tick(eventual);
     if (journal->entry_count > JOURNAL_ENTRIES_MAX ||
-        journal->size_bytes > JOURNAL_BYTES_MAX)
+        journal->size_bytes > JOURNAL_BYTES_MAX || eventual->has_dropped)
         eventual->config.flush(eventual->config.context);
+    eventual->has_dropped = false;
 }
 
 /* ---- the end of a work ---- */

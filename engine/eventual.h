@@ -71,7 +71,7 @@ int eventual_open(struct eventual *eventual, struct err *e);
 void eventual_stop(struct eventual *eventual);
 void eventual_free(struct eventual *eventual); /* Takes NULL. */
 
-/* Once a second: cuts the journal. */
+/* Once a second: cuts the journal; has flushed what was dropped. */
 void eventual_tick(struct eventual *eventual);
 
 /* A namespace has another mode, as modes_watch() says it: what is left of its

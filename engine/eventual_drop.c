@@ -25,6 +25,8 @@ static void come_back(struct env_task *task)
         container_of(task, struct eventual_drop_run, task);
     struct eventual_drop *drop = detach(run);
 
+    if (run->status == 0)
+        run->eventual->has_dropped = true;
     if (drop != NULL)
         drop->done(drop, run->status);
     free(run);

@@ -101,6 +101,7 @@ struct eventual {
     TAILQ_HEAD(, eventual_work) works;
     TAILQ_HEAD(, eventual_merge_run) merges;
     TAILQ_HEAD(, eventual_drop_run) drops;
+    bool has_dropped; /* since the last tick */
     struct eventual_journal journal;
     uint64_t last;        /* the greatest number that is known to be given */
     uint64_t fence;       /* that is durable */

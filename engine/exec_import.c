@@ -79,12 +79,6 @@ static int put(struct exec *x, const struct eventual_record *record)
     return 0;
 }
 
-static bool is_sound(const struct eventual_record *record)
-{
-    return record->name.size > 0 && record->name.size <= NAME_SIZE_MAX &&
-           !record->removed && record->content.size == record->attr.size;
-}
-
 /* `*is_here`: it lies in this region. */
 static int import_one(struct exec *x, struct import *import, struct slice item,
                       bool *is_here)
@@ -92,8 +86,8 @@ static int import_one(struct exec *x, struct import *import, struct slice item,
     struct eventual_record record = {0};
     int rc = eventual_decode_item(&record, item);
 
-    if (rc == 0 && !is_sound(&record))
-        rc = ERR_INVALID;
+    if (rc == 0 && record.removed)
+        rc = ERR_INVALID; /* It brings nothing. */
     *is_here = rc == 0 && range_has_place(x->range, record.dir, record.name);
     if (*is_here)
         rc = go_to_part(x, import, record.dir);

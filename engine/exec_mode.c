@@ -12,6 +12,11 @@
 
 /* ---- modes ---- */
 
+static bool has_own_mode(const struct directory *directory)
+{
+    return directory->mode.domain == directory->nsid;
+}
+
 static int get_it(struct exec *x, struct directory *ret)
 {
     int rc = exec_get_directory(x, nsid_of_ino(x->command->ino), ret);
@@ -53,6 +58,23 @@ static struct mode become(struct mode mode, enum mode_state state,
     return mode;
 }
 
+/* What one entry has fenced, or begun to fill, has one epoch, and goes back
+ * with the topmost of it: a directory is not otherwise than the one that it has
+ * its mode from. */
+static int check_top(struct exec *x, const struct directory *directory)
+{
+    struct directory parent = {0};
+    int rc;
+
+    if (has_own_mode(directory) || directory->mode.state == MODE_EVENTUAL)
+        return 0;
+    rc = exec_get_directory(x, directory->parent, &parent);
+    if (rc == 0 && parent.mode.epoch == directory->mode.epoch)
+        rc = ERR_ABORTED;
+    directory_release(&parent);
+    return rc;
+}
+
 int exec_dir_mode(struct exec *x)
 {
     const struct command *c = x->command;
@@ -68,6 +90,8 @@ int exec_dir_mode(struct exec *x)
     if (directory.mode.epoch != c->offset || !may_become(directory.mode, state))
         rc = ERR_ABORTED;
     else
+        rc = check_top(x, &directory);
+    if (rc == 0)
         rc = put_mode(x, &directory, become(directory.mode, state, x->version));
     directory_release(&directory);
     return rc;
@@ -106,11 +130,6 @@ static int get_parent(struct exec *x, uint64_t nsid, struct directory *ret)
 }
 
 /* ---- modes of their own ---- */
-
-static bool has_own_mode(const struct directory *directory)
-{
-    return directory->mode.domain == directory->nsid;
-}
 
 /* The one whose mode it has from here on. */
 static int get_domain(struct exec *x, const struct directory *directory,

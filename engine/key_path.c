@@ -2,7 +2,9 @@
 
 #include "engine/key_path.h"
 
+#include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/catalog.h"
@@ -85,6 +87,25 @@ void key_path_print_directory(FILE *out, struct kv *state, uint64_t nsid)
         (void)fputc('/', out);
     else
         print_names_to(out, state, nsid);
+}
+
+struct shown_path key_path_show(struct kv *state, uint64_t nsid)
+{
+    struct shown_path path;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+
+    assert(out != NULL && "out of memory");
+    key_path_print_directory(out, state, nsid);
+    (void)fclose(out);
+    if (size < sizeof path.text)
+        (void)snprintf(path.text, sizeof path.text, "%s", text);
+    else
+        (void)snprintf(path.text, sizeof path.text, "...%s",
+                       text + size - (sizeof path.text - 4));
+    free(text);
+    return path;
 }
 
 void key_path_print(FILE *out, struct kv *state, struct slice user_key)

@@ -32,6 +32,14 @@ void key_path_print_directory(FILE *out, struct kv *state, uint64_t nsid);
 /* Prints bytes as they are in a path. */
 void key_path_print_bytes(FILE *out, struct slice text);
 
+/* The same for a line of the log, which has room for two of them: of a long one
+ * the end, behind "...". Any thread. */
+enum { SHOWN_PATH_SIZE = 88 };
+struct shown_path {
+    char text[SHOWN_PATH_SIZE];
+};
+struct shown_path key_path_show(struct kv *state, uint64_t nsid);
+
 /* Takes a path apart. `ret` is the user key without a class. ERR_INVALID: not
  * a path as above (`-` is none here); ERR_NAME_TOO_LONG; ERR_NOT_FOUND: one of
  * its directories is not there; ERR_CORRUPT, ERR_VERSION, ERR_IO. Costs a look

@@ -138,11 +138,7 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
 
     (void)attr;
     if (change->goal != MODE_TO_EVENTUAL && status == ERR_NO_QUORUM)
-        node_log_event(change->node, LOG_WARN,
-                       "directory %" PRIu64
-                       " stays eventual: what is in it could not be brought "
-                       "into the regions in time",
-                       change->nsid);
+        mode_change_say_not_brought(change);
     if (change->has_fence && status == ERR_UNAVAILABLE)
         mode_change_say_not_ready(change);
     /* Not for lack of a majority: that has taken the fence. */
@@ -159,9 +155,13 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
 static void entry_decided(struct router_call *call, int status,
                           const struct result *result, uint64_t index)
 {
+    struct mode_change *change = container_of(call, struct mode_change, call);
+
     (void)result;
     (void)index;
-    decided(container_of(call, struct mode_change, call), status);
+    if (status == ERR_TOO_LARGE)
+        mode_change_say_too_large(change);
+    decided(change, status);
 }
 
 /* Changes wait for a fence to go, but not for ever. */

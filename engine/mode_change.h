@@ -56,8 +56,8 @@ struct mode_change {
     uint64_t deadline_ns;
     /* 0, and this node knows it. ERR_STALE: the directory is gone;
      * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one, or
-     * too many directories are below it;
-     * ERR_READ_ONLY: as in eventual.h; ERR_NO_SPACE;
+     * too many directories are below it; ERR_EXISTS: two files would have one
+     * name (txn_import.h); ERR_READ_ONLY: as in eventual.h; ERR_NO_SPACE;
      * ERR_NOT_PERMITTED: the root, or to become strong below an eventual one;
      * ERR_NO_DATA: it inherits its mode already; ERR_BUSY: another change is
      * under way; ERR_NO_QUORUM: nothing has changed, a node did not tell in

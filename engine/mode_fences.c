@@ -5,6 +5,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/catalog.h"
+#include "engine/key_path.h"
 #include "engine/mode_change.h"
 #include "engine/modes.h"
 
@@ -68,11 +70,11 @@ static void taken_away(struct router_call *call, int status,
     (void)result;
     (void)index;
     if (status == 0)
-        node_log_event(changes->node, LOG_WARN,
-                       "directory %" PRIu64
-                       " stays %s: whoever changed its mode is gone",
-                       changes->nsid,
-                       changes->before == MODE_STRONG ? "strong" : "eventual");
+        node_log_event(
+            changes->node, LOG_WARN,
+            "directory %s stays %s: whoever changed its mode is gone",
+            key_path_show(node_env(changes->node)->state, changes->nsid).text,
+            changes->before == MODE_STRONG ? "strong" : "eventual");
 }
 
 static void take_away(struct mode_changes *changes, struct router_call *call,
@@ -113,11 +115,21 @@ void mode_changes_take_away(struct mode_changes *changes, uint64_t nsid,
     take_away(changes, &fence->call, nsid, epoch, before);
 }
 
-/* What one fence covers was changed with one epoch, and goes with its top. */
-static bool is_top(struct modes *modes, uint64_t nsid, const struct mode *mode)
+/* What one entry has fenced, or begun to fill, has one epoch, and goes back
+ * with the topmost of it, which need not be where they have their mode from:
+ * one that is to be removed is fenced by itself. */
+static bool is_top(struct node *node, uint64_t nsid, const struct mode *mode)
 {
-    return mode->domain == nsid ||
-           modes_find(modes, mode->domain).epoch != mode->epoch;
+    struct directory directory = {0};
+    bool has_other_epoch;
+
+    if (mode->domain == nsid)
+        return true;
+    has_other_epoch =
+        catalog_get(node_env(node)->state, NULL, nsid, &directory) == 0 &&
+        modes_find(node_modes(node), directory.parent).epoch != mode->epoch;
+    directory_release(&directory);
+    return has_other_epoch;
 }
 
 /* The fence that is looked at, unless that is away; else the next one. */
@@ -133,7 +145,7 @@ static bool find_fence(struct mode_changes *changes, uint64_t now_ns)
     changes->epoch = 0;
     while (modes_next(modes, nsid, &nsid, &mode)) {
         if ((mode.state == MODE_FENCED || mode_is_filling(mode)) &&
-            is_top(modes, nsid, &mode)) {
+            is_top(changes->node, nsid, &mode)) {
             changes->nsid = nsid;
             changes->before =
                 mode.state == MODE_FENCED ? MODE_EVENTUAL : MODE_STRONG;

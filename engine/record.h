@@ -45,6 +45,16 @@ static inline bool txn_id_equal(struct txn_id a, struct txn_id b)
     return a.node == b.node && a.boot == b.boot && a.sequence == b.sequence;
 }
 
+/* Some order of them, the same on all nodes. */
+static inline bool txn_id_is_before(struct txn_id a, struct txn_id b)
+{
+    if (a.node != b.node)
+        return a.node < b.node;
+    if (a.boot != b.boot)
+        return a.boot < b.boot;
+    return a.sequence < b.sequence;
+}
+
 /* What lies at a user key. */
 enum entry_kind {
     ENTRY_FILE = 1,  /* a file, symlink, fifo or socket: attr.mode says */

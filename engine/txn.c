@@ -10,12 +10,12 @@
 #include "engine/router.h"
 #include "engine/settle.h"
 #include "engine/txn_export.h"
+#include "engine/txn_ids.h"
 #include "engine/txn_import.h"
 #include "engine/txn_prepare.h"
 #include "engine/txn_resolve.h"
 
 enum {
-    IDS_LEASED = 1024,
     ROOM_MS = 20,      /* between looks for room */
     DECISION_MS = 1000 /* that the decision of a mode may take */
 };
@@ -37,6 +37,7 @@ struct txn {
     struct buf *left_out; /* as in struct txn_op */
     enum next next;
     struct domain below; /* where a mode changes: what else does */
+    struct txn_ids_wait ids;
     struct txn_prepare prepare;
     struct txn_import import;
     struct txn_export export;
@@ -52,12 +53,8 @@ TAILQ_HEAD(txn_list, txn);
 struct txns {
     struct node *node;
     struct txn_list running;
-    struct txn_list waiting; /* for namespace ids */
-    struct router_call lease_call;
-    uint64_t nsid_next;
-    uint64_t nsid_end;
+    struct txn_ids *ids;
     struct orphans *orphans;
-    bool stopped;
 };
 
 struct txns *txns_new(struct node *node)
@@ -65,9 +62,9 @@ struct txns *txns_new(struct node *node)
     struct txns *txns = mem_zalloc(sizeof *txns);
 
     txns->node = node;
+    txns->ids = txn_ids_new(node);
     txns->orphans = orphans_new(node);
     TAILQ_INIT(&txns->running);
-    TAILQ_INIT(&txns->waiting);
     return txns;
 }
 
@@ -76,6 +73,7 @@ void txns_free(struct txns *txns)
     if (txns == NULL)
         return;
     orphans_free(txns->orphans);
+    txn_ids_free(txns->ids);
     free(txns);
 }
 
@@ -140,15 +138,13 @@ void txns_stop(struct txns *txns)
 {
     struct txn *txn;
 
-    txns->stopped = true;
-    TAILQ_CONCAT(&txns->running, &txns->waiting, link);
+    txn_ids_stop(txns->ids);
     while ((txn = TAILQ_FIRST(&txns->running)) != NULL) {
         router_cancel(node_router(txns->node), &txn->call);
         txn_resolve_cancel(&txn->resolve);
         settle_cancel(&txn->settle);
         fail(txn, ERR_CANCELED);
     }
-    router_cancel(node_router(txns->node), &txns->lease_call);
     orphans_stop(txns->orphans);
 }
 
@@ -367,15 +363,6 @@ static void settle_holder(struct txn *txn)
     settle_start(&txn->settle, txn->txns->node, &txn->prepare.holder);
 }
 
-static bool is_before(struct txn_id a, struct txn_id b)
-{
-    if (a.node != b.node)
-        return a.node < b.node;
-    if (a.boot != b.boot)
-        return a.boot < b.boot;
-    return a.sequence < b.sequence;
-}
-
 /* Two that hold what the other one needs must not both wait, nor both give
  * way: it is the greater one that gives way. */
 static void wait_for_holder(struct txn *txn)
@@ -383,7 +370,8 @@ static void wait_for_holder(struct txn *txn)
     const struct txn_prepare *prepare = &txn->prepare;
 
     txn->next = NEXT_END;
-    if (!prepare->begun || is_before(prepare->txn.id, prepare->holder.id))
+    if (!prepare->begun ||
+        txn_id_is_before(prepare->txn.id, prepare->holder.id))
         settle_holder(txn);
     else
         resolve(txn, false, NEXT_SETTLE);
@@ -425,7 +413,15 @@ static int list_below(struct txn *txn)
                      : 0;
 }
 
-static void wait_for_ids(struct txn *txn);
+static void ids_leased(struct txn_ids_wait *wait, int status)
+{
+    struct txn *txn = container_of(wait, struct txn, ids);
+
+    if (status != 0)
+        fail(txn, ERR_NO_QUORUM); /* Nothing was begun. */
+    else
+        prepare(txn);
+}
 
 static void prepare(struct txn *txn)
 {
@@ -449,11 +445,11 @@ static void prepare(struct txn *txn)
         .to_name = command->to_name,
     };
     if (command->txn_kind == TXN_MKDIR) {
-        if (txns->nsid_next == txns->nsid_end) {
-            wait_for_ids(txn);
+        if (!txn_ids_take(txns->ids, &prepare->txn.opens_nsid)) {
+            txn->ids.done = ids_leased;
+            txn_ids_wait(txns->ids, &txn->ids);
             return;
         }
-        prepare->txn.opens_nsid = txns->nsid_next++;
         command->ino = ino_of_nsid(prepare->txn.opens_nsid);
     } else if (command->txn_kind == TXN_TO_STRONG) {
         prepare->txn.opens_nsid = nsid_of_ino(command->ino);
@@ -463,56 +459,6 @@ static void prepare(struct txn *txn)
     prepare->deadline_ns = txn->deadline_ns;
     prepare->done = prepared;
     txn_prepare_start(prepare, txns->node);
-}
-
-/* ---- namespace ids ----
- *
- * Each attempt takes a new one: what an abort deletes is nobody else's. */
-
-static void ids_leased(struct router_call *call, int status,
-                       const struct result *result, uint64_t index)
-{
-    struct txns *txns = container_of(call, struct txns, lease_call);
-    struct txn_list waiting = TAILQ_HEAD_INITIALIZER(waiting);
-    struct txn *txn;
-
-    (void)index;
-    if (status == 0) {
-        txns->nsid_next = result->first_id;
-        txns->nsid_end = result->first_id + IDS_LEASED;
-    }
-    TAILQ_CONCAT(&waiting, &txns->waiting, link);
-    while ((txn = TAILQ_FIRST(&waiting)) != NULL) {
-        TAILQ_REMOVE(&waiting, txn, link);
-        TAILQ_INSERT_TAIL(&txns->running, txn, link);
-        if (status != 0)
-            fail(txn, ERR_NO_QUORUM); /* Nothing was begun. */
-        else
-            prepare(txn);
-    }
-}
-
-static void lease_ids(struct txns *txns)
-{
-    struct command command = {.op = COMMAND_LEASE_IDS, .size = IDS_LEASED};
-    struct node *node = txns->node;
-
-    txns->lease_call.kind = CALL_PROPOSE;
-    router_to_region(&txns->lease_call, REGION_PLACEMENT);
-    txns->lease_call.deadline_ns = env_mono_ns(node_env(node)) +
-                                   node_config(node)->op_timeout_ms * 1000000;
-    txns->lease_call.done = ids_leased;
-    router_call(node_router(node), &txns->lease_call, &command);
-}
-
-static void wait_for_ids(struct txn *txn)
-{
-    struct txns *txns = txn->txns;
-
-    TAILQ_REMOVE(&txns->running, txn, link);
-    TAILQ_INSERT_TAIL(&txns->waiting, txn, link);
-    if (!txns->lease_call.active)
-        lease_ids(txns);
 }
 
 /* ---- start ---- */

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "engine/eventual_items.h"
+#include "engine/key_path.h"
 #include "engine/pull.h"
 
 enum { LOOK_MS = 10 };
@@ -15,6 +16,11 @@ enum { LOOK_MS = 10 };
 static struct eventual *eventual_of(const struct txn_export *export)
 {
     return node_eventual(export->node);
+}
+
+static struct shown_path show(const struct txn_export *export, uint64_t nsid)
+{
+    return key_path_show(node_env(export->node)->state, nsid);
 }
 
 static void release(struct txn_export *export)
@@ -60,9 +66,9 @@ static void look(struct env_timer *timer)
         end(export, 0);
     } else if (is_late(export)) {
         node_log_event(export->node, LOG_WARN,
-                       "directory %" PRIu64 " stays strong: node %" PRIu64
+                       "directory %s stays strong: node %" PRIu64
                        " has not taken in time what is in it",
-                       export->nsid, missing);
+                       show(export, export->nsid).text, missing);
         end(export, ERR_NO_QUORUM);
     } else {
         env_timer_start(node_env(export->node), timer,
@@ -176,9 +182,10 @@ static void page_read(struct read_op *read, int status, struct result *result)
 
     if (status == ERR_TOO_LARGE)
         node_log_event(export->node, LOG_WARN,
-                       "directory %" PRIu64 " stays strong: a file in "
-                       "directory %" PRIu64 " is larger than 1 MiB",
-                       export->nsid, export->question.dir);
+                       "directory %s stays strong: a file in directory %s is "
+                       "larger than 1 MiB",
+                       show(export, export->nsid).text,
+                       show(export, export->question.dir).text);
     if (status != 0) {
         end(export, status);
         return;

@@ -7,7 +7,7 @@ import os
 
 from eventual_folders import (FILES, check_odd_files, cut_cluster, fill, give_up, is_complete,
                               kill_meanwhile, mode_of, odd_files, opened, start_cut_off, switch,
-                              try_again, write_meanwhile)
+                              switch_all, try_again, write_meanwhile)
 from harness import errno_name, errno_of, get, main, put, table, test, together, wait_until
 
 BLOCKED_S = 10  # 5 s are promised; a busy machine gets twice that.
@@ -33,9 +33,9 @@ def files_are_on_all_mounts_at_once_and_come_back_as_they_were(t):
     source = odd_files(t, c.path(2, 'd'))
     before = os.stat(c.path(2, 'd/002')).st_ino
     for mode in (b'eventual', b'strong', b'eventual'):
-        switch(c, 'd', mode, node=3)
+        switch_all(c, 'd', mode, node=3)
         for node in c.nodes:
-            wait_until('it is known', 10, lambda n=node, m=mode: mode_of(c, 'd/002', n) == m)
+            assert mode_of(c, 'd/002', node) == mode
             check_odd_files(source, c.path(node, 'd'))
             assert os.stat(c.path(node, 'd/002')).st_ino == before
     put(c.path(2, 'd/001'), b'new')
@@ -52,8 +52,7 @@ def what_was_open_is_still_that_file(t):
     put(c.path(1, 'd/f'), b'one\n')
     with open(c.path(2, 'd/f'), 'ab', buffering=0) as held:
         held.write(b'two\n')
-        switch(c, 'd', b'eventual')
-        wait_until('it is known', 10, lambda: mode_of(c, 'd', 2) == b'eventual')
+        switch_all(c, 'd', b'eventual')
         held.write(b'three\n')
     for node in c.nodes:
         wait_until('all have it', 10,

@@ -6,7 +6,7 @@ import errno
 import os
 
 from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, Folder, cut_cluster, make_eventual,
-                              mode_of, silence_one, switch)
+                              mode_of, opened, silence_one, switch)
 from harness import errno_name, errno_of, get, main, put, table, test, together, wait_until
 
 BELOW = ('own', 'own/in', 'own/in/deep')
@@ -142,21 +142,13 @@ def below_a_strong_one_a_node_all_alone_goes_on_in_it(t):
     switch(c, 'd', b'strong')
     wait_all(c, 'd/own')
     c.cut(3)
-    folder = wait_until('node 3 shows it', 30, lambda: opened_alone(c))
+    folder = wait_until('node 3 shows it', 30, lambda: opened(c.path(3, 'd/own')))
     folder.put('alone', b'3')
     assert folder.get('f') == b'own'
     folder.close()
     assert errno_of(put, c.path(3, 'd/f'), b'x') in (errno.EHOSTUNREACH, errno.ETIMEDOUT)
     c.heal(3)
     wait_until('node 1 has it', 20, lambda: os.path.exists(c.path(1, 'd/own/alone')))
-
-
-def opened_alone(c):
-    try:
-        return Folder(c.path(3, 'd/own'))
-    except OSError as e:
-        assert e.errno in (errno.EHOSTUNREACH, errno.ETIMEDOUT), errno_name(e.errno)
-        return None
 
 
 # ---- the attribute

@@ -362,6 +362,18 @@ uint64_t set_mode(struct exec_fixture *f, uint64_t nsid, enum mode_state mode,
     return f->result.first_id;
 }
 
+int try_fill(struct exec_fixture *f, uint64_t nsid)
+{
+    return run(
+        f, &(struct command){.op = COMMAND_DIR_FILL, .ino = ino_of_nsid(nsid)});
+}
+
+uint64_t begin_filling(struct exec_fixture *f, uint64_t nsid)
+{
+    assert_int_equal(try_fill(f, nsid), 0);
+    return f->result.first_id;
+}
+
 struct directory catalog_of(struct exec_fixture *f, uint64_t nsid)
 {
     struct key key = key_directory(nsid);

@@ -110,6 +110,9 @@ int try_mode(struct exec_fixture *f, uint64_t nsid, uint64_t mode,
 /* The same; asserts that it is not refused. Returns the new epoch. */
 uint64_t set_mode(struct exec_fixture *f, uint64_t nsid, enum mode_state mode,
                   uint64_t epoch);
+/* DIR_FILL; the same two. */
+int try_fill(struct exec_fixture *f, uint64_t nsid);
+uint64_t begin_filling(struct exec_fixture *f, uint64_t nsid);
 
 /* ---- What state/ must be like ---- */
 

@@ -8,6 +8,7 @@
 
 #include "engine/eventual_record.h"
 #include "engine/pull.h"
+#include "tests/sim/kv_mem.h"
 
 /* ---- node.h, reader.h ---- */
 
@@ -139,7 +140,7 @@ static int setup_fresh(void **state)
 {
     struct fixture *f = mem_zalloc(sizeof *f);
 
-    fake_env_init(&f->node.fake, NULL, NULL);
+    fake_env_init(&f->node.fake, NULL, kv_mem_new());
     f->export =
         (struct txn_export){.txn = {.sequence = 7},
                             .nsid = DIR_NSID,
@@ -200,6 +201,7 @@ int teardown_export(void **state)
     buf_unref(f->export.mtimes);
     domain_release(&f->below);
     buf_unref(f->page);
+    kv_close(f->node.fake.env.state);
     free(f);
     return 0;
 }

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "engine/dirent.h"
+#include "engine/domain.h"
+#include "engine/eventual_items.h"
 #include "engine/eventual_record.h"
 #include "engine/left_out.h"
 #include "engine/quarantine.h"
@@ -215,6 +217,49 @@ static struct buf *recode_dirents(struct slice bytes)
     return dirent_writer_finish(&writer);
 }
 
+static struct buf *recode_domain(struct slice bytes)
+{
+    struct domain domain;
+    struct buf *b;
+
+    if (domain_decode(bytes, &domain) != 0)
+        return NULL;
+    b = domain_encode(&domain);
+    domain_release(&domain);
+    return b;
+}
+
+/* Adds the item at `*at`. False: there is no more that makes sense, or no room.
+ */
+static bool recode_item(struct eventual_items *items, struct slice bytes,
+                        size_t *at)
+{
+    struct eventual_record record;
+    struct slice item;
+    bool full = false;
+
+    if (!eventual_items_next(bytes, at, &item) ||
+        eventual_decode_item(&record, item) != 0)
+        return false;
+    if (eventual_items_add(items, &record, &full) != 0)
+        full = true;
+    eventual_release(&record);
+    return !full;
+}
+
+static struct buf *recode_items(struct slice bytes)
+{
+    struct eventual_items items = {.size = 0};
+    struct buf *b;
+    size_t at = 0;
+
+    while (at < bytes.size && recode_item(&items, bytes, &at))
+        continue;
+    b = buf_copy(items.bytes, items.size);
+    eventual_items_release(&items);
+    return b;
+}
+
 static struct buf *recode_eventual(struct slice bytes)
 {
     struct eventual_record record;
@@ -276,7 +321,8 @@ static recoder *const recoders[] = {
     recode_xattrs,      recode_dirents,         recode_tombstone,
     recode_goal,        recode_setting,         recode_gone_region,
     recode_eventual,    recode_eventual_entry,  recode_left_out,
-    recode_quarantined, recode_quarantine_head,
+    recode_quarantined, recode_quarantine_head, recode_domain,
+    recode_items,
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

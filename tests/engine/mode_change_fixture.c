@@ -277,6 +277,33 @@ void start_fenced(struct fixture *f, enum mode_goal goal)
     answer(f, 0);
 }
 
+void start_told(struct fixture *f, enum mode_goal goal, uint64_t domain)
+{
+    start_fenced(f, goal);
+    apply(f, MODE_FENCED, domain, FENCE);
+    f->node.told_fence = FENCE;
+    pass(f, 20);
+}
+
+void expect_txn(const struct fixture *f, enum txn_kind kind, uint64_t epoch)
+{
+    assert_non_null(f->node.txn);
+    assert_int_equal(f->node.transaction.txn_kind, kind);
+    assert_int_equal(f->node.transaction.ino, ino_of_nsid(DIR));
+    assert_int_equal(f->node.transaction.offset, epoch);
+    assert_false(f->over);
+}
+
+void end_removal(struct fixture *f)
+{
+    assert_non_null(f->node.call);
+    assert_int_equal(f->node.asked.op, COMMAND_DIR_REMOVE);
+    assert_int_equal(f->node.asked.dir, PARENT);
+    assert_int_equal(f->node.asked.offset, FENCE);
+    answer(f, 0);
+    expect_end(f, 0);
+}
+
 void end_txn(struct fixture *f, int status)
 {
     struct txn_op *txn = f->node.txn;

@@ -47,6 +47,13 @@ void expect_asked(const struct fixture *f, enum mode_state state,
 void answer(struct fixture *f, int status);
 /* Up to where the fence is put up. */
 void start_fenced(struct fixture *f, enum mode_goal goal);
+/* Up to where all nodes have told of it, and this one has applied it; `domain`
+ * as in apply(). */
+void start_told(struct fixture *f, enum mode_goal goal, uint64_t domain);
+/* The transaction on DIR that was asked for. */
+void expect_txn(const struct fixture *f, enum txn_kind kind, uint64_t epoch);
+/* Region 0 is asked to remove DIR behind the fence, and does; that is all. */
+void end_removal(struct fixture *f);
 /* How the transaction ends that was asked for. */
 void end_txn(struct fixture *f, int status);
 void expect_end(const struct fixture *f, int status);

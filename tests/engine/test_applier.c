@@ -1,132 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-
-#include "engine/applier.h"
-#include "exec_fixture.h"
-#include "fake_env.h"
+#include "entries_fixture.h"
 #include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
-enum { REGION = 1, NODE = 3, VALUE_SIZE_MAX = 1024 * 1024, STEPS = 1500 };
-
-struct fixture {
-    struct fake_env fake;
-    struct applier *applier;
-    uint64_t index;
-    struct result result;
-    struct buf *bytes; /* that `result` was decoded from */
-};
-
-static struct applier *open_applier(struct fixture *f)
-{
-    struct applier *applier = NULL;
-
-    assert_int_equal(applier_open(&applier, &f->fake.env, REGION), 0);
-    return applier;
-}
-
-static void put_marker(struct kv *state)
-{
-    struct kv_batch *batch = kv_batch_new(state);
-    struct marker marker = {.index = 5, .term = 5};
-    struct key key = key_marker(REGION);
-    uint8_t bytes[MARKER_SIZE_MAX];
-
-    struct region region = {.id = REGION, .conf_ver = 1, .version = 1};
-    struct key region_key = key_region(REGION);
-    struct buf *record = region_encode(&region);
-
-    kv_batch_put(batch, key_slice(&key),
-                 (struct slice){bytes, marker_encode(&marker, bytes)});
-    kv_batch_put(batch, key_slice(&region_key), buf_slice(record));
-    buf_unref(record);
-    assert_int_equal(kv_write(state, batch, KV_RELAXED, NULL), 0);
-    kv_batch_free(batch);
-    kv_mem_sync(state, kv_mem_unsynced_count(state));
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = mem_zalloc(sizeof *f);
-    struct kv *kv = exec_state_new();
-
-    put_marker(kv);
-    fake_env_init(&f->fake, NULL, kv);
-    f->index = 5;
-    f->applier = open_applier(f);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-
-    assert_int_equal(f->fake.fatal_count, 0);
-    result_release(&f->result);
-    buf_unref(f->bytes);
-    applier_free(f->applier);
-    kv_close(f->fake.env.state);
-    free(f);
-    return 0;
-}
-
-/* Applies the command as the log's next entry; returns its status. */
-static int apply(struct fixture *f, const struct command *command)
-{
-    struct raft_entry entry = {
-        .term = 5, .index = ++f->index, .data = command_encode(command)};
-    struct buf *bytes = NULL;
-
-    assert_int_equal(applier_apply(f->applier, &entry, &bytes), 0);
-    assert_int_equal(applier_marker(f->applier)->index, f->index);
-    buf_unref(entry.data);
-    result_release(&f->result);
-    buf_unref(f->bytes);
-    f->bytes = bytes;
-    assert_int_equal(result_decode(&f->result, buf_slice(bytes)), 0);
-    return f->result.status;
-}
-
-static struct command command(enum command_op op, uint64_t sequence,
-                              const char *name)
-{
-    return (struct command){.op = op,
-                            .node = NODE,
-                            .boot = 1,
-                            .sequence = sequence,
-                            .lowest = 1,
-                            .stamp = 1,
-                            .now_ns = 1000,
-                            .dir = NSID_ROOT,
-                            .name = slice_of(name),
-                            .ino = 100,
-                            .set = {.mode = S_IFREG | 0644},
-                            .value_size_max = VALUE_SIZE_MAX};
-}
-
-static int create_file(struct fixture *f, uint64_t sequence, const char *name)
-{
-    struct command c = command(COMMAND_CREATE, sequence, name);
-
-    c.flags = REQUEST_EXCLUSIVE;
-    return apply(f, &c);
-}
+enum { STEPS = 1500 };
 
 static int unlink_it(struct fixture *f, uint64_t sequence, const char *name)
 {
     struct command c = command(COMMAND_UNLINK, sequence, name);
 
     return apply(f, &c);
-}
-
-static void reload(struct fixture *f)
-{
-    applier_free(f->applier);
-    f->applier = open_applier(f);
 }
 
 /* ---- once ---- */
@@ -392,129 +276,6 @@ static void test_a_check_is_told_right_behind_its_entry(void **state)
     assert_int_equal(watched.index, f->index - 1);
 }
 
-/* ---- the catalog ---- */
-
-struct followed {
-    struct fixture *f;
-    uint64_t nsids[4];
-    size_t count;
-};
-
-static void on_catalog(void *context, uint64_t nsid, uint64_t version)
-{
-    struct followed *followed = context;
-
-    assert_int_equal(applier_marker(followed->f->applier)->version, version);
-    assert_true(followed->count < ARRAY_SIZE(followed->nsids));
-    followed->nsids[followed->count++] = nsid;
-}
-
-/* Expects these, and that nothing else was told since the last time. */
-static void expect_followed(struct followed *followed, size_t count,
-                            uint64_t first)
-{
-    assert_int_equal(followed->count, count);
-    assert_int_equal(followed->nsids[0], first);
-    followed->count = 0;
-}
-
-static struct command deciding(const struct catalog_change *changes,
-                               size_t count)
-{
-    static uint64_t sequence = 1000;
-    struct command c = {.op = COMMAND_TXN_DECIDE,
-                        .txn.id = {NODE, 1, ++sequence},
-                        .change_count = count};
-
-    memcpy(c.changes, changes, count * sizeof *changes);
-    return c;
-}
-
-static void test_each_directory_that_a_decision_names_is_told(void **state)
-{
-    const struct catalog_change changes[] = {
-        {.kind = CATALOG_ADD, .nsid = 7, .parent = 1, .name = slice_of("a")},
-        {.kind = CATALOG_ADD, .nsid = 8, .parent = 1, .name = slice_of("b")}};
-    struct fixture *f = *state;
-    struct followed followed = {.f = f};
-    struct command c = deciding(changes, 2);
-
-    applier_watch_catalog(f->applier, on_catalog, &followed);
-    assert_int_equal(apply(f, &c), 0);
-    assert_int_equal(followed.nsids[1], 8);
-    expect_followed(&followed, 2, 7);
-    c = deciding(changes, 0);
-    assert_int_equal(apply(f, &c), 0);
-    expect_followed(&followed, 1, 0);
-}
-
-static void test_directories_of_commands_are_told(void **state)
-{
-    const struct catalog_change add = {
-        .kind = CATALOG_ADD, .nsid = 7, .parent = 1, .name = slice_of("a")};
-    const struct catalog_change change = {.kind = CATALOG_EVENTUAL, .nsid = 7};
-    struct fixture *f = *state;
-    struct followed followed = {.f = f};
-    struct command c = deciding(&add, 1);
-
-    assert_int_equal(apply(f, &c), 0);
-    applier_watch_catalog(f->applier, on_catalog, &followed);
-    c = deciding(&change, 1);
-    assert_int_equal(apply(f, &c), 0);
-    expect_followed(&followed, 1, 7);
-    c = (struct command){
-        .op = COMMAND_DIR_ADD, .dir = 7, .name = slice_of("b")};
-    assert_int_equal(apply(f, &c), 0);
-    expect_followed(&followed, 1, nsid_of_ino(f->result.attr.ino));
-    assert_int_equal(apply(f, &c), ERR_EXISTS);
-    expect_followed(&followed, 1, 0);
-    c = (struct command){.op = COMMAND_DIR_MODE, .ino = ino_of_nsid(7)};
-    assert_int_equal(apply(f, &c), ERR_ABORTED);
-    expect_followed(&followed, 1, 7);
-    c.op = COMMAND_DIR_OWN;
-    assert_int_equal(apply(f, &c), ERR_ABORTED);
-    expect_followed(&followed, 1, 7);
-}
-
-static void test_a_directory_that_is_about_to_be_filled_is_told(void **state)
-{
-    const struct catalog_change add = {
-        .kind = CATALOG_ADD, .nsid = 7, .parent = 1, .name = slice_of("a")};
-    struct fixture *f = *state;
-    struct followed followed = {.f = f};
-    struct command c = deciding(&add, 1);
-
-    assert_int_equal(apply(f, &c), 0);
-    applier_watch_catalog(f->applier, on_catalog, &followed);
-    c = (struct command){.op = COMMAND_DIR_FILL, .ino = ino_of_nsid(7)};
-    assert_int_equal(apply(f, &c), 0);
-    expect_followed(&followed, 1, 7);
-    c = (struct command){.op = COMMAND_DIR_MODE,
-                         .ino = ino_of_nsid(7),
-                         .size = MODE_STRONG,
-                         .offset = f->result.first_id};
-    assert_int_equal(apply(f, &c), 0);
-    expect_followed(&followed, 1, 7);
-}
-
-static void test_all_other_entries_are_told_once(void **state)
-{
-    struct raft_entry entry = {.term = 5};
-    struct fixture *f = *state;
-    struct followed followed = {.f = f};
-    struct buf *bytes = NULL;
-
-    applier_watch_catalog(f->applier, on_catalog, &followed);
-    assert_int_equal(create_file(f, 1, "a"), 0);
-    expect_followed(&followed, 1, 0);
-    entry.index = ++f->index;
-    assert_int_equal(applier_apply(f->applier, &entry, &bytes), 0);
-    expect_followed(&followed, 1, 0);
-    entry.index = ++f->index;
-    assert_int_equal(applier_apply_region(f->applier, &entry, NULL), 0);
-    expect_followed(&followed, 1, 0);
-}
-
 /* ---- replicas ---- */
 
 static struct command random_command(struct exec_fixture *random)
@@ -557,7 +318,7 @@ static void test_replicas_stay_equal_byte_by_byte(void **state)
     struct fixture *other;
     struct exec_fixture random = {.random = 4};
 
-    (void)setup((void **)&other);
+    (void)setup_entries((void **)&other);
     for (int i = 0; i < STEPS; i++) {
         struct command c = random_command(&random);
 
@@ -570,10 +331,8 @@ static void test_replicas_stay_equal_byte_by_byte(void **state)
         assert_memory_equal(f->bytes->data, other->bytes->data, f->bytes->size);
     }
     assert_same_stores(f->fake.env.state, other->fake.env.state);
-    (void)teardown((void **)&other);
+    (void)teardown_entries((void **)&other);
 }
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
@@ -591,10 +350,6 @@ int main(void)
         TEST(test_nothing_is_applied_behind_a_damaged_record),
         TEST(test_the_only_replica_goes_on_behind_a_damaged_record),
         TEST(test_a_check_is_told_right_behind_its_entry),
-        TEST(test_each_directory_that_a_decision_names_is_told),
-        TEST(test_directories_of_commands_are_told),
-        TEST(test_a_directory_that_is_about_to_be_filled_is_told),
-        TEST(test_all_other_entries_are_told_once),
         TEST(test_replicas_stay_equal_byte_by_byte),
     };
 

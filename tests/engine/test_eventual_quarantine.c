@@ -425,6 +425,26 @@ static void test_what_is_dropped_is_gone(void **state)
     assert_int_equal(drop.status, ERR_NOT_FOUND);
 }
 
+static void test_what_is_dropped_does_not_come_back_for_long(void **state)
+{
+    struct eventual_fixture *f = *state;
+    struct test_drop drop;
+
+    make(f, "a", "text");
+    end_life(f, 0);
+    eventual_tick(f->eventual);
+    assert_int_equal(f->flush_count, 0);
+    begin_drop(f, &drop);
+    fake_env_run(&f->fake);
+    eventual_tick(f->eventual);
+    assert_int_equal(f->flush_count, 1);
+    begin_drop(f, &drop);
+    fake_env_run(&f->fake);
+    assert_int_equal(drop.status, ERR_NOT_FOUND);
+    eventual_tick(f->eventual);
+    assert_int_equal(f->flush_count, 1);
+}
+
 static void test_a_drop_may_be_cancelled(void **state)
 {
     struct eventual_fixture *f = *state;
@@ -471,6 +491,7 @@ int main(void)
         TEST(test_a_start_deletes_only_lives_that_are_said_to_be_over),
         TEST(test_what_cannot_be_read_stays_until_the_next_life),
         TEST(test_what_is_dropped_is_gone),
+        TEST(test_what_is_dropped_does_not_come_back_for_long),
         TEST(test_a_drop_may_be_cancelled),
         TEST(test_a_drop_ends_with_the_node),
     };

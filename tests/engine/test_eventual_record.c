@@ -79,6 +79,15 @@ static int try_whole(struct slice bytes)
     return rc;
 }
 
+static int try_item(struct slice bytes)
+{
+    struct eventual_record record = {0};
+    int rc = eventual_decode_item(&record, bytes);
+
+    eventual_release(&record);
+    return rc;
+}
+
 static int try_entry(struct slice bytes)
 {
     struct eventual_record record = {0};
@@ -142,7 +151,6 @@ static void test_of_a_tombstone_nothing_but_the_version_counts(void **state)
 static void test_damaged_records_are_refused(void **state)
 {
     struct eventual_record in = filled(10);
-    struct eventual_record directory = filled(10);
 
     (void)state;
     assert_decodes_to(ERR_CORRUPT, try_whole,
@@ -156,10 +164,53 @@ static void test_damaged_records_are_refused(void **state)
                       with_bytes(eventual_encode(&in), 15, letters(11)));
     assert_decodes_to(ERR_CORRUPT, try_whole,
                       with_number(eventual_encode(&in), 6, 0));
-    directory.attr.mode = S_IFDIR | 0755;
-    assert_decodes_to(ERR_CORRUPT, try_whole, eventual_encode(&directory));
     assert_damage_is_survived(try_whole, eventual_encode(&in));
     assert_damage_is_survived(try_entry, eventual_encode_entry(&in));
+    assert_damage_is_survived(try_item, eventual_encode(&in));
+}
+
+/* They are in the catalog. */
+static void test_only_an_item_is_the_name_of_a_directory(void **state)
+{
+    struct eventual_record in = filled(0);
+    struct eventual_record out;
+    struct buf *b;
+
+    (void)state;
+    in.attr.mode = S_IFDIR;
+    in.attr.ino = ino_of_nsid(9);
+    b = eventual_encode(&in);
+    assert_int_equal(eventual_decode_item(&out, buf_slice(b)), 0);
+    in.local = 0;
+    assert_record_equal(&out, &in);
+    eventual_release(&out);
+    buf_unref(b);
+    assert_decodes_to(ERR_CORRUPT, try_whole, eventual_encode(&in));
+    assert_decodes_to(ERR_CORRUPT, try_entry, eventual_encode_entry(&in));
+}
+
+static void test_a_type_that_its_number_is_not_of_is_refused(void **state)
+{
+    int (*const tries[])(struct slice bytes) = {try_whole, try_item, try_entry};
+    struct eventual_record file = filled(0);
+    struct eventual_record directory = filled(0);
+
+    (void)state;
+    file.attr.ino = ino_of_nsid(9);
+    directory.attr.mode = S_IFDIR | 0755;
+    for (size_t i = 0; i < ARRAY_SIZE(tries); i++) {
+        assert_decodes_to(ERR_CORRUPT, tries[i], eventual_encode(&file));
+        assert_decodes_to(ERR_CORRUPT, tries[i], eventual_encode(&directory));
+    }
+}
+
+static void test_an_item_has_all_its_content(void **state)
+{
+    struct eventual_record in = filled(EVENTUAL_INLINE_MAX + 1);
+
+    (void)state;
+    assert_decodes_to(0, try_item, eventual_encode(&in));
+    assert_decodes_to(ERR_CORRUPT, try_item, eventual_encode_entry(&in));
 }
 
 static void test_large_content_is_not_in_the_entry(void **state)
@@ -394,6 +445,9 @@ int main(void)
         cmocka_unit_test(test_a_record_comes_back_with_all_its_content),
         cmocka_unit_test(test_of_a_tombstone_nothing_but_the_version_counts),
         cmocka_unit_test(test_damaged_records_are_refused),
+        cmocka_unit_test(test_only_an_item_is_the_name_of_a_directory),
+        cmocka_unit_test(test_a_type_that_its_number_is_not_of_is_refused),
+        cmocka_unit_test(test_an_item_has_all_its_content),
         cmocka_unit_test(test_large_content_is_not_in_the_entry),
         cmocka_unit_test(test_time_goes_before_node_and_nothing_else_counts),
         cmocka_unit_test_setup_teardown(

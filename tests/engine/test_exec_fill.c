@@ -23,19 +23,6 @@ static int setup_full(void **state)
     return 0;
 }
 
-static int fill(struct exec_fixture *f, uint64_t nsid)
-{
-    return run(
-        f, &(struct command){.op = COMMAND_DIR_FILL, .ino = ino_of_nsid(nsid)});
-}
-
-/* Returns its epoch. */
-static uint64_t filled(struct exec_fixture *f, uint64_t nsid)
-{
-    assert_int_equal(fill(f, nsid), 0);
-    return f->result.first_id;
-}
-
 static struct test_txn txn_fill(struct exec_fixture *f, uint64_t epoch)
 {
     struct test_txn txn = txn_to_eventual(f, ROOT, "e", E);
@@ -47,7 +34,7 @@ static struct test_txn txn_fill(struct exec_fixture *f, uint64_t epoch)
 /* E is being filled, and this makes it eventual. */
 static struct test_txn txn_filled(struct exec_fixture *f)
 {
-    return txn_fill(f, filled(f, E));
+    return txn_fill(f, begin_filling(f, E));
 }
 
 /* ---- the life that is to begin ---- */
@@ -55,7 +42,7 @@ static struct test_txn txn_filled(struct exec_fixture *f)
 static void test_a_life_is_about_to_begin(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
     struct mode mode = mode_of(f, E);
 
     assert_int_equal(epoch, f->version);
@@ -71,23 +58,23 @@ static void test_a_life_is_about_to_begin(void **state)
 static void test_only_one_life_is_about_to_begin(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
     uint64_t g;
 
-    assert_int_equal(fill(f, E), ERR_ABORTED);
+    assert_int_equal(try_fill(f, E), ERR_ABORTED);
     assert_int_equal(mode_of(f, E).epoch, epoch);
-    assert_int_equal(fill(f, ROOT), ERR_ABORTED);
-    assert_int_equal(fill(f, 999), ERR_STALE);
+    assert_int_equal(try_fill(f, ROOT), ERR_ABORTED);
+    assert_int_equal(try_fill(f, 999), ERR_STALE);
     g = make_eventual(f, ROOT, "g");
-    assert_int_equal(fill(f, g), ERR_ABORTED);
+    assert_int_equal(try_fill(f, g), ERR_ABORTED);
     (void)set_mode(f, g, MODE_FENCED, mode_of(f, g).epoch);
-    assert_int_equal(fill(f, g), ERR_ABORTED);
+    assert_int_equal(try_fill(f, g), ERR_ABORTED);
 }
 
 static void test_a_life_ends_before_it_begins(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
     struct mode mode;
 
     assert_int_equal(try_mode(f, E, MODE_STRONG, epoch), 0);
@@ -99,13 +86,13 @@ static void test_a_life_ends_before_it_begins(void **state)
     assert_int_equal(mode.epoch, f->version);
     assert_int_equal(try_mode(f, E, MODE_STRONG, mode.epoch), ERR_ABORTED);
     assert_int_equal(try_mode(f, E, MODE_STRONG, epoch), ERR_ABORTED);
-    assert_true(filled(f, E) > epoch);
+    assert_true(begin_filling(f, E) > epoch);
 }
 
 static void test_it_ends_only_as_what_it_is(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
 
     assert_int_equal(try_mode(f, E, MODE_STRONG, epoch - 1), ERR_ABORTED);
     assert_int_equal(try_mode(f, E, MODE_EVENTUAL, epoch), ERR_ABORTED);
@@ -119,7 +106,7 @@ static void test_it_ends_only_as_what_it_is(void **state)
 static void test_what_is_strong_is_done_meanwhile(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
 
     commit(f, txn_rename(f, ROOT, "e", ROOT, "m", 0));
     assert_int_equal(mode_of(f, E).since, epoch);
@@ -134,7 +121,7 @@ static void test_what_is_strong_is_done_meanwhile(void **state)
 static void test_it_is_closed_with_what_is_in_it(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
     struct test_txn txn = txn_fill(f, epoch);
 
     assert_int_equal(prepare(f, &txn), 0);
@@ -156,7 +143,7 @@ static void test_it_is_closed_with_what_is_in_it(void **state)
 static void test_it_is_not_closed_with_it_unless_it_was_filled(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
     struct test_txn txn = txn_fill(f, 0);
     struct test_txn rmdir = txn_rmdir(f, ROOT, "e");
     struct test_txn replace;
@@ -190,12 +177,12 @@ static void test_its_content_stays_when_it_stays_strong(void **state)
 static void test_it_is_decided_only_in_front_of_that_life(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = filled(f, E);
+    uint64_t epoch = begin_filling(f, E);
     struct test_txn txn = txn_fill(f, epoch);
 
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(try_mode(f, E, MODE_STRONG, epoch), 0);
-    (void)filled(f, E);
+    (void)begin_filling(f, E);
     assert_int_equal(decide(f, &txn), ERR_BUSY);
     assert_true(f->result.decided && !f->result.committed);
     assert_int_equal(resolve(f, &txn, false), 0);
@@ -212,7 +199,7 @@ static void test_one_that_is_filled_is_not_taken_as_empty(void **state)
     struct test_txn txn = txn_to_eventual(f, ROOT, "e", e);
 
     assert_int_equal(prepare(f, &txn), 0);
-    (void)filled(f, e);
+    (void)begin_filling(f, e);
     assert_int_equal(decide(f, &txn), ERR_BUSY);
     assert_int_equal(resolve(f, &txn, false), 0);
     check_settled(f);

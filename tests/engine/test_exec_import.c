@@ -58,6 +58,7 @@ static void add(struct items *items, uint64_t dir, const char *name,
     memset(content, 'c', sizeof content);
     add_record(items, &record);
 }
+
 /* The name of a directory. */
 static void add_dir(struct items *items, uint64_t dir, const char *name,
                     uint64_t nsid)
@@ -239,6 +240,8 @@ static void test_what_makes_no_sense_is_refused(void **state)
 {
     struct exec_fixture *f = *state;
     struct opening o = open_fenced(f);
+    const struct eventual_record removal = {
+        .dir = o.e, .name = slice_of("a"), .hlc = 7, .removed = true};
     static struct items items;
 
     items = (struct items){.size = 0};
@@ -247,6 +250,9 @@ static void test_what_makes_no_sense_is_refused(void **state)
     be32_put(items.bytes, UINT32_MAX);
     assert_int_equal(import(f, o.txn.command.txn.id, o.e, &items), ERR_INVALID);
     items.size = 3;
+    assert_int_equal(import(f, o.txn.command.txn.id, o.e, &items), ERR_INVALID);
+    items.size = 0;
+    add_record(&items, &removal);
     assert_int_equal(import(f, o.txn.command.txn.id, o.e, &items), ERR_INVALID);
     finish(f, &o);
     assert_string_equal(tree(f), "e/=101");

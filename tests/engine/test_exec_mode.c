@@ -1,61 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Directories that become eventual and strong again, and those below one. */
+/* Directories that become eventual and strong again. */
 
 #include <string.h>
 #include <sys/stat.h>
 
-#include "exec_fixture.h"
+#include "exec_below.h"
 #include "exec_regions.h"
 
 #define ROOT NSID_ROOT
-
-static struct command on_name(enum command_op op, uint64_t dir,
-                              const char *name)
-{
-    return (struct command){.op = op, .dir = dir, .name = slice_of(name)};
-}
-
-static int add(struct exec_fixture *f, uint64_t dir, const char *name)
-{
-    struct command c = on_name(COMMAND_DIR_ADD, dir, name);
-
-    c.set = (struct attr){.mode = S_IFDIR | 0750, .uid = 5};
-    return run(f, &c);
-}
-
-/* Returns its nsid. */
-static uint64_t added(struct exec_fixture *f, uint64_t dir, const char *name)
-{
-    assert_int_equal(add(f, dir, name), 0);
-    return nsid_of_ino(f->result.attr.ino);
-}
-
-static int remove_dir(struct exec_fixture *f, uint64_t dir, const char *name,
-                      uint64_t nsid, uint64_t epoch)
-{
-    struct command c = on_name(COMMAND_DIR_REMOVE, dir, name);
-
-    c.ino = ino_of_nsid(nsid);
-    c.offset = epoch;
-    return run(f, &c);
-}
-
-static int move(struct exec_fixture *f, uint64_t dir, const char *name,
-                uint64_t to_dir, const char *to_name, unsigned flags)
-{
-    struct command c = on_name(COMMAND_DIR_MOVE, dir, name);
-
-    c.to_dir = to_dir;
-    c.to_name = slice_of(to_name);
-    c.flags = flags;
-    return run(f, &c);
-}
-
-static uint64_t fence(struct exec_fixture *f, uint64_t nsid)
-{
-    return set_mode(f, nsid, MODE_FENCED, mode_of(f, nsid).epoch);
-}
 
 /* ---- to eventual ---- */
 
@@ -175,7 +128,7 @@ static void test_a_fenced_directory_becomes_strong(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, put_fence(f, e));
 
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(decide(f, &txn), 0);
@@ -194,7 +147,7 @@ static void test_it_is_not_open_before_it_is_decided(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, put_fence(f, e));
 
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(create(f, e, "f"), ERR_LOCKED);
@@ -209,12 +162,12 @@ static void test_a_fence_that_was_lifted_makes_nothing_strong(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t epoch = fence(f, e);
+    uint64_t epoch = put_fence(f, e);
     struct test_txn txn = txn_to_strong(f, ROOT, "e", e, epoch);
 
     assert_int_equal(prepare(f, &txn), 0);
     (void)set_mode(f, e, MODE_EVENTUAL, epoch);
-    (void)fence(f, e);
+    (void)put_fence(f, e);
     assert_int_equal(decide(f, &txn), ERR_BUSY);
     assert_true(f->result.decided && !f->result.committed);
     assert_int_equal(resolve(f, &txn, false), 0);
@@ -225,7 +178,7 @@ static void test_what_is_open_is_not_opened_again(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t epoch = fence(f, e);
+    uint64_t epoch = put_fence(f, e);
     struct test_txn late = txn_to_strong(f, ROOT, "e", e, epoch);
 
     commit(f, txn_to_strong(f, ROOT, "e", e, epoch));
@@ -276,7 +229,7 @@ static bool to_strong_until(unsigned commands)
     (void)setup_exec((void **)&f);
     e = make_eventual(f, ROOT, "e");
     cut_through(f, e);
-    txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+    txn = txn_to_strong(f, ROOT, "e", e, put_fence(f, e));
     ended = commit_until(f, &txn, commands);
     settle_orphans(f);
     check_settled(f);
@@ -302,7 +255,7 @@ static void test_a_part_that_is_opened_too_late_is_not_closed(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, fence(f, e));
+    struct test_txn txn = txn_to_strong(f, ROOT, "e", e, put_fence(f, e));
     struct test_txn rmdir = txn_rmdir(f, ROOT, "e");
     struct test_prepare p = prepare_begin(&txn);
     struct test_prepare q = prepare_begin(&rmdir);
@@ -357,143 +310,6 @@ static void test_a_mode_changes_only_from_what_is_known(void **state)
     assert_int_equal(mode_of(f, e).epoch, epoch);
 }
 
-/* ---- directories below ---- */
-
-static void test_a_new_one_inherits(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t a = added(f, e, "a");
-    struct directory directory = catalog_of(f, a);
-
-    assert_true(a >= 1024);
-    assert_int_equal(f->result.attr.mode, S_IFDIR | 0750);
-    assert_int_equal(f->result.attr.uid, 5);
-    assert_int_equal(directory.parent, e);
-    assert_int_equal(directory.mode.state, MODE_EVENTUAL);
-    assert_int_equal(directory.mode.domain, e);
-    assert_true(directory.mode.since > mode_of(f, e).since);
-    assert_int_equal(mode_of(f, added(f, a, "b")).domain, e);
-    assert_int_equal(added(f, e, "c"), a + 2);
-    check_settled(f);
-}
-
-static void test_its_parent_s_times_follow(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t e = make_eventual(f, ROOT, "e");
-    struct directory before = catalog_of(f, e);
-    struct directory after;
-
-    (void)added(f, e, "a");
-    after = catalog_of(f, e);
-    assert_true(after.attr.mtime_ns > before.attr.mtime_ns);
-    assert_true(after.attr.ctime_ns > before.attr.ctime_ns);
-    assert_int_equal(after.attr.version, f->version);
-    assert_int_equal(after.mtime_version, f->version);
-    assert_int_equal(after.mode.epoch, before.mode.epoch);
-}
-
-static void test_a_new_one_needs_an_eventual_parent(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t d = make_dir(f, ROOT, "d");
-    uint64_t e = make_eventual(f, ROOT, "e");
-
-    assert_int_equal(add(f, d, "a"), ERR_ABORTED);
-    assert_int_equal(add(f, 999, "a"), ERR_NOT_FOUND);
-    assert_int_equal(add(f, e, "a"), 0);
-    assert_int_equal(add(f, e, "a"), ERR_EXISTS);
-    (void)fence(f, e);
-    assert_int_equal(add(f, e, "b"), ERR_BUSY);
-    check_settled(f);
-}
-
-static void test_a_fenced_one_is_removed(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t a = added(f, e, "a");
-    uint64_t epoch = mode_of(f, a).epoch;
-
-    assert_int_equal(remove_dir(f, e, "a", a, epoch), ERR_ABORTED);
-    epoch = fence(f, a);
-    assert_int_equal(remove_dir(f, e, "a", a, epoch - 1), ERR_ABORTED);
-    assert_int_equal(remove_dir(f, e, "a", a + 1, epoch), ERR_STALE);
-    assert_int_equal(remove_dir(f, e, "b", a, epoch), ERR_NOT_FOUND);
-    assert_int_equal(remove_dir(f, e, "a", a, epoch), 0);
-    assert_int_equal(catalog_of(f, e).mtime_version, f->version);
-    assert_int_equal(count_class(f->state, "cp"), 1);
-    assert_int_equal(add(f, e, "a"), 0);
-    check_settled(f);
-}
-
-static void test_one_with_directories_below_is_not_removed(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t a = added(f, e, "a");
-    uint64_t epoch;
-
-    (void)added(f, a, "b");
-    epoch = fence(f, a);
-    assert_int_equal(remove_dir(f, e, "a", a, epoch), ERR_NOT_EMPTY);
-    (void)fence(f, e);
-    assert_int_equal(remove_dir(f, e, "a", a, epoch), ERR_BUSY);
-    assert_int_equal(remove_dir(f, ROOT, "e", e, epoch), ERR_ABORTED);
-    check_settled(f);
-}
-
-static void test_one_moves_within_its_domain(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t a = added(f, e, "a");
-    uint64_t b = added(f, e, "b");
-
-    assert_int_equal(move(f, e, "a", b, "c", 0), 0);
-    assert_int_equal(catalog_of(f, a).parent, b);
-    assert_int_equal(catalog_of(f, b).mtime_version, f->version);
-    assert_int_equal(catalog_of(f, e).mtime_version, f->version);
-    assert_int_equal(move(f, b, "c", b, "d", REQUEST_NOREPLACE), 0);
-    assert_int_equal(move(f, b, "c", b, "e", 0), ERR_NOT_FOUND);
-    assert_int_equal(move(f, b, "d", b, "d", 0), 0);
-    assert_int_equal(move(f, b, "d", b, "d", REQUEST_NOREPLACE), ERR_EXISTS);
-    check_settled(f);
-}
-
-static void test_a_move_replaces_nothing_and_makes_no_loop(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t a = added(f, e, "a");
-    uint64_t b = added(f, a, "b");
-
-    (void)added(f, e, "c");
-    assert_int_equal(move(f, e, "a", e, "c", 0), ERR_EXISTS);
-    assert_int_equal(move(f, e, "a", e, "c", REQUEST_EXCHANGE), ERR_INVALID);
-    assert_int_equal(move(f, e, "a", a, "x", 0), ERR_INVALID);
-    assert_int_equal(move(f, e, "a", b, "x", 0), ERR_INVALID);
-    check_settled(f);
-}
-
-static void test_nothing_moves_to_another_domain(void **state)
-{
-    struct exec_fixture *f = *state;
-    uint64_t d = make_dir(f, ROOT, "d");
-    uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t g = make_eventual(f, ROOT, "g");
-
-    (void)added(f, e, "a");
-    assert_int_equal(move(f, e, "a", g, "a", 0), ERR_CROSS_DEVICE);
-    assert_int_equal(move(f, e, "a", d, "a", 0), ERR_CROSS_DEVICE);
-    assert_int_equal(move(f, ROOT, "d", e, "d", 0), ERR_CROSS_DEVICE);
-    assert_int_equal(move(f, ROOT, "d", ROOT, "x", 0), ERR_ABORTED);
-    (void)fence(f, g);
-    assert_int_equal(move(f, e, "a", g, "a", 0), ERR_BUSY);
-    check_settled(f);
-}
-
 #define WITH_ROOT(test)                                                        \
     cmocka_unit_test_setup_teardown(test, setup_exec, teardown_exec)
 
@@ -516,14 +332,6 @@ int main(void)
         WITH_ROOT(test_a_part_that_is_opened_too_late_is_not_closed),
         WITH_ROOT(test_a_fence_comes_and_goes),
         WITH_ROOT(test_a_mode_changes_only_from_what_is_known),
-        WITH_ROOT(test_a_new_one_inherits),
-        WITH_ROOT(test_its_parent_s_times_follow),
-        WITH_ROOT(test_a_new_one_needs_an_eventual_parent),
-        WITH_ROOT(test_a_fenced_one_is_removed),
-        WITH_ROOT(test_one_with_directories_below_is_not_removed),
-        WITH_ROOT(test_one_moves_within_its_domain),
-        WITH_ROOT(test_a_move_replaces_nothing_and_makes_no_loop),
-        WITH_ROOT(test_nothing_moves_to_another_domain),
     };
 
     return cmocka_run_group_tests_name("exec_mode", tests, NULL, NULL);

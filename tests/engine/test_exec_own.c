@@ -2,9 +2,7 @@
 
 /* Eventual directories below eventual ones that have modes of their own. */
 
-#include <sys/stat.h>
-
-#include "exec_fixture.h"
+#include "exec_below.h"
 
 #define ROOT NSID_ROOT
 
@@ -17,25 +15,14 @@ struct tree {
     uint64_t d;
 };
 
-static uint64_t added(struct exec_fixture *f, uint64_t dir, const char *name)
-{
-    const struct command c = {.op = COMMAND_DIR_ADD,
-                              .dir = dir,
-                              .name = slice_of(name),
-                              .set = {.mode = S_IFDIR | 0700}};
-
-    assert_int_equal(run(f, &c), 0);
-    return nsid_of_ino(f->result.attr.ino);
-}
-
 static struct tree make_tree(struct exec_fixture *f)
 {
     struct tree t = {.e = make_eventual(f, ROOT, "e")};
 
-    t.a = added(f, t.e, "a");
-    t.b = added(f, t.a, "b");
-    t.c = added(f, t.b, "c");
-    t.d = added(f, t.e, "d");
+    t.a = add_below(f, t.e, "a");
+    t.b = add_below(f, t.a, "b");
+    t.c = add_below(f, t.b, "c");
+    t.d = add_below(f, t.e, "d");
     return t;
 }
 
@@ -59,19 +46,10 @@ static int inherit(struct exec_fixture *f, uint64_t nsid)
     return try_own(f, nsid, 0, mode_of(f, nsid).epoch);
 }
 
-static void fence(struct exec_fixture *f, uint64_t nsid)
-{
-    (void)set_mode(f, nsid, MODE_FENCED, mode_of(f, nsid).epoch);
-}
-
 static int move(struct exec_fixture *f, uint64_t dir, const char *name,
                 uint64_t to_dir, const char *to_name)
 {
-    return run(f, &(struct command){.op = COMMAND_DIR_MOVE,
-                                    .dir = dir,
-                                    .name = slice_of(name),
-                                    .to_dir = to_dir,
-                                    .to_name = slice_of(to_name)});
+    return move_below(f, dir, name, to_dir, to_name, 0);
 }
 
 static void expect_domain(struct exec_fixture *f, uint64_t nsid,
@@ -103,7 +81,7 @@ static void test_one_gets_a_mode_of_its_own(void **state)
     assert_int_equal(mode_of(f, t.c).since, below.since);
     assert_int_equal(mode_of(f, t.c).epoch, f->version);
     expect_domain(f, t.d, t.e);
-    expect_domain(f, added(f, t.c, "x"), t.a);
+    expect_domain(f, add_below(f, t.c, "x"), t.a);
     check_settled(f);
 }
 
@@ -154,10 +132,10 @@ static void test_nothing_that_is_fenced_or_strong_gets_one(void **state)
 
     assert_int_equal(own(f, s), ERR_ABORTED);
     assert_int_equal(own(f, t.d), 0);
-    fence(f, t.e);
+    (void)put_fence(f, t.e);
     assert_int_equal(own(f, t.a), ERR_ABORTED);
     assert_int_equal(inherit(f, t.d), ERR_BUSY);
-    fence(f, t.d);
+    (void)put_fence(f, t.d);
     assert_int_equal(inherit(f, t.d), ERR_ABORTED);
     assert_int_equal(mode_of(f, t.d).domain, t.d);
 }
@@ -170,9 +148,7 @@ static void test_nothing_inherits_from_a_strong_one(void **state)
     uint64_t e = make_eventual(f, s, "e");
 
     assert_int_equal(inherit(f, e), ERR_ABORTED);
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_FILL,
-                                              .ino = ino_of_nsid(s)}),
-                     0);
+    (void)begin_filling(f, s);
     assert_int_equal(inherit(f, e), ERR_ABORTED);
     expect_domain(f, e, e);
 }
@@ -185,12 +161,12 @@ static void test_a_fence_above_leaves_it_eventual(void **state)
     struct tree t = make_tree(f);
 
     assert_int_equal(own(f, t.b), 0);
-    fence(f, t.e);
+    (void)put_fence(f, t.e);
     assert_int_equal(mode_of(f, t.a).state, MODE_FENCED);
     assert_int_equal(mode_of(f, t.d).state, MODE_FENCED);
     expect_domain(f, t.b, t.b);
     expect_domain(f, t.c, t.b);
-    (void)added(f, t.b, "x");
+    (void)add_below(f, t.b, "x");
     assert_int_equal(move(f, t.a, "b", t.a, "y"), ERR_BUSY);
     check_settled(f);
 }
@@ -199,14 +175,14 @@ static void test_it_stays_when_the_one_above_becomes_strong(void **state)
 {
     struct exec_fixture *f = *state;
     uint64_t e = make_eventual(f, ROOT, "e");
-    uint64_t a = added(f, e, "a");
-    uint64_t b = added(f, a, "b");
+    uint64_t a = add_below(f, e, "a");
+    uint64_t b = add_below(f, a, "b");
     struct test_txn txn;
     struct mode before;
 
     assert_int_equal(own(f, a), 0);
     before = mode_of(f, b);
-    fence(f, e);
+    (void)put_fence(f, e);
     txn = txn_to_strong(f, ROOT, "e", e, mode_of(f, e).epoch);
     assert_int_equal(prepare(f, &txn), 0);
     assert_int_equal(decide(f, &txn), 0);
@@ -225,7 +201,7 @@ static void test_it_is_not_strong_below_an_eventual_one(void **state)
     struct test_txn txn;
 
     assert_int_equal(own(f, t.d), 0);
-    fence(f, t.d);
+    (void)put_fence(f, t.d);
     txn = txn_to_strong(f, t.e, "d", t.d, mode_of(f, t.d).epoch);
     txn.changes[0] = (struct catalog_change){
         .kind = CATALOG_STRONG,
@@ -297,15 +273,10 @@ static void test_it_is_removed_behind_a_fence_of_its_own(void **state)
     struct tree t = make_tree(f);
 
     assert_int_equal(own(f, t.d), 0);
-    fence(f, t.d);
+    (void)put_fence(f, t.d);
     assert_int_equal(mode_of(f, t.e).state, MODE_EVENTUAL);
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_REMOVE,
-                                              .dir = t.e,
-                                              .name = slice_of("d"),
-                                              .ino = ino_of_nsid(t.d),
-                                              .offset = mode_of(f, t.d).epoch}),
-                     0);
-    expect_domain(f, added(f, t.e, "d"), t.e);
+    assert_int_equal(remove_below(f, t.e, "d", t.d, mode_of(f, t.d).epoch), 0);
+    expect_domain(f, add_below(f, t.e, "d"), t.e);
     check_settled(f);
 }
 

@@ -124,20 +124,13 @@ static uint64_t remove_dir(struct play *play)
     return nsid;
 }
 
-static bool has_own_mode(struct play *play, const struct known *dir)
-{
-    return mode_of(play->f, dir->nsid).domain == dir->nsid;
-}
-
-/* What is filled is so from its top, and no more from there. */
 static uint64_t set_state(struct play *play)
 {
     struct known *dir = pick_dir(play);
     struct command c = on_dir(play, COMMAND_DIR_MODE, dir);
 
     c.size = pick(play->f, MODE_FENCED + 1);
-    if (c.size != MODE_STRONG || has_own_mode(play, dir))
-        (void)run(play->f, &c);
+    (void)run(play->f, &c);
     return dir->nsid;
 }
 
@@ -183,7 +176,8 @@ static void expect_same(struct mode a, struct mode b)
 }
 
 /* Only one with a mode of its own differs from the directory that it is in. A
- * fence with which one is to be removed comes to those below it, too. */
+ * fence with which one is to be removed comes to those below it, too, and goes
+ * with it. */
 static void check_dir(struct play *play, const struct known *dir)
 {
     struct mode mode = mode_of(play->f, dir->nsid);
@@ -192,11 +186,15 @@ static void check_dir(struct play *play, const struct known *dir)
     expect_same(modes_find(play->modes, dir->nsid), mode);
     if (mode.state == MODE_STRONG)
         assert_int_equal(parent.state, MODE_STRONG);
-    if (has_own_mode(play, dir))
+    if (mode.domain == dir->nsid)
         return;
     assert_int_equal(mode.domain, parent.domain);
     assert_int_equal(mode_is_filling(mode), mode_is_filling(parent));
     assert_int_equal(mode.state == MODE_STRONG, parent.state == MODE_STRONG);
+    if (mode_is_filling(mode) || parent.state == MODE_FENCED) {
+        assert_int_equal(mode.state, parent.state);
+        assert_int_equal(mode.epoch, parent.epoch);
+    }
 }
 
 /* ---- all of them ---- */

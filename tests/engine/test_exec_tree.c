@@ -5,46 +5,24 @@
 
 #include <sys/stat.h>
 
-#include "exec_fixture.h"
+#include "exec_levels.h"
 #include "exec_regions.h"
 
-#define ROOT NSID_ROOT
-
-enum { T = 101, A = 102, B = 103, OWN = 104, OTHER = 105 };
+enum { OWN = B + 1, OTHER };
 
 #define TREE "o/=105 t/=101 t/a/=102 t/a/b/=103 t/a/e/=104"
 
-/* t/a/b, with a directory of a mode of its own beside b; o is no part of it. */
-static int setup_levels(void **state)
+/* With a directory of a mode of its own beside b; o is no part of it. */
+static int setup_tree(void **state)
 {
     struct exec_fixture *f;
 
-    (void)setup_exec(state);
+    (void)setup_levels(state);
     f = *state;
-    assert_int_equal(make_dir(f, ROOT, "t"), T);
-    assert_int_equal(make_dir(f, T, "a"), A);
-    assert_int_equal(make_dir(f, A, "b"), B);
     assert_int_equal(make_eventual(f, A, "e"), OWN);
     assert_int_equal(make_dir(f, ROOT, "o"), OTHER);
     assert_string_equal(tree(f), TREE);
     return 0;
-}
-
-/* Returns its epoch. */
-static uint64_t fill(struct exec_fixture *f, uint64_t nsid)
-{
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_FILL,
-                                              .ino = ino_of_nsid(nsid)}),
-                     0);
-    return f->result.first_id;
-}
-
-static struct test_txn txn_filled(struct exec_fixture *f)
-{
-    struct test_txn txn = txn_to_eventual(f, ROOT, "t", T);
-
-    txn.command.offset = fill(f, T);
-    return txn;
 }
 
 /* To its end, over all parts. */
@@ -56,13 +34,6 @@ static void commit_tree(struct exec_fixture *f, struct test_txn txn)
 static void become_eventual(struct exec_fixture *f)
 {
     commit_tree(f, txn_filled(f));
-}
-
-static struct test_txn txn_fenced(struct exec_fixture *f)
-{
-    uint64_t epoch = set_mode(f, T, MODE_FENCED, mode_of(f, T).epoch);
-
-    return txn_to_strong(f, ROOT, "t", T, epoch);
 }
 
 /* Those that have their mode from T. */
@@ -100,7 +71,7 @@ static void test_all_below_it_are_filled(void **state)
 {
     struct exec_fixture *f = *state;
     struct mode own = mode_of(f, OWN);
-    uint64_t epoch = fill(f, T);
+    uint64_t epoch = begin_filling(f, T);
 
     expect_members(f, MODE_STRONG, T);
     assert_int_equal(mode_of(f, B).since, epoch);
@@ -173,22 +144,59 @@ static void test_all_below_it_become_strong(void **state)
     check_settled(f);
 }
 
+/* Region 0 would have one of them otherwise than its top is. */
+static void test_a_fence_goes_only_with_its_top(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch;
+
+    become_eventual(f);
+    epoch = set_mode(f, T, MODE_FENCED, mode_of(f, T).epoch);
+    assert_int_equal(try_mode(f, A, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    assert_int_equal(try_mode(f, B, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    expect_members(f, MODE_FENCED, T);
+    (void)set_mode(f, T, MODE_EVENTUAL, epoch);
+    expect_members(f, MODE_EVENTUAL, T);
+}
+
+static void test_a_fence_below_goes_only_with_its_top(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch;
+
+    become_eventual(f);
+    epoch = set_mode(f, A, MODE_FENCED, mode_of(f, A).epoch);
+    assert_int_equal(mode_of(f, B).state, MODE_FENCED);
+    assert_int_equal(try_mode(f, B, MODE_EVENTUAL, epoch), ERR_ABORTED);
+    assert_int_equal(mode_of(f, T).state, MODE_EVENTUAL);
+    (void)set_mode(f, A, MODE_EVENTUAL, epoch);
+    assert_int_equal(mode_of(f, B).state, MODE_EVENTUAL);
+}
+
+static void test_filling_ends_only_with_its_top(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t epoch = begin_filling(f, T);
+
+    assert_int_equal(try_mode(f, A, MODE_STRONG, epoch), ERR_ABORTED);
+    assert_int_equal(try_mode(f, B, MODE_STRONG, epoch), ERR_ABORTED);
+    expect_members(f, MODE_STRONG, T);
+    (void)set_mode(f, T, MODE_STRONG, epoch);
+    expect_members(f, MODE_STRONG, 0);
+}
+
 /* Each has its own way. */
 static void test_two_are_not_filled_one_in_the_other(void **state)
 {
     struct exec_fixture *f = *state;
-    const struct command fill_t = {.op = COMMAND_DIR_FILL,
-                                   .ino = ino_of_nsid(T)};
-    uint64_t epoch = fill(f, A);
+    uint64_t epoch = begin_filling(f, A);
 
-    assert_int_equal(run(f, &fill_t), ERR_BUSY);
+    assert_int_equal(try_fill(f, T), ERR_BUSY);
     assert_int_equal(mode_of(f, T).domain, 0);
     assert_int_equal(mode_of(f, B).domain, A);
     (void)set_mode(f, A, MODE_STRONG, epoch);
-    assert_int_equal(run(f, &fill_t), 0);
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_FILL,
-                                              .ino = ino_of_nsid(A)}),
-                     ERR_ABORTED);
+    assert_int_equal(try_fill(f, T), 0);
+    assert_int_equal(try_fill(f, A), ERR_ABORTED);
     expect_members(f, MODE_STRONG, T);
 }
 
@@ -229,7 +237,7 @@ static void test_each_keeps_its_mtime(void **state)
 static void expect_aborted(struct exec_fixture *f, struct test_txn txn)
 {
     assert_int_equal(prepare(f, &txn), 0);
-    (void)fill(f, T);
+    (void)begin_filling(f, T);
     assert_int_equal(decide(f, &txn), ERR_ABORTED);
     assert_true(f->result.decided && !f->result.committed);
     (void)set_mode(f, T, MODE_STRONG, mode_of(f, T).epoch);
@@ -284,7 +292,7 @@ static int decide_eventual(struct exec_fixture *f, uint64_t nsid,
 static void test_below_what_is_not_strong_none_becomes_eventual(void **state)
 {
     struct exec_fixture *f = *state;
-    uint64_t epoch = fill(f, T);
+    uint64_t epoch = begin_filling(f, T);
 
     assert_int_equal(decide_eventual(f, B, epoch), ERR_BUSY);
     (void)set_mode(f, T, MODE_STRONG, epoch);
@@ -302,7 +310,7 @@ static void test_below_what_is_not_strong_none_becomes_strong(void **state)
     uint64_t epoch;
 
     assert_int_equal(prepare(f, &txn), 0);
-    epoch = fill(f, T);
+    epoch = begin_filling(f, T);
     assert_int_equal(decide(f, &txn), ERR_BUSY);
     assert_int_equal(resolve(f, &txn, false), 0);
     (void)set_mode(f, T, MODE_STRONG, epoch);
@@ -370,7 +378,7 @@ static void test_an_abort_says_nothing_of_it(void **state)
 }
 
 #define TEST(test)                                                             \
-    cmocka_unit_test_setup_teardown(test, setup_levels, teardown_exec)
+    cmocka_unit_test_setup_teardown(test, setup_tree, teardown_exec)
 
 int main(void)
 {
@@ -379,6 +387,9 @@ int main(void)
         TEST(test_all_below_it_become_eventual),
         TEST(test_each_life_stays_behind_a_fence),
         TEST(test_all_below_it_become_strong),
+        TEST(test_a_fence_goes_only_with_its_top),
+        TEST(test_a_fence_below_goes_only_with_its_top),
+        TEST(test_filling_ends_only_with_its_top),
         TEST(test_two_are_not_filled_one_in_the_other),
         TEST(test_each_keeps_its_mtime),
         TEST(test_no_directory_comes_to_what_is_filled),

@@ -3,26 +3,12 @@
 /* The parts of a directory and of those below it, in several regions: opened
  * and closed in all of them, or in none. */
 
-#include "exec_fixture.h"
+#include "exec_levels.h"
 #include "exec_regions.h"
 
-#define ROOT NSID_ROOT
-
-enum { T = 101, A = 102, B = 103, CHUNKED = 70000 };
+enum { CHUNKED = 70000 };
 
 #define TREE "t/=101 t/a/=102 t/a/b/=103"
-
-static int setup_levels(void **state)
-{
-    struct exec_fixture *f;
-
-    (void)setup_exec(state);
-    f = *state;
-    assert_int_equal(make_dir(f, ROOT, "t"), T);
-    assert_int_equal(make_dir(f, T, "a"), A);
-    assert_int_equal(make_dir(f, A, "b"), B);
-    return 0;
-}
 
 static void cut_tree(struct exec_fixture *f)
 {
@@ -31,24 +17,6 @@ static void cut_tree(struct exec_fixture *f)
     cut_region(f, A, "g");
     cut_region(f, B, "");
     cut_region(f, B + 1, "");
-}
-
-static struct test_txn txn_filled(struct exec_fixture *f)
-{
-    struct test_txn txn = txn_to_eventual(f, ROOT, "t", T);
-
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_FILL,
-                                              .ino = ino_of_nsid(T)}),
-                     0);
-    txn.command.offset = f->result.first_id;
-    return txn;
-}
-
-static struct test_txn txn_fenced(struct exec_fixture *f)
-{
-    uint64_t epoch = set_mode(f, T, MODE_FENCED, mode_of(f, T).epoch);
-
-    return txn_to_strong(f, ROOT, "t", T, epoch);
 }
 
 static void expect_holder(struct exec_fixture *f, int rc,

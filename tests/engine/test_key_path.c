@@ -13,7 +13,15 @@
 #include "engine/record.h"
 #include "tests/sim/kv_mem.h"
 
-enum { APP = 5, USERS = 7, ODD = 9, ORPHAN = 11, LOOP_A = 13, LOOP_B = 14 };
+enum {
+    APP = 5,
+    USERS = 7,
+    ODD = 9,
+    ORPHAN = 11,
+    LOOP_A = 13,
+    LOOP_B = 14,
+    DEEP = 20
+};
 
 struct fixture {
     struct kv *kv;
@@ -156,6 +164,34 @@ static void test_a_directory_is_shown_without_a_slash_at_its_end(void **state)
     assert_directory(*state, ORPHAN, "#11");
 }
 
+static void assert_in_log(struct fixture *f, uint64_t nsid, const char *path)
+{
+    assert_string_equal(key_path_show(f->kv, nsid).text, path);
+}
+
+/* A line of the log is to have its end, too. */
+static void test_of_a_long_path_the_log_has_the_end(void **state)
+{
+    struct fixture *f = *state;
+    char name[SHOWN_PATH_SIZE + 1];
+    char end[SHOWN_PATH_SIZE] = "...";
+
+    memset(name, 'n', sizeof name);
+    memset(end + 3, 'n', sizeof end - 4);
+    name[sizeof name - 1] = '\0';
+    add_directory(f->kv, DEEP, APP, name);
+    add_directory(f->kv, DEEP + 1, NSID_ROOT, name + 2);
+    add_directory(f->kv, DEEP + 2, NSID_ROOT, name + 1);
+    assert_in_log(f, NSID_ROOT, "/");
+    assert_in_log(f, USERS, "/app/users");
+    assert_in_log(f, ORPHAN, "#11");
+    assert_in_log(f, DEEP, end);
+    assert_in_log(f, DEEP + 2, end);
+    end[0] = '/';
+    end[1] = end[2] = 'n';
+    assert_in_log(f, DEEP + 1, end);
+}
+
 /* One column has no blanks; design 10. */
 static void test_odd_bytes_are_escaped(void **state)
 {
@@ -256,6 +292,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_key_is_a_path),
         TEST(test_a_directory_is_shown_without_a_slash_at_its_end),
+        TEST(test_of_a_long_path_the_log_has_the_end),
         TEST(test_the_beginning_of_a_directory_ends_with_a_slash),
         TEST(test_odd_bytes_are_escaped),
         TEST(test_bytes_need_not_be_escaped),

@@ -18,10 +18,7 @@ static void test_a_directory_becomes_strong_when_all_have_told(void **state)
     assert_null(f->node.txn);
     f->node.told_fence = FENCE;
     pass(f, 20);
-    assert_non_null(f->node.txn);
-    assert_int_equal(f->node.transaction.txn_kind, TXN_TO_STRONG);
-    assert_int_equal(f->node.transaction.offset, FENCE);
-    assert_false(f->over);
+    expect_txn(f, TXN_TO_STRONG, FENCE);
     end_txn(f, 0);
     expect_end(f, 0);
 }
@@ -78,12 +75,8 @@ static void test_files_become_strong_with_their_directory(void **state)
 
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
     put_entries(f, 1);
-    start_fenced(f, MODE_TO_STRONG);
-    apply(f, MODE_FENCED, DIR, FENCE);
-    f->node.told_fence = FENCE;
-    pass(f, 20);
-    assert_non_null(f->node.txn);
-    assert_int_equal(f->node.transaction.txn_kind, TXN_TO_STRONG);
+    start_told(f, MODE_TO_STRONG, DIR);
+    expect_txn(f, TXN_TO_STRONG, FENCE);
 }
 
 /* Others would wait for it until region 0's leader does. */
@@ -144,10 +137,7 @@ static void test_an_unknown_outcome_leaves_the_fence_alone(void **state)
     struct fixture *f = *state;
 
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
-    start_fenced(f, MODE_TO_STRONG);
-    apply(f, MODE_FENCED, DIR, FENCE);
-    f->node.told_fence = FENCE;
-    pass(f, 20);
+    start_told(f, MODE_TO_STRONG, DIR);
     end_txn(f, ERR_UNKNOWN_OUTCOME);
     expect_end(f, ERR_UNKNOWN_OUTCOME);
 }
@@ -167,16 +157,8 @@ static void test_what_inherits_its_mode_is_removed_by_one_entry(void **state)
     struct fixture *f = *state;
 
     apply(f, MODE_EVENTUAL, PARENT, EPOCH);
-    start_fenced(f, MODE_REMOVE);
-    apply(f, MODE_FENCED, PARENT, FENCE);
-    f->node.told_fence = FENCE;
-    pass(f, 20);
-    assert_non_null(f->node.call);
-    assert_int_equal(f->node.asked.op, COMMAND_DIR_REMOVE);
-    assert_int_equal(f->node.asked.dir, PARENT);
-    assert_int_equal(f->node.asked.offset, FENCE);
-    answer(f, 0);
-    expect_end(f, 0);
+    start_told(f, MODE_REMOVE, PARENT);
+    end_removal(f);
 }
 
 static void test_to_become_eventual_takes_no_fence(void **state)
@@ -186,9 +168,7 @@ static void test_to_become_eventual_takes_no_fence(void **state)
     apply(f, MODE_STRONG, 0, EPOCH);
     start(f, MODE_TO_EVENTUAL);
     assert_null(f->node.call);
-    assert_non_null(f->node.txn);
-    assert_int_equal(f->node.transaction.txn_kind, TXN_TO_EVENTUAL);
-    assert_int_equal(f->node.transaction.offset, 0);
+    expect_txn(f, TXN_TO_EVENTUAL, 0);
     end_txn(f, ERR_ABORTED);
     expect_end(f, ERR_BUSY);
 }
@@ -234,10 +214,7 @@ static void test_one_that_is_not_empty_is_filled(void **state)
     answer(f, 0);
     apply_filling(f, FENCE);
     pass(f, 20);
-    assert_non_null(f->node.txn);
-    assert_int_equal(f->node.transaction.txn_kind, TXN_TO_EVENTUAL);
-    assert_int_equal(f->node.transaction.ino, ino_of_nsid(DIR));
-    assert_int_equal(f->node.transaction.offset, FENCE);
+    expect_txn(f, TXN_TO_EVENTUAL, FENCE);
     apply(f, MODE_EVENTUAL, DIR, FENCE + 1);
     end_txn(f, 0);
     expect_end(f, 0);
@@ -317,6 +294,7 @@ static void test_too_many_directories_keep_their_mode(void **state)
     start_full(f);
     answer(f, ERR_TOO_LARGE);
     expect_end(f, ERR_TOO_LARGE);
+    assert_int_equal(f->node.event_count, 1);
 }
 
 static void test_one_that_is_to_be_empty_is_not_filled(void **state)

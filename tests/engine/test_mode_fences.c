@@ -5,7 +5,7 @@
 
 #include "mode_change_fixture.h"
 
-enum { TOP = 9 };
+enum { BELOW = 4, TOP = 9 };
 
 static void pass_seconds(struct fixture *f, unsigned seconds)
 {
@@ -82,6 +82,18 @@ static void apply_both(struct fixture *f, struct mode top, struct mode below)
     apply_mode_of(&f->node, TOP, PARENT, top, top.epoch);
 }
 
+/* Region 0 is asked to take away what TOP has since FENCE. */
+static void expect_top_asked(struct fixture *f, enum mode_state state)
+{
+    f->peer.leads = true;
+    pass_seconds(f, FENCE_LEFT_MS / 1000 + 1);
+    assert_non_null(f->node.call);
+    assert_int_equal(f->node.asked.op, COMMAND_DIR_MODE);
+    assert_int_equal(f->node.asked.ino, ino_of_nsid(TOP));
+    assert_int_equal(f->node.asked.size, state);
+    assert_int_equal(f->node.asked.offset, FENCE);
+}
+
 /* What is below it follows, and has its epoch. */
 static void test_a_fence_is_taken_away_at_its_top(void **state)
 {
@@ -90,11 +102,7 @@ static void test_a_fence_is_taken_away_at_its_top(void **state)
     struct fixture *f = *state;
 
     apply_both(f, fenced, fenced);
-    f->peer.leads = true;
-    pass_seconds(f, FENCE_LEFT_MS / 1000 + 1);
-    assert_non_null(f->node.call);
-    assert_int_equal(f->node.asked.ino, ino_of_nsid(TOP));
-    assert_int_equal(f->node.asked.offset, FENCE);
+    expect_top_asked(f, MODE_EVENTUAL);
     answer(f, 0);
     apply_both(f, free, free);
     pass_seconds(f, 30);
@@ -107,11 +115,7 @@ static void test_what_is_filled_is_emptied_at_its_top(void **state)
     struct fixture *f = *state;
 
     apply_both(f, filling, filling);
-    f->peer.leads = true;
-    pass_seconds(f, FENCE_LEFT_MS / 1000 + 1);
-    assert_non_null(f->node.call);
-    assert_int_equal(f->node.asked.ino, ino_of_nsid(TOP));
-    assert_int_equal(f->node.asked.size, MODE_STRONG);
+    expect_top_asked(f, MODE_STRONG);
 }
 
 /* As somebody put up who was about to remove it. */
@@ -121,6 +125,20 @@ static void test_a_fence_below_what_is_free_is_taken_away(void **state)
 
     apply_both(f, (struct mode){MODE_EVENTUAL, TOP, SINCE, EPOCH},
                (struct mode){MODE_FENCED, TOP, SINCE, FENCE});
+    f->peer.leads = true;
+    pass_seconds(f, FENCE_LEFT_MS / 1000 + 1);
+    expect_asked(f, MODE_EVENTUAL, FENCE);
+}
+
+/* Something came to it before the fence did, and was fenced with it. */
+static void test_what_was_fenced_with_it_is_no_top(void **state)
+{
+    const struct mode free = {MODE_EVENTUAL, TOP, SINCE, EPOCH};
+    const struct mode fenced = {MODE_FENCED, TOP, SINCE, FENCE};
+    struct fixture *f = *state;
+
+    apply_both(f, free, fenced);
+    apply_mode_of(&f->node, BELOW, DIR, fenced, FENCE);
     f->peer.leads = true;
     pass_seconds(f, FENCE_LEFT_MS / 1000 + 1);
     expect_asked(f, MODE_EVENTUAL, FENCE);
@@ -136,6 +154,7 @@ int main(void)
         TEST(test_a_fence_is_taken_away_at_its_top),
         TEST(test_what_is_filled_is_emptied_at_its_top),
         TEST(test_a_fence_below_what_is_free_is_taken_away),
+        TEST(test_what_was_fenced_with_it_is_no_top),
     };
 
     return cmocka_run_group_tests_name("mode_fences", tests, NULL, NULL);

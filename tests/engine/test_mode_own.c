@@ -14,19 +14,25 @@ static void expect_own(const struct fixture *f, uint64_t size)
     assert_false(f->over);
 }
 
-/* No other node is asked for anything. */
+/* One entry of region 0, for which no other node is asked for anything. */
+static void own_by_one_entry(struct fixture *f, enum mode_goal goal,
+                             uint64_t size)
+{
+    f->node.hears_all = false;
+    f->node.readiness = ERR_UNAVAILABLE;
+    start(f, goal);
+    expect_own(f, size);
+    answer(f, 0);
+    expect_end(f, 0);
+}
+
 static void test_one_entry_gives_a_mode_of_its_own(void **state)
 {
     struct fixture *f = *state;
 
     apply(f, MODE_EVENTUAL, PARENT, EPOCH);
     put_entries(f, 1);
-    f->node.hears_all = false;
-    f->node.readiness = ERR_UNAVAILABLE;
-    start(f, MODE_TO_EVENTUAL);
-    expect_own(f, 1);
-    answer(f, 0);
-    expect_end(f, 0);
+    own_by_one_entry(f, MODE_TO_EVENTUAL, 1);
 }
 
 static void test_one_entry_takes_it_back(void **state)
@@ -35,11 +41,7 @@ static void test_one_entry_takes_it_back(void **state)
 
     apply_parent(f, MODE_EVENTUAL);
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
-    f->node.hears_all = false;
-    start(f, MODE_INHERIT);
-    expect_own(f, 0);
-    answer(f, 0);
-    expect_end(f, 0);
+    own_by_one_entry(f, MODE_INHERIT, 0);
 }
 
 static void test_who_comes_second_does_not_change_it(void **state)
@@ -59,6 +61,23 @@ static void test_who_comes_second_does_not_change_it(void **state)
         expect_own(f, 1);
         answer(f, ends[i].status);
         expect_end(f, ends[i].expected);
+        f->over = false;
+    }
+}
+
+static void test_too_many_below_it_are_logged(void **state)
+{
+    static const enum mode_goal goals[] = {MODE_TO_EVENTUAL, MODE_INHERIT};
+    const uint64_t domains[] = {PARENT, DIR};
+    struct fixture *f = *state;
+
+    apply_parent(f, MODE_EVENTUAL);
+    for (unsigned i = 0; i < ARRAY_SIZE(goals); i++) {
+        apply(f, MODE_EVENTUAL, domains[i], EPOCH);
+        start(f, goals[i]);
+        answer(f, ERR_TOO_LARGE);
+        expect_end(f, ERR_TOO_LARGE);
+        assert_int_equal(f->node.event_count, i + 1);
         f->over = false;
     }
 }
@@ -88,12 +107,8 @@ static void test_to_inherit_below_a_strong_one_is_to_become_strong(void **state)
     struct fixture *f = *state;
 
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
-    start_fenced(f, MODE_INHERIT);
-    apply(f, MODE_FENCED, DIR, FENCE);
-    f->node.told_fence = FENCE;
-    pass(f, 20);
-    assert_non_null(f->node.txn);
-    assert_int_equal(f->node.transaction.txn_kind, TXN_TO_STRONG);
+    start_told(f, MODE_INHERIT, DIR);
+    expect_txn(f, TXN_TO_STRONG, FENCE);
     end_txn(f, ERR_NO_QUORUM);
     assert_int_equal(f->node.event_count, 1);
     expect_asked(f, MODE_EVENTUAL, FENCE);
@@ -121,31 +136,21 @@ test_one_with_a_mode_of_its_own_is_removed_by_one_entry(void **state)
 
     apply_parent(f, MODE_EVENTUAL);
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
-    start_fenced(f, MODE_REMOVE);
-    apply(f, MODE_FENCED, DIR, FENCE);
-    f->node.told_fence = FENCE;
-    pass(f, 20);
-    assert_non_null(f->node.call);
-    assert_int_equal(f->node.asked.op, COMMAND_DIR_REMOVE);
-    assert_int_equal(f->node.asked.dir, PARENT);
-    answer(f, 0);
-    expect_end(f, 0);
+    start_told(f, MODE_REMOVE, DIR);
+    end_removal(f);
 }
-
-#define TEST_OWN(test)                                                         \
-    cmocka_unit_test_setup_teardown(test, setup_mode_change,                   \
-                                    teardown_mode_change)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST_OWN(test_one_entry_gives_a_mode_of_its_own),
-        TEST_OWN(test_one_entry_takes_it_back),
-        TEST_OWN(test_who_comes_second_does_not_change_it),
-        TEST_OWN(test_below_an_eventual_one_nothing_becomes_strong),
-        TEST_OWN(test_to_inherit_below_a_strong_one_is_to_become_strong),
-        TEST_OWN(test_what_inherits_has_nothing_to_be_taken_back),
-        TEST_OWN(test_one_with_a_mode_of_its_own_is_removed_by_one_entry),
+        TEST(test_one_entry_gives_a_mode_of_its_own),
+        TEST(test_one_entry_takes_it_back),
+        TEST(test_who_comes_second_does_not_change_it),
+        TEST(test_too_many_below_it_are_logged),
+        TEST(test_below_an_eventual_one_nothing_becomes_strong),
+        TEST(test_to_inherit_below_a_strong_one_is_to_become_strong),
+        TEST(test_what_inherits_has_nothing_to_be_taken_back),
+        TEST(test_one_with_a_mode_of_its_own_is_removed_by_one_entry),
     };
 
     return cmocka_run_group_tests_name("mode_own", tests, NULL, NULL);

@@ -252,10 +252,10 @@ static void put_closed(struct fixture *f, uint64_t nsid, uint64_t sequence)
     buf_unref(bytes);
 }
 
-/* A directory was to become eventual, with all below it. */
-static void test_what_was_aborted_is_undone_together(void **state)
+/* A directory was to become eventual, with all below it: ten parts are closed,
+ * and the first one that is asked about was decided so. */
+static void settle_closed(struct fixture *f, bool commit)
 {
-    struct fixture *f = *state;
     struct settle *first;
 
     f->peer.region.id = REGION_FIRST_DATA;
@@ -265,7 +265,15 @@ static void test_what_was_aborted_is_undone_together(void **state)
     assert_int_equal(f->node.settled, 1);
     first = f->node.settle;
     first->active = false;
+    first->commit = commit;
     first->done(first, 0);
+}
+
+static void test_what_was_aborted_is_undone_together(void **state)
+{
+    struct fixture *f = *state;
+
+    settle_closed(f, false);
     tick(f);
     assert_int_equal(f->node.settled, 1 + 10);
     tick(f);
@@ -275,16 +283,8 @@ static void test_what_was_aborted_is_undone_together(void **state)
 static void test_a_commit_is_completed_once(void **state)
 {
     struct fixture *f = *state;
-    struct settle *first;
 
-    f->peer.region.id = REGION_FIRST_DATA;
-    for (uint64_t nsid = 10; nsid < 20; nsid++)
-        put_closed(f, nsid, 1);
-    look_long_enough(f);
-    first = f->node.settle;
-    first->active = false;
-    first->commit = true;
-    first->done(first, 0);
+    settle_closed(f, true);
     tick(f);
     assert_int_equal(f->node.settled, 1);
     look_long_enough(f);

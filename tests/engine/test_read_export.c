@@ -40,10 +40,7 @@ static void close_it(struct fixture *f)
     struct exec_fixture *exec = f->exec;
     struct test_txn txn = txn_to_eventual(exec, NSID_ROOT, "d", f->dir);
 
-    assert_int_equal(run(exec, &(struct command){.op = COMMAND_DIR_FILL,
-                                                 .ino = ino_of_nsid(f->dir)}),
-                     0);
-    txn.command.offset = exec->result.first_id;
+    txn.command.offset = begin_filling(exec, f->dir);
     assert_int_equal(prepare(exec, &txn), 0);
     f->txn = txn.command.txn.id;
 }

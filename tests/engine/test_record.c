@@ -284,7 +284,8 @@ static void test_a_directory_over_a_limit_is_refused(void **state)
 
 static void test_a_decision_comes_back(void **state)
 {
-    struct decision in = {.txn = filled_txn(5), .committed = true};
+    struct decision in = {
+        .txn = filled_txn(5), .committed = true, .below = letters(24)};
     struct buf *b = decision_encode(&in);
     struct decision out;
 
@@ -293,6 +294,7 @@ static void test_a_decision_comes_back(void **state)
     buf_unref(b);
     assert_txn_equal(&out.txn, &in.txn);
     assert_true(out.committed);
+    assert_slice_equal(out.below, in.below);
     decision_release(&out);
 }
 
@@ -308,7 +310,7 @@ static void test_damaged_records_are_survived(void **state)
     struct namespace_record record = {.nsid = 1, .closing = filled_txn(1)};
     struct directory directory = {
         .name = slice_of("name"), .attr = filled_attr(1), .xattrs = xattrs};
-    struct decision decision = {.txn = filled_txn(1)};
+    struct decision decision = {.txn = filled_txn(1), .below = letters(24)};
 
     (void)state;
     assert_damage_is_survived(try_entry, file_bytes());

@@ -150,8 +150,8 @@ static void test_a_file_below_it_may_be_too_large(void **state)
     answer(f, ERR_TOO_LARGE, false, "");
     expect_end(f, ERR_TOO_LARGE);
     assert_int_equal(f->node.warnings, 1);
-    assert_non_null(strstr(f->node.warning, "directory 5 stays strong"));
-    assert_non_null(strstr(f->node.warning, "directory 80 "));
+    assert_non_null(strstr(f->node.warning, "directory #5 stays strong"));
+    assert_non_null(strstr(f->node.warning, "directory #80 "));
 }
 
 static void test_it_ends_without_a_word_while_it_asks_for_times(void **state)
@@ -199,7 +199,7 @@ static void test_it_does_not_wait_for_ever(void **state)
     fake_env_pass(&f->node.fake, TIMEOUT_MS / 2);
     expect_end(f, ERR_NO_QUORUM);
     assert_int_equal(f->node.warnings, 1);
-    assert_non_null(strstr(f->node.warning, "directory 5 "));
+    assert_non_null(strstr(f->node.warning, "directory #5 "));
     assert_non_null(strstr(f->node.warning, "node 4 "));
 }
 

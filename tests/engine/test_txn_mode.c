@@ -309,6 +309,15 @@ static void prepare_tree(struct fixture *f, enum txn_kind kind,
     pass_below(f, COMMAND_TXN_PREPARE);
 }
 
+/* What is below comes before it. */
+static void resolve_tree(struct fixture *f, bool commit)
+{
+    assert_int_equal(f->router.command.commit, commit);
+    pass_below(f, COMMAND_TXN_RESOLVE);
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+}
+
 static void test_all_below_it_are_closed_and_brought(void **state)
 {
     struct fixture *f = *state;
@@ -322,10 +331,7 @@ static void test_all_below_it_are_closed_and_brought(void **state)
     assert_int_equal(f->router.command.txn.closes_nsid, CLOSED_NSID);
     assert_true(slice_equal(f->router.command.data, slice_of("mtimes")));
     succeed(f, COMMAND_TXN_DECIDE);
-    assert_true(f->router.command.commit);
-    pass_below(f, COMMAND_TXN_RESOLVE);
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
+    resolve_tree(f, true);
     succeed(f, COMMAND_TXN_FORGET);
     assert_null(f->router.call);
 }
@@ -336,10 +342,7 @@ static void test_all_below_it_are_open_again_without_their_files(void **state)
 
     prepare_tree(f, TXN_TO_EVENTUAL, CATALOG_EVENTUAL);
     end_export(f, ERR_NO_QUORUM);
-    assert_false(f->router.command.commit);
-    pass_below(f, COMMAND_TXN_RESOLVE);
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
+    resolve_tree(f, false);
     assert_failed(f, ERR_NO_QUORUM);
     assert_null(f->router.call);
 }
@@ -381,6 +384,18 @@ static void meet_last(struct fixture *f,
     tell_decision(f, decision);
 }
 
+/* And nothing else of it. */
+static void resolve_last(struct fixture *f, bool commit)
+{
+    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
+    assert_int_equal(f->router.command.commit, commit);
+    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
+    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
+    succeed(f, COMMAND_TXN_RESOLVE);
+    assert_failed(f, 0);
+    assert_null(f->router.call); /* No FORGET. */
+}
+
 static struct result committed_with(struct slice below)
 {
     return (struct result){.decided = true, .committed = true, .data = below};
@@ -391,13 +406,7 @@ static void test_who_meets_an_abort_opens_what_he_has_met(void **state)
     struct fixture *f = *state;
 
     meet_last(f, settle_start, &(struct result){.decided = true});
-    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
-    assert_false(f->router.command.commit);
-    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
-    assert_failed(f, 0);
-    assert_null(f->router.call);
+    resolve_last(f, false);
 }
 
 /* There may be thousands of them, and the coordinator is at work. */
@@ -409,13 +418,7 @@ static void test_who_waits_for_one_of_many_resolves_that_one(void **state)
         committed_with((struct slice){below, sizeof below});
 
     meet_last(f, settle_start, &decision);
-    expect_part(f, COMMAND_TXN_RESOLVE, LAST_NSID, "");
-    assert_true(f->router.command.commit);
-    end_part(f, COMMAND_TXN_RESOLVE, LAST_NSID + 1, "");
-    assert_int_equal(f->router.command.txn_step, TXN_STEP_FIRST);
-    succeed(f, COMMAND_TXN_RESOLVE);
-    assert_failed(f, 0);
-    assert_null(f->router.call); /* No FORGET. */
+    resolve_last(f, true);
 }
 
 /* Behind FORGET nobody would know what is to become of them. */

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+#include "exec_below.h"
+
+#include <sys/stat.h>
+
+static struct command on_name(enum command_op op, uint64_t dir,
+                              const char *name)
+{
+    return (struct command){.op = op, .dir = dir, .name = slice_of(name)};
+}
+
+int try_add_below(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    struct command c = on_name(COMMAND_DIR_ADD, dir, name);
+
+    c.set = (struct attr){.mode = S_IFDIR | 0750, .uid = 5};
+    return run(f, &c);
+}
+
+uint64_t add_below(struct exec_fixture *f, uint64_t dir, const char *name)
+{
+    assert_int_equal(try_add_below(f, dir, name), 0);
+    return nsid_of_ino(f->result.attr.ino);
+}
+
+int remove_below(struct exec_fixture *f, uint64_t dir, const char *name,
+                 uint64_t nsid, uint64_t epoch)
+{
+    struct command c = on_name(COMMAND_DIR_REMOVE, dir, name);
+
+    c.ino = ino_of_nsid(nsid);
+    c.offset = epoch;
+    return run(f, &c);
+}
+
+int move_below(struct exec_fixture *f, uint64_t dir, const char *name,
+               uint64_t to_dir, const char *to_name, unsigned flags)
+{
+    struct command c = on_name(COMMAND_DIR_MOVE, dir, name);
+
+    c.to_dir = to_dir;
+    c.to_name = slice_of(to_name);
+    c.flags = flags;
+    return run(f, &c);
+}
+
+uint64_t put_fence(struct exec_fixture *f, uint64_t nsid)
+{
+    return set_mode(f, nsid, MODE_FENCED, mode_of(f, nsid).epoch);
+}
