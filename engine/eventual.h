@@ -81,12 +81,13 @@ void eventual_on_mode(struct eventual *eventual, uint64_t nsid,
                       struct mode before, struct mode mode);
 
 /* The catalog was replaced by a snapshot and modes_load() has read it: deletes
- * what is left of namespaces that are not eventual any more. Not at each start:
- * a catalog that has come to harm might lack a namespace, and a crash between
- * the end of its life and the deletion leaves but what nobody sees. (Where this
- * node was left out of that life the catalog says so, and a start does see to
- * it.) What may be of a later life and cannot be read stays, and is no
- * error. On region 0's owner. ERR_IO, ERR_NO_MEMORY. */
+ * what is left of namespaces that are not eventual any more, and of earlier
+ * lives of those that are. Namespaces that are none not at each start: a
+ * catalog that has come to harm might lack one, and a crash between the end of
+ * its life and the deletion leaves but what nobody sees. (Where this node was
+ * left out of that life the catalog says so, and a start does see to it.) What
+ * may be of a later life and cannot be read stays, and is no error. On region
+ * 0's owner. ERR_IO, ERR_NO_MEMORY. */
 int eventual_sweep(struct eventual *eventual);
 
 /* ---- changes that are accepted here ---- */

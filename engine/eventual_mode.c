@@ -269,9 +269,12 @@ static int visit_all(struct eventual *eventual,
     return rc == ERR_CORRUPT ? 0 : rc;
 }
 
+/* A start with a damaged catalog has left earlier lives to this. */
 int eventual_sweep(struct eventual *eventual)
 {
-    return visit_all(eventual, sweep_one);
+    int rc = visit_all(eventual, sweep_one);
+
+    return rc == 0 ? eventual_sweep_lives(eventual) : rc;
 }
 
 int eventual_sweep_lives(struct eventual *eventual)

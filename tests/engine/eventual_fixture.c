@@ -70,6 +70,8 @@ int open_again(struct eventual_fixture *f)
     modes_watch(f->modes, on_mode, f);
     eventual_watch(f->eventual, notice, f);
     assert_int_equal(modes_load(f->modes, f->state), 0);
+    if (f->catalog_is_damaged)
+        modes_distrust(f->modes);
     rc = eventual_open(f->eventual, &e);
     assert_int_equal(rc == 0, e.text[0] == '\0');
     return rc;

@@ -39,6 +39,7 @@ struct eventual_fixture {
     bool clock_is_wrong;
     int clock_status; /* of reading it */
     bool disk_is_full;
+    bool catalog_is_damaged; /* as it is known at a start */
     size_t kept_count; /* writes to state/ that a power cut leaves though they
                         * were not synced */
     unsigned flush_count;

@@ -359,6 +359,25 @@ test_a_start_deletes_only_lives_that_are_said_to_be_over(void **state)
     assert_int_equal(entry_count(f), 1);
 }
 
+/* It could not tell then what of an earlier life is left. */
+static void
+test_a_start_with_a_damaged_catalog_leaves_it_to_a_snapshot(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    make(f, "a", "text");
+    flush_all(f);
+    install(f, true, MODE_EVENTUAL, LATER);
+    f->catalog_is_damaged = true;
+    crash(f);
+    assert_true(is_known(f, "a"));
+    assert_int_equal(modes_load(f->modes, f->state), 0);
+    assert_int_equal(eventual_sweep(f->eventual), 0);
+    assert_false(is_known(f, "a"));
+    assert_int_equal(count_of(f), 1);
+    expect_item(f, 1, "a", "text");
+}
+
 /* ---- what cannot be read ---- */
 
 /* In the next life it would be in the way. */
@@ -489,6 +508,7 @@ int main(void)
         TEST(test_a_replay_goes_into_no_later_life),
         TEST(test_a_replay_is_kept_beside_a_later_life),
         TEST(test_a_start_deletes_only_lives_that_are_said_to_be_over),
+        TEST(test_a_start_with_a_damaged_catalog_leaves_it_to_a_snapshot),
         TEST(test_what_cannot_be_read_stays_until_the_next_life),
         TEST(test_what_is_dropped_is_gone),
         TEST(test_what_is_dropped_does_not_come_back_for_long),

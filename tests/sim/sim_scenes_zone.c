@@ -337,13 +337,49 @@ bool scene_has_left(struct sim_stage *stage)
 
 /* ---- a node that is left out ---- */
 
+enum { BELOW = 1 }; /* the directory of that name in the zone */
+
+static const struct sim_zone_op away[] = {
+    {.kind = REQUEST_UNLINK, .name = 0},
+    {.kind = REQUEST_CREATE, .name = 1, .piece_size = LARGE},
+    {.kind = REQUEST_CREATE, .dir = BELOW, .name = 0, .piece_size = SMALL},
+};
+
+static void ask_below(struct sim_stage *stage)
+{
+    const struct sim_zone_op op = {.kind = REQUEST_MKDIR, .name = ZONE_SUB};
+
+    (void)begin_op(stage, &op);
+}
+
+static bool is_below_made(struct sim_stage *stage)
+{
+    return zone_of(stage)->subs[BELOW] != 0 && is_settled(stage);
+}
+
+static void ask_away(struct sim_stage *stage)
+{
+    struct sim_zones *zones = stage->cluster->zones;
+
+    if (stage->act < ARRAY_SIZE(away) && sim_zones_are_idle(zones) &&
+        sim_zones_do(zones, AWAY, &away[stage->act]))
+        stage->act++;
+}
+
+static bool away_is_done(struct sim_stage *stage)
+{
+    return stage->act == ARRAY_SIZE(away) &&
+           sim_zones_are_idle(stage->cluster->zones);
+}
+
 /* Nobody else knows of what it changes there. */
 void scene_begin_away(struct sim_stage *stage)
 {
     scene_begin_eventual(stage);
+    sim_stage_get_done(stage, ask_below, is_below_made);
     sim_stage_get_done(stage, ask_file, file_is_there);
     cut_off(stage, UINT64_MAX);
-    sim_stage_get_done(stage, ask_alone, alone_is_done);
+    sim_stage_get_done(stage, ask_away, away_is_done);
 }
 
 /* It comes back when that is done. */
