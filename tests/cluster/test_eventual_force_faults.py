@@ -12,8 +12,8 @@ from eventual_folders import (MODE, Folder, close, cut_cluster, folders, kill_at
                               make_eventual, start_cut_off, switch)
 from harness import (MountedFolder, Writer, errno_of, get, main, put, test, together,
                      wait_until)
-from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, is_silent, kept,
-                        one_to_leave_out, wait_kept, wait_strong)
+from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, holds, is_silent,
+                        kept, one_to_leave_out, wait_kept, wait_strong)
 
 LOG_KEEP = 100
 FILES = 60
@@ -182,7 +182,7 @@ def who_learns_of_it_by_a_snapshot_keeps_all_also_of_directories_that_are_gone(t
     for node in c.nodes:
         assert os.listdir(c.path(node, 'there')) == []
         wait_until('it has the second life', 20, lambda n=node:
-                   get(c.path(n, 'anew/mine')) == b'of the second life')
+                   holds(c.path(n, 'anew/mine'), b'of the second life'))
     for by_node in by_name.values():
         close(by_node)
 
@@ -208,12 +208,12 @@ def what_was_kept_of_one_life_outlives_the_next_ones_of_that_directory(t):
         c.start(victim)
         for node in c.nodes:
             wait_until('it has the new life', BACK_S, lambda n=node, d=b'anew %d' % turn:
-                       errno_of(get, c.path(n, 'e/mine')) == 0 and get(c.path(n, 'e/mine')) == d)
+                       holds(c.path(n, 'e/mine'), d))
             wait_kept(c, node, expected[node])
         put(c.path(victim, 'e/theirs'), b'%d' % turn)
         for node in c.nodes:
             wait_until('all have it', 20, lambda n=node, d=b'%d' % turn:
-                       os.path.exists(c.path(n, 'e/theirs')) and get(c.path(n, 'e/theirs')) == d)
+                       holds(c.path(n, 'e/theirs'), d))
     switch(c, 'e', b'strong')
     for node in c.nodes:
         wait_kept(c, node, expected[node])
