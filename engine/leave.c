@@ -5,12 +5,15 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "engine/catalog.h"
 #include "engine/eventual_record.h"
 #include "engine/left_out.h"
 #include "engine/members.h"
 #include "engine/modes.h"
 #include "engine/node.h"
 #include "engine/pull.h"
+#include "engine/status.h"
+#include "engine/wire.h"
 
 enum { NS_PER_S = 1000000000 };
 
@@ -30,26 +33,69 @@ static bool is_durable(struct node *node, uint64_t sequence)
            head.sequence >= sequence;
 }
 
-/* What only it had of a directory that is strong by now it moves into
- * quarantine when it is back. What cannot be read may be such a record. */
-static bool is_left_out(struct node *node, uint64_t id)
-{
-    bool found = true;
-    int rc = left_out_find(node_env(node)->state, id, &found);
+/* ---- quarantine ---- */
 
-    return rc != 0 || found;
+static bool leaves_out(struct kv *state, uint64_t nsid, uint64_t since,
+                       uint64_t id)
+{
+    struct left_out left_out;
+
+    return left_out_get(state, nsid, since, &left_out) != 0 ||
+           left_out_is_of(&left_out, id);
 }
 
-/* Without an eventual directory. */
-static enum leave_state look_at_left_out(struct node *node,
-                                         const struct node_record *record)
+/* Up to which catalog version at the latest it became strong; where nobody can
+ * tell that, it has done so here. */
+static uint64_t strong_since(struct node *node, uint64_t nsid)
 {
-    struct pull_told told = pulls_told(node_pulls(node), record->id);
+    struct directory directory = {0};
+    uint64_t version = modes_version(node_modes(node));
 
-    return told.fence < record->epoch && is_left_out(node, record->id)
-               ? LEAVE_UNTOLD
-               : LEAVE_FREE;
+    if (catalog_get(node_env(node)->state, NULL, nsid, &directory) == 0)
+        version = directory.mode.epoch;
+    directory_release(&directory);
+    return version;
 }
+
+/* Whether a node was left out, and up to which version that has come about at
+ * the latest. True also where the records cannot be read. */
+static bool was_left_out(struct node *node, uint64_t id, uint64_t *ret_version)
+{
+    struct kv *state = node_env(node)->state;
+    uint64_t nsid = 0;
+    uint64_t since = 0;
+    bool found = false;
+    int rc;
+
+    *ret_version = 0;
+    while ((rc = left_out_next(state, nsid, since, &nsid, &since)) == 0) {
+        if (leaves_out(state, nsid, since, id)) {
+            uint64_t version = strong_since(node, nsid);
+
+            found = true;
+            if (*ret_version < version)
+                *ret_version = version;
+        }
+        since++;
+    }
+    return found || rc != ERR_NOT_FOUND;
+}
+
+/* As far as it has told. When it tells of a version, it has moved all that this
+ * brings into quarantine. */
+static bool may_keep_something(struct node *node, uint64_t id)
+{
+    const struct node_status *status;
+    uint64_t version;
+
+    if (!was_left_out(node, id, &version))
+        return false;
+    status = status_board_find(node_status_board(node), id);
+    return status == NULL || status->catalog < version ||
+           status->quarantine != 0;
+}
+
+/* ---- all of it ---- */
 
 enum leave_state leave_look(struct node *node, const struct node_record *record)
 {
@@ -59,8 +105,10 @@ enum leave_state leave_look(struct node *node, const struct node_record *record)
 
     if (record->state != NODE_DRAINING || record->id == node_id(node))
         return LEAVE_FREE;
+    if (may_keep_something(node, record->id))
+        return LEAVE_KEEPS;
     if (!modes_any_before(node_modes(node), record->epoch))
-        return look_at_left_out(node, record);
+        return LEAVE_FREE;
     told = pulls_told(pulls, record->id);
     if (told.fence < record->epoch)
         return LEAVE_UNTOLD;
@@ -79,6 +127,8 @@ const char *leave_words(enum leave_state state)
                           "everywhere yet",
         [LEAVE_UNSAFE] = "has accepted in eventual directories what is not on "
                          "another disk yet",
+        [LEAVE_KEEPS] = "may keep in quarantine what it accepted in "
+                        "directories that were made strong without it",
     };
 
     return words[state];
@@ -96,7 +146,7 @@ void leave_log_loss(struct node *node, uint64_t id, enum leave_state state)
     uint64_t silent_ns = env_mono_ns(node_env(node)) - contact_ns;
     char heard[64] = "since this node's start it has told nothing";
 
-    if (state != LEAVE_UNTOLD && state != LEAVE_UNSAFE)
+    if (state != LEAVE_UNTOLD && state != LEAVE_UNSAFE && state != LEAVE_KEEPS)
         return;
     if (contact_ns != 0)
         (void)snprintf(heard, sizeof heard,

@@ -13,14 +13,19 @@
  * 3. what is here is durable: what is only in the memory of a node that crashes
  *    is asked for again, and there would be nobody to ask.
  *
+ * One that a directory was made strong without (left_out.h) has to have told
+ * that it has learnt of it and
+ *
+ * 4. has nothing in quarantine (quarantine.h): somebody has to drop it there.
+ *
  * The removal names the epoch of the record, so nothing of this has changed
  * when it is applied. All other nodes have it from region 0's leader at the
  * latest: it has every change that is kept under a number of its own (pull.h).
  *
  * What cannot have been accepted need not be waited for: a directory that
  * became eventual behind the fence, and one that is strong again, which took
- * the word of all nodes. Without an eventual directory a node is removed
- * whether it is dead or alive.
+ * the word of all nodes that it was not made strong without. Without an
+ * eventual directory a node is removed whether it is dead or alive.
  *
  * Belongs to ENV_WORKER. */
 
@@ -38,6 +43,7 @@ enum leave_state {
     LEAVE_UNTOLD,  /* 1 is missing */
     LEAVE_SPREADS, /* 2 */
     LEAVE_UNSAFE,  /* 3 */
+    LEAVE_KEEPS,   /* 4 */
     LEAVE_STATES
 };
 

@@ -116,23 +116,6 @@ int left_out_next(struct kv *state, uint64_t nsid, uint64_t since,
     return rc;
 }
 
-int left_out_find(struct kv *state, uint64_t node, bool *ret)
-{
-    struct kv_iter *iter = iter_from(state, 0, 0);
-    struct left_out left_out = {.count = 0};
-    int rc = 0;
-
-    for (; rc == 0 && kv_iter_valid(iter) && !left_out_is_of(&left_out, node);
-         kv_iter_next(iter))
-        rc = left_out_decode(&left_out, kv_iter_value(iter));
-    if (rc == 0)
-        rc = kv_iter_status(iter, NULL);
-    kv_iter_free(iter);
-    if (rc == 0)
-        *ret = left_out_is_of(&left_out, node);
-    return rc;
-}
-
 /* Where `iter` is. */
 static int forget_at(struct kv_batch *batch, const struct kv_iter *iter,
                      uint64_t node)

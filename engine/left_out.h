@@ -51,9 +51,6 @@ void left_out_put(struct kv_batch *batch, uint64_t nsid, uint64_t since,
 int left_out_next(struct kv *state, uint64_t nsid, uint64_t since,
                   uint64_t *ret_nsid, uint64_t *ret_since);
 
-/* Whether a node is in any record. ERR_CORRUPT, ERR_VERSION, ERR_IO. */
-int left_out_find(struct kv *state, uint64_t node, bool *ret);
-
 /* A node goes: it is taken out of all records. ERR_CORRUPT, ERR_VERSION,
  * ERR_IO. */
 int left_out_forget(struct kv *state, struct kv_batch *batch, uint64_t node);

@@ -82,15 +82,17 @@ static int report_left_replicas(struct node *node, uint64_t id, FILE *out)
 static int report_left_changes(struct node *node,
                                const struct node_record *record, FILE *out)
 {
+    static const char *const advice[LEAVE_STATES] = {
+        [LEAVE_UNTOLD] = "start it, or look at the network between",
+        [LEAVE_SPREADS] = "wait",
+        [LEAVE_KEEPS] = "start it, and see /.cluster/quarantine there",
+    };
     enum leave_state state = leave_look(node, record);
 
-    if (state != LEAVE_UNTOLD && state != LEAVE_SPREADS)
+    if (advice[state] == NULL)
         return 0;
     (void)fprintf(out, "node %" PRIu64 " is being drained and %s: %s\n",
-                  record->id, leave_words(state),
-                  state == LEAVE_SPREADS
-                      ? "wait"
-                      : "start it, or look at the network between");
+                  record->id, leave_words(state), advice[state]);
     return 1;
 }
 

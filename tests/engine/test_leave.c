@@ -11,6 +11,10 @@
 #include "engine/leave.h"
 #include "engine/left_out.h"
 #include "engine/members.h"
+#include "engine/splitter.h"
+#include "engine/status.h"
+#include "engine/wire.h"
+#include "tests/engine/kv_helpers.h"
 
 enum { A = 1, B = 2, C = 3, DRAINED = 30 };
 
@@ -33,11 +37,31 @@ int members_find(struct node *node, uint64_t id, struct node_record *ret)
     return rc;
 }
 
+/* ---- status.h ---- */
+
+/* What C has told last of itself; `node` 0: nothing. */
+static struct node_status told;
+
+struct status_board *node_status_board(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+const struct node_status *status_board_find(const struct status_board *board,
+                                            uint64_t node_id)
+{
+    (void)board;
+    return told.node == node_id ? &told : NULL;
+}
+
 /* ---- what happens ---- */
 
 static int setup(void **state)
 {
     struct cluster *c = cluster_new(3);
+
+    told = (struct node_status){.node = 0};
 
     for (uint64_t id = A; id <= C; id++)
         for (uint64_t other = A; other <= C; other++)
@@ -226,44 +250,90 @@ static void test_without_an_eventual_directory_a_dead_node_may_go(void **state)
     assert_int_equal(look(c), LEAVE_FREE);
 }
 
-/* That it was left out, up to a number, all others know. */
-static void leave_out_c(struct cluster *c, uint64_t version)
+/* ---- quarantine ---- */
+
+enum { STRONG = DRAINED - 1 }; /* the version with which DIR became so */
+
+/* DIR was made strong without `left`, and then C was drained. */
+static void drain_behind_force(struct cluster *c, uint64_t left)
 {
+    struct node *a = node_of(c, A);
     struct left_out left_out = {.count = 0};
+    struct kv_batch *batch = kv_batch_new(a->state);
 
-    left_out_add(&left_out, C, 0);
-    for (uint64_t id = A; id <= B; id++) {
-        struct node *node = node_of(c, id);
-        struct kv_batch *batch = kv_batch_new(node->state);
-
-        left_out_put(batch, DIR, SINCE, &left_out);
-        assert_int_equal(kv_write(node->state, batch, KV_RELAXED, NULL), 0);
-        kv_batch_free(batch);
-        apply_strong(node, version);
-    }
+    cut(c, A, C);
+    left_out_add(&left_out, left, 0);
+    left_out_put(batch, DIR, SINCE, &left_out);
+    assert_int_equal(kv_write(a->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    apply_strong(a, STRONG);
+    apply_state(a, C, NODE_DRAINING, DRAINED);
 }
 
-/* It may have what nobody else has. */
-static void test_a_node_that_was_left_out_has_to_be_back_first(void **state)
+static void tell(uint64_t catalog, uint64_t quarantine)
+{
+    told = (struct node_status){
+        .node = C, .catalog = catalog, .quarantine = quarantine};
+}
+
+/* Nor while nobody can tell what it has. */
+static void test_who_keeps_something_in_quarantine_does_not_go(void **state)
 {
     struct cluster *c = *state;
 
-    cut(c, A, C);
-    cut(c, B, C);
-    put_text_file(node_of(c, C), "c", "mine");
-    leave_out_c(c, DRAINED - 1);
-    for (uint64_t id = A; id <= B; id++)
-        apply_state(node_of(c, id), C, NODE_DRAINING, DRAINED);
-    pass(c, 5000);
-    assert_int_equal(look(c), LEAVE_UNTOLD);
-    apply_strong(node_of(c, C), DRAINED - 1);
-    connect_again(c, A, C);
-    connect_again(c, B, C);
-    pass(c, 1000);
-    assert_int_equal(look(c), LEAVE_UNTOLD);
-    apply_state(node_of(c, C), C, NODE_DRAINING, DRAINED);
-    eventual_tick(node_of(c, C)->eventual);
-    pass(c, 1000);
+    drain_behind_force(c, C);
+    assert_int_equal(look(c), LEAVE_KEEPS);
+    tell(STRONG, 1);
+    assert_int_equal(look(c), LEAVE_KEEPS);
+    tell(STRONG, SIZE_UNKNOWN);
+    assert_int_equal(look(c), LEAVE_KEEPS);
+    tell(STRONG, 0);
+    assert_int_equal(look(c), LEAVE_FREE);
+}
+
+/* What it has then is in no quarantine yet. */
+static void test_who_has_not_learnt_that_it_was_left_out_stays(void **state)
+{
+    struct cluster *c = *state;
+
+    drain_behind_force(c, C);
+    tell(STRONG - 1, 0);
+    assert_int_equal(look(c), LEAVE_KEEPS);
+}
+
+static void test_who_was_not_left_out_may_go(void **state)
+{
+    struct cluster *c = *state;
+
+    drain_behind_force(c, B);
+    assert_int_equal(look(c), LEAVE_FREE);
+}
+
+static void test_a_damaged_record_of_who_was_left_out_counts(void **state)
+{
+    struct cluster *c = *state;
+
+    drain_behind_force(c, B);
+    put_record(node_of(c, A)->state, key_left_out(DIR, SINCE),
+               slice_of("\001damage"));
+    assert_int_equal(look(c), LEAVE_KEEPS);
+}
+
+/* Its record said when it became strong. */
+static void test_of_a_directory_that_is_gone_all_has_to_be_known(void **state)
+{
+    struct cluster *c = *state;
+    struct node *a = node_of(c, A);
+    struct key key = key_directory(DIR);
+    struct kv_batch *batch = kv_batch_new(a->state);
+
+    drain_behind_force(c, C);
+    kv_batch_delete(batch, key_slice(&key));
+    assert_int_equal(kv_write(a->state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    tell(DRAINED - 1, 0);
+    assert_int_equal(look(c), LEAVE_KEEPS);
+    tell(DRAINED, 0);
     assert_int_equal(look(c), LEAVE_FREE);
 }
 
@@ -280,6 +350,9 @@ static void test_what_is_lost_is_told(void **state)
     pass(c, 7000);
     leave_log_loss(a, C, LEAVE_UNTOLD);
     assert_int_equal(a->warnings, 1);
+    leave_log_loss(a, C, LEAVE_KEEPS);
+    assert_int_equal(a->warnings, 2);
+    leave_log_loss(a, C, LEAVE_UNTOLD);
     assert_non_null(strstr(a->warning, "node 3 was removed by force and has "
                                        "not told what it accepted"));
     assert_non_null(strstr(a->warning, "it has told nothing for 7 s"));
@@ -302,7 +375,11 @@ int main(void)
         TEST(test_what_was_taken_has_to_be_durable),
         TEST(test_a_node_that_was_started_again_asks_again),
         TEST(test_without_an_eventual_directory_a_dead_node_may_go),
-        TEST(test_a_node_that_was_left_out_has_to_be_back_first),
+        TEST(test_who_keeps_something_in_quarantine_does_not_go),
+        TEST(test_who_has_not_learnt_that_it_was_left_out_stays),
+        TEST(test_who_was_not_left_out_may_go),
+        TEST(test_a_damaged_record_of_who_was_left_out_counts),
+        TEST(test_of_a_directory_that_is_gone_all_has_to_be_known),
         TEST(test_what_is_lost_is_told),
     };
 

@@ -217,31 +217,6 @@ static void test_records_are_found_one_after_the_other(void **state)
     expect_no_next(*state, 300, 6);
 }
 
-static bool is_anywhere(struct kv *kv, uint64_t node)
-{
-    bool found = false;
-
-    assert_int_equal(left_out_find(kv, node, &found), 0);
-    return found;
-}
-
-static void test_a_node_is_found_in_any_record(void **state)
-{
-    const struct left_out both = two();
-    struct left_out one = {.count = 0};
-
-    left_out_add(&one, 3, 30);
-    assert_false(is_anywhere(*state, 5));
-    put(*state, 7, 100, &one);
-    assert_false(is_anywhere(*state, 5));
-    put(*state, 7, 200, &both);
-    put(*state, 8, 100, &one);
-    assert_true(is_anywhere(*state, 2));
-    assert_true(is_anywhere(*state, 3));
-    assert_true(is_anywhere(*state, 5));
-    assert_false(is_anywhere(*state, 4));
-}
-
 static void test_a_record_goes_with_its_last_node(void **state)
 {
     struct left_out left_out = two();
@@ -274,8 +249,6 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(
             test_records_are_found_one_after_the_other, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_node_is_found_in_any_record,
-                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_record_goes_with_its_last_node,
                                         setup, teardown),
     };
