@@ -3,7 +3,6 @@
 #include "engine/mode_change_impl.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -12,8 +12,8 @@ from eventual_folders import (MODE, Folder, close, cut_cluster, folders, kill_at
                               make_eventual, start_cut_off, switch)
 from harness import (MountedFolder, Writer, errno_of, get, main, put, test, together,
                      wait_until)
-from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, is_silent, kept,
-                        one_to_leave_out, wait_kept, wait_strong)
+from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, holds, is_silent,
+                        kept, one_to_leave_out, wait_kept, wait_strong)
 
 LOG_KEEP = 100
 FILES = 60
@@ -48,36 +48,25 @@ def wait_until_it_keeps(c, node):
 
 
 @test
-def however_often_it_is_killed_when_it_learns_of_it_it_keeps_all(t):
+def a_node_that_is_killed_when_it_learns_of_it_keeps_all(t):
     c = cut_cluster(t)
-    expected = {node: [] for node in c.nodes}
-    when = ((lambda node: time.sleep(0.3)), (lambda node: wait_until_it_keeps(c, node)))
-    for number, then in enumerate(when):
-        name = f'd{number}'
-        make_eventual(c, name)
-        put(c.path(1, f'{name}/common'), b'x')
-        victim, folder, others = cut_off(c, name)
-        before = len(kept(c, victim))
-        expected[victim] += write_much(folder, name)
-        folder.close()
-        force(c, name, others[0])
-        c.heal(victim)
-        then(victim)
-        kill_at_once(c, victim)
-        c.start(victim)
-        t.say(f'{len(kept(c, victim)) - before} of {FILES + LARGE} were kept at once')
-        wait_strong(c, name, [victim])
-        wait_kept(c, victim, expected[victim])
-        kill_at_once(c, victim)
-        c.start(victim)
-        wait_kept(c, victim, expected[victim])
-        assert os.listdir(c.path(victim, name)) == ['common']
-    for node in c.nodes:
-        wait_kept(c, node, expected[node])
-    c.kill(*c.nodes)
+    make_eventual(c, 'e')
+    put(c.path(1, 'e/common'), b'x')
+    victim, folder, others = cut_off(c, 'e')
+    expected = write_much(folder, 'e')
+    folder.close()
+    force(c, 'e', others[0])
+    c.heal(victim)
+    wait_until_it_keeps(c, victim)
+    kill_at_once(c, victim)
+    c.start(victim)
+    wait_strong(c, 'e', [victim])
+    wait_kept(c, victim, expected)
+    assert os.listdir(c.path(victim, 'e')) == ['common']
+    kill_at_once(c, *c.nodes)
     c.start(*c.nodes)
-    for node in c.nodes:
-        wait_kept(c, node, expected[node])
+    wait_kept(c, victim, expected)
+    check_nothing_kept(c, others)
 
 
 @test
@@ -101,58 +90,49 @@ def when_all_nodes_are_killed_right_after_it_all_is_in_the_directory_or_kept(t):
 
 
 @test
-def whoever_is_killed_that_makes_it_strong_all_is_in_the_directory_or_kept(t):
+def when_who_makes_it_strong_is_killed_all_is_in_the_directory_or_kept(t):
     c = cut_cluster(t)
-    expected = {node: [] for node in c.nodes}
-    for seconds in (3.02, 3.1):
-        name = f'd{seconds}'
-        make_eventual(c, name)
-        victim, folder, others = cut_off(c, name)
-        folder.put('mine', name.encode())
-        folder.close()
-        expected[victim].append((f'/{name}/mine', name.encode()))
-        put(c.path(others[1], f'{name}/theirs'), b'x')
-        asking = threading.Thread(target=errno_of, daemon=True,
-                                  args=(os.setxattr, c.path(others[0], name), MODE, FORCE))
-        asking.start()
-        time.sleep(seconds)  # It is found out for 3 s who is there.
-        kill_at_once(c, others[0])
-        asking.join(60)
-        start_cut_off(c, others[0])
-        force(c, name, others[1])
-        c.heal(victim)
-        wait_strong(c, name)
-        for node in c.nodes:
-            assert os.listdir(c.path(node, name)) == ['theirs']
-            wait_kept(c, node, expected[node])
+    make_eventual(c, 'e')
+    victim, folder, others = cut_off(c, 'e')
+    folder.put('mine', b'x')
+    folder.close()
+    put(c.path(others[1], 'e/theirs'), b'y')
+    asking = threading.Thread(target=errno_of, daemon=True,
+                              args=(os.setxattr, c.path(others[0], 'e'), MODE, FORCE))
+    asking.start()
+    time.sleep(3.05)  # It is found out for 3 s who is there.
+    kill_at_once(c, others[0])
+    asking.join(60)
+    start_cut_off(c, others[0])
+    force(c, 'e', others[1])
+    c.heal(victim)
+    wait_strong(c, 'e')
+    wait_kept(c, victim, [('/e/mine', b'x')])
+    check_nothing_kept(c, others)
+    for node in c.nodes:
+        assert os.listdir(c.path(node, 'e')) == ['theirs']
 
 
 @test
-def a_node_that_comes_back_while_it_is_made_strong_has_all_in_the_directory_or_kept(t):
+def when_it_comes_back_meanwhile_all_is_in_the_directory_or_kept(t):
     c = cut_cluster(t)
-    for seconds in (1, 2):
-        name = f'd{seconds}'
-        make_eventual(c, name)
-        victim, folder, others = cut_off(c, name)
-        written = {f'{i}': b'%d of %s' % (i, name.encode()) for i in range(FILES)}
-        for one, data in written.items():
-            folder.put(one, data)
-        folder.close()
-        asking = threading.Thread(target=force, args=(c, name, others[0]), daemon=True)
-        asking.start()
-        time.sleep(seconds)
-        c.heal(victim)
-        asking.join(60)
-        wait_strong(c, name)
-        left = {os.path.basename(path): what for path, what in kept(c, victim)
-                if path.startswith(f'/{name}/')}
-        for node in c.nodes:
-            folder = c.path(node, name)
-            shown = {one: get(f'{folder}/{one}') for one in os.listdir(folder)}
-            assert {**left, **shown} == written
-        t.say(f'{len(shown)} are in the directory, {len(left)} are kept')
-        for node in others:
-            check_nothing_kept(c, [node])
+    make_eventual(c, 'e')
+    victim, folder, others = cut_off(c, 'e')
+    written = dict(write_much(folder, 'e'))
+    folder.close()
+    asking = threading.Thread(target=force, args=(c, 'e', others[0]), daemon=True)
+    asking.start()
+    time.sleep(2.2)  # It has answered just when it is not waited for, or just before.
+    c.heal(victim)
+    asking.join(60)
+    wait_strong(c, 'e')
+    left = dict(kept(c, victim))
+    for node in c.nodes:
+        folder = c.path(node, 'e')
+        shown = {f'/e/{name}': get(f'{folder}/{name}') for name in os.listdir(folder)}
+        assert {**left, **shown} == written
+    t.say(f'{len(shown)} are in the directory, {len(left)} are kept')
+    check_nothing_kept(c, others)
 
 
 # ---- a node that learns of it late
@@ -202,7 +182,7 @@ def who_learns_of_it_by_a_snapshot_keeps_all_also_of_directories_that_are_gone(t
     for node in c.nodes:
         assert os.listdir(c.path(node, 'there')) == []
         wait_until('it has the second life', 20, lambda n=node:
-                   get(c.path(n, 'anew/mine')) == b'of the second life')
+                   holds(c.path(n, 'anew/mine'), b'of the second life'))
     for by_node in by_name.values():
         close(by_node)
 
@@ -228,12 +208,12 @@ def what_was_kept_of_one_life_outlives_the_next_ones_of_that_directory(t):
         c.start(victim)
         for node in c.nodes:
             wait_until('it has the new life', BACK_S, lambda n=node, d=b'anew %d' % turn:
-                       errno_of(get, c.path(n, 'e/mine')) == 0 and get(c.path(n, 'e/mine')) == d)
+                       holds(c.path(n, 'e/mine'), d))
             wait_kept(c, node, expected[node])
         put(c.path(victim, 'e/theirs'), b'%d' % turn)
         for node in c.nodes:
             wait_until('all have it', 20, lambda n=node, d=b'%d' % turn:
-                       os.path.exists(c.path(n, 'e/theirs')) and get(c.path(n, 'e/theirs')) == d)
+                       holds(c.path(n, 'e/theirs'), d))
     switch(c, 'e', b'strong')
     for node in c.nodes:
         wait_kept(c, node, expected[node])

@@ -8,6 +8,7 @@ import os
 import time
 
 from harness import errno_name, errno_of, get, main, put, table, test, wait_until
+from quarantine import drop_all, force, wait_kept
 
 MODE = 'user.grove.consistency'
 NODES = (1, 2, 3, 4)
@@ -143,6 +144,22 @@ def a_dead_node_is_removed_by_force_and_the_log_says_what_that_gives_up(t):
     assert 'was removed' in c.log_text(3)
     assert not set(written) & set(os.listdir(c.path(1, 'e')))
     c.wait_healthy(2)
+
+
+@test
+def a_node_that_was_left_out_is_not_removed_before_all_that_it_kept_is_dropped(t):
+    c = cluster_with_directory(t)
+    written = cut_off_and_write(c)
+    c.kill(3)
+    c.heal(3)
+    force(c, 'e', 1)
+    drain(c)
+    assert control(c, 1, 'remove', '1') == errno.EBUSY
+    c.run('start', 3)
+    wait_kept(c, 3, [(f'/e/{name}', data) for name, data in written.items()])
+    drop_all(c, 3)
+    wait_removed(c)
+    assert os.listdir(c.path(1, 'e')) == ['common']
 
 
 @test

@@ -225,6 +225,12 @@ struct reader *node_reader(const struct node *node)
     return NULL;
 }
 
+struct eventual *node_eventual(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
 struct placement *node_placement(const struct node *node)
 {
     (void)node;
