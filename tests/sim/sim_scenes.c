@@ -442,6 +442,7 @@ static const struct sim_act rmdir_acts[] = {
 #define STILL(nodes, founders) nodes, founders, false, false, 0, 0, false
 #define FOUNDING(nodes) nodes, nodes, true, false, 0, 0, false
 #define ZONE(nodes) nodes, nodes, false, false, 0, 0, true
+#define ZONE_KEEPING(nodes, keep) nodes, nodes, false, false, keep, 0, true
 
 const struct sim_scene sim_scenes[] = {
     /* clang-format off */
@@ -489,6 +490,8 @@ const struct sim_scene sim_scenes[] = {
      scene_begin_leaving, scene_ask_leaving, scene_has_left},
     {"strong by force", ZONE(4), SEEN_FORCE_KEPT, NULL,
      scene_begin_away, scene_ask_force, scene_is_strong},
+    {"strong while away", ZONE_KEEPING(4, 1), SEEN_FORCE_KEPT, NULL,
+     scene_begin_behind, scene_ask_force, scene_is_strong},
     /* clang-format on */
 };
 

@@ -2,6 +2,7 @@
 
 #include "tests/sim/sim_scenes_zone.h"
 
+#include "engine/peer_impl.h"
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
 #include "tests/sim/sim_lives.h"
@@ -382,8 +383,7 @@ void scene_begin_away(struct sim_stage *stage)
     sim_stage_get_done(stage, ask_away, away_is_done);
 }
 
-/* It comes back when that is done. */
-void scene_ask_force(struct sim_stage *stage)
+static void ask_force(struct sim_stage *stage)
 {
     struct sim_cluster *cluster = stage->cluster;
     struct sim_zone_op op = {.kind = REQUEST_SETXATTR,
@@ -391,8 +391,54 @@ void scene_ask_force(struct sim_stage *stage)
                              .by_force = true,
                              .ino = ino_of_nsid(zone_of(stage)->nsid)};
 
-    if (!zone_of(stage)->eventual)
-        sim_net_heal(cluster->net);
+    if (sim_zones_are_idle(cluster->zones))
+        (void)sim_zones_do(cluster->zones, sim_pick(cluster->loop, AWAY), &op);
+}
+
+/* It comes back when that is done. */
+void scene_ask_force(struct sim_stage *stage)
+{
+    if (zone_of(stage)->eventual)
+        ask_force(stage);
+    else
+        sim_net_heal(stage->cluster->net);
+}
+
+/* What becomes of directories is in region 0. */
+static void ask_more(struct sim_stage *stage)
+{
+    struct sim_cluster *cluster = stage->cluster;
+    bool is_made = zone_of(stage)->subs[BELOW + 1] != 0;
+    struct sim_zone_op op = {.kind = is_made ? REQUEST_RMDIR : REQUEST_MKDIR,
+                             .name = ZONE_OTHER};
+
+    if (zone_of(stage)->eventual)
+        ask_force(stage);
     else if (sim_zones_are_idle(cluster->zones))
         (void)sim_zones_do(cluster->zones, sim_pick(cluster->loop, AWAY), &op);
+}
+
+/* No log has what the node lacks any more. */
+static bool is_behind(struct sim_stage *stage)
+{
+    struct sim_cluster *cluster = stage->cluster;
+    const struct peer *lacks =
+        node_peer(cluster->nodes[AWAY].node, REGION_PLACEMENT);
+
+    for (size_t i = 0; i < AWAY; i++) {
+        const struct peer *peer =
+            node_peer(cluster->nodes[i].node, REGION_PLACEMENT);
+
+        if (region_log_first_index(peer->log) <=
+            raft_last_index(lacks->raft) + 1)
+            return false;
+    }
+    return !zone_of(stage)->eventual && sim_zones_are_idle(cluster->zones);
+}
+
+/* All that is over when it comes back, and it gets the catalog as it is. */
+void scene_begin_behind(struct sim_stage *stage)
+{
+    scene_begin_away(stage);
+    sim_stage_get_done(stage, ask_more, is_behind);
 }

@@ -36,5 +36,6 @@ bool scene_has_left(struct sim_stage *stage);
 /* It becomes strong without a node that is cut off. */
 void scene_begin_away(struct sim_stage *stage);
 void scene_ask_force(struct sim_stage *stage);
+void scene_begin_behind(struct sim_stage *stage);
 
 #endif

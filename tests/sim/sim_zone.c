@@ -205,6 +205,24 @@ static void begin(struct client *client)
     maybe_cancel(client);
 }
 
+static bool is_away(const struct sim_node *node, const struct sim_node *other)
+{
+    return !other->removed && sim_node_is_member(other) &&
+           (other->state != SIM_UP || !node->linked[other->number] ||
+            other->machine.paused_until_ns > node->machine.loop->now_ns);
+}
+
+/* Some node is down, paused or cut off from this one. */
+static bool misses_one(const struct sim_node *node)
+{
+    const struct sim_cluster *cluster = node->cluster;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++)
+        if (i != node->number && is_away(node, &cluster->nodes[i]))
+            return true;
+    return false;
+}
+
 static void next_op(struct sim_event *event)
 {
     struct client *client = (struct client *)event;
@@ -217,7 +235,7 @@ static void next_op(struct sim_event *event)
         return;
     }
     sim_zone_choose(loop_of(client), plan_of(client), client->zones->zones,
-                    &client->handles, sim_zone_misses_one(client->ask.node),
+                    &client->handles, misses_one(client->ask.node),
                     &client->op);
     begin(client);
 }

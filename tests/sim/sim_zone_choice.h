@@ -68,7 +68,7 @@ uint8_t sim_zone_parent(uint8_t sub);
 /* Whether a mode is asked for, or set. */
 bool sim_zone_is_of_mode(const struct sim_zone_op *op);
 
-/* `is_away`: some node is: sim_zone_misses_one(). */
+/* `is_away`: some node is. */
 void sim_zone_choose(struct sim_loop *loop, const struct sim_plan *plan,
                      struct sim_zone *zones,
                      const struct sim_zone_handles *handles, bool is_away,

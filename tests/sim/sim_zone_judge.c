@@ -73,17 +73,6 @@ static bool reaches_all(const struct sim_node *node)
     return reached == members;
 }
 
-bool sim_zone_misses_one(const struct sim_node *node)
-{
-    const struct sim_cluster *cluster = node->cluster;
-    bool is_missing = !reaches_all(node);
-
-    for (size_t i = 0; i < cluster->plan->nodes; i++)
-        is_missing = is_missing || cluster->nodes[i].machine.paused_until_ns >
-                                       cluster->loop->now_ns;
-    return is_missing;
-}
-
 /* Or one that it does not believe. */
 static bool has_wrong_clock(const struct sim_node *node)
 {

@@ -39,9 +39,6 @@ bool sim_zone_judge(const struct sim_zone_case *zone_case,
                     const struct sim_zone_op *op,
                     const struct request *request);
 
-/* Whether some node is down, paused or cut off from this one. */
-bool sim_zone_misses_one(const struct sim_node *node);
-
 const char *sim_zone_kind_text(const struct sim_zone_op *op);
 
 #endif
