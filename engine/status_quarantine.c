@@ -171,9 +171,9 @@ static int report_count(uint64_t id, uint64_t count, FILE *out)
         return 0;
     (void)fprintf(out,
                   "node %" PRIu64 " has %" PRIu64
-                  " changes in quarantine, of directories that were made "
+                  " %s in quarantine, of directories that were made "
                   "strong without it: see /.cluster/quarantine there\n",
-                  id, count);
+                  id, count, count == 1 ? "change" : "changes");
     return 1;
 }
 

@@ -81,7 +81,7 @@ def told(c, seen_from, node):
 def wait_only_trouble(c, node, count):
     """Until health tells of what a node has in its quarantine, on all nodes, and of
     nothing else."""
-    line = re.compile(rf'node {node} has {count} changes in quarantine, .*\n')
+    line = re.compile(rf'node {node} has {count} changes? in quarantine, .*\n')
     for seen_from in c.nodes:
         wait_until(f'node {seen_from} tells of {count} in quarantine', BACK_S,
                    lambda n=seen_from: line.fullmatch(c.info(n, 'health')), 0.1)
