@@ -32,10 +32,7 @@ static void become_eventual(struct exec_fixture *f)
 {
     struct test_txn txn = txn_to_eventual(f, ROOT, "t", T);
 
-    assert_int_equal(run(f, &(struct command){.op = COMMAND_DIR_FILL,
-                                              .ino = ino_of_nsid(T)}),
-                     0);
-    txn.command.offset = f->result.first_id;
+    txn.command.offset = begin_filling(f, T);
     assert_true(commit_until(f, &txn, UINT32_MAX));
 }
 
@@ -268,17 +265,22 @@ static void test_an_abort_says_nothing_of_it(void **state)
 
 /* ---- nodes that go ---- */
 
-static void test_who_is_removed_is_taken_out(void **state)
+/* Both are nodes of the cluster; returns the life of T. */
+static uint64_t begin_with_nodes(struct exec_fixture *f)
 {
-    const struct left_out left_out = two();
-    struct exec_fixture *f = *state;
-    uint64_t since;
-
     put_placement(f);
     put_node(f, 2, NODE_UP);
     put_node(f, 3, NODE_UP);
     become_eventual(f);
-    since = mode_of(f, T).since;
+    return mode_of(f, T).since;
+}
+
+static void test_who_is_removed_is_taken_out(void **state)
+{
+    const struct left_out left_out = two();
+    struct exec_fixture *f = *state;
+    uint64_t since = begin_with_nodes(f);
+
     become_strong_without(f, &left_out);
     remove_node(f, 2);
     assert_int_equal(count_records(f), 2);
@@ -297,12 +299,8 @@ static void test_who_is_drained_is_not_taken_out(void **state)
                         .target_node = 2,
                         .node_state = NODE_DRAINING};
     struct exec_fixture *f = *state;
-    uint64_t since;
+    uint64_t since = begin_with_nodes(f);
 
-    put_placement(f);
-    put_node(f, 2, NODE_UP);
-    become_eventual(f);
-    since = mode_of(f, T).since;
     become_strong_without(f, &left_out);
     assert_int_equal(run(f, &c), 0);
     expect_two(f, T, since);
@@ -315,13 +313,8 @@ static void test_who_was_removed_meanwhile_does_not_come_in(void **state)
 {
     const struct left_out left_out = two();
     struct exec_fixture *f = *state;
-    uint64_t since;
+    uint64_t since = begin_with_nodes(f);
 
-    put_placement(f);
-    put_node(f, 2, NODE_UP);
-    put_node(f, 3, NODE_UP);
-    become_eventual(f);
-    since = mode_of(f, T).since;
     remove_node(f, 2);
     become_strong_without(f, &left_out);
     assert_int_equal(left_out_of(f, T, since).count, 1);
