@@ -41,10 +41,11 @@ struct place {
 
 /* A version of a name, and what it is. */
 struct value {
-    uint64_t key; /* 0: free */
+    uint64_t key;  /* 0: free */
+    uint64_t name; /* of which name in which life */
+    struct sim_version version;
     uint64_t hash;
-    uint64_t plain; /* lives_plain() */
-    uint64_t sequence;
+    uint64_t plain;    /* lives_plain() */
     uint64_t first_ns; /* when it was seen for the first time */
     uint64_t starts;   /* of its origin then; 0: others have it, too */
 };
@@ -140,6 +141,12 @@ uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
 /* Likewise: the origin's number of it. */
 uint64_t lives_sequence_of(struct sim_lives *lives, const struct place *place,
                            struct sim_version version);
+/* The next one of all that was ever seen of a name, behind `last` or, where
+ * that is NULL, from the first one on. NULL: there is no more. They stay where
+ * they are until another one is seen. */
+const struct value *lives_next_value(const struct sim_lives *lives,
+                                     const struct place *place,
+                                     const struct value *last);
 /* sim_lives_strong.c: looks at a name when `teller` is the first one to know
  * that its directory has become strong, and notes its last version. */
 void lives_check_strong(struct sim_lives *lives, const struct sim_node *teller,

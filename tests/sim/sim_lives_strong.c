@@ -2,7 +2,8 @@
 
 /* Rule 3 of a directory that has become strong with files in it: what is in the
  * regions, as soon as the first node knows that it is strong. Nobody has
- * changed anything there by then, as nobody knew. */
+ * changed anything there by then, as nobody knew, but for nodes that were left
+ * out. */
 
 #include <inttypes.h>
 
@@ -38,21 +39,43 @@ static bool fits(const struct find *find, struct sim_version version,
                      lives_plain_of(find->lives, find->place, version) == plain;
 }
 
+static void consider(const struct find *find, struct sim_version version,
+                     uint64_t plain, struct sim_version *best)
+{
+    if (fits(find, version, plain) && sim_version_compare(version, *best) > 0)
+        *best = version;
+}
+
+/* A node that was left out may be back before the decision: what it has
+ * accepted by then others know as soon as what was before that has been brought
+ * into the regions. The next version that was ever seen, behind `last`; NULL:
+ * there is none, or it does not matter. */
+static const struct value *next_earlier(const struct find *find,
+                                        const struct value *last)
+{
+    const struct place *place = find->place;
+    const struct life *life =
+        lives_find_life(find->lives, place->dir, place->since);
+
+    return life == NULL || life->left_out.count == 0
+               ? NULL
+               : lives_next_value(find->lives, place, last);
+}
+
 /* The greatest version of this value, of all that may have been the last one;
  * `plain` 0: that is a removal. hlc 0: there is none. */
 static struct sim_version match(const struct find *find, uint64_t plain)
 {
     const struct place *place = find->place;
+    const struct value *value = NULL;
     struct sim_version best = {0};
 
     for (size_t i = 0; i < SIM_NODES_MAX; i++) {
-        struct sim_version known[] = {place->counts[i], place->seen[i].version};
-
-        for (size_t k = 0; k < ARRAY_SIZE(known); k++)
-            if (fits(find, known[k], plain) &&
-                sim_version_compare(known[k], best) > 0)
-                best = known[k];
+        consider(find, place->counts[i], plain, &best);
+        consider(find, place->seen[i].version, plain, &best);
     }
+    while ((value = next_earlier(find, value)) != NULL)
+        consider(find, value->version, plain, &best);
     return best;
 }
 
@@ -107,6 +130,7 @@ static void look_at_part(void *context, struct range range,
 {
     struct find *find = context;
     const struct place *place = find->place;
+    const struct value *value = NULL;
 
     if (!lives_was_opened(find->teller, part))
         return;
@@ -118,6 +142,8 @@ static void look_at_part(void *context, struct range range,
         look_beside(find, range, place->counts[i]);
         look_beside(find, range, place->seen[i].version);
     }
+    while ((value = next_earlier(find, value)) != NULL)
+        look_beside(find, range, value->version);
 }
 
 /* ---- all of it ---- */

@@ -32,7 +32,7 @@ static struct value *value_of(struct sim_lives *lives, uint64_t key)
 {
     size_t i;
 
-    if (lives->value_count * 2 >= lives->value_size)
+    if (lives->value_size == 0)
         grow_values(lives);
     for (i = (size_t)key % lives->value_size;
          lives->values[i].key != 0 && lives->values[i].key != key;
@@ -69,13 +69,22 @@ uint64_t lives_hash(const struct eventual_record *record)
     return hash;
 }
 
-static uint64_t version_key(uint64_t dir, uint64_t since, struct slice name,
-                            struct sim_version version)
+static uint64_t name_key(uint64_t dir, uint64_t since, struct slice name)
 {
-    uint64_t key = fold_bytes(sim_mix(dir, since), name);
+    return fold_bytes(sim_mix(dir, since), name);
+}
 
-    key = sim_mix(key, sim_mix(version.hlc, version.origin));
+static uint64_t version_key(uint64_t name, struct sim_version version)
+{
+    uint64_t key = sim_mix(name, sim_mix(version.hlc, version.origin));
+
     return key == 0 ? 1 : key;
+}
+
+static uint64_t key_at(const struct place *place, struct sim_version version)
+{
+    return version_key(
+        name_key(place->dir, place->since, slice_of(place->name)), version);
 }
 
 uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
@@ -92,40 +101,52 @@ uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
 uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
                         struct sim_version version)
 {
-    uint64_t key =
-        version_key(place->dir, place->since, slice_of(place->name), version);
-
-    return value_of(lives, key)->plain;
+    return value_of(lives, key_at(place, version))->plain;
 }
 
 uint64_t lives_sequence_of(struct sim_lives *lives, const struct place *place,
                            struct sim_version version)
 {
-    uint64_t key =
-        version_key(place->dir, place->since, slice_of(place->name), version);
+    return value_of(lives, key_at(place, version))->version.sequence;
+}
 
-    return value_of(lives, key)->sequence;
+const struct value *lives_next_value(const struct sim_lives *lives,
+                                     const struct place *place,
+                                     const struct value *last)
+{
+    uint64_t name = name_key(place->dir, place->since, slice_of(place->name));
+    size_t i = last == NULL ? 0 : (size_t)(last - lives->values) + 1;
+
+    while (i < lives->value_size &&
+           (lives->values[i].key == 0 || lives->values[i].name != name))
+        i++;
+    return i < lives->value_size ? &lives->values[i] : NULL;
 }
 
 struct value *lives_check_value(struct sim_lives *lives,
                                 const struct sim_node *node,
                                 const struct eventual_record *record)
 {
-    uint64_t key = version_key(record->dir, record->since, record->name,
-                               sim_version_of(record));
-    struct value *value = value_of(lives, key);
+    const struct sim_version version = sim_version_of(record);
+    uint64_t name = name_key(record->dir, record->since, record->name);
+    uint64_t key = version_key(name, version);
     uint64_t hash = lives_hash(record);
     uint64_t plain = lives_plain(&record->attr, record->xattrs,
                                  record->removed ? (struct slice){NULL, 0}
                                                  : record->content);
     uint64_t starts = record->origin == node->number + 1 ? node->starts : 0;
+    struct value *value;
 
+    if (lives->value_count * 2 >= lives->value_size)
+        grow_values(lives);
+    value = value_of(lives, key);
     if (value->key == 0) {
         lives->value_count++;
         *value = (struct value){.key = key,
+                                .name = name,
+                                .version = version,
                                 .hash = hash,
                                 .plain = plain,
-                                .sequence = record->sequence,
                                 .first_ns = lives->cluster->loop->now_ns,
                                 .starts = starts};
     }
@@ -134,9 +155,10 @@ struct value *lives_check_value(struct sim_lives *lives,
     /* What only its origin has had may be lost with a crash. */
     if (value->hash != hash && value->starts != 0 && value->starts != starts)
         *value = (struct value){.key = key,
+                                .name = name,
+                                .version = version,
                                 .hash = hash,
                                 .plain = plain,
-                                .sequence = record->sequence,
                                 .first_ns = value->first_ns,
                                 .starts = starts};
     if (value->hash != hash)
