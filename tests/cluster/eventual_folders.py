@@ -67,6 +67,14 @@ def mode_of(c, name, node=1):
     return os.getxattr(c.path(node, name), MODE)
 
 
+def holds(path, data):
+    """Whether there is a file with just that in it."""
+    try:
+        return get(path) == data
+    except FileNotFoundError:
+        return False
+
+
 def make_eventual(c, name, node=1):
     os.mkdir(c.path(node, name))
     switch(c, name, b'eventual', node)

@@ -121,14 +121,6 @@ def wait_strong(c, name, nodes=None):
                    lambda n=node: knows_it_is_strong(c, name, n))
 
 
-def holds(path, data):
-    """Whether there is a file with just that in it."""
-    try:
-        return get(path) == data
-    except FileNotFoundError:
-        return False
-
-
 def one_to_leave_out(c):
     """A node that leads nothing, and the others. All have been heard of."""
     leader = c.leader(region=0)

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, close, cut_folders, folders,
-                              make_eventual, open_cut_off, refused, wait_agreed)
+                              holds, make_eventual, open_cut_off, refused, wait_agreed)
 from harness import (errno_name, errno_of, get, load, main, put, table, test, together,
                      wait_until)
 from trees import odd_files, real_files, same_content
@@ -303,8 +303,7 @@ def a_value_of_more_than_1_MiB_is_refused_and_the_old_one_stays(t):
     assert get(c.path(1, 'e/f')) == large
     for node in (2, 3):
         wait_until(f'node {node} has it', AGREE_S,
-                   lambda n=node: os.path.exists(c.path(n, 'e/f')) and
-                   get(c.path(n, 'e/f')) == large)
+                   lambda n=node: holds(c.path(n, 'e/f'), large))
 
 
 @test

@@ -8,11 +8,11 @@ import re
 import threading
 import time
 
-from eventual_folders import (MODE, Folder, close, cut_cluster, folders, kill_at_once,
-                              make_eventual, start_cut_off, switch)
+from eventual_folders import (MODE, Folder, close, cut_cluster, folders, holds,
+                              kill_at_once, make_eventual, start_cut_off, switch)
 from harness import (MountedFolder, Writer, errno_of, get, main, put, test, together,
                      wait_until)
-from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, holds, is_silent,
+from quarantine import (BACK_S, BLOCKED_S, FORCE, check_nothing_kept, force, is_silent,
                         kept, one_to_leave_out, wait_kept, wait_strong)
 
 LOG_KEEP = 100

@@ -5,8 +5,8 @@
 import errno
 import os
 
-from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, Folder, cut_cluster, make_eventual,
-                              mode_of, opened, silence_one, switch)
+from eventual_folders import (AGREE_S, MODE, OP_TIMEOUT_S, Folder, cut_cluster, holds,
+                              make_eventual, mode_of, opened, silence_one, switch)
 from harness import errno_name, errno_of, get, main, put, table, test, together, wait_until
 
 BELOW = ('own', 'own/in', 'own/in/deep')
@@ -33,8 +33,7 @@ def make_tree(c, name):
 
 def has_all(c, name, node):
     """The directory itself, wherever it is."""
-    return all(os.path.exists(c.path(node, f'{name}{below[3:]}/f')) and
-               get(c.path(node, f'{name}{below[3:]}/f')) == below.encode() for below in BELOW)
+    return all(holds(c.path(node, f'{name}{below[3:]}/f'), below.encode()) for below in BELOW)
 
 
 def wait_all(c, name):

@@ -9,7 +9,7 @@ import subprocess
 import time
 
 from eventual_folders import (AGREE_S, Folder, all_below, check_unchanged, cut_cluster, fill,
-                              folders, is_all, is_complete, make_eventual, mode_of, switch,
+                              folders, holds, is_all, is_complete, make_eventual, mode_of, switch,
                               switch_all)
 from harness import errno_name, errno_of, get, main, put, table, test, wait_until
 from trees import odd_files, same
@@ -124,7 +124,7 @@ def what_is_open_and_who_works_below_goes_on(t):
             for node in c.nodes:
                 wait_until('the shell has done it', AGREE_S, lambda n=node, w=word: b'in-' + w in
                            os.listdir(os.fsencode(c.path(n, 'd/a/b'))) and
-                           get(c.path(n, 'd/a/b').encode() + b'/' + w) == w + b'\n')
+                           holds(c.path(n, 'd/a/b').encode() + b'/' + w, w + b'\n'))
     for node in c.nodes:
         wait_until('all have it', AGREE_S, lambda n=node: get(c.path(n, 'd/a/b/f')) ==
                    b'one\ntwo\nthree\nfour\n' and
