@@ -44,6 +44,16 @@ def wait_until_it_keeps(c, node):
                lambda: os.listdir(c.path(node, '.cluster/quarantine')), 0.002)
 
 
+def check_kept_apart(c, victim, others, expected):
+    """It is strong, with what the others had, and the one that was left out has kept
+    its own."""
+    wait_strong(c, 'e')
+    wait_kept(c, victim, expected)
+    check_nothing_kept(c, others)
+    for node in c.nodes:
+        assert os.listdir(c.path(node, 'e')) == ['theirs']
+
+
 # ---- crashes
 
 
@@ -82,11 +92,7 @@ def when_all_nodes_are_killed_right_after_it_all_is_in_the_directory_or_kept(t):
     kill_at_once(c, *others)
     c.heal(victim)
     together(*(lambda n=n: c.start(n) for n in c.nodes))
-    wait_strong(c, 'e')
-    wait_kept(c, victim, expected)
-    check_nothing_kept(c, others)
-    for node in c.nodes:
-        assert os.listdir(c.path(node, 'e')) == ['theirs']
+    check_kept_apart(c, victim, others, expected)
 
 
 @test
@@ -106,11 +112,7 @@ def when_who_makes_it_strong_is_killed_all_is_in_the_directory_or_kept(t):
     start_cut_off(c, others[0])
     force(c, 'e', others[1])
     c.heal(victim)
-    wait_strong(c, 'e')
-    wait_kept(c, victim, [('/e/mine', b'x')])
-    check_nothing_kept(c, others)
-    for node in c.nodes:
-        assert os.listdir(c.path(node, 'e')) == ['theirs']
+    check_kept_apart(c, victim, others, [('/e/mine', b'x')])
 
 
 @test

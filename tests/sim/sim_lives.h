@@ -29,10 +29,11 @@
  *  10. When a directory has become strong, the regions have it, and the names
  *      of the directories in it.
  *  11. When it has become strong without some nodes (left_out.h), what these
- * had accepted need not be there, but for what was taken along: that somebody
- *      else had. As soon as one of them knows of it, it has the rest in its
- *      quarantine, unless there was something greater; and nothing else comes
- *      there, nor to any other node's. No node that is there is left out.
+ *      had accepted need not be there, but for what was taken along: that
+ *      somebody else had. As soon as one of them knows of it, it has the
+ *      rest in its quarantine, unless there was something greater; and
+ *      nothing else comes there, nor to any other node's. No node that is
+ *      there is left out.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
