@@ -55,8 +55,11 @@
 #include "engine/engine.h"
 #include "fs/inode.h"
 
+struct fuse_session;
+
 struct fs {
     struct engine *engine;
+    struct fuse_session *session; /* constant from session_open() on */
     struct inode_table inodes;
     /* Open files of /.cluster, which have no inode; guarded by inodes.lock.
      * Those that are open when the mount ends get no RELEASE any more. */
@@ -67,7 +70,8 @@ struct fs {
 
 /* Attribute timeout in LOOKUP replies: one jiffy. The GETATTR that follows a
  * LOOKUP within one path walk is saved, and no later stat(2) is answered by
- * it, because every path walk begins with a LOOKUP. */
+ * it, because every path walk begins with a LOOKUP. None near a truncation
+ * (op_stage()). */
 #define FS_ATTR_TIMEOUT_S 0.004
 
 enum { FS_BLOCK_SIZE = WRITE_SIZE_MAX }; /* st_blksize: cp writes that much */

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+enum { RECENT_MS = 1000 };
+
 static void lock(struct fs *fs)
 {
     pthread_mutex_lock(&fs->inodes.lock);
@@ -123,6 +125,7 @@ void handle_stage(struct fs *fs, struct handle *handle, enum handle_stage stage,
     handle->stage = stage;
     handle->flushes_left = flushes;
     handle->staged_ms = now_ms();
+    handle->inode->staged_ms = handle->staged_ms;
     unlock(fs);
 }
 
@@ -195,6 +198,21 @@ bool handle_stage_begin(struct fs *fs, struct handle *handle)
         handle->stage = STAGE_RUNNING;
     unlock(fs);
     return due;
+}
+
+bool handle_stage_recent(struct fs *fs, uint64_t id)
+{
+    struct inode *inode = inode_get(&fs->inodes, id);
+    struct handle *h;
+    bool recent;
+
+    lock(fs);
+    recent = inode->staged_ms != 0 && now_ms() - inode->staged_ms < RECENT_MS;
+    TAILQ_FOREACH (h, &inode->handles, link)
+        recent = recent || h->stage != STAGE_NONE;
+    unlock(fs);
+    inode_unref(&fs->inodes, inode);
+    return recent;
 }
 
 bool handle_stage_shows(struct fs *fs, struct inode *inode, pid_t pid)

@@ -102,6 +102,10 @@ struct handle *handle_stage_due(struct fs *fs, struct handle *handle,
  * now, and the caller sees to it. */
 bool handle_stage_begin(struct fs *fs, struct handle *handle);
 
+/* Is a truncation of the inode staged, or was one in the last second? Then more
+ * are to be expected. */
+bool handle_stage_recent(struct fs *fs, uint64_t id);
+
 /* Has this process opened the inode and its truncation is still staged? Then
  * fstat(2) shows it size 0. */
 bool handle_stage_shows(struct fs *fs, struct inode *inode, pid_t pid);

@@ -45,6 +45,7 @@ struct inode {
     unsigned busy_count;          /* public: op.c's */
     unsigned write_count;         /* public: local changes in place so far */
     unsigned move_count;          /* public: local renames so far */
+    uint64_t staged_ms;           /* public: handle.c's */
     bool gone;                    /* public: removed through this mount */
     struct attr attr;             /* public: last seen */
     struct buf *last_content;     /* public: of a `gone` file; may be NULL */

@@ -325,15 +325,34 @@ void op_stat(const struct attr *attr, unsigned links, struct stat *ret_stat)
     };
 }
 
-void op_reply_entry(struct op *op)
+void op_entry(struct op *op, struct fuse_entry_param *ret_entry)
 {
     const struct attr *attr = &op->request.attr;
-    struct fuse_entry_param entry = {.attr_timeout = FS_ATTR_TIMEOUT_S};
+
+    *ret_entry = (struct fuse_entry_param){
+        .ino = inode_remember(&op->fs->inodes, op->request.dir,
+                              op->request.name, attr),
+    };
+    op_stat(attr, 1, &ret_entry->attr);
+    if (!handle_stage_recent(op->fs, ret_entry->ino))
+        ret_entry->attr_timeout = FS_ATTR_TIMEOUT_S;
+}
+
+/* The notification also has answers dropped that are on their way: they belong
+ * to LOOKUPs that were sent before it. */
+void op_stage(struct op *op, struct handle *handle, enum handle_stage stage)
+{
+    handle_stage(op->fs, handle, stage, FLUSHES_OF_OPEN);
+    (void)fuse_lowlevel_notify_inval_inode(op->fs->session, handle->inode->id,
+                                           -1, 0); /* ENOENT: it has none. */
+}
+
+void op_reply_entry(struct op *op)
+{
+    struct fuse_entry_param entry;
 
     op_no_more_interrupts(op);
-    op_stat(attr, 1, &entry.attr);
-    entry.ino = inode_remember(&op->fs->inodes, op->request.dir,
-                               op->request.name, attr);
+    op_entry(op, &entry);
     if (fuse_reply_entry(op->req, &entry) != 0)
         inode_forget(&op->fs->inodes, entry.ino, 1);
     op_end(op);

@@ -104,6 +104,18 @@ void op_unbusy(struct op *op);
 /* Takes the result's data; never NULL. */
 struct buf *op_take_data(struct op *op);
 
+/* The kernel is about to be told of op->request's {dir, name, attr}: one lookup
+ * is counted, and `ret_entry` filled in. */
+void op_entry(struct op *op, struct fuse_entry_param *ret_entry);
+
+/* Stages the truncation that the kernel has asked for in op's OPEN or CREATE,
+ * before the reply. That has the kernel set the size of `handle`'s inode to 0,
+ * and only then mark it as outdated: with attributes that are still good for a
+ * while, a stat(2) of another process in between would show a value empty that
+ * never was. So they are outdated before, and are good for no time until a
+ * second after it. */
+void op_stage(struct op *op, struct handle *handle, enum handle_stage stage);
+
 /* To be called before a reply by other means than those below. */
 void op_no_more_interrupts(struct op *op);
 

@@ -56,7 +56,7 @@ static void open_done(struct op *op, int status)
         handle_saw_version(op->fs, op->handle, attr);
     }
     if ((op->file.flags & O_TRUNC) != 0)
-        handle_stage(op->fs, op->handle, STAGE_DUE, FLUSHES_OF_OPEN);
+        op_stage(op, op->handle, STAGE_DUE);
     reply_open(op);
 }
 

@@ -125,23 +125,20 @@ static int created_error(const struct op *op)
 static void reply_created(struct op *op)
 {
     const struct fuse_ctx *caller = fuse_req_ctx(op->req);
-    const struct attr *attr = &op->request.attr;
-    struct fuse_entry_param entry = {.attr_timeout = FS_ATTR_TIMEOUT_S};
+    struct fuse_entry_param entry;
     struct handle *handle;
     struct inode *inode;
 
-    op_stat(attr, 1, &entry.attr);
-    entry.ino =
-        inode_remember(&op->fs->inodes, op->from.dir, op->from.name, attr);
+    op_entry(op, &entry);
     inode = inode_get(&op->fs->inodes, entry.ino);
     assert(inode != NULL);
     handle =
         handle_new(op->fs, inode, op->file.flags, caller->pid, caller->uid);
     inode_unref(&op->fs->inodes, inode);
     if ((op->file.flags & O_TRUNC) != 0)
-        handle_stage(op->fs, handle,
-                     op->request.created ? STAGE_JOIN : STAGE_DUE,
-                     FLUSHES_OF_OPEN);
+        op_stage(op, handle, op->request.created ? STAGE_JOIN : STAGE_DUE);
+    if (!op->request.created)
+        entry.attr_timeout = 0; /* As op_stage() says. */
     op->file.fh = (uintptr_t)handle;
     op->file.direct_io = 1;
 

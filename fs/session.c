@@ -167,6 +167,7 @@ int session_open(struct session *session, struct fuse_args *args, struct fs *fs,
     the_session = session;
     fuse_set_log_func(keep_complaint);
     session->fuse = fuse_session_new(args, &operations, sizeof operations, fs);
+    fs->session = session->fuse;
     if (session->fuse == NULL)
         return err_set(e, ERR_INVALID, "%s",
                        complaint_line("bad mount options"));

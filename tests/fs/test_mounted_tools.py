@@ -49,6 +49,40 @@ def test_echo_over_existing_never_shows_empty(m):
     assert seen <= {"new\n", "old-old\n", 4, 8}, seen
 
 
+def test_stat_beside_writers_never_shows_empty(m):
+    """A size that the kernel kept would be 0 between open() and write()."""
+    m.ok("echo old-old > f")
+    sizes = set()
+    done = threading.Event()
+
+    def look():
+        while not done.is_set():
+            sizes.add(os.stat(m.path("f")).st_size)
+
+    readers = [threading.Thread(target=look) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for i in range(1000):
+        write(m.path("f"), "new\n" if i % 2 else "old-old\n")
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert sizes <= {4, 8}, sizes
+
+
+def test_stat_asks_once(m):
+    """Attributes are good for 4 ms, which a busy machine may take for one."""
+    def asked():
+        m.order("trace")
+        os.stat(m.path("f"))
+        return "GETATTR f" in m.trace("GETATTR")
+
+    m.ok("printf value >> f")
+    assert not all(asked() for _ in range(100))
+    write(m.path("f"), "value")
+    assert asked()
+
+
 def test_bare_truncation_is_carried_out(m):
     for script in (": > f", "> f", "true > f", "truncate -s0 f",
                    "python3 -c 'open(\"f\", \"w\")'",
