@@ -168,6 +168,9 @@ def who_waits_in_the_kernel_for_another_waiting_process_can_be_killed_at_once(t)
     # Listing a folder in which a name is being made, the kernel holds the
     # lister on a lock of its own: D state, for as long as the other waits.
     c, node, others = without_majority(t, 'leader')
+    # What it has never seen it looks up for all who want it at once, and lets none
+    # of them go: so it has to know the folder.
+    os.listdir(c.path(node, 'folder'))
     c.pause(*others)
     t.popen('touch', c.path(node, 'folder/new'), stderr=subprocess.DEVNULL)
     time.sleep(0.5)
