@@ -314,6 +314,21 @@ bool clocks_find(const struct clocks *clocks, uint64_t node_id,
     return false;
 }
 
+bool clocks_all_agree(const struct clocks *clocks)
+{
+    uint64_t nodes[NODES_MAX];
+    size_t count = node_all_nodes(clocks->node, nodes);
+
+    for (size_t i = 0; i < count; i++) {
+        struct clock_view view;
+
+        if (!clocks_find(clocks, nodes[i], &view) || view.since_ns != 0 ||
+            llabs(view.deviation_ns) > max_drift_ns)
+            return false;
+    }
+    return count > 0;
+}
+
 bool clocks_is_wrong(const struct clocks *clocks, uint64_t node_id)
 {
     struct clock_view view;

@@ -18,7 +18,8 @@
  * (node.c) and gets none (peer.c, transfer.c, placement_choose.c), since what a
  * leader stamps everybody gets.
  *
- * Versions of eventual changes are not mended by anybody, so those need more:
+ * Versions of eventual changes are mended by nobody else (restamp.h), so those
+ * need more:
  * this node's clock must be *believed* before one is given out. It is while it
  * goes on with the monotonic one, from when it was last seen to agree with the
  * median. So a jump is noticed before anything has its stamp, and not some
@@ -60,6 +61,10 @@ bool clocks_find(const struct clocks *clocks, uint64_t node_id,
 
 /* Whether a node's clock is wrong, and it is known that it is that one. */
 bool clocks_is_wrong(const struct clocks *clocks, uint64_t node_id);
+
+/* Whether the clocks of all nodes of the cluster are known, and none is further
+ * than MAX_DRIFT_MS from the median. */
+bool clocks_all_agree(const struct clocks *clocks);
 
 /* What this node's clock shows, if that is believed. ERR_UNAVAILABLE: it has to
  * be compared with others first; ERR_READ_ONLY: it was, and differs. Any

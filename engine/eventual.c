@@ -74,6 +74,7 @@ int eventual_open(struct eventual *eventual, struct err *e)
         return err_set(e, rc, "write how far eventual changes are applied: %s",
                        err_text(rc));
     eventual->last = eventual->head.sequence;
+    eventual->seen = eventual->head.seen;
     eventual->whole = eventual->head.whole;
     eventual->is_open = true;
     return 0;
@@ -86,6 +87,7 @@ void eventual_free(struct eventual *eventual)
     assert(TAILQ_EMPTY(&eventual->works));
     assert(TAILQ_EMPTY(&eventual->merges));
     assert(TAILQ_EMPTY(&eventual->drops));
+    assert(eventual->restamp == NULL);
     eventual_journal_close(&eventual->journal);
     kv_batch_free(eventual->batch);
     free(eventual);
@@ -157,6 +159,7 @@ void eventual_stop(struct eventual *eventual)
     }
     eventual_merge_stop(eventual);
     eventual_drop_stop(eventual);
+    eventual_restamp_stop(eventual);
 }
 
 /* ---- the way of a work ---- */
@@ -197,6 +200,8 @@ static int check_node(const struct eventual *eventual)
 
     if (config->clock_is_wrong(config->context))
         return ERR_READ_ONLY;
+    if (eventual->is_restamping)
+        return ERR_UNAVAILABLE;
     if (!eventual->whole || modes_version(config->modes) < eventual->fence)
         return ERR_UNAVAILABLE;
     return 0;
@@ -267,7 +272,9 @@ void eventual_notice(struct eventual *eventual)
 
 void eventual_report(struct eventual *eventual, uint64_t last)
 {
-    if (last <= eventual->last)
+    if (eventual->is_restamping)
+        eventual_restamp_report(eventual, last);
+    if (last <= eventual->last || eventual->is_restamping)
         return;
     eventual->last = last;
     if (STAILQ_EMPTY(&eventual->journal.writing))
@@ -280,6 +287,11 @@ uint64_t eventual_shown(const struct eventual *eventual)
         STAILQ_FIRST(&eventual->journal.writing);
 
     return first != NULL ? first->first - 1 : eventual->last;
+}
+
+uint64_t eventual_seen(const struct eventual *eventual)
+{
+    return eventual->seen;
 }
 
 uint64_t eventual_fence(const struct eventual *eventual)

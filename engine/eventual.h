@@ -165,10 +165,36 @@ void eventual_drop_start(struct eventual *eventual, struct eventual_drop *drop);
  * ignored. */
 void eventual_drop_cancel(struct eventual_drop *drop);
 
+/* ---- changes that are ahead of this node's clock: restamp.h ---- */
+
+struct eventual_restamp {
+    uint64_t seen; /* public: in; the greatest time that any other node has got
+                    * from others */
+    bool writes;   /* gives new versions; else only looks if that could be */
+    /* ERR_BUSY: it cannot, as some other node has got such a change, or has
+     * made one, or the floor is ahead, too; what clocks_read() says;
+     * ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY, ERR_CANCELED. */
+    void (*done)(struct eventual_restamp *restamp, int status);
+
+    uint64_t count; /* public: out; of changes that are, or were, ahead */
+    struct eventual_restamp_run *run; /* private; NULL: none under way */
+};
+
+/* A zeroed restamp with its public part is ready; one at a time. While it
+ * writes nothing is accepted (ERR_UNAVAILABLE), and nothing new shown to
+ * others; when it is done, all is durable, and the clock is where it should
+ * be. */
+void eventual_restamp_start(struct eventual *eventual,
+                            struct eventual_restamp *restamp);
+/* Each tick, while one is under way. */
+void eventual_restamp_tick(struct eventual *eventual);
+
 /* ---- what others may know ---- */
 
 /* All changes up to this number may be shown to other nodes. */
 uint64_t eventual_shown(const struct eventual *eventual);
+/* The greatest time that came from another node. */
+uint64_t eventual_seen(const struct eventual *eventual);
 /* The fence that others may be told of: rule 4. */
 uint64_t eventual_fence(const struct eventual *eventual);
 /* It has everything that some other node once had, or was alone. Any thread. */
@@ -185,12 +211,21 @@ struct eventual_floor_view {
     uint64_t floor;  /* what is forgotten here */
     uint64_t oldest; /* the time of the oldest tombstone here; 0: none */
     uint64_t consent;
-    uint64_t roll; /* of the consent */
+    uint64_t roll;  /* of the consent */
+    uint64_t clock; /* how far the clock of versions had come, some seconds
+                     * ago */
 };
 
 void eventual_floor_look(const struct eventual *eventual,
                          struct eventual_floor_view *ret);
-/* Rule 7, of the roll as this node knows it. */
+/* Rule 8: takes the promise back, which was made in this roll or an earlier
+ * one, and promises nothing until eventual_promise_again(). */
+void eventual_unpromise(struct eventual *eventual, uint64_t roll);
+void eventual_promise_again(struct eventual *eventual);
+/* It is taken back, and nobody goes by it any more: this is the roll now. */
+bool eventual_has_unpromised(const struct eventual *eventual, uint64_t roll);
+
+/* Rules 7 and 8, of the roll as this node knows it. */
 bool eventual_must_withdraw(const struct eventual *eventual, uint64_t roll);
 /* Whether an answer of this roll may be taken: likewise. */
 bool eventual_may_take(const struct eventual *eventual, uint64_t roll);
@@ -218,10 +253,11 @@ void eventual_watch(struct eventual *eventual, void (*notice)(void *context),
 /* For numbers: what was accepted and what was pulled since the start. */
 struct eventual_counts {
     uint64_t accepted;
-    uint64_t pulled;   /* and made a difference */
-    uint64_t outlived; /* pulled, and older than what is here */
-    uint64_t held;     /* ahead of this node's clock */
-    uint64_t dropped;  /* tombstones */
+    uint64_t pulled;    /* and made a difference */
+    uint64_t outlived;  /* pulled, and older than what is here */
+    uint64_t held;      /* ahead of this node's clock */
+    uint64_t dropped;   /* tombstones */
+    uint64_t restamped; /* own ones that were given a new version */
     uint64_t journal_entries;
 };
 

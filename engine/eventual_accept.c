@@ -165,6 +165,8 @@ static int check_modes(const struct eventual *eventual,
         may = modes_find(modes, command->to_dir).state == MODE_EVENTUAL;
     if (!may)
         return ERR_EPOCH;
+    if (eventual->is_restamping)
+        return ERR_UNAVAILABLE;
     return modes_is_leaving(modes) ? ERR_READ_ONLY : 0;
 }
 

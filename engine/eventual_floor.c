@@ -261,6 +261,8 @@ static bool has_more(struct eventual_floor *floor, uint64_t hlc,
                          (roll == floor->roll && consent > floor->consent));
 
     floor->promise_asked = hlc > floor->promise ? hlc : floor->promise;
+    if (floor->is_silent)
+        floor->promise_asked = 0;
     floor->consent_asked = is_greater ? consent : floor->consent;
     floor->roll_asked = is_greater ? roll : floor->roll;
     return is_greater || floor->promise_asked != floor->promise;
@@ -285,7 +287,7 @@ static void go_on(struct eventual *eventual, uint64_t hlc)
     struct floor_members members;
     uint64_t consent;
 
-    if (floor->oldest == 0 ||
+    if ((floor->oldest == 0 && !floor->is_silent) ||
         floor_members_get(eventual->config.env->state, &members) != 0)
         return;
     consent = find_consent(eventual, &members);
@@ -308,6 +310,7 @@ static void come_back(struct env_task *task)
     floor->is_busy = false;
     floor->oldest = run->oldest;
     floor->hlc = run->floor;
+    floor->clock = run->hlc;
     eventual->counts.dropped += run->dropped;
     if (run->status == 0 && !eventual->stopped)
         go_on(eventual, run->hlc);
@@ -346,11 +349,35 @@ void eventual_floor_look(const struct eventual *eventual,
         .oldest = floor->oldest,
         .consent = floor->consent,
         .roll = floor->roll,
+        .clock = floor->clock,
     };
+}
+
+void eventual_unpromise(struct eventual *eventual, uint64_t roll)
+{
+    eventual->floor.is_silent = true;
+    eventual->floor.silent_roll = roll;
+}
+
+void eventual_promise_again(struct eventual *eventual)
+{
+    eventual->floor.is_silent = false;
+    eventual->floor.silent_roll = 0;
+}
+
+bool eventual_has_unpromised(const struct eventual *eventual, uint64_t roll)
+{
+    const struct eventual_floor *floor = &eventual->floor;
+
+    return floor->is_silent && floor->promise == 0 && roll > floor->silent_roll;
 }
 
 bool eventual_must_withdraw(const struct eventual *eventual, uint64_t roll)
 {
+    const struct eventual_floor *floor = &eventual->floor;
+
+    if (floor->is_silent && floor->promise == 0 && floor->silent_roll >= roll)
+        return roll != 0;
     return !eventual->whole && eventual->floor.consent != 0 && roll != 0 &&
            eventual->floor.roll >= roll;
 }

@@ -61,6 +61,7 @@ struct eventual_merge_run {
     bool has_room;                /* on the disk */
     int status;
     uint64_t last;
+    uint64_t seen;
     bool whole;
     struct eventual_counts counts;        /* what it adds to them */
     TAILQ_ENTRY(eventual_merge_run) link; /* while it has a merge */
@@ -83,6 +84,9 @@ struct eventual_floor {
     uint64_t flush_ticks; /* the next one is not before */
     uint64_t oldest;      /* as of the last look */
     uint64_t hlc;         /* the floor, likewise */
+    uint64_t clock;       /* how far the clock had come, likewise */
+    bool is_silent;       /* nothing is promised */
+    uint64_t silent_roll; /* to be withdrawn */
     bool is_busy;         /* a look or a write is under way */
     uint64_t promise;     /* that is durable */
     uint64_t consent;
@@ -93,17 +97,48 @@ struct eventual_floor {
     struct env_log_write write;
 };
 
+/* Two passes over what is in the index of changes: see eventual_restamp.c. */
+enum restamp_step {
+    RESTAMP_BEGIN,
+    RESTAMP_LOOK,
+    RESTAMP_WRITE,
+    RESTAMP_END,
+    RESTAMP_WAIT /* until all that is durable; no task is under way */
+};
+
+struct eventual_restamp_run {
+    struct env_task task;
+    struct eventual *eventual;
+    struct eventual_restamp *restamp; /* NULL: cancelled */
+    enum restamp_step step;
+    uint64_t seen; /* struct eventual_restamp */
+    bool writes;
+    uint64_t bound;    /* what is greater is ahead */
+    uint64_t hlc;      /* the last one given */
+    uint64_t at;       /* the next number to be looked at */
+    uint64_t end;      /* behind the last one */
+    uint64_t first;    /* that is ahead */
+    uint64_t count;    /* of those that are ahead */
+    uint64_t written;  /* of those that have a new version */
+    uint64_t last;     /* the greatest number given ... */
+    uint64_t reported; /* ... and by others meanwhile */
+    int status;
+};
+
 struct eventual {
     struct eventual_config config;
-    atomic_bool whole; /* written by ENV_WORKER, read by all */
+    atomic_bool whole;         /* written by ENV_WORKER, read by all */
+    atomic_bool is_restamping; /* likewise: nothing is accepted */
     /* ENV_WORKER: */
     bool stopped;
     TAILQ_HEAD(, eventual_work) works;
     TAILQ_HEAD(, eventual_merge_run) merges;
     TAILQ_HEAD(, eventual_drop_run) drops;
-    bool has_dropped; /* since the last tick */
+    bool has_dropped;                     /* since the last tick */
+    struct eventual_restamp_run *restamp; /* NULL: none under way */
     struct eventual_journal journal;
     uint64_t last;        /* the greatest number that is known to be given */
+    uint64_t seen;        /* of the head, when nothing is being merged */
     uint64_t fence;       /* that is durable */
     uint64_t fence_asked; /* or about to be */
     bool whole_posted;
@@ -240,5 +275,11 @@ void eventual_merge_stop(struct eventual *eventual);
 /* ---- eventual_drop.c ---- */
 
 void eventual_drop_stop(struct eventual *eventual);
+
+/* ---- eventual_restamp.c ---- */
+
+void eventual_restamp_stop(struct eventual *eventual);
+/* eventual_report(), for when it is done. */
+void eventual_restamp_report(struct eventual *eventual, uint64_t last);
 
 #endif

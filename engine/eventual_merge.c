@@ -59,6 +59,8 @@ static int merge_record(struct eventual_merge_run *run,
         run->counts.held++;
         return ERR_UNAVAILABLE;
     }
+    if (eventual->head.seen < record->hlc)
+        eventual->head.seen = record->hlc;
     record->local = eventual->head.sequence + 1;
     rc = check_floor(eventual, record, &is_forgotten);
     if (rc == 0 && !is_forgotten)
@@ -237,6 +239,8 @@ static void come_back(struct env_task *task)
     struct eventual_merge *merge = detach(run);
 
     add_counts(&eventual->counts, &run->counts);
+    if (eventual->seen < run->seen)
+        eventual->seen = run->seen;
     if (run->whole && !eventual->whole) {
         eventual->whole = true;
         eventual_notice(eventual);
@@ -259,6 +263,7 @@ static void merge_run(struct env_task *task)
 
     run->status = run->has_room ? merge_all(run) : ERR_UNAVAILABLE;
     run->last = run->eventual->head.sequence;
+    run->seen = run->eventual->head.seen;
     run->whole = run->eventual->head.whole;
     task->run = come_back;
     env_post(run->eventual->config.env, ENV_WORKER, task);

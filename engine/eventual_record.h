@@ -145,6 +145,7 @@ struct eventual_head {
     uint64_t hlc;      /* the greatest time given out or seen */
     bool whole;        /* has all that some other node once had */
     uint64_t floor;    /* floor.h; as far as this node knows of it */
+    uint64_t seen;     /* the greatest time that came from another node */
 };
 
 struct buf *eventual_head_encode(const struct eventual_head *head);

@@ -82,12 +82,8 @@ static int look_at(struct run *run, struct slice key, uint64_t sequence,
     uint64_t dir;
     int rc;
 
-    if (user_key.size <= KEY_NSID_SIZE ||
-        user_key.size > KEY_NSID_SIZE + NAME_SIZE_MAX)
+    if (!key_parse_changed(user_key, &dir, &name))
         return ERR_CORRUPT;
-    dir = be64_get(user_key.data);
-    name = (struct slice){(const uint8_t *)user_key.data + KEY_NSID_SIZE,
-                          user_key.size - KEY_NSID_SIZE};
     rc = eventual_get(run->state, NULL, dir, name, false, &record);
     if (is_stale(rc, &record, sequence)) {
         kv_batch_delete(run->stale, key);

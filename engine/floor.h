@@ -47,9 +47,14 @@
  *    is set by then, the other one knew of all that was removed below. Nobody
  *    who has not had answers of this roll from all members tells a promise:
  *    what the others have of the lost state is here then, too.
+ * 8. A node whose clock is about to go back (restamp.h) takes its promise back:
+ *    it writes into log/ that there is none, and withdraws what was told as in
+ *    7. When it has applied that, no floor that it does not know of can come
+ *    of it any more, and it stamps above those that it knows of. It promises
+ *    nothing until the clock is back.
  *
  * Then, if S is a floor: a record up to S was stamped by a member before its
- * promise (1, 6: a node that comes begins above the floors before), so each
+ * promise (1, 6, 8: a node that comes begins above the floors before), so each
  * member has it or what has replaced it (2, 3, 4), and has that after each
  * crash (3). Where the newest record of the name is a tombstone up to S, no
  * member shows an older one any more, and none takes an older one that is still

@@ -355,6 +355,20 @@ bool key_parse_user(struct slice key, char class, uint64_t *ret_nsid,
     return true;
 }
 
+bool key_parse_changed(struct slice value, uint64_t *ret_nsid,
+                       struct slice *ret_name)
+{
+    const uint8_t *data = value.data;
+
+    if (value.size <= KEY_NSID_SIZE ||
+        value.size > KEY_NSID_SIZE + NAME_SIZE_MAX)
+        return false;
+    *ret_nsid = be64_get(data);
+    *ret_name =
+        (struct slice){data + KEY_NSID_SIZE, value.size - KEY_NSID_SIZE};
+    return true;
+}
+
 bool key_parse_entry(struct slice key, uint64_t *ret_nsid,
                      struct slice *ret_name)
 {

@@ -171,6 +171,10 @@ bool key_parse_left_out(struct slice key, uint64_t *ret_nsid,
  * key_quarantined(). */
 bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence);
 
+/* What the value of a key_eventual_change() leads to; the name is borrowed. */
+bool key_parse_changed(struct slice value, uint64_t *ret_nsid,
+                       struct slice *ret_name);
+
 /* The name is borrowed from `key`. */
 bool key_parse_removed(struct slice key, uint64_t *ret_hlc, uint64_t *ret_nsid,
                        struct slice *ret_name);

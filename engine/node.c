@@ -28,6 +28,7 @@
 #include "engine/reader.h"
 #include "engine/replicas.h"
 #include "engine/reporter.h"
+#include "engine/restamp.h"
 #include "engine/router.h"
 #include "engine/routes.h"
 #include "engine/snapshot.h"
@@ -112,6 +113,7 @@ static int open_eventual(struct node *node, struct err *e)
     node->pulls = pulls_new(node);
     node->mode_changes = mode_changes_new(node);
     node->floor_changes = floor_changes_new(node);
+    node->restamps = restamps_new(node);
     return eventual_open(node->eventual, e);
 }
 
@@ -182,6 +184,7 @@ void node_close(struct node *node)
         return;
     mode_changes_free(node->mode_changes);
     floor_changes_free(node->floor_changes);
+    restamps_free(node->restamps);
     pulls_free(node->pulls);
     eventual_free(node->eventual);
     placement_free(node->placement);
@@ -221,6 +224,7 @@ void node_stop(struct node *node)
     flows_stop(node->flows);
     mode_changes_stop(node->mode_changes);
     floor_changes_stop(node->floor_changes);
+    restamps_stop(node->restamps);
     pulls_stop(node->pulls);
     eventual_stop(node->eventual);
     merges_stop(node->merges);
@@ -302,6 +306,7 @@ static void each_second(struct node *node)
     eventual_tick(node->eventual);
     mode_changes_each_second(node->mode_changes);
     floor_changes_each_second(node->floor_changes);
+    restamps_each_second(node->restamps);
 }
 
 static void on_tick(struct env_timer *timer)
@@ -315,6 +320,7 @@ static void on_tick(struct env_timer *timer)
     reporter_tick(node->reporter);
     disks_tick(node->disks);
     pulls_tick(node->pulls);
+    restamps_tick(node->restamps);
     if (++node->ticks % TICKS_PER_SECOND == 0)
         each_second(node);
     stop_leading(node);

@@ -64,6 +64,7 @@ struct mode_changes;
 struct modes;
 struct reader;
 struct reporter;
+struct restamps;
 struct router;
 struct snapshots;
 struct splitter;
@@ -169,6 +170,7 @@ struct mode_changes *node_mode_changes(const struct node *node);
 struct snapshots *node_snapshots(const struct node *node);
 struct status_board *node_status_board(const struct node *node);
 struct clocks *node_clocks(const struct node *node);
+struct restamps *node_restamps(const struct node *node);
 struct reporter *node_reporter(const struct node *node);
 struct placement *node_placement(const struct node *node);
 struct event_log *node_events(const struct node *node); /* any thread */

@@ -30,6 +30,7 @@ struct node {
     struct pulls *pulls;
     struct mode_changes *mode_changes;
     struct floor_changes *floor_changes;
+    struct restamps *restamps;
     struct event_log *events;
     struct event_watch *event_watch;
     struct outbox *outbox;

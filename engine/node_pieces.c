@@ -206,6 +206,11 @@ struct status_board *node_status_board(const struct node *node)
     return node->board;
 }
 
+struct restamps *node_restamps(const struct node *node)
+{
+    return node->restamps;
+}
+
 struct clocks *node_clocks(const struct node *node)
 {
     return node->clocks;

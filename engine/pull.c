@@ -229,12 +229,14 @@ static void ask(struct pull_peer *peer)
     }
     peer->ask_ns = env_mono_ns(pulls->env) + (uint64_t)ASK_AGAIN_MS * 1000000;
     eventual_floor_look(node_eventual(pulls->node), &floor);
-    packet = (struct eventual_ask){.ticket = peer->ticket,
-                                   .cursor = peer->cursor,
-                                   .told_fence = peer->fence,
-                                   .consent = floor.consent,
-                                   .roll = floor.roll,
-                                   .kept = pulls_kept(peer)};
+    packet = (struct eventual_ask){
+        .ticket = peer->ticket,
+        .cursor = peer->cursor,
+        .told_fence = peer->fence,
+        .consent = floor.consent,
+        .roll = floor.roll,
+        .kept = pulls_kept(peer),
+        .seen = eventual_seen(node_eventual(pulls->node))};
     pulls_vector(pulls, &packet.vector);
     peer->vector_change = pulls->vector_change;
     peer->kept = packet.kept;

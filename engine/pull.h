@@ -73,6 +73,15 @@ bool pulls_are_drained_without(struct pulls *pulls, uint64_t fence,
                                const struct absence *absence,
                                struct left_out *ret, uint64_t *ret_missing);
 
+/* Stops telling other nodes of changes, or goes on with it. */
+void pulls_hold(struct pulls *pulls, bool hold);
+/* While it is held: whether nothing that was told is on its way any more, as
+ * all other nodes have asked again. */
+bool pulls_are_quiet(const struct pulls *pulls);
+/* The greatest time that any other node has got from others, as far as they
+ * have told. False: not all have. */
+bool pulls_seen(const struct pulls *pulls, uint64_t *ret);
+
 /* What a node had when it told of its newest fence. */
 struct pull_told {
     uint64_t fence;      /* 0: it has told of none since this node started */

@@ -114,6 +114,7 @@ static void send(struct pull_peer *peer)
               WIRE_EVENTUAL_ANSWER, header, reply->scan.items);
     buf_unref(header);
     reply->has_told = true;
+    reply->is_fresh = false;
     if (reply->scan.items != NULL)
         reply->changes_ns = env_mono_ns(peer->pulls->env);
     reply->told_whole = answer->whole;
@@ -221,7 +222,8 @@ void pulls_reply(struct pull_peer *peer)
     if (reply->state == REPLY_UNSAFE &&
         eventual_shown(eventual) >= reply->given)
         send_or_drop(peer);
-    if (reply->state == REPLY_WAITS && is_time_to_answer(peer))
+    if (reply->state == REPLY_WAITS && !peer->pulls->is_held &&
+        is_time_to_answer(peer))
         start_reading(peer);
 }
 
@@ -242,11 +244,49 @@ void pulls_on_ask(struct pull_peer *peer, struct slice bytes)
     /* It may ask once more, and have more than before. */
     if (ask.ticket != reply->ask.ticket || reply->state == REPLY_NONE)
         reply->asked_ns = env_mono_ns(peer->pulls->env);
+    /* The first one may have been answered before this node's start. */
+    if (ask.ticket != reply->ask.ticket)
+        reply->is_fresh = reply->is_known;
     reply->ask = ask;
     reply->is_known = true;
     if (reply->state == REPLY_NONE)
         reply->state = REPLY_WAITS;
     pulls_reply(peer);
+}
+
+/* ---- telling nothing ---- */
+
+void pulls_hold(struct pulls *pulls, bool hold)
+{
+    pulls->is_held = hold;
+}
+
+/* Only answers to the question that is outstanding count there. */
+bool pulls_are_quiet(const struct pulls *pulls)
+{
+    const struct pull_peer *peer;
+
+    TAILQ_FOREACH (peer, &pulls->peers, link)
+        if (peer->is_member &&
+            (!peer->reply.is_fresh || peer->reply.state != REPLY_WAITS))
+            return false;
+    return pulls->is_held;
+}
+
+bool pulls_seen(const struct pulls *pulls, uint64_t *ret)
+{
+    const struct pull_peer *peer;
+
+    *ret = 0;
+    TAILQ_FOREACH (peer, &pulls->peers, link) {
+        if (!peer->is_member)
+            continue;
+        if (!peer->reply.is_known)
+            return false;
+        if (peer->reply.ask.seen > *ret)
+            *ret = peer->reply.ask.seen;
+    }
+    return true;
 }
 
 /* ---- what others have consented to ---- */
@@ -287,14 +327,11 @@ enum { SIZES_READ_MAX = 500 }; /* then the rest is taken to be like them */
 static bool find_entry(struct kv *state, struct slice user_key,
                        struct eventual_record *ret)
 {
-    const uint8_t *bytes = user_key.data;
     struct slice name;
+    uint64_t dir;
 
-    if (user_key.size <= KEY_NSID_SIZE ||
-        user_key.size > KEY_NSID_SIZE + NAME_SIZE_MAX)
-        return false;
-    name = (struct slice){bytes + KEY_NSID_SIZE, user_key.size - KEY_NSID_SIZE};
-    return eventual_get(state, NULL, be64_get(bytes), name, false, ret) == 0;
+    return key_parse_changed(user_key, &dir, &name) &&
+           eventual_get(state, NULL, dir, name, false, ret) == 0;
 }
 
 static void add_entry(struct kv *state, struct slice user_key,

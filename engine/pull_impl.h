@@ -33,6 +33,7 @@ struct pull_reply {
     uint64_t asked_ns;
     uint64_t changes_ns; /* when it was told of some last; 0: never */
     bool is_known;       /* it has asked */
+    bool is_fresh;       /* ... again, and this question was never answered */
     bool has_told;       /* it was answered */
     bool told_whole;
     struct eventual_answer answer; /* that is being made */
@@ -84,6 +85,7 @@ struct pulls {
     uint64_t vector_change; /* counts those of what this node has */
     bool has_looked;        /* at who is there, since the start */
     bool knows_own;         /* see pulls_vector() */
+    bool is_held;           /* pulls_hold() */
     bool stopped;
 };
 

@@ -195,6 +195,7 @@ struct buf *eventual_head_encode(const struct eventual_head *head)
     message.hlc = head->hlc;
     message.whole = head->whole;
     message.floor = head->floor;
+    message.seen = head->seen;
     return codec_pack_record(&message.base);
 }
 
@@ -212,6 +213,7 @@ int eventual_head_decode(struct eventual_head *ret, struct slice bytes)
         .hlc = message->hlc,
         .whole = message->whole != 0,
         .floor = message->floor,
+        .seen = message->seen,
     };
     codec_free(m.held);
     return 0;

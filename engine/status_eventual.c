@@ -320,6 +320,9 @@ void status_render_eventual_metrics(struct node *node, FILE *out)
     status_metric(out, "grovefs_eventual_held_total", "counter",
                   "Changes held because they are ahead of the clock.",
                   counts.held);
+    status_metric(out, "grovefs_eventual_restamped_total", "counter",
+                  "Own changes, ahead of the clock, with a new version.",
+                  counts.restamped);
     status_metric(out, "grovefs_eventual_journal_entries", "gauge",
                   "Changes in the journal.", counts.journal_entries);
     status_metric(out, "grovefs_eventual_forgotten_total", "counter",

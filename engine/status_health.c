@@ -10,6 +10,7 @@
 #include "engine/leave.h"
 #include "engine/members.h"
 #include "engine/modes.h"
+#include "engine/restamp.h"
 #include "engine/router.h"
 #include "engine/settings.h"
 #include "engine/snapshot.h"
@@ -281,6 +282,21 @@ static int report_clocks(struct node *node, FILE *out)
     return troubles + report_doubts(node, out);
 }
 
+static int report_versions(struct node *node, FILE *out)
+{
+    uint64_t ahead_ms = restamps_ahead_ms(node_restamps(node));
+
+    if (ahead_ms == 0)
+        return 0;
+    (void)fprintf(out,
+                  "changes that are accepted here in eventual directories are "
+                  "stamped %.1f s ahead: other nodes take them when that time "
+                  "has come, or soon when all nodes are there and agree on "
+                  "the time\n",
+                  (double)ahead_ms / 1000);
+    return 1;
+}
+
 /* It has joined, and no leader has reached it yet. */
 static int report_waiting(const struct node *node, FILE *out)
 {
@@ -299,6 +315,7 @@ void status_render_health(struct node *node, FILE *out)
 
     troubles += report_silent_nodes(node, out);
     troubles += report_clocks(node, out);
+    troubles += report_versions(node, out);
     troubles += report_waiting(node, out);
     troubles += report_draining(node, out);
     troubles += report_regions(node, out);

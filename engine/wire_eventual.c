@@ -64,6 +64,7 @@ struct buf *eventual_ask_encode(const struct eventual_ask *ask)
     message.consent = ask->consent;
     message.roll = ask->roll;
     message.kept = ask->kept;
+    message.seen = ask->seen;
     return codec_pack_header(&message.base);
 }
 
@@ -76,6 +77,7 @@ static bool ask_from_pb(struct eventual_ask *to, const Grove__EventualAsk *from)
         .consent = from->consent,
         .roll = from->roll,
         .kept = from->kept,
+        .seen = from->seen,
     };
     return from->ticket != 0 &&
            vector_from_pb(&to->vector, from->received, from->n_received);

@@ -35,6 +35,7 @@ struct eventual_ask {
     uint64_t kept; /* of the other one's own changes, what would be left after a
                     * power cut: up to this number. Only while a directory is
                     * being filled: txn_export.h; else 0 */
+    uint64_t seen; /* the greatest time that it has got from other nodes */
     struct eventual_vector vector;
 };
 

@@ -18,6 +18,10 @@ done
 '''
 
 
+def version_ms(path):
+    return int(os.getxattr(path, 'user.grove.version').split(b'.')[0])
+
+
 class Clocks:
     """A cluster whose nodes' clocks can be set, right at first."""
 

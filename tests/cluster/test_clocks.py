@@ -7,7 +7,7 @@ import os
 import re
 import time
 
-from faked_clocks import Clocks
+from faked_clocks import Clocks, version_ms
 from harness import errno_of, get, load, main, put, test, wait_until
 
 
@@ -17,10 +17,6 @@ def clock_lines(c, node):
 
 def leads(c, seen_from):
     return {c.leader(seen_from, region) for region in (0, 1)}
-
-
-def version_ms(path):
-    return int(os.getxattr(path, 'user.grove.version').split(b'.')[0])
 
 
 @test

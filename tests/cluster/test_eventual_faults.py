@@ -10,8 +10,7 @@ import time
 
 from eventual_folders import (AGREE_S, MODE, close, cut_cluster, cut_folders, folders,
                               make_eventual, open_cut_off, start_cut_off, wait_agreed)
-from faked_clocks import Clocks
-from harness import (UNCERTAIN, MountedFolder, errno_name, errno_of, get, main, put, table, test,
+from harness import (UNCERTAIN, MountedFolder, errno_name, get, main, put, table, test,
                      together, wait_until)
 from history import AFTER, Clients, History
 from history_client import OWN_SHARED, own_key
@@ -325,104 +324,6 @@ def a_directory_that_is_switched_under_load_loses_nothing_and_is_linearizable_on
     c.start(1)
     history.wait_for(AFTER, c.nodes)
     history.judge()
-
-
-# ---- clocks
-
-
-def set_clock(clocks, node, seconds):
-    """Until the node's own times show it: the library looks once a second."""
-    clocks.set(node, seconds)
-    time.sleep(1.5)
-
-
-def shows_wrong_clock(c, node, victim):
-    return f'the clock of node {victim} is ' in c.info(node, 'health')
-
-
-def wait_written(folder, name, data):
-    """Until the node accepts it."""
-    def written():
-        number = errno_of(folder.put, name, data)
-        assert number in (0, errno.EROFS, errno.EHOSTUNREACH), errno_name(number)
-        return number == 0
-    wait_until('the node accepts changes again', 30, written)
-
-
-@test
-def a_node_whose_clock_jumps_stamps_nothing_with_it_and_is_fenced_off(t):
-    clocks = Clocks(t, options='op_timeout=4')
-    c = clocks.cluster
-    make_eventual(c, 'e')
-    by_node = folders(c, 'e')
-    ending = threading.Event()
-    refusals = set()
-    last = {}
-
-    def write(node):
-        i = 0
-        while not ending.is_set():
-            i += 1
-            name = f'{node}-{i % 20}'
-            number = errno_of(by_node[node].put, name, b'%d\n' % i)
-            if number == 0:
-                last[name] = b'%d\n' % i
-            else:
-                refusals.add((node, number))
-                last.pop(name, None)
-            time.sleep(0.01)
-
-    def spoil():
-        try:
-            for seconds in (3600, -3600):
-                clocks.set(3, seconds)
-                for node in c.nodes:
-                    wait_until('health says so', 30, lambda n=node: shows_wrong_clock(c, n, 3))
-                assert errno_of(by_node[3].put, 'refused', b'x') == errno.EROFS
-                by_node[3].names()
-                by_node[1].put('common', b'of node 1 %d\n' % seconds)
-                clocks.set(3, 0)
-                wait_written(by_node[3], f'after {seconds}', b'x')
-                for node in c.nodes:
-                    c.wait_healthy(node)
-        finally:
-            ending.set()
-
-    together(spoil, *(lambda n=n: write(n) for n in c.nodes))
-    assert refusals <= {(3, errno.EROFS), (3, errno.EHOSTUNREACH)}, refusals
-    shown = wait_agreed(t, by_node)
-    assert shown['common'] == b'of node 1 -3600\n', shown['common']
-    assert 'after 3600' in shown and 'after -3600' in shown
-    for name, data in last.items():
-        assert shown[name] == data, f'{name}: {shown[name]!r}, acknowledged was {data!r}'
-    close(by_node)
-
-
-@test
-def a_node_that_starts_with_a_wrong_clock_stamps_nothing_with_it(t):
-    clocks = Clocks(t, netns=True, options='op_timeout=4')
-    c = clocks.cluster
-    make_eventual(c, 'e')
-    c.kill(3)
-    clocks.set(3, 3600)
-    with clocks.environment():
-        start_cut_off(c, 3)
-    by_node = folders(c, 'e')
-    assert errno_of(by_node[3].put, 'f', b'ahead') in (errno.EROFS, errno.EHOSTUNREACH)
-    wait_until('health says so', 30, lambda: shows_wrong_clock(c, 3, 3))
-    c.cut(3)
-    wait_until('health says that it is not believed', 30,
-               lambda: "this node's clock has jumped" in c.info(3, 'health'))
-    number = errno_of(by_node[3].put, 'f', b'ahead')
-    assert number == errno.EHOSTUNREACH, errno_name(number)
-    by_node[1].put('f', b'of node 1')
-    set_clock(clocks, 3, 0)
-    c.heal(3)
-    wait_written(by_node[3], 'g', b'of node 3')
-    assert wait_agreed(t, by_node) == {'f': b'of node 1', 'g': b'of node 3'}
-    by_node[3].put('f', b'of node 3')
-    assert wait_agreed(t, by_node)['f'] == b'of node 3'
-    close(by_node)
 
 
 # ---- crashes of all nodes

@@ -19,7 +19,7 @@ static int read_clock(void *context, uint64_t *ret_wall_ns)
 {
     struct eventual_fixture *f = context;
 
-    *ret_wall_ns = env_wall_ns(&f->fake.env);
+    *ret_wall_ns = env_wall_ns(&f->fake.env) - f->clock_behind_ns;
     return f->clock_status;
 }
 
@@ -170,6 +170,15 @@ void apply_state(struct eventual_fixture *f, enum node_state state,
 
     apply(f, key_node(NODE), node_encode(&node), version);
     assert_int_equal(modes_follow(f->modes, f->state, 0, version), 0);
+}
+
+void lose_state(struct eventual_fixture *f)
+{
+    cut_power(f);
+    kv_close(f->state);
+    f->state = f->fake.env.state = kv_mem_new();
+    assert_int_equal(open_again(f), 0);
+    apply_mode(f, DIR, MODE_EVENTUAL, SINCE, VERSION);
 }
 
 /* ---- changes that are accepted ---- */
@@ -324,6 +333,41 @@ int merge_one(struct eventual_fixture *f, const struct eventual_record *record,
     return merge_items(f, &merge, add_item(NULL, record, local));
 }
 
+/* ---- the floor ---- */
+
+void put_members(struct eventual_fixture *f, bool alone)
+{
+    struct region region = {
+        .conf_ver = CONF_VER,
+        .version = 1,
+        .peers = {{1, NODE, PEER_VOTER}, {2, OTHER, PEER_VOTER}},
+        .peer_count = alone ? 1 : 2,
+        .voters = {1, 2},
+        .voter_count = alone ? 1 : 2,
+        .peer_max = 2,
+    };
+    struct buf *bytes = region_encode(&region);
+
+    put_relaxed(f->state, key_region(REGION_PLACEMENT), buf_slice(bytes));
+    buf_unref(bytes);
+}
+
+void put_floor(struct eventual_fixture *f, uint64_t hlc)
+{
+    uint8_t bytes[16] = {0};
+
+    be64_put(bytes, hlc);
+    put_relaxed(f->state, key_floor(), (struct slice){bytes, sizeof bytes});
+}
+
+void look(struct eventual_fixture *f)
+{
+    for (unsigned i = 0; i < LOOK_TICKS; i++) {
+        eventual_tick(f->eventual);
+        settle(f);
+    }
+}
+
 /* ---- what there is ---- */
 
 const char *text_of(struct eventual_fixture *f, const char *name)
@@ -360,6 +404,11 @@ struct eventual_record known_of(struct eventual_fixture *f, const char *name)
     known = record;
     eventual_release(&record);
     return known;
+}
+
+uint64_t hlc_of(struct eventual_fixture *f, const char *name)
+{
+    return known_of(f, name).hlc;
 }
 
 uint64_t local_of(struct eventual_fixture *f, const char *name)

@@ -25,8 +25,10 @@ enum {
     NODE = 3,
     OTHER = 4, /* a node that sends changes */
     DIR = 7,
-    SINCE = 5,  /* of DIR */
-    VERSION = 9 /* of the catalog */
+    SINCE = 5,     /* of DIR */
+    VERSION = 9,   /* of the catalog */
+    CONF_VER = 7,  /* of region 0's members: put_members() */
+    LOOK_TICKS = 2 /* between two looks at tombstones */
 };
 
 struct eventual_fixture {
@@ -37,7 +39,8 @@ struct eventual_fixture {
     struct eventual *eventual;
     uint64_t boot;
     bool clock_is_wrong;
-    int clock_status; /* of reading it */
+    int clock_status;         /* of reading it ... */
+    uint64_t clock_behind_ns; /* ... and so much time passes behind that */
     bool disk_is_full;
     bool catalog_is_damaged; /* as it is known at a start */
     size_t kept_count; /* writes to state/ that a power cut leaves though they
@@ -54,6 +57,8 @@ int teardown_eventual(void **state);
 void crash(struct eventual_fixture *f);
 /* Without the last step: the fixture has no `eventual` meanwhile. */
 void cut_power(struct eventual_fixture *f);
+/* It, too, but state/ is given up as a whole; only log/ stays. */
+void lose_state(struct eventual_fixture *f);
 /* Returns the status of eventual_open(). */
 int open_again(struct eventual_fixture *f);
 
@@ -114,6 +119,14 @@ int merge_items(struct eventual_fixture *f, struct test_merge *merge,
 int merge_one(struct eventual_fixture *f, const struct eventual_record *record,
               uint64_t local);
 
+/* ---- the floor: floor.h ---- */
+
+/* The members are this node and, unless it is alone, OTHER. */
+void put_members(struct eventual_fixture *f, bool alone);
+void put_floor(struct eventual_fixture *f, uint64_t hlc);
+/* Until all that one look at tombstones does is done. */
+void look(struct eventual_fixture *f);
+
 /* ---- what there is ---- */
 
 /* The content of a file in DIR; NULL: there is none. Good until the next call.
@@ -123,6 +136,7 @@ const char *text_of(struct eventual_fixture *f, const char *name);
 bool is_known(struct eventual_fixture *f, const char *name);
 /* What is known of a name, of which something is; its slices are gone. */
 struct eventual_record known_of(struct eventual_fixture *f, const char *name);
+uint64_t hlc_of(struct eventual_fixture *f, const char *name);
 uint64_t local_of(struct eventual_fixture *f, const char *name);
 uint64_t entry_count(struct eventual_fixture *f);
 struct eventual_counts counts_of(struct eventual_fixture *f);

@@ -7,35 +7,9 @@
 #include "engine/floor.h"
 #include "eventual_fixture.h"
 
-enum { CONF_VER = 7, FIRST = 10, LOOK_TICKS = 2 };
+enum { FIRST = 10 };
 
 static const uint64_t second_ns = 1000000000;
-
-/* This node and, unless it is alone, OTHER. */
-static void put_members(struct eventual_fixture *f, bool alone)
-{
-    struct region region = {
-        .conf_ver = CONF_VER,
-        .version = 1,
-        .peers = {{1, NODE, PEER_VOTER}, {2, OTHER, PEER_VOTER}},
-        .peer_count = alone ? 1 : 2,
-        .voters = {1, 2},
-        .voter_count = alone ? 1 : 2,
-        .peer_max = 2,
-    };
-    struct buf *bytes = region_encode(&region);
-
-    put_relaxed(f->state, key_region(REGION_PLACEMENT), buf_slice(bytes));
-    buf_unref(bytes);
-}
-
-static void put_floor(struct eventual_fixture *f, uint64_t hlc)
-{
-    uint8_t bytes[16] = {0};
-
-    be64_put(bytes, hlc);
-    put_relaxed(f->state, key_floor(), (struct slice){bytes, sizeof bytes});
-}
 
 static void put_marker(struct eventual_fixture *f, uint64_t version)
 {
@@ -46,21 +20,7 @@ static void put_marker(struct eventual_fixture *f, uint64_t version)
                 (struct slice){bytes, marker_encode(&marker, bytes)});
 }
 
-static uint64_t hlc_of(struct eventual_fixture *f, const char *name)
-{
-    return known_of(f, name).hlc;
-}
-
-/* Until all that one look does is done. */
-static void look(struct eventual_fixture *f)
-{
-    for (unsigned i = 0; i < LOOK_TICKS; i++) {
-        eventual_tick(f->eventual);
-        settle(f);
-    }
-}
-
-/* The same, up to where only log/ is to be synced. */
+/* look(), up to where only log/ is to be synced. */
 static void look_unsynced(struct eventual_fixture *f)
 {
     for (unsigned i = 0; i < LOOK_TICKS; i++) {
@@ -105,16 +65,6 @@ static void take_removal(struct eventual_fixture *f,
     put_members(f, false);
     assert_int_equal(merge_one(f, gone, FIRST), 0);
     assert_int_equal(take_promise(f, promise, CONF_VER), 0);
-}
-
-/* It is given up as a whole; only log/ stays. */
-static void lose_state(struct eventual_fixture *f)
-{
-    cut_power(f);
-    kv_close(f->state);
-    f->state = f->fake.env.state = kv_mem_new();
-    assert_int_equal(open_again(f), 0);
-    apply_mode(f, DIR, MODE_EVENTUAL, SINCE, VERSION);
 }
 
 /* ---- dropping ---- */
@@ -282,17 +232,6 @@ static void test_nothing_is_dropped_before_modes_are_known(void **state)
 }
 
 /* ---- promises ---- */
-
-static void test_nothing_is_promised_as_long_as_nothing_is_removed(void **state)
-{
-    struct eventual_fixture *f = *state;
-
-    put_members(f, true);
-    assert_int_equal(create(f, "a"), 0);
-    look(f);
-    assert_int_equal(eventual_promise(f->eventual), 0);
-    assert_int_equal(f->flush_count, 0);
-}
 
 /* Rule 1. */
 static void test_a_promise_holds_after_a_crash(void **state)
@@ -507,7 +446,6 @@ int main(void)
         TEST(test_a_floor_that_an_answer_tells_of_counts),
         TEST(test_nothing_is_dropped_before_region_0_tells_of_a_floor),
         TEST(test_nothing_is_dropped_before_modes_are_known),
-        TEST(test_nothing_is_promised_as_long_as_nothing_is_removed),
         TEST(test_a_promise_holds_after_a_crash),
         TEST(test_who_has_not_heard_all_members_tells_no_promise),
         TEST(test_consent_is_what_a_power_cut_would_leave),

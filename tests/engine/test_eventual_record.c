@@ -394,7 +394,7 @@ static void test_counts_and_cursors_are_zero_until_they_are_put(void **state)
 {
     struct kv *kv = *state;
     struct eventual_namespace namespace = {9, 9, 9, 9, 9};
-    struct eventual_head head = {9, 9, true, 9};
+    struct eventual_head head = {9, 9, true, 9, 9};
     struct eventual_peer peer = {9, 9, 9, 9};
 
     assert_int_equal(eventual_namespace_get(kv, NULL, 7, &namespace), 0);
@@ -403,6 +403,7 @@ static void test_counts_and_cursors_are_zero_until_they_are_put(void **state)
     assert_int_equal(namespace.since_last, 0);
     assert_int_equal(eventual_head_get(kv, &head), 0);
     assert_int_equal(head.sequence, 0);
+    assert_int_equal(head.seen, 0);
     assert_false(head.whole);
     assert_int_equal(eventual_peer_get(kv, 2, &peer), 0);
     assert_int_equal(peer.cursor, 0);
@@ -413,7 +414,7 @@ static void test_counts_and_cursors_come_back(void **state)
     struct kv *kv = *state;
     struct kv_batch *batch = kv_batch_new(kv);
     struct eventual_namespace namespace = {1, -2, 3, 4, 5};
-    struct eventual_head head = {4, 5, true, 8};
+    struct eventual_head head = {4, 5, true, 8, 6};
     struct eventual_peer peer = {6, 7, 8, 9};
 
     eventual_namespace_put(batch, 7, &namespace);
@@ -437,6 +438,7 @@ static void test_counts_and_cursors_come_back(void **state)
     assert_int_equal(eventual_head_get(kv, &head), 0);
     assert_int_equal(head.hlc, 5);
     assert_int_equal(head.floor, 8);
+    assert_int_equal(head.seen, 6);
 }
 
 int main(void)

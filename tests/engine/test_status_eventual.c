@@ -42,7 +42,8 @@ void eventual_count(const struct eventual *eventual,
                                     .outlived = 13,
                                     .held = 14,
                                     .journal_entries = 15,
-                                    .dropped = 16};
+                                    .dropped = 16,
+                                    .restamped = 19};
 }
 
 void eventual_floor_look(const struct eventual *eventual,
@@ -270,6 +271,7 @@ static void test_metrics(void **state)
                   "grovefs_eventual_pulled_total 12\n"
                   "grovefs_eventual_outlived_total 13\n"
                   "grovefs_eventual_held_total 14\n"
+                  "grovefs_eventual_restamped_total 19\n"
                   "grovefs_eventual_journal_entries 15\n"
                   "grovefs_eventual_forgotten_total 16\n"
                   "grovefs_eventual_removed_names 18\n"

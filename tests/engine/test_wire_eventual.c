@@ -29,6 +29,7 @@ static struct eventual_ask filled_ask(void)
         .consent = UINT64_MAX - 2,
         .roll = 12,
         .kept = UINT64_MAX - 3,
+        .seen = UINT64_MAX - 4,
         .vector = {.received = {{1, UINT64_MAX}, {7, 0}}, .count = 2},
     };
 }
