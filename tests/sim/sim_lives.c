@@ -320,6 +320,8 @@ static void note_counts(struct known_node *known, const struct sim_node *node)
         sim_seen(SEEN_ZONE_OUTLIVED);
     if (counts.dropped > known->counts.dropped)
         sim_seen(SEEN_ZONE_FORGOTTEN);
+    if (counts.restamped > known->counts.restamped)
+        sim_seen(SEEN_ZONE_RESTAMPED);
     known->counts = counts;
 }
 
@@ -346,7 +348,9 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
         known->sequence = known->head = known->applied = 0;
         known->counts = (struct eventual_counts){0};
     }
-    if (lives->cluster->calm && lives->calm_ns == 0)
+    if (!lives->cluster->calm)
+        lives->calm_ns = 0;
+    else if (lives->calm_ns == 0)
         lives->calm_ns = node->machine.loop->now_ns;
     note_links(known, node);
     note_counts(known, node);

@@ -8,7 +8,7 @@
  *      seen.
  *   2. On each node the version of a name only grows as long as it runs, and a
  *      start does not bring it behind what it has accepted itself and somebody
- *      knows of.
+ *      knows of; but for rule 12.
  *   3. When a life ends as the directory has become strong, then each name is
  *      there what its greatest version that counts says, or a greater one; when
  *      it ends as the directory has gone, that is a removal. So a switch loses
@@ -34,6 +34,11 @@
  *      rest in its quarantine, unless there was something greater; and
  *      nothing else comes there, nor to any other node's. No node that is
  *      there is left out.
+ *  12. A node may give a change of its own a new version, a lesser one, when
+ *      its clock was wrong: one that is hardly ahead of it, in place of one
+ *      that was far ahead and that nobody else has ever had. It is the same
+ *      value. Nobody else ever gets the one that was given up, unless a crash
+ *      has brought it back on the node itself.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
@@ -78,6 +83,13 @@ void sim_lives_on_resolved(struct sim_lives *lives, uint64_t nsid);
 void sim_lives_acknowledged(struct sim_lives *lives, uint64_t dir,
                             uint64_t since, const char *name,
                             struct sim_version version);
+
+/* What has become of a version of a name that the node has shown: itself, or
+ * what the node has given it in its place since it was started (rule 12). */
+struct sim_version sim_lives_now(struct sim_lives *lives,
+                                 const struct sim_node *node, uint64_t dir,
+                                 uint64_t since, const char *name,
+                                 struct sim_version version);
 
 /* The mode of a namespace as the node has it in state/; strong where it knows
  * nothing of it. */

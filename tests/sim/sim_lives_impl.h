@@ -45,9 +45,12 @@ struct value {
     uint64_t name; /* of which name in which life */
     struct sim_version version;
     uint64_t hash;
-    uint64_t plain;    /* lives_plain() */
-    uint64_t first_ns; /* when it was seen for the first time */
-    uint64_t starts;   /* of its origin then; 0: others have it, too */
+    uint64_t plain;             /* lives_plain() */
+    uint64_t first_ns;          /* when it was seen for the first time */
+    uint64_t starts;            /* of its origin then; 0: others have it, too */
+    struct sim_version instead; /* rule 12; hlc 0: it was not given up */
+    uint64_t given_up_starts;   /* of its origin then */
+    bool is_new_version;        /* the other one of these two */
 };
 
 struct known_node {
@@ -132,6 +135,16 @@ bool lives_is_forgotten(const struct sim_node *node, const struct place *place,
 struct value *lives_check_value(struct sim_lives *lives,
                                 const struct sim_node *node,
                                 const struct eventual_record *record);
+/* What is known of a version of a name; its key is 0 where it was never seen.
+ * It stays where it is until another one is seen. */
+struct value *lives_find_value(struct sim_lives *lives,
+                               const struct place *place,
+                               struct sim_version version);
+/* sim_lives_restamp.c: rules 2 and 12. `value` is the record's. */
+void lives_check_growth(struct sim_lives *lives, const struct sim_node *node,
+                        struct place *place,
+                        const struct eventual_record *record,
+                        struct value *value);
 /* Of a file as users see it, also when its directory is strong; never 0. */
 uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
                      struct slice content);

@@ -10,27 +10,7 @@
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
 
-/* ---- rule 2 ---- */
-
-static void check_growth(const struct sim_lives *lives,
-                         const struct sim_node *node, const struct place *place,
-                         struct sim_version version)
-{
-    const struct known_node *known = &lives->nodes[node->number];
-    const struct seen *seen = &place->seen[node->number];
-    struct sim_version least = {0};
-
-    if (seen->starts == node->starts)
-        least = seen->version;
-    else if (!known->lost)
-        least = place->counts[node->number];
-    if (sim_version_compare(version, least) < 0)
-        sim_fail(lives->cluster->loop,
-                 "%" PRIx64 "/%s: node %zu goes back from version %" PRIx64
-                 ".%" PRIu64 " to %" PRIx64 ".%" PRIu64,
-                 place->dir, place->name, node->number + 1, least.hlc,
-                 least.origin, version.hlc, version.origin);
-}
+/* ---- around it ---- */
 
 bool lives_is_forgotten(const struct sim_node *node, const struct place *place,
                         struct sim_version version)
@@ -127,18 +107,24 @@ static bool is_durable(const struct sim_node *node, uint64_t sequence)
     return head.sequence >= sequence;
 }
 
-/* What was acknowledged before is durable already. */
+/* What was acknowledged is durable, but for what has another version now. */
+static bool is_acknowledged(const struct place *place,
+                            const struct value *value)
+{
+    return !value->is_new_version &&
+           sim_version_compare(value->version,
+                               place->counts[value->version.origin - 1]) <= 0;
+}
+
 static void check_durable(const struct sim_lives *lives,
-                          const struct place *place,
+                          const struct place *place, const struct value *value,
                           const struct eventual_record *record)
 {
     size_t number = (size_t)record->origin - 1;
     const struct sim_node *origin = &lives->cluster->nodes[number];
 
     if (lives->nodes[number].lost || origin->removed || origin->forced ||
-        sim_version_compare(sim_version_of(record), place->counts[number]) <=
-            0 ||
-        is_durable(origin, record->sequence))
+        is_acknowledged(place, value) || is_durable(origin, record->sequence))
         return;
     sim_fail(lives->cluster->loop,
              "version %" PRIx64 ".%" PRIu64 " of %" PRIx64 "/%s is shown "
@@ -166,7 +152,7 @@ static void see(struct sim_lives *lives, const struct sim_node *node,
     seen = &place->seen[node->number];
     is_new = sim_version_compare(sim_version_of(record), seen->version) != 0;
     value = lives_check_value(lives, node, record);
-    check_growth(lives, node, place, sim_version_of(record));
+    lives_check_growth(lives, node, place, record, value);
     check_clock(lives, node, record);
     *seen = (struct seen){sim_version_of(record), node->starts};
     if (record->removed &&
@@ -174,7 +160,7 @@ static void see(struct sim_lives *lives, const struct sim_node *node,
         place->removed = seen->version;
     if (record->origin == node->number + 1)
         return;
-    check_durable(lives, place, record);
+    check_durable(lives, place, value, record);
     lives_count(lives, place, sim_version_of(record));
     if (is_new)
         note_way(lives, node, value, record);

@@ -98,16 +98,23 @@ uint64_t lives_plain(const struct attr *attr, struct slice xattrs,
     return hash == 0 ? 1 : hash;
 }
 
+struct value *lives_find_value(struct sim_lives *lives,
+                               const struct place *place,
+                               struct sim_version version)
+{
+    return value_of(lives, key_at(place, version));
+}
+
 uint64_t lives_plain_of(struct sim_lives *lives, const struct place *place,
                         struct sim_version version)
 {
-    return value_of(lives, key_at(place, version))->plain;
+    return lives_find_value(lives, place, version)->plain;
 }
 
 uint64_t lives_sequence_of(struct sim_lives *lives, const struct place *place,
                            struct sim_version version)
 {
-    return value_of(lives, key_at(place, version))->version.sequence;
+    return lives_find_value(lives, place, version)->version.sequence;
 }
 
 const struct value *lives_next_value(const struct sim_lives *lives,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-#include "tests/sim/sim_run.h"
+#include "tests/sim/sim_run_impl.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,48 +24,27 @@
 #include "tests/sim/sim_zone_audit.h"
 
 enum {
-    START_SECONDS = 30,  /* for all nodes to come up, and to join */
-    SERVE_SECONDS = 20,  /* for a write after the calm has begun */
-    ZONE_SECONDS = 500,  /* ... in an eventual directory, by each node: that one
-                          * becomes eventual may take many attempts */
-    PULL_SECONDS = 150,  /* until all nodes have the same in these */
-    FORGET_MS = 6000,    /* until nobody knows what clocks showed before */
-    CLOCK_SECONDS = 30,  /* for clocks to be found wrong, or right again */
-    WORK_MS = 2000,      /* that clients go on in the calm */
-    SHOWN_MS = 2000,     /* /.cluster is at most so old */
-    REST_SECONDS = 30,   /* for requests to end */
-    AUDIT_SECONDS = 60,  /* for all to be read, over a slow network */
-    QUIET_SECONDS = 240, /* for replicas to be where they belong, and the
-                          * same */
-    STAY_MS = 5000,      /* that a leader made by hand is watched */
-    MEND_SECONDS = 120,  /* for damage to be found and mended */
-    SLEEP_SECONDS = 60,  /* for all regions to fall asleep */
-    SILENT_SECONDS = 5,  /* without a Raft message */
-    CALM_SECONDS = 60,   /* until there are some of these */
-    LEAD_SECONDS = 30,   /* for a leader's node that is gone to be noticed */
+    SERVE_SECONDS = 20, /* for a write after the calm has begun */
+    ZONE_SECONDS = 500, /* ... in an eventual directory, by each node: that one
+                         * becomes eventual may take many attempts */
+    PULL_SECONDS = 150, /* until all nodes have the same in these */
+    WORK_MS = 2000,     /* that clients go on in the calm */
+    SHOWN_MS = 2000,    /* /.cluster is at most so old */
+    AUDIT_SECONDS = 60, /* for all to be read, over a slow network */
+    STAY_MS = 5000,     /* that a leader made by hand is watched */
+    MEND_SECONDS = 120, /* for damage to be found and mended */
+    SLEEP_SECONDS = 60, /* for all regions to fall asleep */
+    SILENT_SECONDS = 5, /* without a Raft message */
+    CALM_SECONDS = 60,  /* until there are some of these */
+    LEAD_SECONDS = 30,  /* for a leader's node that is gone to be noticed */
     STOP_SECONDS = 20
 };
 
 uint64_t sim_seen_counts[SIM_SEEN_COUNT];
 
 static const uint64_t second_ns = 1000000000;
-static const int64_t hour_ns = 3600000000000;
 
-struct run {
-    struct sim_loop *loop;
-    struct sim_plan plan;
-    struct sim_cluster *cluster;
-    struct sim_clients *clients;
-    struct sim_faults *faults;
-    struct sim_damage *damage;
-    struct sim_operator *operator;
-    struct sim_zones *zones;
-    struct sim_zone_audit *zone_audit;
-    struct sim_node *wrong_clock;
-    uint64_t written; /* when the calm began */
-};
-
-static void go_on(struct run *run, uint64_t span_ns)
+void run_go_on(struct run *run, uint64_t span_ns)
 {
     uint64_t until_ns = run->loop->now_ns + span_ns;
 
@@ -73,19 +52,19 @@ static void go_on(struct run *run, uint64_t span_ns)
         ;
 }
 
-static void wait_until(struct run *run, bool (*done)(struct run *run),
-                       uint64_t seconds, const char *what)
+void run_wait(struct run *run, bool (*done)(struct run *run), uint64_t seconds,
+              const char *what)
 {
     uint64_t until_ns = run->loop->now_ns + seconds * second_ns;
 
     while (!done(run)) {
         if (run->loop->now_ns >= until_ns)
             sim_fail(run->loop, "no progress: %s", what);
-        go_on(run, 50 * sim_ms);
+        run_go_on(run, 50 * sim_ms);
     }
 }
 
-static bool all_up(struct run *run)
+bool run_is_up(struct run *run)
 {
     return sim_cluster_is_up(run->cluster);
 }
@@ -95,12 +74,12 @@ static bool has_written(struct run *run)
     return sim_clients_written(run->clients) > run->written;
 }
 
-static bool clients_idle(struct run *run)
+bool run_is_idle(struct run *run)
 {
     return sim_clients_are_idle(run->clients) && sim_zones_are_idle(run->zones);
 }
 
-static bool zones_worked(struct run *run)
+static bool have_worked(struct run *run)
 {
     return sim_zones_have_worked(run->zones);
 }
@@ -125,7 +104,7 @@ static bool zones_read(struct run *run)
     return sim_zone_audit_is_done(run->zone_audit);
 }
 
-static bool is_quiet(struct run *run)
+bool run_is_quiet(struct run *run)
 {
     if (!sim_goals_settled(run->cluster) || !sim_members_settled(run->cluster))
         return false;
@@ -149,7 +128,7 @@ static void chaos(struct run *run)
     run->operator= sim_operator_new(run->cluster);
     sim_clients_work(run->clients);
     sim_zones_work(run->zones);
-    go_on(run, run->plan.chaos_ns);
+    run_go_on(run, run->plan.chaos_ns);
     sim_faults_stop(run->faults);
 }
 
@@ -163,54 +142,23 @@ static void play(struct run *run, struct sim_play *play)
     sim_clients_work(run->clients);
 }
 
-/* That they were found, in the chaos. */
-static void look_at_clocks(const struct run *run)
-{
-    for (size_t i = 0; i < run->plan.nodes; i++) {
-        const struct node *node = run->cluster->nodes[i].node;
-
-        if (node != NULL && node_clock_is_wrong(node, i + 1))
-            sim_seen(SEEN_CLOCK_WRONG);
-    }
-}
-
-/* In the words of /.cluster/health. */
-static bool clocks_agree(struct run *run)
-{
-    for (size_t i = 0; i < run->plan.nodes; i++) {
-        const struct sim_node *node = &run->cluster->nodes[i];
-        struct buf *health = NULL;
-        bool agree;
-
-        if (node->removed || node->node == NULL)
-            continue;
-        if (status_render(node->node, TABLE_HEALTH, 0, &health) != 0)
-            return false;
-        agree = memmem(health->data, health->size, "clock", 5) == NULL;
-        buf_unref(health);
-        if (!agree)
-            return false;
-    }
-    return true;
-}
-
 static void calm(struct run *run)
 {
     sim_note(run->loop, "calm");
     sim_operator_rest(run->operator);
-    look_at_clocks(run);
+    run_look_at_clocks(run);
     sim_cluster_calm(run->cluster);
-    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
+    run_wait(run, run_is_up, START_SECONDS, "nodes do not come up");
     run->written = sim_clients_written(run->clients);
-    wait_until(run, has_written, SERVE_SECONDS, "no write succeeds");
+    run_wait(run, has_written, SERVE_SECONDS, "no write succeeds");
     sim_zones_work(run->zones);
-    wait_until(run, zones_worked, ZONE_SECONDS,
-               "a node accepts no eventual change");
-    go_on(run, WORK_MS * sim_ms);
+    run_wait(run, have_worked, ZONE_SECONDS,
+             "a node accepts no eventual change");
+    run_go_on(run, WORK_MS * sim_ms);
 }
 
 /* The first one may have been merged into another one. */
-static uint64_t first_region(const struct run *run)
+uint64_t run_first_region(const struct run *run)
 {
     uint64_t region = REGION_FIRST_DATA;
 
@@ -222,7 +170,7 @@ static uint64_t first_region(const struct run *run)
  * object; of the quarantine if there is anything in it. */
 static void render(struct run *run, const struct sim_node *node)
 {
-    uint64_t region = first_region(run);
+    uint64_t region = run_first_region(run);
 
     for (int table = 0; table < TABLES; table++) {
         bool is_of_region =
@@ -249,7 +197,8 @@ static bool region_is_known(struct run *run)
 
         if (!node->removed &&
             (node->node == NULL ||
-             status_region_leader(node->node, first_region(run), NULL) != 0))
+             status_region_leader(node->node, run_first_region(run), NULL) !=
+                 0))
             return false;
     }
     return true;
@@ -257,19 +206,11 @@ static bool region_is_known(struct run *run)
 
 static void render_all(struct run *run)
 {
-    wait_until(run, region_is_known, QUIET_SECONDS,
-               "a node does not hear of a region");
+    run_wait(run, region_is_known, QUIET_SECONDS,
+             "a node does not hear of a region");
     for (size_t i = 0; i < run->plan.nodes; i++)
         if (!run->cluster->nodes[i].removed)
             render(run, &run->cluster->nodes[i]);
-}
-
-/* One that was set right may be found wrong after that, by what it showed some
- * seconds before. */
-static void believe_clocks(struct run *run)
-{
-    go_on(run, FORGET_MS * sim_ms);
-    wait_until(run, clocks_agree, CLOCK_SECONDS, "a clock counts as wrong");
 }
 
 static bool operator_is_idle(struct run *run)
@@ -279,13 +220,13 @@ static bool operator_is_idle(struct run *run)
 
 static void hand_over(struct run *run)
 {
-    wait_until(run, operator_is_idle, REST_SECONDS, "a transfer does not end");
+    run_wait(run, operator_is_idle, REST_SECONDS, "a transfer does not end");
     if (!sim_operator_hand_over(run->operator))
         return;
-    wait_until(run, operator_is_idle, REST_SECONDS, "a transfer does not end");
-    go_on(run, STAY_MS * sim_ms);
+    run_wait(run, operator_is_idle, REST_SECONDS, "a transfer does not end");
+    run_go_on(run, STAY_MS * sim_ms);
     sim_operator_check(run->operator);
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after a transfer");
+    run_wait(run, run_is_quiet, QUIET_SECONDS, "not quiet after a transfer");
 }
 
 /* Clocks that were wrong have to be waited for, and the last node to know of a
@@ -295,7 +236,7 @@ static void check_zones(struct run *run)
     uint64_t until_ns = run->loop->now_ns + PULL_SECONDS * second_ns;
 
     while (!zones_settled(run) && run->loop->now_ns < until_ns)
-        go_on(run, 50 * sim_ms);
+        run_go_on(run, 50 * sim_ms);
     sim_zones_check(run->zones);
 }
 
@@ -303,27 +244,27 @@ static void audit_zones(struct run *run)
 {
     check_zones(run);
     run->zone_audit = sim_zone_audit_new(run->cluster);
-    wait_until(run, zones_read, AUDIT_SECONDS, "zones cannot be read");
+    run_wait(run, zones_read, AUDIT_SECONDS, "zones cannot be read");
     sim_zone_audit_end(run->zone_audit);
-    wait_until(run, zones_forgotten, PULL_SECONDS,
-               "what was removed is not forgotten");
+    run_wait(run, zones_forgotten, PULL_SECONDS,
+             "what was removed is not forgotten");
     check_zones(run);
 }
 
-static void audit(struct run *run)
+void run_audit(struct run *run)
 {
     sim_note(run->loop, "audit");
     audit_zones(run);
     sim_clients_audit(run->clients);
-    wait_until(run, clients_idle, AUDIT_SECONDS, "the audit does not end");
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the audit");
+    run_wait(run, run_is_idle, AUDIT_SECONDS, "the audit does not end");
+    run_wait(run, run_is_quiet, QUIET_SECONDS, "not quiet after the audit");
 }
 
 static void remove_drained(struct run *run)
 {
     if (sim_drain_remove(run->cluster))
-        wait_until(run, is_quiet, QUIET_SECONDS,
-                   "not quiet after a node was to be removed");
+        run_wait(run, run_is_quiet, QUIET_SECONDS,
+                 "not quiet after a node was to be removed");
 }
 
 static void become_quiet(struct run *run)
@@ -331,15 +272,15 @@ static void become_quiet(struct run *run)
     sim_note(run->loop, "rest");
     sim_clients_rest(run->clients);
     sim_zones_rest(run->zones);
-    wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
-    wait_until(run, is_quiet, QUIET_SECONDS,
-               "replicas or transactions do not settle");
+    run_wait(run, run_is_idle, REST_SECONDS, "requests do not end");
+    run_wait(run, run_is_quiet, QUIET_SECONDS,
+             "replicas or transactions do not settle");
     remove_drained(run);
-    believe_clocks(run);
+    run_believe_clocks(run);
     hand_over(run);
-    go_on(run, SHOWN_MS * sim_ms);
+    run_go_on(run, SHOWN_MS * sim_ms);
     render_all(run);
-    audit(run);
+    run_audit(run);
 }
 
 static bool is_mended(struct run *run)
@@ -353,51 +294,11 @@ static void damage(struct run *run)
         return;
     sim_note(run->loop, "damage");
     run->damage = sim_damage_new(run->cluster, run->clients);
-    wait_until(run, is_mended, MEND_SECONDS, "damage is not found and mended");
+    run_wait(run, is_mended, MEND_SECONDS, "damage is not found and mended");
     sim_damage_stop(run->damage);
-    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after the damage");
-    audit(run);
-}
-
-static size_t count_members(const struct run *run)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < run->plan.nodes; i++)
-        count += !run->cluster->nodes[i].removed;
-    return count;
-}
-
-static bool wrong_clock_leads_nothing(struct run *run)
-{
-    const struct node *node = run->wrong_clock->node;
-    const struct peer *peer = NULL;
-
-    while ((peer = node_next_peer(node, peer)) != NULL)
-        if (peer_is_leader(peer) && peer_region(peer)->voter_count > 1)
-            return false;
-    return true;
-}
-
-/* Three nodes can tell whose clock is wrong: that one has to go, and comes back
- * into favour. */
-static void spoil_clock(struct run *run)
-{
-    if (count_members(run) < 3 || sim_pick(run->loop, 3) != 0 ||
-        sim_cluster_leader(run->cluster, first_region(run),
-                           &run->wrong_clock) == NULL)
-        return;
-    sim_note(run->loop, "spoil clock");
-    sim_seen(SEEN_CLOCK_SPOILT);
-    run->wrong_clock->machine.wall_is_right = false;
-    run->wrong_clock->machine.wall_offset_ns = hour_ns;
-    wait_until(run, wrong_clock_leads_nothing, CLOCK_SECONDS,
-               "a node with a wrong clock leads");
-    audit(run);
-    run->wrong_clock->machine.wall_is_right = true;
-    believe_clocks(run);
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after that");
+    run_wait(run, run_is_up, START_SECONDS, "nodes do not come up");
+    run_wait(run, run_is_quiet, QUIET_SECONDS, "not quiet after the damage");
+    run_audit(run);
 }
 
 static bool sleeps(struct run *run)
@@ -414,7 +315,7 @@ static bool was_silent(struct run *run)
 {
     uint64_t sent = sim_net_raft_sent(run->cluster->net);
 
-    go_on(run, SILENT_SECONDS * second_ns);
+    run_go_on(run, SILENT_SECONDS * second_ns);
     return sim_net_raft_sent(run->cluster->net) == sent && sleeps(run);
 }
 
@@ -423,10 +324,9 @@ static bool was_silent(struct run *run)
  * that nodes lose each other. */
 static void be_silent(struct run *run)
 {
-    wait_until(run, sleeps, SLEEP_SECONDS, "regions do not fall asleep");
+    run_wait(run, sleeps, SLEEP_SECONDS, "regions do not fall asleep");
     if (run->plan.alarm_ms > CALM_SECONDS * 1000)
-        wait_until(run, was_silent, CALM_SECONDS,
-                   "idle regions are not silent");
+        run_wait(run, was_silent, CALM_SECONDS, "idle regions are not silent");
 }
 
 /* Nobody asks for anything, and yet it is noticed. */
@@ -437,9 +337,9 @@ static void lose_leader(struct run *run)
     if (node == NULL)
         return;
     sim_node_crash(node, sim_pick(run->loop, 2) == 0, UINT64_MAX);
-    wait_until(run, is_led, LEAD_SECONDS, "a lost leader is not replaced");
+    run_wait(run, is_led, LEAD_SECONDS, "a lost leader is not replaced");
     sim_cluster_calm(run->cluster);
-    wait_until(run, all_up, START_SECONDS, "nodes do not come up");
+    run_wait(run, run_is_up, START_SECONDS, "nodes do not come up");
     be_silent(run);
 }
 
@@ -451,7 +351,7 @@ static void doze(struct run *run)
     sim_note(run->loop, "doze");
     be_silent(run);
     lose_leader(run);
-    audit(run);
+    run_audit(run);
 }
 
 /* What nodes are all there for, and have the same of, can be emptied and made
@@ -463,11 +363,11 @@ static void end_zones(struct run *run)
     sim_note(run->loop, "end zones");
     sim_drain_take_back(run->cluster); /* Somebody has to empty them. */
     sim_zones_end(run->zones);
-    wait_until(run, zones_ended, ZONE_SECONDS, "a zone does not become strong");
+    run_wait(run, zones_ended, ZONE_SECONDS, "a zone does not become strong");
     sim_zones_rest(run->zones);
-    wait_until(run, clients_idle, REST_SECONDS, "requests do not end");
-    wait_until(run, is_quiet, QUIET_SECONDS, "not quiet after that");
-    audit(run);
+    run_wait(run, run_is_idle, REST_SECONDS, "requests do not end");
+    run_wait(run, run_is_quiet, QUIET_SECONDS, "not quiet after that");
+    run_audit(run);
 }
 
 static void check(struct run *run)
@@ -489,7 +389,7 @@ static void stop(struct run *run)
 {
     for (size_t i = 0; i < run->plan.nodes; i++)
         sim_node_stop(&run->cluster->nodes[i], UINT64_MAX);
-    wait_until(run, all_down, STOP_SECONDS, "nodes do not stop");
+    run_wait(run, all_down, STOP_SECONDS, "nodes do not stop");
 }
 
 struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
@@ -514,7 +414,9 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
     calm(&run);
     become_quiet(&run);
     damage(&run);
-    spoil_clock(&run);
+    if (given == NULL)
+        run_strand_node(&run);
+    run_spoil_clock(&run);
     doze(&run);
     end_zones(&run);
     if (history != NULL)

@@ -7,6 +7,8 @@
  *     quiet   clients rest; the replicas must become the same, and nothing
  *             may stay locked
  *     audit   every node reads the whole tree
+ *     more    what is to be got over in some runs, one after the other, each
+ *             with an audit: damage, wrong clocks, sleep, the end of zones
  *     end     stores and history are checked, all nodes stop in good order
  *
  * Whatever is wrong ends in loop->on_fail(). */

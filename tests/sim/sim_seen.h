@@ -145,6 +145,9 @@
     X(ZONE_OUTLIVED, 1, "... that came when there was a greater version")      \
     X(ZONE_FORGOTTEN, 1, "... whose removal was forgotten below the floor")    \
     X(ZONE_WITHDRAWN, 0, "... where a node had lost what it consented to")     \
+    X(ZONE_SET_AHEAD, 1, "... accepted by a node alone with a clock ahead")    \
+    X(ZONE_RESTAMPED, 1, "... given other versions when it was right again")   \
+    X(ZONE_RESTAMP_LOST, 0, "... and a crash has brought the first ones back") \
     X(ZONE_FENCED, 1, "... refused by a fence until their deadline")           \
     X(ZONE_READ_ONLY, 1, "... refused as the clock was wrong")                 \
     X(ZONE_DRAINED, 1, "... refused as the node was being drained")            \

@@ -320,6 +320,11 @@ bool sim_zones_have_worked(const struct sim_zones *zones)
     return true;
 }
 
+bool sim_zones_has_worked(const struct sim_zones *zones, size_t number)
+{
+    return zones->clients[number]->worked > 0;
+}
+
 void sim_zones_end(struct sim_zones *zones)
 {
     for (size_t i = 0; i < SIM_ZONES_MAX; i++)

@@ -35,6 +35,9 @@ bool sim_zones_are_idle(const struct sim_zones *zones);
  * those that are being drained. */
 bool sim_zones_have_worked(const struct sim_zones *zones);
 
+/* Likewise the one with that number. */
+bool sim_zones_has_worked(const struct sim_zones *zones, size_t number);
+
 /* The client of that node begins that. False: it has something under way, or
  * its node does not serve. */
 bool sim_zones_do(struct sim_zones *zones, size_t number,

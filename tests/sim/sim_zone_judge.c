@@ -5,11 +5,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "engine/clocks.h"
 #include "engine/keys.h"
-#include "engine/members.h"
 #include "tests/sim/sim_history.h"
 #include "tests/sim/sim_seen.h"
+#include "tests/sim/sim_zone_around.h"
 
 const char *sim_zone_kind_text(const struct sim_zone_op *op)
 {
@@ -30,79 +29,6 @@ const char *sim_zone_kind_text(const struct sim_zone_op *op)
     return texts[op->kind];
 }
 
-/* ---- what is around a node ---- */
-
-static bool reaches(const struct sim_node *node, const struct sim_node *other)
-{
-    return other == node ||
-           (other->state == SIM_UP && node->linked[other->number] &&
-            other->linked[node->number]);
-}
-
-static void count_reached(const struct sim_node *node, size_t *ret_members,
-                          size_t *ret_reached)
-{
-    const struct sim_cluster *cluster = node->cluster;
-
-    *ret_members = *ret_reached = 0;
-    for (size_t i = 0; i < cluster->plan->nodes; i++) {
-        const struct sim_node *other = &cluster->nodes[i];
-
-        if (other->removed || !sim_node_is_member(other))
-            continue;
-        ++*ret_members;
-        *ret_reached += reaches(node, other);
-    }
-}
-
-static bool is_alone(const struct sim_node *node)
-{
-    size_t members;
-    size_t reached;
-
-    count_reached(node, &members, &reached);
-    return 2 * reached <= members;
-}
-
-static bool reaches_all(const struct sim_node *node)
-{
-    size_t members;
-    size_t reached;
-
-    count_reached(node, &members, &reached);
-    return reached == members;
-}
-
-/* Or one that it does not believe. */
-static bool has_wrong_clock(const struct sim_node *node)
-{
-    uint64_t wall_ns;
-
-    return node_clock_is_wrong(node->node, node->number + 1) ||
-           clocks_read(node_clocks(node->node), &wall_ns) != 0;
-}
-
-static struct node_record record_of(const struct sim_node *node)
-{
-    struct node_record record = {.state = NODE_UP};
-
-    (void)members_find(node->node, node->number + 1, &record);
-    return record;
-}
-
-static struct sim_version version_at(const struct sim_node *node, uint64_t dir,
-                                     const char *name)
-{
-    struct eventual_record record = {0};
-    struct sim_version version = {0};
-
-    if (dir == 0 || !sim_lives_get(node, dir, name, &record))
-        return version;
-    version = sim_version_of(&record);
-    eventual_release(&record);
-    return version;
-}
-
 /* ---- the beginning ---- */
 
 static bool is_of_file(const struct sim_zone_op *op)
@@ -121,20 +47,22 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
 
     *zone_case = (struct sim_zone_case){
         .call_ns = node->machine.loop->now_ns,
-        .all_reached = reaches_all(node),
-        .alone = is_alone(node),
-        .clock_wrong = has_wrong_clock(node),
-        .own = record_of(node),
+        .all_reached = sim_zone_reaches_all(node),
+        .alone = sim_zone_is_alone(node),
+        .clock_wrong = sim_zone_has_wrong_clock(node),
+        .is_restamping = sim_zone_is_restamping(node),
+        .restamped = sim_zone_restamped(node),
+        .own = sim_zone_record_of(node),
     };
     if (!is_of_file(op))
         return;
     zone_case->dirs[0] = sim_zone_nsid(zone, op->dir);
     zone_case->dirs[1] = sim_zone_nsid(zone, two ? op->to_dir : op->dir);
-    zone_case->before[0] =
-        version_at(node, zone_case->dirs[0], sim_zone_file_name(op->name));
+    zone_case->before[0] = sim_zone_version_at(node, zone_case->dirs[0],
+                                               sim_zone_file_name(op->name));
     if (two)
-        zone_case->before[1] = version_at(node, zone_case->dirs[1],
-                                          sim_zone_file_name(op->to_name));
+        zone_case->before[1] = sim_zone_version_at(
+            node, zone_case->dirs[1], sim_zone_file_name(op->to_name));
     for (size_t i = 0; i < 2; i++)
         zone_case->modes[i] = sim_lives_mode(node, zone_case->dirs[i]);
 }
@@ -144,7 +72,7 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
 static bool was_drained(const struct sim_zone_case *zone_case,
                         const struct sim_node *node)
 {
-    struct node_record own = record_of(node);
+    struct node_record own = sim_zone_record_of(node);
 
     return own.state != NODE_UP || own.epoch != zone_case->own.epoch;
 }
@@ -153,7 +81,7 @@ static bool was_drained_all_the_time(const struct sim_zone_case *zone_case,
                                      const struct sim_node *node)
 {
     return zone_case->own.state == NODE_DRAINING &&
-           record_of(node).epoch == zone_case->own.epoch;
+           sim_zone_record_of(node).epoch == zone_case->own.epoch;
 }
 
 /* ---- rule 4 ---- */
@@ -212,6 +140,14 @@ static bool was_free(const struct sim_zone_case *zone_case,
            machine->slow_apply_until_ns <= zone_case->call_ns;
 }
 
+/* It accepts nothing meanwhile. */
+static bool was_restamped(const struct sim_zone_case *zone_case,
+                          const struct sim_node *node)
+{
+    return zone_case->is_restamping || sim_zone_is_restamping(node) ||
+           sim_zone_restamped(node) != zone_case->restamped;
+}
+
 static bool may_fail_so(const struct sim_zone_case *zone_case,
                         const struct sim_node *node, int status)
 {
@@ -224,8 +160,8 @@ static bool may_fail_so(const struct sim_zone_case *zone_case,
         return zone_case->is_cancelled;
     case ERR_NO_QUORUM:
     case ERR_READ_ONLY:
-        return zone_case->clock_wrong || has_wrong_clock(node) ||
-               was_drained(zone_case, node);
+        return zone_case->clock_wrong || sim_zone_has_wrong_clock(node) ||
+               was_drained(zone_case, node) || was_restamped(zone_case, node);
     default:
         return true;
     }
@@ -255,6 +191,19 @@ static void note_status(const struct sim_zone_case *zone_case,
         sim_seen(SEEN_ZONE_NOT_WHOLE);
 }
 
+/* ---- new versions ---- */
+
+/* What has become of a version meanwhile: sim_lives.h, rule 12. */
+static void follow(const struct sim_zone_case *zone_case,
+                   struct sim_lives *lives, const struct sim_node *node,
+                   size_t side, uint8_t name, struct sim_version *version)
+{
+    if (zone_case->dirs[side] != 0)
+        *version = sim_lives_now(lives, node, zone_case->dirs[side],
+                                 zone_case->modes[side].since,
+                                 sim_zone_file_name(name), *version);
+}
+
 /* ---- rule 1 ---- */
 
 static void fail_at(const struct sim_node *node, const struct sim_zone_op *op,
@@ -270,8 +219,8 @@ static void check_absence(const struct sim_zone_case *zone_case,
                           const struct sim_zone_op *op)
 {
     struct sim_version before = zone_case->before[0];
-    struct sim_version after =
-        version_at(node, zone_case->dirs[0], sim_zone_file_name(op->name));
+    struct sim_version after = sim_zone_version_at(
+        node, zone_case->dirs[0], sim_zone_file_name(op->name));
 
     if (before.hlc != 0 && !before.removed &&
         sim_version_compare(before, after) == 0)
@@ -296,13 +245,26 @@ static void check_content(const struct sim_node *node,
         fail_at(node, op, "what was read is not what is there");
 }
 
+/* What it is by now, where it is the node's own. */
+static uint64_t follow_read(const struct sim_zone_case *zone_case,
+                            struct sim_lives *lives,
+                            const struct sim_node *node,
+                            const struct sim_zone_op *op, uint64_t hlc)
+{
+    struct sim_version version = {.hlc = hlc, .origin = node->number + 1};
+
+    follow(zone_case, lives, node, 0, op->name, &version);
+    return version.hlc;
+}
+
 static void check_read(const struct sim_zone_case *zone_case,
-                       const struct sim_node *node,
+                       struct sim_lives *lives, const struct sim_node *node,
                        const struct sim_zone_op *op,
                        const struct request *request)
 {
     struct eventual_record record = {0};
-    uint64_t version = request->attr.version;
+    uint64_t version =
+        follow_read(zone_case, lives, node, op, request->attr.version);
 
     if (!sim_lives_get(node, zone_case->dirs[0], sim_zone_file_name(op->name),
                        &record))
@@ -379,6 +341,7 @@ static void acknowledge(const struct sim_zone_case *zone_case,
     if (!sim_lives_get(node, zone_case->dirs[0], name, &record))
         fail_at(node, op, "acknowledged, and nothing is there");
     after = sim_version_of(&record);
+    follow(zone_case, lives, node, 0, op->name, &mine);
     if (given == 0)
         mine = after;
     if (sim_version_compare(mine, zone_case->before[0]) <= 0 ||
@@ -488,7 +451,7 @@ static bool judge_success(const struct sim_zone_case *zone_case,
         return false; /* A directory has the name here. */
     if (!is_change(op, request)) {
         if (op->kind != REQUEST_RENAME)
-            check_read(zone_case, node, op, request);
+            check_read(zone_case, lives, node, op, request);
         return false;
     }
     if (was_drained_all_the_time(zone_case, node))
@@ -497,21 +460,31 @@ static bool judge_success(const struct sim_zone_case *zone_case,
                 has_attr(op) ? request->attr.version : 0);
     if (op->kind == REQUEST_RENAME)
         acknowledge_other(zone_case, lives, node, op);
-    if (zone_case->alone && is_alone(node))
+    if (zone_case->alone && sim_zone_is_alone(node))
         sim_seen(SEEN_ZONE_ALONE);
     sim_seen(SEEN_ZONE_CHANGED);
     return true;
 }
 
-bool sim_zone_judge(const struct sim_zone_case *zone_case,
-                    struct sim_lives *lives, const struct sim_node *node,
-                    const struct sim_zone_op *op, const struct request *request)
+static void follow_before(struct sim_zone_case *zone_case,
+                          struct sim_lives *lives, const struct sim_node *node,
+                          const struct sim_zone_op *op)
+{
+    follow(zone_case, lives, node, 0, op->name, &zone_case->before[0]);
+    if (op->kind == REQUEST_RENAME)
+        follow(zone_case, lives, node, 1, op->to_name, &zone_case->before[1]);
+}
+
+bool sim_zone_judge(struct sim_zone_case *zone_case, struct sim_lives *lives,
+                    const struct sim_node *node, const struct sim_zone_op *op,
+                    const struct request *request)
 {
     int status = request->status;
 
     check_status(node, op, status);
     if (!is_of_file(op))
         return false;
+    follow_before(zone_case, lives, node, op);
     if (status == 0)
         return judge_success(zone_case, lives, node, op, request);
     note_status(zone_case, node, status);

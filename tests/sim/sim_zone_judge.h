@@ -20,6 +20,8 @@ struct sim_zone_case {
     bool all_reached;       /* public: out; by the node, all others */
     bool alone;             /* private from here on; it reaches no majority */
     bool clock_wrong;       /* or not believed */
+    bool is_restamping;     /* it gives changes other versions */
+    uint64_t restamped;     /* how many it has given */
     struct node_record own; /* the node's, in its catalog */
     uint64_t call_ns;
     uint64_t dirs[2];
@@ -34,9 +36,8 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
 
 /* Fails the run when the answer is not possible. True: the node has accepted an
  * eventual change. */
-bool sim_zone_judge(const struct sim_zone_case *zone_case,
-                    struct sim_lives *lives, const struct sim_node *node,
-                    const struct sim_zone_op *op,
+bool sim_zone_judge(struct sim_zone_case *zone_case, struct sim_lives *lives,
+                    const struct sim_node *node, const struct sim_zone_op *op,
                     const struct request *request);
 
 const char *sim_zone_kind_text(const struct sim_zone_op *op);
