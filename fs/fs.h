@@ -72,7 +72,8 @@ struct fs {
  * LOOKUP within one path walk is saved, and no later stat(2) is answered by
  * it, because every path walk begins with a LOOKUP. None near a truncation
  * (op_stage()). */
-#define FS_ATTR_TIMEOUT_S 0.004
+enum { FS_ATTR_FRESH_NS = 4 * 1000 * 1000 };
+#define FS_ATTR_TIMEOUT_S (FS_ATTR_FRESH_NS * 1e-9)
 
 enum { FS_BLOCK_SIZE = WRITE_SIZE_MAX }; /* st_blksize: cp writes that much */
 

@@ -5,9 +5,10 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <time.h>
 
-enum { RECENT_MS = 1000 };
+#include "fs/clock.h"
+
+enum { RECENT_NS = 1000 * 1000 * 1000 };
 
 static void lock(struct fs *fs)
 {
@@ -17,14 +18,6 @@ static void lock(struct fs *fs)
 static void unlock(struct fs *fs)
 {
     pthread_mutex_unlock(&fs->inodes.lock);
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* Cannot fail. */
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 struct handle *handle_new(struct fs *fs, struct inode *inode, int flags,
@@ -124,8 +117,8 @@ void handle_stage(struct fs *fs, struct handle *handle, enum handle_stage stage,
     lock(fs);
     handle->stage = stage;
     handle->flushes_left = flushes;
-    handle->staged_ms = now_ms();
-    handle->inode->staged_ms = handle->staged_ms;
+    handle->staged_ns = clock_now_ns();
+    handle->inode->staged_ns = handle->staged_ns;
     unlock(fs);
 }
 
@@ -169,7 +162,7 @@ bool handle_stage_flushed(struct fs *fs, struct handle *handle)
 struct handle *handle_stage_due(struct fs *fs, struct handle *handle,
                                 struct inode *inode, bool others)
 {
-    const uint64_t now = now_ms();
+    const uint64_t now = clock_now_ns();
     struct handle *due = NULL;
     struct handle *h;
 
@@ -177,7 +170,7 @@ struct handle *handle_stage_due(struct fs *fs, struct handle *handle,
     TAILQ_FOREACH (h, &inode->handles, link) {
         if (h->stage != STAGE_DUE)
             continue;
-        if (h == handle || (others && now - h->staged_ms > STAGE_GRACE_MS))
+        if (h == handle || (others && now - h->staged_ns > STAGE_GRACE_NS))
             due = h;
     }
     if (due != NULL) {
@@ -207,7 +200,8 @@ bool handle_stage_recent(struct fs *fs, uint64_t id)
     bool recent;
 
     lock(fs);
-    recent = inode->staged_ms != 0 && now_ms() - inode->staged_ms < RECENT_MS;
+    recent =
+        inode->staged_ns != 0 && clock_now_ns() - inode->staged_ns < RECENT_NS;
     TAILQ_FOREACH (h, &inode->handles, link)
         recent = recent || h->stage != STAGE_NONE;
     unlock(fs);

@@ -38,7 +38,7 @@ enum {
     KEPT_SIZE_MAX = 64 * 1024 * 1024, /* of all handles together */
     /* A truncation staged longer ago than this is not part of an `echo > f`
      * under way; a write through another handle has it carried out first. */
-    STAGE_GRACE_MS = 100,
+    STAGE_GRACE_NS = 100 * 1000 * 1000,
     /* The FLUSH by which a bare truncation is carried out. */
     FLUSHES_OF_OPEN = 2,
     FLUSHES_OF_FTRUNCATE = 1
@@ -51,7 +51,7 @@ struct handle {
     bool kill_priv;      /* constant: the opener is not root */
     enum handle_stage stage;
     unsigned flushes_left;
-    uint64_t staged_ms;
+    uint64_t staged_ns;
     struct buf *kept;      /* whole content, or NULL */
     uint64_t kept_version; /* of the entry */
     uint64_t kept_reach;   /* READs have come this far in it */

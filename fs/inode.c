@@ -283,6 +283,37 @@ void inode_saw(struct inode_table *table, struct inode *inode,
     pthread_mutex_unlock(&table->lock);
 }
 
+/* Versions begin anew when a directory changes its mode. Then an answer of
+ * before it looks newer than what is told now, and only the engine knows. */
+void inode_told(struct inode_table *table, uint64_t id, const struct attr *attr,
+                pid_t pid, uint64_t until_ns)
+{
+    struct inode *inode;
+
+    pthread_mutex_lock(&table->lock);
+    inode = find_id(table, id);
+    if (inode != NULL) {
+        inode->fresh_for = pid;
+        inode->fresh_until_ns =
+            inode->attr.version == attr->version ? until_ns : 0;
+    }
+    pthread_mutex_unlock(&table->lock);
+}
+
+bool inode_is_fresh(struct inode_table *table, const struct inode *inode,
+                    pid_t pid, uint64_t now_ns, struct attr *ret_attr)
+{
+    bool fresh;
+
+    pthread_mutex_lock(&table->lock);
+    fresh = pid != 0 && inode->fresh_for == pid &&
+            now_ns < inode->fresh_until_ns && !inode->gone &&
+            inode->busy_count == 0;
+    *ret_attr = inode->attr;
+    pthread_mutex_unlock(&table->lock);
+    return fresh;
+}
+
 void inode_place(const struct inode *inode, struct place *ret_place)
 {
     const char *name = place_name(inode->place);
@@ -341,6 +372,7 @@ static void moved(struct inode_table *table, struct inode *inode,
         return;
     place_at(table, inode, to->dir, to->name);
     inode->move_count++;
+    inode->fresh_until_ns = 0;
 }
 
 void inode_renamed(struct inode_table *table, const struct place *from,

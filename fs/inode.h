@@ -25,6 +25,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <sys/types.h>
 
 /* uthash's default function has unmarked fall-throughs. */
 #define HASH_FUNCTION HASH_FNV
@@ -45,12 +46,14 @@ struct inode {
     unsigned busy_count;          /* public: op.c's */
     unsigned write_count;         /* public: local changes in place so far */
     unsigned move_count;          /* public: local renames so far */
-    uint64_t staged_ms;           /* public: handle.c's */
+    uint64_t staged_ns;           /* public: handle.c's */
     bool gone;                    /* public: removed through this mount */
     struct attr attr;             /* public: last seen */
-    struct buf *last_content;     /* public: of a `gone` file; may be NULL */
-    char *place;                  /* private from here on: nsid, name, \0 */
-    bool indexed;                 /* it is by_place */
+    uint64_t fresh_until_ns;  /* public: `attr` counts as fresh so long ... */
+    pid_t fresh_for;          /* public: ... for this thread */
+    struct buf *last_content; /* public: of a `gone` file; may be NULL */
+    char *place;              /* private from here on: nsid, name, \0 */
+    bool indexed;             /* it is by_place */
     uint64_t lookup_count;
     unsigned ref_count;
     UT_hash_handle by_id;
@@ -108,6 +111,16 @@ void inode_forget(struct inode_table *table, uint64_t id, uint64_t count);
 /* Newer attributes of an inode have come in. */
 void inode_saw(struct inode_table *table, struct inode *inode,
                const struct attr *attr);
+
+/* The thread `pid` (0: not known) is about to be told `attr` of an inode. They
+ * are fresh until `until_ns`, or until more is asked about the inode. */
+void inode_told(struct inode_table *table, uint64_t id, const struct attr *attr,
+                pid_t pid, uint64_t until_ns);
+
+/* Is what this thread was told last still fresh? Then it is given back, or what
+ * was seen since. */
+bool inode_is_fresh(struct inode_table *table, const struct inode *inode,
+                    pid_t pid, uint64_t now_ns, struct attr *ret_attr);
 
 /* Where the inode is. With the lock held. */
 void inode_place(const struct inode *inode, struct place *ret_place);

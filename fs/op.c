@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fs/clock.h"
+
 enum { NS_PER_S = 1000000000, STAT_BLOCK_SIZE = 512 };
 
 static _Thread_local bool is_reader;
@@ -113,6 +115,7 @@ static enum place_state read_place(struct op *op)
         inode_place(inode, &op->place);
         op->move_count = inode->move_count;
         op->write_count = inode->write_count;
+        inode->fresh_until_ns = 0; /* Who asks more may get to know more. */
     }
     pthread_mutex_unlock(&op->fs->inodes.lock);
     return state;
@@ -334,8 +337,16 @@ void op_entry(struct op *op, struct fuse_entry_param *ret_entry)
                               op->request.name, attr),
     };
     op_stat(attr, 1, &ret_entry->attr);
-    if (!handle_stage_recent(op->fs, ret_entry->ino))
+    if (handle_stage_recent(op->fs, ret_entry->ino))
+        op_told(op, ret_entry->ino, attr);
+    else
         ret_entry->attr_timeout = FS_ATTR_TIMEOUT_S;
+}
+
+void op_told(struct op *op, uint64_t id, const struct attr *attr)
+{
+    inode_told(&op->fs->inodes, id, attr, fuse_req_ctx(op->req)->pid,
+               clock_now_ns() + FS_ATTR_FRESH_NS);
 }
 
 /* The notification also has answers dropped that are on their way: they belong

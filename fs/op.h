@@ -108,6 +108,10 @@ struct buf *op_take_data(struct op *op);
  * is counted, and `ret_entry` filled in. */
 void op_entry(struct op *op, struct fuse_entry_param *ret_entry);
 
+/* The caller is about to be told `attr` by a LOOKUP or an OPEN: what it asks
+ * next about it needs no engine, also where the kernel may keep nothing. */
+void op_told(struct op *op, uint64_t id, const struct attr *attr);
+
 /* Stages the truncation that the kernel has asked for in op's OPEN or CREATE,
  * before the reply. That has the kernel set the size of `handle`'s inode to 0,
  * and only then mark it as outdated: with attributes that are still good for a

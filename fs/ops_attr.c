@@ -8,6 +8,7 @@
 #include <linux/falloc.h>
 #include <sys/statvfs.h>
 
+#include "fs/clock.h"
 #include "fs/special.h"
 
 enum { NS_PER_S = 1000000000, STATFS_BLOCK_SIZE = 4096 };
@@ -32,20 +33,24 @@ static bool reply_gone(struct op *op)
     return gone;
 }
 
+/* Tells the caller, who may have staged a truncation. */
+static void reply_seen(struct op *op, struct attr *attr)
+{
+    if (handle_stage_shows(op->fs, op->inode, fuse_req_ctx(op->req)->pid))
+        attr->size = 0;
+    op_reply_attr(op, attr, 1);
+}
+
 static void getattr_done(struct op *op, int status)
 {
-    struct attr attr = op->request.attr;
-
     if (status == ERR_STALE && reply_gone(op))
         return;
     if (status != 0) {
         op_reply_error(op, status);
         return;
     }
-    inode_saw(&op->fs->inodes, op->inode, &attr);
-    if (handle_stage_shows(op->fs, op->inode, fuse_req_ctx(op->req)->pid))
-        attr.size = 0;
-    op_reply_attr(op, &attr, 1);
+    inode_saw(&op->fs->inodes, op->inode, &op->request.attr);
+    reply_seen(op, &op->request.attr);
 }
 
 static void getattr_submit(struct op *op)
@@ -59,6 +64,7 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *file)
 {
     struct handle *handle =
         file != NULL && inode_nsid(id) == 0 ? op_handle(file) : NULL;
+    struct attr attr;
     struct op *op;
 
     if (special_is(id)) {
@@ -68,12 +74,15 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *file)
     op = op_new_on(req, id);
     if (op == NULL)
         return;
-    if (handle == NULL) {
+    if (handle != NULL) {
+        op->handle = handle_ref(op->fs, handle);
+        op_truncate_first(op, false, getattr_submit);
+    } else if (inode_is_fresh(&op->fs->inodes, op->inode,
+                              fuse_req_ctx(req)->pid, clock_now_ns(), &attr)) {
+        reply_seen(op, &attr);
+    } else {
         getattr_submit(op);
-        return;
     }
-    op->handle = handle_ref(op->fs, handle);
-    op_truncate_first(op, false, getattr_submit);
 }
 
 /* ---- SETATTR ---- */

@@ -11,9 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "fs/clock.h"
 #include "fs/ops.h"
 #include "fs/special.h"
 
@@ -213,14 +213,6 @@ void session_close(struct session *session)
 
 /* ---- the loop ---- */
 
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* Cannot fail. */
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
 /* Takes and handles one request. False when there is none. */
 static bool serve_one(struct session *session, struct fuse_buf *buffer)
 {
@@ -235,12 +227,12 @@ static bool serve_one(struct session *session, struct fuse_buf *buffer)
 /* Serves until nothing has come for SPIN_NS. */
 static void serve_burst(struct session *session, struct fuse_buf *buffer)
 {
-    uint64_t last = now_ns();
+    uint64_t last = clock_now_ns();
 
     while (!fuse_session_exited(session->fuse)) {
         if (serve_one(session, buffer))
-            last = now_ns();
-        else if (now_ns() - last > SPIN_NS)
+            last = clock_now_ns();
+        else if (clock_now_ns() - last > SPIN_NS)
             return;
     }
 }

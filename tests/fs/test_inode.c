@@ -238,6 +238,60 @@ static void test_the_greatest_version_of_attributes_stays(void **state)
     inode_unref(&f->table, a);
 }
 
+static bool is_fresh(struct fixture *f, pid_t pid, uint64_t now_ns)
+{
+    struct inode *a = inode_get(&f->table, FILE_A);
+    struct attr attr;
+    const bool fresh = inode_is_fresh(&f->table, a, pid, now_ns, &attr);
+
+    inode_unref(&f->table, a);
+    return fresh;
+}
+
+static void
+test_what_was_told_is_fresh_for_a_while_for_that_thread(void **state)
+{
+    const struct attr attr = {.ino = FILE_A, .version = 9};
+    struct fixture *f = *state;
+
+    inode_remember(&f->table, DIR, "a", &attr);
+    assert_false(is_fresh(f, 5, 0));
+    inode_told(&f->table, FILE_A, &attr, 5, 100);
+    assert_true(is_fresh(f, 5, 99));
+    assert_false(is_fresh(f, 5, 100));
+    assert_false(is_fresh(f, 6, 99));
+    inode_told(&f->table, FILE_A, &attr, 0, 100);
+    assert_false(is_fresh(f, 0, 99));
+}
+
+static void test_what_looks_older_than_seen_is_not_fresh(void **state)
+{
+    const struct attr before = {.ino = FILE_A, .version = 9};
+    const struct attr now = {.ino = FILE_A, .version = 8};
+    struct fixture *f = *state;
+
+    inode_remember(&f->table, DIR, "a", &before);
+    inode_remember(&f->table, DIR, "a", &now);
+    inode_told(&f->table, FILE_A, &now, 5, 100);
+    assert_false(is_fresh(f, 5, 99));
+}
+
+static void test_what_moved_or_is_gone_is_not_fresh(void **state)
+{
+    const struct attr attr = {.ino = FILE_A, .version = 9};
+    const struct place from = at("a");
+    const struct place to = at("b");
+    struct fixture *f = *state;
+
+    inode_remember(&f->table, DIR, "a", &attr);
+    inode_told(&f->table, FILE_A, &attr, 5, 100);
+    inode_renamed(&f->table, &from, &to);
+    assert_false(is_fresh(f, 5, 99));
+    inode_told(&f->table, FILE_A, &attr, 5, 100);
+    inode_removed(&f->table, DIR, "b");
+    assert_false(is_fresh(f, 5, 99));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -257,6 +311,9 @@ int main(void)
         TEST(test_our_own_rename_keeps_the_number),
         TEST(test_a_directory_has_one_number),
         TEST(test_the_greatest_version_of_attributes_stays),
+        TEST(test_what_was_told_is_fresh_for_a_while_for_that_thread),
+        TEST(test_what_looks_older_than_seen_is_not_fresh),
+        TEST(test_what_moved_or_is_gone_is_not_fresh),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
