@@ -2,8 +2,10 @@
 
 #include "tests/sim/sim_zone_around.h"
 
+#include "engine/catalog.h"
 #include "engine/clocks.h"
 #include "engine/eventual_impl.h"
+#include "engine/keys.h"
 #include "engine/members.h"
 
 static bool reaches(const struct sim_node *node, const struct sim_node *other)
@@ -74,6 +76,15 @@ struct node_record sim_zone_record_of(const struct sim_node *node)
 
     (void)members_find(node->node, node->number + 1, &record);
     return record;
+}
+
+bool sim_zone_is_directory(const struct sim_node *node, uint64_t dir,
+                           const char *name)
+{
+    uint64_t nsid;
+
+    return dir != 0 && catalog_find(node->env->env.state, NULL, dir,
+                                    slice_of(name), &nsid) == 0;
 }
 
 struct sim_version sim_zone_version_at(const struct sim_node *node,

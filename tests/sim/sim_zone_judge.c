@@ -60,6 +60,8 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
     zone_case->dirs[1] = sim_zone_nsid(zone, two ? op->to_dir : op->dir);
     zone_case->before[0] = sim_zone_version_at(node, zone_case->dirs[0],
                                                sim_zone_file_name(op->name));
+    zone_case->is_directory = sim_zone_is_directory(
+        node, zone_case->dirs[0], sim_zone_file_name(op->name));
     if (two)
         zone_case->before[1] = sim_zone_version_at(
             node, zone_case->dirs[1], sim_zone_file_name(op->to_name));
@@ -171,6 +173,12 @@ static void check_goes_on(const struct sim_zone_case *zone_case,
                           const struct sim_node *node,
                           const struct sim_zone_op *op, int status)
 {
+    /* A directory takes a majority. */
+    if (op->kind == REQUEST_RENAME &&
+        (zone_case->is_directory ||
+         sim_zone_is_directory(node, zone_case->dirs[0],
+                               sim_zone_file_name(op->name))))
+        return;
     if (!zone_case->has_accepted || zone_case->is_short ||
         !was_free(zone_case, node) || may_fail_so(zone_case, node, status))
         return;
@@ -327,6 +335,16 @@ static void check_value(const struct sim_zone_case *zone_case,
         fail_at(node, op, "what was set is not there");
 }
 
+/* Than what was there; that may have been replaced before both got new
+ * versions, or only the newer one. */
+static bool is_newer(const struct sim_zone_case *zone_case,
+                     const struct sim_node *node, struct sim_version version,
+                     size_t side)
+{
+    return sim_version_compare(version, zone_case->before[side]) > 0 ||
+           was_restamped(zone_case, node);
+}
+
 /* `given`: the version in the answer; 0: it has none. Without it, what is there
  * is the operation's own if this node has accepted it. */
 static void acknowledge(const struct sim_zone_case *zone_case,
@@ -344,7 +362,7 @@ static void acknowledge(const struct sim_zone_case *zone_case,
     follow(zone_case, lives, node, 0, op->name, &mine);
     if (given == 0)
         mine = after;
-    if (sim_version_compare(mine, zone_case->before[0]) <= 0 ||
+    if (!is_newer(zone_case, node, mine, 0) ||
         sim_version_compare(after, mine) < 0)
         fail_at(node, op, "acknowledged, and older than what is there");
     if (mine.origin == node->number + 1) {
@@ -368,7 +386,7 @@ static void acknowledge_other(const struct sim_zone_case *zone_case,
     if (!sim_lives_get(node, zone_case->dirs[1], name, &record))
         fail_at(node, op, "renamed, and the new name is not there");
     after = sim_version_of(&record);
-    if (sim_version_compare(after, zone_case->before[1]) <= 0)
+    if (!is_newer(zone_case, node, after, 1))
         fail_at(node, op, "renamed, and the new name is older");
     if (after.origin == node->number + 1) {
         if (after.removed)

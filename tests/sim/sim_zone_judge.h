@@ -21,6 +21,7 @@ struct sim_zone_case {
     bool alone;             /* private from here on; it reaches no majority */
     bool clock_wrong;       /* or not believed */
     bool is_restamping;     /* it gives changes other versions */
+    bool is_directory;      /* a directory has the name there */
     uint64_t restamped;     /* how many it has given */
     struct node_record own; /* the node's, in its catalog */
     uint64_t call_ns;
