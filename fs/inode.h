@@ -49,11 +49,11 @@ struct inode {
     uint64_t staged_ns;           /* public: handle.c's */
     bool gone;                    /* public: removed through this mount */
     struct attr attr;             /* public: last seen */
-    uint64_t fresh_until_ns;  /* public: `attr` counts as fresh so long ... */
-    pid_t fresh_for;          /* public: ... for this thread */
-    struct buf *last_content; /* public: of a `gone` file; may be NULL */
-    char *place;              /* private from here on: nsid, name, \0 */
-    bool indexed;             /* it is by_place */
+    uint64_t fresh_until_ns;      /* public: `attr` is fresh so long ... */
+    pid_t fresh_for;              /* public: ... for this thread */
+    struct buf *last_content;     /* public: of a `gone` file; may be NULL */
+    char *place;                  /* private from here on: nsid, name, \0 */
+    bool indexed;                 /* it is by_place */
     uint64_t lookup_count;
     unsigned ref_count;
     UT_hash_handle by_id;
