@@ -37,12 +37,15 @@ static bool has_to_have(const struct file *file, const struct sim_node *node)
 }
 
 /* As it was, or what that node has made of it in the same step in which it got
- * to know that the life has begun. */
+ * to know that the life has begun: the teller, or one that nobody has looked at
+ * since. */
 static bool is_right(const struct file *file, const struct sim_node *node,
                      const struct eventual_record *record)
 {
-    bool may_be_newer =
-        node == file->teller && record->origin == node->number + 1;
+    struct mode mode = sim_lives_mode(node, file->life->dir);
+    bool may_be_newer = record->origin == node->number + 1 &&
+                        mode.since == file->life->since &&
+                        mode.state == MODE_EVENTUAL;
 
     return record->since == file->life->since &&
            (may_be_newer || record->removed ||
