@@ -247,6 +247,8 @@ void pulls_on_ask(struct pull_peer *peer, struct slice bytes)
     /* The first one may have been answered before this node's start. */
     if (ask.ticket != reply->ask.ticket)
         reply->is_fresh = reply->is_known;
+    if (reply->seen < ask.seen)
+        reply->seen = ask.seen;
     reply->ask = ask;
     reply->is_known = true;
     if (reply->state == REPLY_NONE)
@@ -283,8 +285,8 @@ bool pulls_seen(const struct pulls *pulls, uint64_t *ret)
             continue;
         if (!peer->reply.is_known)
             return false;
-        if (peer->reply.ask.seen > *ret)
-            *ret = peer->reply.ask.seen;
+        if (peer->reply.seen > *ret)
+            *ret = peer->reply.seen;
     }
     return true;
 }

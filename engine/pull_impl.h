@@ -34,6 +34,7 @@ struct pull_reply {
     uint64_t changes_ns; /* when it was told of some last; 0: never */
     bool is_known;       /* it has asked */
     bool is_fresh;       /* ... again, and this question was never answered */
+    uint64_t seen;       /* the greatest that was told: one may come late */
     bool has_told;       /* it was answered */
     bool told_whole;
     struct eventual_answer answer; /* that is being made */

@@ -178,6 +178,29 @@ static void test_they_tell_it_also_after_a_start(void **state)
     cluster_free(c);
 }
 
+static bool keep_one_question(struct cluster *c, const struct sent *sent)
+{
+    if (sent->packet.type == WIRE_EVENTUAL_ASK && sent->from == B &&
+        c->kept.packet.header == NULL)
+        keep(c, sent);
+    return true;
+}
+
+static void test_a_question_that_comes_late_takes_nothing_back(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    struct node *a = node_of(c, A);
+
+    (void)state;
+    c->filter = keep_one_question;
+    pass(c, 1000);
+    put_text_file(a, "a", "of A");
+    pass(c, 1000);
+    deliver_kept(c);
+    assert_int_equal(seen_by_others(c), hlc_of(a, "a"));
+    cluster_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_a_node_that_does_not_ask_is_waited_for),
         cmocka_unit_test(test_others_tell_what_has_come_to_them),
         cmocka_unit_test(test_they_tell_it_also_after_a_start),
+        cmocka_unit_test(test_a_question_that_comes_late_takes_nothing_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
