@@ -21,11 +21,11 @@
  * Versions of eventual changes are mended by nobody else (restamp.h), so those
  * need more: this node's clock must be *believed* before one is given out. It
  * is while it goes on with the monotonic one, from when it was last seen to
- * agree with the median. So a jump is noticed before anything has its stamp, and not some
- * seconds later; one that jumps back is believed again at once. A node that has
- * started believes its clock when it agrees with another one's, or when no
- * other is heard of. Once it was found wrong only agreement helps, also where
- * nobody can be asked any more.
+ * agree with the median. So a jump is noticed before anything has its stamp,
+ * and not some seconds later; one that jumps back is believed again at once. A
+ * node that has started believes its clock when it agrees with another one's,
+ * or when no other is heard of. Once it was found wrong only agreement helps,
+ * also where nobody can be asked any more.
  *
  * Belongs to ENV_WORKER. */
 
