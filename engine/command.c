@@ -176,6 +176,20 @@ static void numbers_to_pb(Grove__Command *to, const struct command *from)
     to->merge_step = from->merge_step;
 }
 
+/* ---- Further namespaces ---- */
+
+enum { NSID_SIZE = 8, TIMES_SIZE = 16 };
+
+static bool further_is_valid(const struct command *command)
+{
+    size_t count = command->further.size / NSID_SIZE;
+    size_t times_size = command->further_times.size;
+
+    return command->further.size % NSID_SIZE == 0 &&
+           count <= COMMAND_FURTHER_MAX &&
+           (times_size == 0 || times_size == count * TIMES_SIZE);
+}
+
 struct buf *command_encode(const struct command *command)
 {
     struct pb_command message;
@@ -185,6 +199,7 @@ struct buf *command_encode(const struct command *command)
     assert(command->to_name.size <= NAME_SIZE_MAX);
     assert(command->xattr.size <= XATTR_NAME_SIZE_MAX);
     assert(command->address.size <= CODEC_ADDRESS_SIZE_MAX);
+    assert(further_is_valid(command));
 
     *m = (Grove__Command)GROVE__COMMAND__INIT;
     numbers_to_pb(m, command);
@@ -192,6 +207,8 @@ struct buf *command_encode(const struct command *command)
     m->to_name = codec_bytes(command->to_name);
     m->xattr = codec_bytes(command->xattr);
     m->address = codec_bytes(command->address);
+    m->further = codec_bytes(command->further);
+    m->further_times = codec_bytes(command->further_times);
     m->set = attr_to_pb(&message.set, &command->set);
     m->txn = txn_to_pb(&message.txn, &command->txn);
     m->changes = changes_to_pb(&message.changes, command->changes,
@@ -260,11 +277,14 @@ static bool command_from_pb(struct command *to, const Grove__Command *from)
     to->to_name = codec_slice(from->to_name);
     to->xattr = codec_slice(from->xattr);
     to->address = codec_slice(from->address);
+    to->further = codec_slice(from->further);
+    to->further_times = codec_slice(from->further_times);
     attr_from_pb(&to->set, from->set);
     return name_is_valid(to->name) && name_is_valid(to->to_name) &&
            name_is_valid(to->xattr) &&
            to->address.size <= CODEC_ADDRESS_SIZE_MAX &&
-           name_is_valid(to->address) && txn_from_pb(&to->txn, from->txn) &&
+           name_is_valid(to->address) && further_is_valid(to) &&
+           txn_from_pb(&to->txn, from->txn) &&
            changes_from_pb(to->changes, &to->change_count, from->changes,
                            from->n_changes) &&
            verdict_from_pb(&to->verdict, from->verdict) &&

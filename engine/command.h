@@ -23,7 +23,9 @@ enum {
     COMMAND_FORMAT = 1,
     CATALOG_CHANGES_MAX = 2,
     /* Of `data`: one write, or a whole file of an eventual directory. */
-    COMMAND_DATA_SIZE_MAX = WRITE_SIZE_MAX + 64 * 1024
+    COMMAND_DATA_SIZE_MAX = WRITE_SIZE_MAX + 64 * 1024,
+    /* An entry is to be applied in a moment. */
+    COMMAND_FURTHER_MAX = 511
 };
 
 /* Numbers are part of the format: append only. */
@@ -85,8 +87,10 @@ enum command_op {
     /* Data region: files, as `data`, of namespaces that `txn` opens, from (dir,
      * name) on → offset: how many bytes of it are done. See exec_import.c. */
     COMMAND_TXN_IMPORT = 40,
-    /* A read in a data region: files, as data, of namespace `dir` that `txn`
-     * closes, from `name` on as for READDIR. See read_export.c. */
+    /* A read in a data region: files of namespace `dir` that `txn` closes, from
+     * `name` on as for READDIR, and of `further` ones as far as there is room →
+     * offset: of how many of these; at_end: of the last one; data: an mtime of
+     * each that begins here, 8 bytes, and the files. See read_export.c. */
     COMMAND_TXN_EXPORT = 41,
     /* Merging two regions: see merge_change.h. They take `merge`. */
     COMMAND_MERGE = 42,    /* in the target: `merge_step` of it */
@@ -175,8 +179,10 @@ enum txn_step {
                           * exchange, what is at the target */
     TXN_STEP_SOURCE = 2, /* PREPARE of an exchange: takes the target */
     TXN_STEP_PART = 3,   /* of the namespace that `txn` opens or closes, which
-                          * may lie below that of the request; answers where the
-                          * region ends, as a user key */
+                          * may lie below that of the request, and of `further`
+                          * ones → offset: of how many of these, as exec_part.c
+                          * has it; answers where the region ends, as a user
+                          * key: the last of them may go on behind it */
     TXN_STEP_ENDS = 4    /* RESOLVE, after all parts */
 };
 
@@ -192,11 +198,12 @@ enum merge_step {
 
 /* One change of the catalog that a decision makes. */
 enum catalog_change_kind {
-    CATALOG_ADD = 1,  /* nsid, parent, name, attr */
-    CATALOG_MOVE = 2, /* nsid, parent, name */
-    CATALOG_REMOVE = 3,
+    CATALOG_ADD = 1,      /* nsid, parent, name, attr */
+    CATALOG_MOVE = 2,     /* nsid, parent, name */
+    CATALOG_REMOVE = 3,   /* nsid; where no region has its name: parent, name */
     CATALOG_EVENTUAL = 4, /* nsid, attr.version: the epoch with which it began
-                           * to be filled, or 0 */
+                           * to be filled, or 0; parent: the eventual one that
+                           * it is in, if it is to have its mode from there */
     CATALOG_STRONG = 5    /* nsid, attr.version: the epoch of its fence */
 };
 
@@ -250,6 +257,11 @@ struct command {
     enum txn_kind txn_kind;
     enum txn_step txn_step;
     bool commit; /* RESOLVE: how it was decided */
+    /* TXN_STEP_PART, TXN_EXPORT: namespaces beside the one that is named, as
+     * domain_encode() has them, at most COMMAND_FURTHER_MAX. */
+    struct slice further;
+    struct slice further_times; /* likewise, what `set` has for the other one:
+                                 * mtime and ctime of each; or empty */
     struct catalog_change changes[CATALOG_CHANGES_MAX];
     size_t change_count;
     struct verdict verdict;

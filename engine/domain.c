@@ -2,8 +2,10 @@
 
 #include "engine/domain.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
+#include "engine/command.h"
 #include "engine/keys.h"
 
 void domain_release(struct domain *domain)
@@ -17,6 +19,40 @@ void domain_add(struct domain *domain, uint64_t nsid)
     domain->nsids = mem_grow(domain->nsids, sizeof *domain->nsids, &domain->max,
                              domain->count + 1);
     domain->nsids[domain->count++] = nsid;
+}
+
+static int compare(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a;
+    uint64_t other = *(const uint64_t *)b;
+
+    return one < other ? -1 : one > other;
+}
+
+void domain_sort(struct domain *domain)
+{
+    if (domain->count > 0)
+        qsort(domain->nsids, domain->count, sizeof *domain->nsids, compare);
+}
+
+struct domain domain_sorted(const struct domain *domain)
+{
+    struct domain copy = {.count = 0};
+
+    for (size_t i = 0; i < domain->count; i++)
+        domain_add(&copy, domain->nsids[i]);
+    domain_sort(&copy);
+    return copy;
+}
+
+size_t domain_find(const struct domain *sorted, uint64_t nsid)
+{
+    const uint64_t *found = sorted->count == 0
+                                ? NULL
+                                : bsearch(&nsid, sorted->nsids, sorted->count,
+                                          sizeof *sorted->nsids, compare);
+
+    return found == NULL ? SIZE_MAX : (size_t)(found - sorted->nsids);
 }
 
 /* ---- listing ---- */
@@ -39,6 +75,20 @@ static int get_mode(struct kv *state, uint64_t nsid, struct mode *ret)
     return rc;
 }
 
+static bool is_plainly_strong(struct mode mode)
+{
+    return mode.state == MODE_STRONG && !mode_is_filling(mode);
+}
+
+/* Whether it has its mode from where the top has its own. Strong ones do not
+ * say from where: from above, unless it is their own. */
+static bool inherits(const struct listing *listing, struct mode mode)
+{
+    if (is_plainly_strong(listing->mode))
+        return is_plainly_strong(mode) && mode.domain == 0;
+    return mode.domain == listing->mode.domain;
+}
+
 static int take(struct listing *listing, uint64_t nsid)
 {
     struct mode mode;
@@ -46,7 +96,7 @@ static int take(struct listing *listing, uint64_t nsid)
 
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
-    if (mode.domain != listing->mode.domain)
+    if (!inherits(listing, mode))
         return listing->mode.state == MODE_STRONG && mode_is_filling(mode)
                    ? ERR_BUSY
                    : 0;
@@ -99,15 +149,37 @@ struct buf *domain_encode(const struct domain *domain)
     return bytes;
 }
 
+size_t domain_count(struct slice bytes)
+{
+    return bytes.size / ITEM_SIZE;
+}
+
+uint64_t domain_nsid_at(struct slice bytes, size_t at)
+{
+    assert(at < domain_count(bytes));
+    return be64_get((const uint8_t *)bytes.data + at * ITEM_SIZE);
+}
+
+struct slice domain_further(struct slice bytes, size_t at)
+{
+    size_t count = domain_count(bytes) - at;
+
+    assert(at <= domain_count(bytes));
+    if (count == 0)
+        return (struct slice){NULL, 0};
+    if (count > COMMAND_FURTHER_MAX)
+        count = COMMAND_FURTHER_MAX;
+    return (struct slice){(const uint8_t *)bytes.data + at * ITEM_SIZE,
+                          count * ITEM_SIZE};
+}
+
 int domain_decode(struct slice bytes, struct domain *ret)
 {
-    const uint8_t *items = bytes.data;
-
     *ret = (struct domain){.count = 0};
     if (bytes.size % ITEM_SIZE != 0 ||
         bytes.size / ITEM_SIZE > DOMAIN_DIRECTORIES_MAX)
         return ERR_CORRUPT;
-    for (size_t i = 0; i < bytes.size; i += ITEM_SIZE)
-        domain_add(ret, be64_get(items + i));
+    for (size_t i = 0; i < domain_count(bytes); i++)
+        domain_add(ret, domain_nsid_at(bytes, i));
     return 0;
 }

@@ -25,6 +25,12 @@ struct domain {
 
 void domain_release(struct domain *domain);
 void domain_add(struct domain *domain, uint64_t nsid);
+/* By their numbers, and so region by region. */
+void domain_sort(struct domain *domain);
+/* A copy that is sorted; to be released. */
+struct domain domain_sorted(const struct domain *domain);
+/* Where in a sorted one `nsid` is; SIZE_MAX: nowhere. */
+size_t domain_find(const struct domain *sorted, uint64_t nsid);
 
 /* The directories below `top` that have their mode from where it has its own,
  * each one behind the one that it is in. `ret` is to be released in any case.
@@ -37,5 +43,10 @@ int domain_list(struct kv *state, uint64_t top, struct domain *ret);
 struct buf *domain_encode(const struct domain *domain);
 /* ERR_CORRUPT. */
 int domain_decode(struct slice bytes, struct domain *ret);
+/* How many there are in such bytes, and one of them. */
+size_t domain_count(struct slice bytes);
+uint64_t domain_nsid_at(struct slice bytes, size_t at);
+/* Those from `at` on, as many as a command takes (command.further). */
+struct slice domain_further(struct slice bytes, size_t at);
 
 #endif

@@ -85,10 +85,12 @@ static inline uint64_t ino_of_nsid(uint64_t nsid)
  * listed: how consistent the directory is, or the one that the file is in, of
  * which directories take XATTR_STRONG, XATTR_STRONG_FORCE (the same without
  * nodes that are not heard of) and XATTR_EVENTUAL (to remove it makes one as
- * its parent is); and how many seconds old what is shown there may be
- * ("-": not known). */
+ * its parent is); how many seconds old what is shown there may be ("-": not
+ * known); and of eventual ones a digest of what is there, which is the same on
+ * all nodes that have the same ("-": there is none). */
 #define XATTR_CONSISTENCY "user.grove.consistency"
 #define XATTR_LAG "user.grove.lag"
+#define XATTR_DIGEST "user.grove.digest"
 #define XATTR_STRONG "strong"
 #define XATTR_STRONG_FORCE "strong force"
 #define XATTR_EVENTUAL "eventual"

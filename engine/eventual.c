@@ -68,6 +68,10 @@ int eventual_open(struct eventual *eventual, struct err *e)
     if (rc != 0)
         return err_set(e, rc, "delete what is left of earlier times: %s",
                        err_text(rc));
+    rc = eventual_digest_count(eventual);
+    if (rc != 0)
+        return err_set(e, rc, "count what there is in eventual directories: %s",
+                       err_text(rc));
     begin_clock(eventual);
     rc = begin_boot(eventual);
     if (rc != 0)
@@ -76,6 +80,8 @@ int eventual_open(struct eventual *eventual, struct err *e)
     eventual->last = eventual->head.sequence;
     eventual->seen = eventual->head.seen;
     eventual->whole = eventual->head.whole;
+    eventual->damage.is_damaged = eventual->head.damaged;
+    eventual->damage.count = eventual->damages;
     eventual->is_open = true;
     return 0;
 }
@@ -100,6 +106,8 @@ void eventual_tick(struct eventual *eventual)
     eventual_journal_cut(eventual);
     eventual_fence_follow(eventual);
     eventual_floor_tick(eventual);
+    eventual_moment_tick(eventual);
+    eventual_damage_tick(eventual);
     if (journal->entry_count > JOURNAL_ENTRIES_MAX ||
         journal->size_bytes > JOURNAL_BYTES_MAX || eventual->has_dropped)
         eventual->config.flush(eventual->config.context);
@@ -345,4 +353,5 @@ void eventual_count(const struct eventual *eventual,
 {
     *ret = eventual->counts;
     ret->journal_entries = eventual->journal.entry_count;
+    ret->damages = eventual->damage.count;
 }

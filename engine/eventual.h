@@ -28,7 +28,8 @@
  *    known here yet: it waits.
  *
  * A name that was removed leaves a tombstone until no older record of it can
- * come from anywhere: floor.h.
+ * come from anywhere: floor.h. What cannot be read comes again from others:
+ * eventual_damage.h.
  *
  * Everything is written on the owner of region 0 (env_apply_owner()), which
  * applies the modes, too. The functions here belong to ENV_WORKER. */
@@ -37,6 +38,7 @@
 #define GROVEFS_ENGINE_EVENTUAL_H
 
 #include "engine/command.h"
+#include "engine/digest.h"
 #include "engine/eventual_record.h"
 #include "engine/modes.h"
 #include "engine/node.h"
@@ -136,7 +138,8 @@ struct eventual_merge {
      * `behind` says whether for region 0, or for room on the disk, else for a
      * clock; ERR_PROTOCOL;
      * ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY: up to one that this node cannot
-     * compare or keep; ERR_CANCELED. */
+     * compare or keep; ERR_CANCELED, also when damage was met since the
+     * question: eventual_damage.h. */
     void (*done)(struct eventual_merge *merge, int status);
 
     uint64_t taken_last; /* public: out; `node`'s numbers up to here are here */
@@ -244,6 +247,16 @@ struct eventual_told {
 
 int eventual_tell(struct kv *state, uint64_t node, struct eventual_told *ret);
 
+/* ---- digests: digest.h ---- */
+
+/* This node's newest moment, as node `node` is told of it. */
+struct digest_moment eventual_moment(const struct eventual *eventual,
+                                     uint64_t node);
+/* Of that moment: grows with each. 0: there was none yet. */
+uint64_t eventual_moment_number(const struct eventual *eventual);
+/* Nothing has been accepted or taken here since. */
+bool eventual_moment_holds(const struct eventual *eventual);
+
 /* ---- for those that wait ---- */
 
 /* Calls `notice` when shown, fence or whole has grown. */
@@ -258,6 +271,8 @@ struct eventual_counts {
     uint64_t held;      /* ahead of this node's clock */
     uint64_t dropped;   /* tombstones */
     uint64_t restamped; /* own ones that were given a new version */
+    uint64_t damages;   /* entries that were found unreadable */
+    uint64_t healed;    /* ... and can be read again */
     uint64_t journal_entries;
 };
 

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
 #include "engine/stamps.h"
@@ -20,8 +21,8 @@ static struct eventual_namespace *tally_of(struct eventual_tally *tally,
     return NULL;
 }
 
-static int tally_find(struct eventual *eventual, struct eventual_tally *tally,
-                      uint64_t nsid, struct eventual_namespace **ret)
+int eventual_tally_find(struct eventual *eventual, struct eventual_tally *tally,
+                        uint64_t nsid, struct eventual_namespace **ret)
 {
     int rc = 0;
 
@@ -30,10 +31,12 @@ static int tally_find(struct eventual *eventual, struct eventual_tally *tally,
         return 0;
     assert(tally->count < ARRAY_SIZE(tally->of));
     *ret = &tally->of[tally->count].record;
-    rc = eventual_namespace_get(eventual->config.env->state, NULL, nsid, *ret);
-    if (rc == 0)
-        tally->of[tally->count++].nsid = nsid;
-    return rc;
+    rc = eventual_count_get(eventual, nsid, *ret);
+    if (rc != 0)
+        return rc;
+    tally->of[tally->count].nsid = nsid;
+    tally->of[tally->count++].digest_before = (*ret)->digest;
+    return 0;
 }
 
 static bool is_live(const struct eventual_record *record)
@@ -53,34 +56,69 @@ static int flush_moved(struct eventual *eventual)
     return rc;
 }
 
+/* Near enough for a time that a directory shows. */
+static void note_time(struct eventual_namespace *count, uint64_t hlc)
+{
+    if (count->changed_ns < stamp_time_ns(hlc))
+        count->changed_ns = stamp_time_ns(hlc);
+    if (count->version < hlc)
+        count->version = hlc;
+}
+
+/* One that cannot be read may have had any digest. */
+static int count_digest(struct eventual *eventual,
+                        struct eventual_namespace *count, uint64_t digest,
+                        const struct eventual_record *old)
+{
+    uint64_t before = 0;
+    int rc = 0;
+
+    if (old != NULL)
+        rc = digest_entry(eventual->config.env->state, old, &before);
+    if (rc == ERR_CORRUPT)
+        count->has_digest = false;
+    count->digest += digest - before;
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
+/* A record of its own for each namespace: eventual_sweep(). */
+static int count_in(struct eventual *eventual, struct eventual_tally *tally,
+                    const struct eventual_record *record,
+                    const struct eventual_record *old)
+{
+    bool comes = is_live(record) && !is_live(old);
+    bool goes = !is_live(record) && is_live(old);
+    bool is_counted =
+        comes || goes || old == NULL || old->since != record->since;
+    struct eventual_namespace *count;
+    int rc = eventual_tally_find(eventual, tally, record->dir, &count);
+
+    if (rc == ERR_CORRUPT && !is_counted)
+        return 0; /* Its digest is not known anyway. */
+    if (rc != 0)
+        return rc;
+    count->entry_count += comes ? 1 : 0;
+    count->entry_count -= goes ? 1 : 0;
+    if (is_counted) {
+        note_time(count, record->hlc);
+        eventual_namespace_add_life(count, record->since);
+    }
+    return count_digest(eventual, count, record->digest, old);
+}
+
 int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
                    const struct eventual_record *record,
                    const struct eventual_record *old)
 {
-    bool comes = is_live(record) && !is_live(old);
-    bool goes = !is_live(record) && is_live(old);
+    struct eventual_record entry = *record;
     int rc = flush_moved(eventual);
 
-    if (rc != 0)
-        return rc;
-    /* A record of its own for each namespace: eventual_sweep(). */
-    if (comes || goes || old == NULL || old->since != record->since) {
-        struct eventual_namespace *count;
-
-        rc = tally_find(eventual, tally, record->dir, &count);
-        if (rc != 0)
-            return rc;
-        count->entry_count += comes ? 1 : 0;
-        count->entry_count -= goes ? 1 : 0;
-        /* Near enough for a time that a directory shows. */
-        if (count->changed_ns < stamp_time_ns(record->hlc))
-            count->changed_ns = stamp_time_ns(record->hlc);
-        if (count->version < record->hlc)
-            count->version = record->hlc;
-        eventual_namespace_add_life(count, record->since);
-    }
-    eventual_put(eventual->batch, record, old);
-    return 0;
+    entry.digest = digest_record(record);
+    if (rc == 0)
+        rc = count_in(eventual, tally, &entry, old);
+    if (rc == 0)
+        eventual_put(eventual->batch, &entry, old);
+    return rc;
 }
 
 int eventual_write(struct eventual *eventual,
@@ -93,6 +131,8 @@ int eventual_write(struct eventual *eventual,
     for (size_t i = 0; tally != NULL && i < tally->count; i++)
         eventual_namespace_put(eventual->batch, tally->of[i].nsid,
                                &tally->of[i].record);
+    if (tally != NULL)
+        eventual_digest_follow(eventual, tally);
     eventual_head_put(eventual->batch, head);
     eventual->head = *head;
     rc = kv_write(env->state, eventual->batch, KV_RELAXED, NULL);
@@ -120,6 +160,68 @@ bool eventual_is_sound(const struct eventual_record *record)
            record->since != 0;
 }
 
+static int get_known(const struct eventual *eventual,
+                     const struct eventual_record *record, bool content,
+                     struct eventual_record *ret)
+{
+    return eventual_get(eventual->config.env->state, NULL, record->dir,
+                        record->name, content, ret);
+}
+
+/* Rule 2 of eventual_damage.h. Of what cannot be read, and is noted, nothing is
+ * known (dir 0); where that is the content alone, the same version may take
+ * its place: `*ret_is_lost`. */
+static int look_at_damaged(struct eventual *eventual,
+                           const struct eventual_record *record, int rc,
+                           bool *ret_is_lost)
+{
+    struct key content = key_user('w', record->dir, record->name);
+    struct eventual_record whole = {0};
+
+    if (!eventual_is_noted(eventual, record->dir, record->name)) {
+        if (rc == 0)
+            return 0;
+        rc = eventual_note_damage(eventual, record->dir, record->name);
+        return rc == 0 ? ERR_UNAVAILABLE : rc;
+    }
+    if (rc == ERR_CORRUPT && !eventual_is_large(record))
+        kv_batch_delete(eventual->batch, key_slice(&content));
+    if (rc == 0)
+        rc = get_known(eventual, record, true, &whole);
+    eventual_release(&whole);
+    *ret_is_lost = rc == ERR_CORRUPT;
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
+/* `*ret` with dir 0: there is nothing. */
+static int find_known(struct eventual *eventual,
+                      const struct eventual_record *record,
+                      struct eventual_record *ret, bool *ret_is_lost)
+{
+    int rc = get_known(eventual, record, false, ret);
+
+    *ret_is_lost = false;
+    if (rc == ERR_CORRUPT || (rc == 0 && eventual->head.damaged))
+        return look_at_damaged(eventual, record, rc, ret_is_lost);
+    return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+/* What cannot be read, and is replaced, may have had any digest. */
+static int store_taken(struct eventual *eventual, struct eventual_tally *tally,
+                       const struct eventual_record *record,
+                       const struct eventual_record *old, bool is_lost)
+{
+    struct eventual_namespace *count;
+    int rc = eventual_store(eventual, tally, record, old);
+
+    if (rc != 0 || old != NULL || !is_lost)
+        return rc;
+    rc = eventual_tally_find(eventual, tally, record->dir, &count);
+    if (rc == 0)
+        count->has_digest = false;
+    return rc;
+}
+
 int eventual_take(struct eventual *eventual,
                   const struct eventual_record *record,
                   struct eventual_taken *ret)
@@ -127,17 +229,20 @@ int eventual_take(struct eventual *eventual,
     struct eventual_head head = eventual->head;
     struct eventual_tally tally = {.count = 0};
     struct eventual_record old = {0};
-    int rc = eventual_get(eventual->config.env->state, NULL, record->dir,
-                          record->name, false, &old);
-    bool is_new = rc == ERR_NOT_FOUND;
+    bool is_lost;
+    int rc = find_known(eventual, record, &old, &is_lost);
+    bool is_new = old.dir == 0;
 
-    if (rc != 0 && !is_new)
+    if (rc != 0) {
+        eventual_release(&old);
         return rc;
-    ret->is_newer = is_new || eventual_compare(record, &old) > 0;
+    }
+    ret->is_newer =
+        is_new || eventual_compare(record, &old) >= (is_lost ? 0 : 1);
     ret->is_conflict = !is_new && eventual_is_conflict(record, &old);
-    rc = 0;
     if (ret->is_newer) {
-        rc = eventual_store(eventual, &tally, record, is_new ? NULL : &old);
+        rc = store_taken(eventual, &tally, record, is_new ? NULL : &old,
+                         is_lost);
         if (head.sequence < record->local)
             head.sequence = record->local;
         if (head.hlc < record->hlc)
@@ -248,6 +353,14 @@ static int change(struct eventual_work *work, struct eventual_outcome *outcome)
     return rc;
 }
 
+/* The status tells of it already. */
+static void find_damage(struct eventual *eventual, const struct command *c)
+{
+    (void)eventual_check_entry(eventual, c->dir, c->name);
+    if (c->op == COMMAND_RENAME)
+        (void)eventual_check_entry(eventual, c->to_dir, c->to_name);
+}
+
 void eventual_accept(struct eventual_work *work)
 {
     struct eventual *eventual = work->eventual;
@@ -263,6 +376,8 @@ void eventual_accept(struct eventual_work *work)
     work->command.now_ns = (int64_t)wall_ns;
     if (rc == 0)
         rc = eventual_execute(config->env->state, &work->command, &outcome);
+    if (rc == ERR_CORRUPT)
+        find_damage(eventual, &work->command);
     if (rc == 0 && outcome.count > 0)
         rc = change(work, &outcome);
     work->status = rc;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_impl.h"
 #include "engine/floor.h"
 #include "engine/keys.h"
@@ -53,8 +54,8 @@ static int drop_one(struct eventual *eventual, struct slice key, uint64_t hlc,
     int rc = eventual_get(eventual->config.env->state, NULL, dir, name, false,
                           &record);
 
-    if (rc == ERR_CORRUPT)
-        return 0; /* It stays: nobody can tell what it is. */
+    if (rc == ERR_CORRUPT) /* It stays: nobody can tell what it is. */
+        return eventual_note_damage(eventual, dir, name);
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc;
     if (rc == 0 && record.removed && record.hlc == hlc)
@@ -63,6 +64,11 @@ static int drop_one(struct eventual *eventual, struct slice key, uint64_t hlc,
         kv_batch_delete(eventual->batch, key); /* Of a life that is over. */
     eventual_release(&record);
     return 0;
+}
+
+static bool may_drop(const struct eventual *eventual)
+{
+    return eventual->head.whole && !eventual->head.damaged;
 }
 
 /* Below a floor that region 0 has told of here, not one that an answer has:
@@ -82,7 +88,7 @@ static int drop_some(struct eventual *eventual, struct kv_iter *iter,
         if (!key_parse_removed(kv_iter_key(iter), &hlc, &dir, &name))
             return ERR_CORRUPT;
         run->oldest = hlc;
-        if (!eventual->head.whole || hlc > floor || run->dropped == DROPPED_MAX)
+        if (!may_drop(eventual) || hlc > floor || run->dropped == DROPPED_MAX)
             return 0;
         run->oldest = 0;
         rc = drop_one(eventual, kv_iter_key(iter), hlc, dir, name);
@@ -198,7 +204,8 @@ static uint64_t find_consent(const struct eventual *eventual,
         return 0;
     least = least_promise(eventual, members, eventual_peer_get_durable);
     if (eventual_head_get_durable(eventual->config.env->state, &head) != 0 ||
-        !head.whole || !is_cut(eventual, head.sequence))
+        !head.whole || head.damaged || eventual_is_damaged(eventual) ||
+        !is_cut(eventual, head.sequence))
         return 0;
     return least;
 }
@@ -378,13 +385,13 @@ bool eventual_must_withdraw(const struct eventual *eventual, uint64_t roll)
 
     if (floor->is_silent && floor->promise == 0 && floor->silent_roll >= roll)
         return roll != 0;
-    return !eventual->whole && eventual->floor.consent != 0 && roll != 0 &&
-           eventual->floor.roll >= roll;
+    return !eventual_has_all(eventual) && eventual->floor.consent != 0 &&
+           roll != 0 && eventual->floor.roll >= roll;
 }
 
 bool eventual_may_take(const struct eventual *eventual, uint64_t roll)
 {
-    return eventual->whole || eventual->floor.consent == 0 ||
+    return eventual_has_all(eventual) || eventual->floor.consent == 0 ||
            roll > eventual->floor.roll;
 }
 

@@ -11,8 +11,10 @@
 
 #include <stdatomic.h>
 
+#include "engine/digest.h"
 #include "engine/eventual.h"
 #include "engine/eventual_exec.h"
+#include "raft/base/log.h"
 
 /* Changes of one command in the journal: numbers that follow each other. */
 struct eventual_journaled {
@@ -63,6 +65,7 @@ struct eventual_merge_run {
     uint64_t last;
     uint64_t seen;
     bool whole;
+    uint64_t damages;                     /* rule 6 of eventual_damage.h */
     struct eventual_counts counts;        /* what it adds to them */
     TAILQ_ENTRY(eventual_merge_run) link; /* while it has a merge */
 };
@@ -125,6 +128,28 @@ struct eventual_restamp_run {
     int status;
 };
 
+/* What state/ has between two tasks of its owner: digest.h. */
+struct eventual_moment {
+    uint64_t number; /* counts them */
+    uint64_t lives;  /* 0: it cannot be compared */
+    uint64_t sequence;
+    uint64_t digest;
+    uint64_t last; /* the greatest number given out then */
+    uint64_t nodes[NODES_MAX];
+    uint64_t cursors[NODES_MAX]; /* struct eventual_peer, of each of them */
+    size_t count;
+};
+
+/* What is known of damage on ENV_WORKER: eventual_damage.h. */
+struct eventual_damage {
+    uint64_t count; /* eventual_damages() */
+    uint64_t left;  /* noted, and not to be had, when it was looked last */
+    bool is_damaged;
+    bool has_had_all;
+    bool is_searching; /* a task is under way */
+    bool is_mending;   /* likewise */
+};
+
 struct eventual {
     struct eventual_config config;
     atomic_bool whole;         /* written by ENV_WORKER, read by all */
@@ -147,10 +172,18 @@ struct eventual {
     void *notice_context;
     struct eventual_counts counts;
     struct eventual_floor floor;
+    struct eventual_moment moment; /* the newest */
+    bool moment_posted;
+    struct eventual_damage damage;
     /* Region 0's owner: */
     bool is_open;
+    uint64_t damages; /* that were noted since the start */
     struct eventual_head head;
     bool has_moved;         /* into quarantine, and that may not be durable */
+    uint64_t lives;         /* struct digest_moment, ... */
+    uint64_t digest;        /* ... likewise, if ... */
+    bool digest_is_summed;  /* ... it has followed all that was written */
+    bool digest_is_clear;   /* all of them have one, of their present lives */
     struct kv_batch *batch; /* reused */
 };
 
@@ -169,6 +202,7 @@ struct eventual_tally {
     struct {
         uint64_t nsid;
         struct eventual_namespace record;
+        uint64_t digest_before; /* as it is in state/ */
     } of[2];
     size_t count;
 };
@@ -195,6 +229,10 @@ void eventual_answer(struct eventual_work *work);
 /* Executes the command of a work. */
 void eventual_accept(struct eventual_work *work);
 
+/* What there is in state/ of a namespace, once for each batch. ERR_CORRUPT,
+ * ERR_IO. */
+int eventual_tally_find(struct eventual *eventual, struct eventual_tally *tally,
+                        uint64_t nsid, struct eventual_namespace **ret);
 /* Puts a record in the place of `old` (or NULL), and counts it. ERR_CORRUPT,
  * ERR_IO: of the count. */
 int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
@@ -212,8 +250,9 @@ struct eventual_taken {
     bool is_conflict; /* eventual_is_conflict() */
 };
 
-/* Stores a record on its own, under record->local, if it is newer. ERR_CORRUPT,
- * ERR_IO. */
+/* Stores a record on its own, under record->local, if it is newer.
+ * ERR_UNAVAILABLE: what was known cannot be read, which is noted now
+ * (eventual_damage.h); ERR_CORRUPT, ERR_IO. */
 int eventual_take(struct eventual *eventual,
                   const struct eventual_record *record,
                   struct eventual_taken *ret);
@@ -241,7 +280,29 @@ void eventual_journal_write(struct eventual_work *work);
 /* Cuts off what state/ has safely. */
 void eventual_journal_cut(struct eventual *eventual);
 
+/* ---- eventual_digest.c ---- */
+
+/* Reads namespaces that have no digest, as in a store of an earlier version,
+ * and counts those of which all can be read: eventual_open(). ERR_IO,
+ * ERR_NO_MEMORY. */
+int eventual_digest_count(struct eventual *eventual);
+/* These counts are about to be written. On region 0's owner, as the next. */
+void eventual_digest_follow(struct eventual *eventual,
+                            const struct eventual_tally *tally);
+/* All is to be summed up anew. */
+void eventual_digest_forget(struct eventual *eventual);
+/* The namespace has another mode. */
+void eventual_digest_on_mode(struct eventual *eventual, uint64_t nsid,
+                             struct mode before, struct mode mode);
+void eventual_moment_tick(struct eventual *eventual);
+
 /* ---- eventual_mode.c ---- */
+
+/* Each namespace of which there is anything. What `visit` returns ends it if
+ * that is not 0. ERR_CORRUPT: there may be more. */
+int eventual_visit_namespaces(struct eventual *eventual,
+                              int (*visit)(struct eventual *eventual,
+                                           uint64_t nsid));
 
 /* Deletes what is left of earlier lives of eventual namespaces: a snapshot of
  * the catalog is durable at once, and what follows from it is not.
@@ -267,6 +328,17 @@ static inline void eventual_raise_floor(struct eventual_head *head,
     if (head->hlc < floor)
         head->hlc = floor;
 }
+
+/* ---- eventual_damage.c ---- */
+
+/* A line of the log; `what` ends in front of the path. */
+void eventual_say_damage(const struct eventual *eventual, enum log_level level,
+                         uint64_t nsid, struct slice name, const char *what);
+
+/* ---- eventual_mend.c ---- */
+
+/* Looks what can be read again. */
+void eventual_damage_tick(struct eventual *eventual);
 
 /* ---- eventual_merge.c ---- */
 

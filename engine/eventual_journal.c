@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
 #include "engine/quarantine.h"
@@ -198,6 +199,8 @@ static int replay_outlived(struct eventual *eventual,
 
     eventual_release(&known);
     *ret = false;
+    if (rc == ERR_CORRUPT)
+        return eventual_note_damage(eventual, record->dir, record->name);
     if (!is_outlived)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     rc = quarantine_take(state, eventual->batch, eventual->config.node, record,

@@ -8,7 +8,10 @@
  * waits for its turn in `besides`. A page that begins in between looks for
  * those whose names begin what the page begins behind. A name that was cut may
  * also come before the directory's: all with the same beginning are looked for
- * when the first directory comes that may have it. */
+ * when the first directory comes that may have it.
+ *
+ * An entry that cannot be read (eventual_damage.h) has its name in its key: it
+ * is listed, as something of which nobody knows what it is. */
 
 #include "engine/eventual_read.h"
 
@@ -46,6 +49,7 @@ struct listing {
 };
 
 static const struct slice no_name = {NULL, 0};
+static const uint64_t ino_unknown = UINT32_MAX; /* As libfuse has it. */
 
 /* ---- files beside directories ---- */
 
@@ -101,7 +105,7 @@ static int look_beside(struct listing *l, struct slice name)
     if (rc == 0)
         add_beside(l, &record);
     eventual_release(&record);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return rc == ERR_NOT_FOUND || rc == ERR_CORRUPT ? 0 : rc;
 }
 
 static struct slice directory_name(struct kv_iter *iter)
@@ -184,13 +188,28 @@ static int settle_directory(struct listing *l)
     return look_for_cut(l, directory_name(l->directories));
 }
 
+/* `*ret` borrows from the iterator where it cannot be read. */
+static int read_file(const struct kv_iter *iter, struct eventual_record *ret)
+{
+    int rc = eventual_read_at(iter, ret);
+
+    if (rc != ERR_CORRUPT)
+        return rc;
+    ret->attr = (struct attr){.ino = ino_unknown};
+    return key_parse_user(kv_iter_key(iter), 'v', &ret->dir, &ret->name)
+               ? 0
+               : ERR_CORRUPT;
+}
+
 /* Passes over tombstones. */
 static int settle_file(struct listing *l)
 {
     eventual_release(&l->file);
     while (kv_iter_valid(l->files)) {
-        if (eventual_decode_entry(&l->file, kv_iter_value(l->files)) != 0)
-            return ERR_CORRUPT;
+        int rc = read_file(l->files, &l->file);
+
+        if (rc != 0)
+            return rc;
         if (!l->file.removed)
             return 0;
         eventual_release(&l->file);
@@ -218,7 +237,7 @@ static int list_directory(struct listing *l, struct slice name)
     if (rc != 0)
         return rc;
     if (l->file.dir != 0 && slice_equal(l->file.name, name)) {
-        if (name.size <= EVENTUAL_STEM_MAX)
+        if (name.size <= EVENTUAL_STEM_MAX && l->file.attr.ino != ino_unknown)
             add_beside(l, &l->file);
         rc = next_file(l);
     }

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_impl.h"
 #include "engine/floor.h"
 #include "engine/keys.h"
@@ -36,7 +37,7 @@ static int check_floor(const struct eventual *eventual,
                       record->name, false, &known);
     *ret_forgotten = rc == ERR_NOT_FOUND;
     eventual_release(&known);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
+    return rc == ERR_NOT_FOUND || rc == ERR_CORRUPT ? 0 : rc;
 }
 
 static int merge_record(struct eventual_merge_run *run,
@@ -178,6 +179,12 @@ static int check_member(struct eventual_merge_run *run)
     return ERR_UNAVAILABLE;
 }
 
+/* Rule 6 of eventual_damage.h; also of what this merge has met itself. */
+static bool is_of_before(const struct eventual_merge_run *run)
+{
+    return run->damages != run->eventual->damages;
+}
+
 static int merge_all(struct eventual_merge_run *run)
 {
     struct eventual *eventual = run->eventual;
@@ -188,13 +195,14 @@ static int merge_all(struct eventual_merge_run *run)
     int status;
     bool all;
 
-    if (rc != 0 && rc != ERR_NOT_FOUND)
-        return rc;
-    rc = check_member(run);
-    if (rc != 0)
-        return rc;
+    if (rc == 0)
+        rc = check_member(run);
+    if (rc != 0 || is_of_before(run))
+        return rc == 0 ? ERR_CANCELED : rc;
     run->copy.taken_last = peer.cursor;
     status = merge_items(run);
+    if (is_of_before(run))
+        return ERR_CANCELED;
     all = status == 0 && run->copy.complete;
     rc = put_progress(run, &peer, all);
     if (rc != 0) {
@@ -281,6 +289,7 @@ void eventual_merge_start(struct eventual *eventual,
     run->has_room = merge->items == NULL ||
                     !eventual->config.disk_is_full(eventual->config.context);
     run->copy.behind = !run->has_room;
+    run->damages = eventual_damages(eventual);
     merge->run = run;
     TAILQ_INSERT_TAIL(&eventual->merges, run, link);
     run->task.run = merge_run;

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
 #include "engine/quarantine.h"
@@ -74,7 +75,8 @@ static void delete_class(struct purge *p, char class)
     struct key lower = key_user(class, p->nsid, slice_of(""));
     struct key upper = key_behind_namespace(class, p->nsid);
 
-    kv_batch_delete_range(p->batch, key_slice(&lower), key_slice(&upper));
+    kv_batch_delete_all(p->batch, p->state, key_slice(&lower),
+                        key_slice(&upper));
 }
 
 /* Also what cannot be read. */
@@ -98,6 +100,17 @@ static void keep(struct purge *p, uint64_t since, bool is_live)
     p->rest.entry_count += is_live ? 1 : 0;
 }
 
+static int keep_entry(struct purge *p, const struct eventual_record *record)
+{
+    uint64_t digest = 0;
+    int rc = digest_entry(p->state, record, &digest);
+
+    keep(p, record->since, !record->removed);
+    p->rest.digest += digest;
+    p->rest.has_digest = p->rest.has_digest && rc == 0;
+    return rc == ERR_CORRUPT ? 0 : rc;
+}
+
 /* One that cannot be read may be of the later life. */
 static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
 {
@@ -107,17 +120,17 @@ static int delete_or_keep(struct purge *p, const struct kv_iter *iter)
     if (rc == ERR_CORRUPT) {
         p->unread_count++;
         keep(p, p->before.since_last, true);
+        p->rest.has_digest = false;
         return 0;
     }
     if (rc != 0)
         return rc;
-    if (record.since <= p->since) {
+    if (record.since <= p->since)
         eventual_delete(p->batch, &record);
-    } else {
-        keep(p, record.since, !record.removed);
-    }
+    else
+        rc = keep_entry(p, &record);
     eventual_release(&record);
-    return 0;
+    return rc;
 }
 
 static void put_rest(struct purge *p)
@@ -152,6 +165,8 @@ static int delete_some(struct purge *p)
     p->rest = p->before;
     p->rest.entry_count = 0;
     p->rest.since_first = p->rest.since_last = 0;
+    p->rest.digest = 0;
+    p->rest.has_digest = true;
     rc = visit_entries(p, delete_or_keep);
     say_what_stays(p, rc);
     if (rc == 0)
@@ -183,8 +198,11 @@ static int delete_life(struct eventual *eventual, uint64_t nsid, uint64_t since)
     if (rc == 0)
         rc = p.before.since_last <= since ? delete_all(&p) : delete_some(&p);
     if (rc == 0)
-        return eventual_write(eventual, NULL, &eventual->head);
-    kv_batch_clear(eventual->batch);
+        rc = eventual_write(eventual, NULL, &eventual->head);
+    else
+        kv_batch_clear(eventual->batch);
+    if (rc == 0 && p.unread_count > 0)
+        rc = eventual_check_namespace(eventual, nsid);
     return rc;
 }
 
@@ -246,9 +264,9 @@ static int sweep_lives(struct eventual *eventual, uint64_t nsid)
     return record.since_first >= since ? 0 : purge(eventual, nsid, since - 1);
 }
 
-/* Each namespace of which there is anything, as far as that can be read. */
-static int visit_all(struct eventual *eventual,
-                     int (*visit)(struct eventual *eventual, uint64_t nsid))
+int eventual_visit_namespaces(struct eventual *eventual,
+                              int (*visit)(struct eventual *eventual,
+                                           uint64_t nsid))
 {
     struct key lower = key_eventual_namespace(0);
     struct key upper = key_eventual_namespace(UINT64_MAX);
@@ -266,6 +284,15 @@ static int visit_all(struct eventual *eventual,
     if (rc == 0)
         rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
+    return rc;
+}
+
+/* As far as that can be read. */
+static int visit_all(struct eventual *eventual,
+                     int (*visit)(struct eventual *eventual, uint64_t nsid))
+{
+    int rc = eventual_visit_namespaces(eventual, visit);
+
     return rc == ERR_CORRUPT ? 0 : rc;
 }
 
@@ -274,6 +301,7 @@ int eventual_sweep(struct eventual *eventual)
 {
     int rc = visit_all(eventual, sweep_one);
 
+    eventual_digest_forget(eventual);
     return rc == 0 ? eventual_sweep_lives(eventual) : rc;
 }
 
@@ -388,6 +416,7 @@ void eventual_on_mode(struct eventual *eventual, uint64_t nsid,
 
     if (!eventual->is_open)
         return; /* It is only read in: eventual_open() sees to it. */
+    eventual_digest_on_mode(eventual, nsid, before, mode);
     if (mode.since == 0)
         rc = purge(eventual, nsid, before.since);
     else if (mode.since != before.since)

@@ -250,7 +250,7 @@ int eventual_namespace_get(struct kv *state, const struct kv_snapshot *snapshot,
     int rc = kv_get(state, snapshot, key_slice(&key), &value);
 
     if (rc == ERR_NOT_FOUND)
-        *ret = (struct eventual_namespace){0};
+        *ret = (struct eventual_namespace){.has_digest = true};
     if (rc != 0)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     rc = of_state(eventual_namespace_decode(ret, value_slice(&value)));
@@ -306,7 +306,9 @@ static int take_peer(int rc, struct kv_value *value, struct eventual_peer *ret)
         return rc == ERR_NOT_FOUND ? 0 : rc;
     rc = of_state(eventual_peer_decode(ret, value_slice(value)));
     kv_value_release(value);
-    return rc;
+    if (rc == ERR_CORRUPT)
+        *ret = (struct eventual_peer){0};
+    return rc == ERR_CORRUPT ? 0 : rc;
 }
 
 int eventual_peer_get(struct kv *state, uint64_t node,

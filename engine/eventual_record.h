@@ -34,6 +34,7 @@ struct eventual_record {
     uint64_t known;    /* the hlc of what some other node had put there last,
                         * as far as the origin knew; 0: of none */
     uint64_t local;    /* this node's number of it: only in state/ */
+    uint64_t digest;   /* digest_record(), likewise; 0: it was not kept */
     bool removed;      /* a tombstone: nothing below counts */
     struct attr attr;  /* `version` is the hlc */
     struct slice xattrs;
@@ -43,8 +44,8 @@ struct eventual_record {
     struct buf *held_other; /* private: content from 'w' */
 };
 
-/* With all of the content and without `local`, for the journal and for other
- * nodes. NULL: no memory. */
+/* With all of the content, and without what is only in state/, for the journal
+ * and for other nodes. NULL: no memory. */
 struct buf *eventual_encode(const struct eventual_record *record);
 int eventual_decode(struct eventual_record *ret, struct slice bytes);
 /* The same, and names of directories, which only eventual_items.h has: their
@@ -109,8 +110,8 @@ void eventual_delete(struct kv_batch *batch,
 void eventual_delete_removed(struct kv_batch *batch,
                              const struct eventual_record *record);
 
-/* Count and times of a namespace's live entries on this node, and of which of
- * its lives there are entries. */
+/* Count, times and digest of a namespace's live entries on this node, and of
+ * which of its lives there are entries. */
 struct eventual_namespace {
     uint64_t entry_count;
     int64_t changed_ns; /* the last time that a name came or went */
@@ -118,6 +119,8 @@ struct eventual_namespace {
     uint64_t since_first; /* no entry, removed ones too, is of a life before
                            * this one ... */
     uint64_t since_last;  /* ... or behind this one; 0: that is not known */
+    uint64_t digest;      /* digest.h */
+    bool has_digest;      /* else nobody can tell */
 };
 
 /* There is an entry of this life. */
@@ -133,7 +136,8 @@ eventual_namespace_add_life(struct eventual_namespace *record, uint64_t since)
 struct buf *eventual_namespace_encode(const struct eventual_namespace *record);
 int eventual_namespace_decode(struct eventual_namespace *ret,
                               struct slice bytes);
-/* Zeroes where there is no record. ERR_CORRUPT, ERR_IO. */
+/* Zeroes where there is no record, which is a digest, too. ERR_CORRUPT, ERR_IO.
+ */
 int eventual_namespace_get(struct kv *state, const struct kv_snapshot *snapshot,
                            uint64_t nsid, struct eventual_namespace *ret);
 void eventual_namespace_put(struct kv_batch *batch, uint64_t nsid,
@@ -146,6 +150,7 @@ struct eventual_head {
     bool whole;        /* has all that some other node once had */
     uint64_t floor;    /* floor.h; as far as this node knows of it */
     uint64_t seen;     /* the greatest time that came from another node */
+    bool damaged;      /* eventual_damage.h: it may lack what it had */
 };
 
 struct buf *eventual_head_encode(const struct eventual_head *head);
@@ -168,6 +173,7 @@ struct eventual_peer {
 
 struct buf *eventual_peer_encode(const struct eventual_peer *peer);
 int eventual_peer_decode(struct eventual_peer *ret, struct slice bytes);
+/* Zeroes also where it cannot be told: all is asked for again. */
 int eventual_peer_get(struct kv *state, uint64_t node,
                       struct eventual_peer *ret);
 /* As it would be after a power cut. */

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_impl.h"
 #include "engine/floor.h"
 #include "engine/keys.h"
@@ -47,16 +48,13 @@ static int look_at(struct eventual_restamp_run *run, struct change *change)
 static int lower_namespace(struct eventual_restamp_run *run, uint64_t nsid,
                            struct eventual_tally *tally)
 {
-    struct eventual_namespace *count = &tally->of[0].record;
-    int rc = eventual_namespace_get(run->eventual->config.env->state, NULL,
-                                    nsid, count);
+    struct eventual_namespace *count;
+    int rc = eventual_tally_find(run->eventual, tally, nsid, &count);
 
     if (rc != 0 || count->version <= run->bound)
         return rc;
     count->version = run->hlc;
     count->changed_ns = stamp_time_ns(run->hlc);
-    tally->of[0].nsid = nsid;
-    tally->count = 1;
     return 0;
 }
 
@@ -82,13 +80,16 @@ static int store(struct eventual_restamp_run *run,
 
 static int write_one(struct eventual_restamp_run *run, struct change *change)
 {
+    struct eventual *eventual = run->eventual;
     struct eventual_record record = {0};
     int rc;
 
     if (!is_ahead(run, &change->record))
         return 0;
-    rc = eventual_get(run->eventual->config.env->state, NULL, change->dir,
+    rc = eventual_get(eventual->config.env->state, NULL, change->dir,
                       change->name, true, &record);
+    if (rc == ERR_CORRUPT)
+        (void)eventual_note_damage(eventual, change->dir, change->name);
     if (rc == 0)
         rc = store(run, &record);
     eventual_release(&record);
@@ -98,17 +99,23 @@ static int write_one(struct eventual_restamp_run *run, struct change *change)
 }
 
 /* ERR_NOT_FOUND: the name has changed once more since, or its directory is no
- * more. */
+ * more. What cannot be read ends it, and is to be mended first. */
 static int read_change(struct eventual_restamp_run *run, struct kv_iter *iter,
                        struct change *ret)
 {
+    struct eventual *eventual = run->eventual;
     int rc;
 
-    if (!key_parse_sequence(kv_iter_key(iter), 'i', &ret->sequence) ||
-        !key_parse_changed(kv_iter_value(iter), &ret->dir, &ret->name))
+    if (!key_parse_sequence(kv_iter_key(iter), 'i', &ret->sequence))
         return ERR_CORRUPT;
-    rc = eventual_get(run->eventual->config.env->state, NULL, ret->dir,
-                      ret->name, false, &ret->record);
+    if (!key_parse_changed(kv_iter_value(iter), &ret->dir, &ret->name)) {
+        (void)eventual_index_anew(eventual);
+        return ERR_CORRUPT;
+    }
+    rc = eventual_get(eventual->config.env->state, NULL, ret->dir, ret->name,
+                      false, &ret->record);
+    if (rc == ERR_CORRUPT)
+        (void)eventual_note_damage(eventual, ret->dir, ret->name);
     return rc == 0 && ret->record.local != ret->sequence ? ERR_NOT_FOUND : rc;
 }
 

@@ -74,6 +74,12 @@ static bool is_stale(int rc, const struct eventual_record *record,
     return rc == ERR_NOT_FOUND || (rc == 0 && record->local != sequence);
 }
 
+static void tell_damage(struct run *run, uint64_t dir, struct slice name)
+{
+    if (run->scan->on_damage != NULL)
+        run->scan->on_damage(run->scan->context, dir, name);
+}
+
 static int look_at(struct run *run, struct slice key, uint64_t sequence,
                    struct slice user_key)
 {
@@ -82,8 +88,10 @@ static int look_at(struct run *run, struct slice key, uint64_t sequence,
     uint64_t dir;
     int rc;
 
-    if (!key_parse_changed(user_key, &dir, &name))
+    if (!key_parse_changed(user_key, &dir, &name)) {
+        tell_damage(run, 0, slice_of(""));
         return ERR_CORRUPT;
+    }
     rc = eventual_get(run->state, NULL, dir, name, false, &record);
     if (is_stale(rc, &record, sequence)) {
         kv_batch_delete(run->stale, key);
@@ -92,7 +100,9 @@ static int look_at(struct run *run, struct slice key, uint64_t sequence,
         rc = add_with_content(run, dir, name);
     }
     eventual_release(&record);
-    return rc;
+    if (rc == ERR_CORRUPT)
+        tell_damage(run, dir, name);
+    return rc == ERR_CORRUPT && run->scan->on_damage != NULL ? 0 : rc;
 }
 
 static int go_through(struct run *run, struct kv_iter *iter)

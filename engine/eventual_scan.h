@@ -20,6 +20,11 @@ struct eventual_scan {
     uint64_t received[NODES_MAX]; /* ... those up to here are left out */
     size_t origin_count;
     size_t bytes_max; /* of items; one is always taken */
+    /* An entry that cannot be read (eventual_damage.h) is passed over; the
+     * empty name: it cannot be told which, which ends the scan. NULL: both do.
+     */
+    void (*on_damage)(void *context, uint64_t nsid, struct slice name);
+    void *context;
 
     struct buf *items; /* public: out; see struct eventual_merge. The caller's
                         * reference; NULL: none */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* Executing one command on state/: what the functions of exec_file.c,
- * exec_txn.c, exec_catalog.c, exec_domain.c, exec_mode.c, exec_floor.c,
- * exec_node.c and exec_placement.c share.
- * exec_txn.h has what the files about transactions share beside that.
+ * exec_txn.c, exec_catalog.c, exec_directory.c, exec_domain.c, exec_mode.c,
+ * exec_floor.c, exec_node.c and exec_placement.c share. exec_txn.h has what the
+ * files about transactions share beside that.
  *
  * Rules: (1) a command reads only state/ and itself, no clock and nothing
  * random, so that every replica comes to the same. (2) Reads see the state
@@ -112,6 +112,10 @@ void exec_put_directory(struct exec *x, const struct directory *directory);
  * ERR_INVALID: it is neither; errors as of domain_list(). */
 int exec_change_mode(struct exec *x, struct directory *directory,
                      struct mode mode, struct slice data, struct domain *ret);
+
+/* exec_mode.c: a name in it that only the catalog has has come or gone. Stores
+ * it. */
+void exec_touch_directory(struct exec *x, struct directory *directory);
 
 /* exec_node.c: whether it was a node and is none any more. */
 int exec_node_is_removed(struct exec *x, uint64_t id, bool *ret);

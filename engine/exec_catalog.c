@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Commands of the placement group (region 0): the catalog of directories,
- * decisions about transactions and ids. */
+/* Commands of the placement group (region 0): decisions about transactions,
+ * what they change in the catalog of directories, and ids. */
 
 #include <assert.h>
 #include <string.h>
 
 #include "engine/catalog.h"
 #include "engine/exec.h"
-#include "engine/xattr.h"
 
 /* ---- decisions ---- */
 
@@ -63,8 +62,15 @@ void exec_delete_child(struct exec *x, uint64_t parent, struct slice name)
 
 /* ---- what a decision changes ----
  *
- * Data regions know nothing of what lies below an eventual directory, so no
- * transaction adds anything there, or moves or removes it: see exec_mode.c. */
+ * Data regions know nothing of names below an eventual directory, so no
+ * transaction adds one there, or moves it: see exec_mode.c. One that removes a
+ * strong directory there, or changes a mode, holds no name, and says so: its
+ * reference has no place. */
+
+static bool has_no_place(const struct exec *x)
+{
+    return x->command->txn.dir == 0;
+}
 
 static int get_parent(struct exec *x, uint64_t nsid, struct mode *ret)
 {
@@ -132,24 +138,42 @@ static int check_move(struct exec *x, const struct catalog_change *change,
     return check_parents(x, change, directory);
 }
 
-static int check_remove(struct exec *x, const struct directory *directory)
+/* What holds no name is of one below an eventual directory, and nothing else
+ * is. While that one is fenced its names go to the regions. */
+static int check_above(struct exec *x, const struct directory *directory)
 {
+    enum mode_state above = has_no_place(x) ? MODE_EVENTUAL : MODE_STRONG;
+    struct mode parent = {0};
+    int rc = get_parent(x, directory->parent, &parent);
+
+    return rc == 0 && (parent.state != above || mode_is_filling(parent))
+               ? ERR_BUSY
+               : rc;
+}
+
+/* Nobody else is kept from moving it meanwhile. */
+static int check_place(struct exec *x, const struct catalog_change *change,
+                       const struct directory *directory)
+{
+    int rc = check_above(x, directory);
+
+    return rc == 0 && (directory->parent != change->parent ||
+                       !slice_equal(directory->name, change->name))
+               ? ERR_NOT_FOUND
+               : rc;
+}
+
+static int check_remove(struct exec *x, const struct catalog_change *change,
+                        const struct directory *directory)
+{
+    int rc;
+
     if (directory->nsid == NSID_ROOT || directory->mode.state != MODE_STRONG)
         return ERR_BUSY;
     if (mode_is_filling(directory->mode))
         return ERR_ABORTED;
-    return check_childless(x, directory->nsid);
-}
-
-/* Above a strong directory all are. */
-static int check_above(struct exec *x, const struct directory *directory)
-{
-    struct mode parent = {0};
-    int rc = get_parent(x, directory->parent, &parent);
-
-    return rc == 0 && (parent.state != MODE_STRONG || mode_is_filling(parent))
-               ? ERR_BUSY
-               : rc;
+    rc = has_no_place(x) ? check_place(x, change, directory) : 0;
+    return rc == 0 ? check_childless(x, directory->nsid) : rc;
 }
 
 /* One that is empty is not filled; it stays so, as all of it is closed. */
@@ -163,18 +187,21 @@ static int check_eventual(struct exec *x, const struct catalog_change *change,
         mode->since != change->attr.version)
         return ERR_BUSY;
     rc = check_above(x, directory);
+    if (rc == 0 && change->parent != 0 && change->parent != directory->parent)
+        rc = ERR_BUSY;
     if (rc == 0 && !mode_is_filling(*mode))
         rc = check_childless(x, directory->nsid);
     return rc;
 }
 
+/* Below an eventual directory that is not fenced it is the topmost that is. */
 static int check_strong(struct exec *x, const struct catalog_change *change,
                         const struct directory *directory)
 {
     const struct mode *mode = &directory->mode;
 
     if (mode->state != MODE_FENCED || mode->epoch != change->attr.version ||
-        mode->domain != directory->nsid)
+        (mode->domain != directory->nsid && !has_no_place(x)))
         return ERR_BUSY;
     return check_above(x, directory);
 }
@@ -194,7 +221,7 @@ static int check_change(struct exec *x, const struct catalog_change *change)
     if (change->kind == CATALOG_MOVE)
         rc = check_move(x, change, &directory);
     else if (change->kind == CATALOG_REMOVE)
-        rc = check_remove(x, &directory);
+        rc = check_remove(x, change, &directory);
     else if (change->kind == CATALOG_EVENTUAL)
         rc = check_eventual(x, change, &directory);
     else if (change->kind == CATALOG_STRONG)
@@ -236,11 +263,19 @@ static void add_directory(struct exec *x, const struct catalog_change *change)
     exec_put_child(x, &directory);
 }
 
-static void remove_directory(struct exec *x, uint64_t nsid)
+static int remove_directory(struct exec *x, const struct catalog_change *change)
 {
-    struct key key = key_directory(nsid);
+    struct key key = key_directory(change->nsid);
+    struct directory parent = {0};
+    int rc = 0;
 
     kv_batch_delete(x->batch, key_slice(&key));
+    if (has_no_place(x))
+        rc = exec_get_directory(x, change->parent, &parent);
+    if (rc == 0 && has_no_place(x))
+        exec_touch_directory(x, &parent);
+    directory_release(&parent);
+    return rc;
 }
 
 static void move_directory(struct exec *x, const struct catalog_change *change,
@@ -251,16 +286,37 @@ static void move_directory(struct exec *x, const struct catalog_change *change,
     exec_put_child(x, directory);
 }
 
+/* Below a strong directory a strong one has its mode from that. */
+static int get_mode(struct exec *x, const struct catalog_change *change,
+                    struct mode *ret)
+{
+    uint64_t filled = change->attr.version;
+    struct mode parent = {.domain = change->nsid};
+    int rc = 0;
+
+    *ret = (struct mode){.state = MODE_STRONG,
+                         .domain = has_no_place(x) ? change->nsid : 0,
+                         .epoch = x->version};
+    if (change->kind != CATALOG_EVENTUAL)
+        return 0;
+    if (change->parent != 0)
+        rc = get_parent(x, change->parent, &parent);
+    *ret = (struct mode){.state = MODE_EVENTUAL,
+                         .domain = parent.domain,
+                         .since = filled != 0 ? filled : x->version,
+                         .epoch = x->version};
+    return rc;
+}
+
 static int change_mode(struct exec *x, const struct catalog_change *change,
                        struct directory *directory, struct domain *below)
 {
-    uint64_t filled = change->attr.version;
-    struct mode mode = {.state = MODE_STRONG, .epoch = x->version};
+    struct mode mode;
+    int rc = get_mode(x, change, &mode);
 
-    if (change->kind == CATALOG_EVENTUAL)
-        mode = (struct mode){MODE_EVENTUAL, directory->nsid,
-                             filled != 0 ? filled : x->version, x->version};
-    return exec_change_mode(x, directory, mode, x->command->data, below);
+    return rc == 0
+               ? exec_change_mode(x, directory, mode, x->command->data, below)
+               : rc;
 }
 
 static int change_directory(struct exec *x, const struct catalog_change *change,
@@ -289,7 +345,7 @@ static int make_change(struct exec *x, const struct catalog_change *change,
     if (change->kind == CATALOG_ADD)
         add_directory(x, change);
     else if (change->kind == CATALOG_REMOVE)
-        remove_directory(x, change->nsid);
+        return remove_directory(x, change);
     else
         return change_directory(x, change, below);
     return 0;
@@ -305,6 +361,8 @@ static int make_changes(struct exec *x)
         rc = drop_name(x, &c->changes[i]);
     for (size_t i = 0; i < c->change_count && rc == 0; i++)
         rc = make_change(x, &c->changes[i], &below);
+    if (rc == 0 && has_no_place(x)) /* No intent names it. */
+        domain_add(&below, c->changes[0].nsid);
     if (rc == 0)
         put_decision(x, true, &below);
     domain_release(&below);
@@ -377,73 +435,6 @@ int exec_txn_forget(struct exec *x)
         kv_batch_delete(x->batch, key_slice(&key));
     decision_release(&decision);
     return 0;
-}
-
-/* ---- directories ---- */
-
-int exec_dir_setattr(struct exec *x)
-{
-    struct directory directory = {0};
-    int rc = exec_get_directory(x, nsid_of_ino(x->command->ino), &directory);
-
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
-    if ((x->command->set_mask & SET_SIZE) != 0) {
-        rc = ERR_IS_DIR;
-    } else {
-        exec_change_attr(x, &directory.attr);
-        if ((x->command->set_mask & (SET_MTIME | SET_MTIME_NOW)) != 0)
-            directory.mtime_version = x->version;
-        exec_put_directory(x, &directory);
-        x->result->attr = directory.attr;
-    }
-    directory_release(&directory);
-    return rc;
-}
-
-/* `change` is xattr_set or xattr_remove, with the command's arguments. */
-static int change_xattrs(struct exec *x,
-                         int (*change)(const struct exec *x,
-                                       struct slice xattrs, struct buf **ret))
-{
-    struct directory directory = {0};
-    struct buf *bytes = NULL;
-    int rc = exec_get_directory(x, nsid_of_ino(x->command->ino), &directory);
-
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? ERR_STALE : rc;
-    rc = change(x, directory.xattrs, &bytes);
-    if (rc == 0) {
-        directory.xattrs = buf_slice(bytes);
-        directory.attr.ctime_ns = exec_now(x, directory.attr.ctime_ns);
-        directory.attr.version = x->version;
-        exec_put_directory(x, &directory);
-        buf_unref(bytes);
-    }
-    directory_release(&directory);
-    return rc;
-}
-
-static int set_one(const struct exec *x, struct slice xattrs, struct buf **ret)
-{
-    return xattr_set(xattrs, x->command->xattr, x->command->data,
-                     x->command->flags, ret);
-}
-
-static int remove_one(const struct exec *x, struct slice xattrs,
-                      struct buf **ret)
-{
-    return xattr_remove(xattrs, x->command->xattr, ret);
-}
-
-int exec_dir_setxattr(struct exec *x)
-{
-    return change_xattrs(x, set_one);
-}
-
-int exec_dir_removexattr(struct exec *x)
-{
-    return change_xattrs(x, remove_one);
 }
 
 /* ---- ids ---- */

@@ -9,11 +9,14 @@
 
 enum { MTIME_SIZE = 8 };
 
-/* Each one has a life of its own while it is eventual. */
+/* Each one has a life of its own while it is eventual. That the one above is
+ * strong by itself does not show below it. */
 static struct mode mode_below(struct mode before, struct mode top)
 {
     if (before.state != MODE_STRONG && top.state != MODE_STRONG)
         top.since = before.since;
+    if (top.state == MODE_STRONG && !mode_is_filling(top))
+        top.domain = 0;
     return top;
 }
 

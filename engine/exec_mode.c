@@ -48,11 +48,15 @@ static bool may_become(struct mode mode, enum mode_state state)
     return state != MODE_STRONG && mode.state != state;
 }
 
-static struct mode become(struct mode mode, enum mode_state state,
-                          uint64_t version)
+static struct mode become(const struct directory *directory,
+                          enum mode_state state, uint64_t version)
 {
+    struct mode mode = directory->mode;
+
     if (state == MODE_STRONG)
-        return (struct mode){.state = MODE_STRONG, .epoch = version};
+        return (struct mode){.state = MODE_STRONG,
+                             .domain = directory->was_own ? directory->nsid : 0,
+                             .epoch = version};
     mode.state = state;
     mode.epoch = version;
     return mode;
@@ -92,8 +96,26 @@ int exec_dir_mode(struct exec *x)
     else
         rc = check_top(x, &directory);
     if (rc == 0)
-        rc = put_mode(x, &directory, become(directory.mode, state, x->version));
+        rc = put_mode(x, &directory, become(&directory, state, x->version));
     directory_release(&directory);
+    return rc;
+}
+
+/* One that is strong by itself does not follow the one above, and waits until
+ * that is what it is to be. */
+static int check_fillable(struct exec *x, const struct directory *directory)
+{
+    struct directory parent = {0};
+    int rc;
+
+    if (directory->nsid == NSID_ROOT || directory->mode.state != MODE_STRONG ||
+        mode_is_filling(directory->mode))
+        return ERR_ABORTED;
+    rc = exec_get_directory(x, directory->parent, &parent);
+    if (rc == 0 &&
+        (mode_is_filling(parent.mode) || parent.mode.state == MODE_FENCED))
+        rc = ERR_ABORTED;
+    directory_release(&parent);
     return rc;
 }
 
@@ -105,12 +127,12 @@ int exec_dir_fill(struct exec *x)
 
     if (rc != 0)
         return rc;
-    mode.domain = directory.nsid;
-    if (directory.nsid == NSID_ROOT || directory.mode.state != MODE_STRONG ||
-        mode_is_filling(directory.mode))
-        rc = ERR_ABORTED;
-    else
+    rc = check_fillable(x, &directory);
+    if (rc == 0) {
+        mode.domain = directory.nsid;
+        directory.was_own = has_own_mode(&directory);
         rc = put_mode(x, &directory, mode);
+    }
     directory_release(&directory);
     return rc;
 }
@@ -161,18 +183,52 @@ static int change_domain(struct exec *x, struct directory *directory)
     return put_mode(x, directory, mode);
 }
 
+/* A strong one below a strong one has its mode from above again; what is below
+ * it does not show from where it has that. */
+static int inherit_strong(struct exec *x, struct directory *directory)
+{
+    struct directory parent = {0};
+    int rc = exec_get_directory(x, directory->parent, &parent);
+
+    if (rc == 0 && mode_is_filling(parent.mode))
+        rc = ERR_BUSY;
+    else if (rc == 0 && parent.mode.state != MODE_STRONG)
+        rc = ERR_ABORTED;
+    directory_release(&parent);
+    if (rc != 0)
+        return rc;
+    directory->mode = (struct mode){.state = MODE_STRONG, .epoch = x->version};
+    directory->attr.ctime_ns = exec_now(x, directory->attr.ctime_ns);
+    directory->attr.version = x->version;
+    exec_put_directory(x, directory);
+    x->result->first_id = x->version;
+    return 0;
+}
+
+/* Of a strong one the mode becomes its own by a transaction. */
+static bool may_own(const struct exec *x, const struct directory *directory)
+{
+    bool is_strong = directory->mode.state == MODE_STRONG;
+    bool takes = x->command->size != 0;
+
+    if (directory->mode.epoch != x->command->offset ||
+        has_own_mode(directory) == takes)
+        return false;
+    return is_strong ? !takes && !mode_is_filling(directory->mode)
+                     : directory->mode.state == MODE_EVENTUAL;
+}
+
 int exec_dir_own(struct exec *x)
 {
-    const struct command *c = x->command;
     struct directory directory = {0};
     int rc = get_it(x, &directory);
 
     if (rc != 0)
         return rc;
-    if (directory.mode.state != MODE_EVENTUAL ||
-        directory.mode.epoch != c->offset ||
-        has_own_mode(&directory) == (c->size != 0))
+    if (!may_own(x, &directory))
         rc = ERR_ABORTED;
+    else if (directory.mode.state == MODE_STRONG)
+        rc = inherit_strong(x, &directory);
     else
         rc = change_domain(x, &directory);
     directory_release(&directory);
@@ -182,7 +238,7 @@ int exec_dir_own(struct exec *x)
 /* ---- names below ---- */
 
 /* A directory in it has come or gone. */
-static void touch(struct exec *x, struct directory *parent)
+void exec_touch_directory(struct exec *x, struct directory *parent)
 {
     parent->attr.mtime_ns = exec_now(x, parent->attr.mtime_ns);
     parent->attr.ctime_ns = exec_now(x, parent->attr.ctime_ns);
@@ -239,7 +295,7 @@ int exec_dir_add(struct exec *x)
         rc = exec_take_ids(x, key_id_allocator(), 1, &nsid);
     if (rc == 0) {
         add(x, &parent, nsid);
-        touch(x, &parent);
+        exec_touch_directory(x, &parent);
     }
     directory_release(&parent);
     return rc;
@@ -280,7 +336,7 @@ int exec_dir_remove(struct exec *x)
         key = key_directory(nsid);
         kv_batch_delete(x->batch, key_slice(&key));
         exec_delete_child(x, c->dir, c->name);
-        touch(x, &parent);
+        exec_touch_directory(x, &parent);
     }
     directory_release(&parent);
     return rc;
@@ -364,9 +420,9 @@ static void make_move(struct exec *x, struct move *move)
     directory->attr.version = x->version;
     exec_put_directory(x, directory);
     exec_put_child(x, directory);
-    touch(x, &move->from);
+    exec_touch_directory(x, &move->from);
     if (!is_same_parent(x))
-        touch(x, &move->to);
+        exec_touch_directory(x, &move->to);
 }
 
 int exec_dir_move(struct exec *x)

@@ -189,20 +189,31 @@ int exec_open_part(struct exec *x, const struct txn_ref *txn,
     record.nsid = txn->opens_nsid;
     record.version = x->version;
     record.opening = *txn;
-    if (x->command->txn_kind == TXN_TO_STRONG) {
-        record.mtime_ns = x->command->set.mtime_ns;
-        record.ctime_ns = x->command->set.ctime_ns;
-    }
     exec_put_namespace(x, &record);
     if (marked)
         mark(x, record.nsid);
     return 0;
 }
 
+/* One that becomes strong again has the times that it was shown with. */
+static struct namespace_record with_times(const struct exec *x,
+                                          const struct namespace_record *part,
+                                          const struct attr *times)
+{
+    struct namespace_record copy = *part;
+
+    if (x->command->txn_kind == TXN_TO_STRONG) {
+        copy.mtime_ns = times->mtime_ns;
+        copy.ctime_ns = times->ctime_ns;
+    }
+    return copy;
+}
+
 int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
 {
     const struct command *c = x->command;
     struct namespace_record parent = {0};
+    struct namespace_record here;
     struct namespace_record part = {.nsid = txn->opens_nsid,
                                     .mtime_ns = c->now_ns,
                                     .ctime_ns = c->now_ns,
@@ -213,8 +224,9 @@ int exec_open_namespace(struct exec *x, const struct txn_ref *txn)
         return rc;
     part.domain = parent.domain;
     namespace_release(&parent);
+    here = with_times(x, &part, &c->set);
     if (range_has_namespace(x->range, txn->opens_nsid))
-        rc = exec_open_part(x, txn, &part, false);
+        rc = exec_open_part(x, txn, &here, false);
     else
         x->result->left |= TXN_LEFT_PARTS;
     if (rc == 0)
@@ -239,7 +251,8 @@ static int delete_part(struct exec *x, const struct namespace_record *record)
     if (!occupied)
         return 0;
     bound_part(x, 'd', record->nsid, &lower, &upper);
-    kv_batch_delete_range(x->batch, key_slice(&lower), key_slice(&upper));
+    kv_batch_delete_all(x->batch, x->state, key_slice(&lower),
+                        key_slice(&upper));
     return 0;
 }
 
@@ -268,4 +281,122 @@ int exec_resolve_part(struct exec *x, const struct txn_ref *txn)
     }
     namespace_release(&record);
     return rc;
+}
+
+/* ---- several of them ---- */
+
+enum { TIMES_SIZE = 16 }; /* of command.further_times: of one namespace */
+
+/* `at`: 0, the one that the command names itself, or a further one. */
+typedef int part_function(struct exec *x, const struct txn_ref *txn, size_t at);
+
+static uint64_t *nsid_of(struct txn_ref *txn)
+{
+    return txn->opens_nsid != 0 ? &txn->opens_nsid : &txn->closes_nsid;
+}
+
+/* Because of what is there, and not because that cannot be read. */
+static bool is_refusal(int rc)
+{
+    return rc == ERR_LOCKED || rc == ERR_NOT_EMPTY || rc == ERR_BUSY;
+}
+
+/* The one behind those that are done, as far as the region goes: the last one
+ * may go on in the next region, and has to be done there first. */
+static bool find_further(const struct exec *x, size_t count,
+                         struct txn_ref *txn)
+{
+    struct slice further = x->command->further;
+    struct key next;
+
+    if (count == domain_count(further) ||
+        key_next_part(*nsid_of(txn), x->range.end, &next))
+        return false;
+    *nsid_of(txn) = domain_nsid_at(further, count);
+    return range_has_place(x->range, *nsid_of(txn), no_name());
+}
+
+/* Those before one that is refused are done. It comes first in the next
+ * command, which fails as a whole. */
+static int do_parts(struct exec *x, part_function *do_part)
+{
+    struct txn_ref txn = x->command->txn;
+    size_t count = 0;
+    int rc = do_part(x, &txn, 0);
+
+    if (rc != 0)
+        return rc;
+    while (rc == 0 && find_further(x, count, &txn)) {
+        rc = do_part(x, &txn, count + 1);
+        count += rc == 0;
+    }
+    if (rc != 0 && !is_refusal(rc))
+        return rc;
+    x->result->holder = (struct txn_ref){0};
+    x->result->offset = count;
+    exec_answer(x, buf_copy(x->range.end.data, x->range.end.size));
+    return 0;
+}
+
+/* In a region of which nothing else may be known. */
+static int close_one(struct exec *x, const struct txn_ref *txn, size_t at)
+{
+    (void)at;
+    return exec_close_part(x, txn, true);
+}
+
+/* Whether the command has them. */
+static bool find_times(const struct command *c, size_t at, struct attr *ret)
+{
+    const uint8_t *times = c->further_times.data;
+
+    *ret = c->set;
+    if (at == 0)
+        return true;
+    if (c->further_times.size < at * TIMES_SIZE)
+        return false;
+    times += (at - 1) * TIMES_SIZE;
+    ret->mtime_ns = (int64_t)be64_get(times);
+    ret->ctime_ns = (int64_t)be64_get(times + TIMES_SIZE / 2);
+    return true;
+}
+
+static int open_one(struct exec *x, const struct txn_ref *txn, size_t at)
+{
+    const struct command *c = x->command;
+    struct namespace_record like = {0};
+    struct namespace_record part;
+    struct attr times;
+    int rc;
+
+    if (!find_times(c, at, &times) || namespace_decode(&like, c->data) != 0)
+        return ERR_INVALID;
+    part = with_times(x, &like, &times);
+    rc = exec_open_part(x, txn, &part, true);
+    namespace_release(&like);
+    return rc;
+}
+
+int exec_prepare_parts(struct exec *x)
+{
+    const struct txn_ref *txn = &x->command->txn;
+
+    if (txn->closes_nsid == 0 && txn->opens_nsid == 0)
+        return ERR_INVALID;
+    return do_parts(x, txn->closes_nsid != 0 ? close_one : open_one);
+}
+
+static int resolve_one(struct exec *x, const struct txn_ref *txn, size_t at)
+{
+    (void)at;
+    return exec_resolve_part(x, txn);
+}
+
+int exec_resolve_parts(struct exec *x)
+{
+    const struct txn_ref *txn = &x->command->txn;
+
+    if (txn->closes_nsid == 0 && txn->opens_nsid == 0)
+        return ERR_INVALID;
+    return do_parts(x, resolve_one);
 }

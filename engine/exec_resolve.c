@@ -144,18 +144,13 @@ static int resolve_first(struct exec *x)
 
 int exec_txn_resolve(struct exec *x)
 {
-    const struct txn_ref *txn = &x->command->txn;
-
     switch (x->command->txn_step) {
     case TXN_STEP_FIRST:
         return resolve_first(x);
     case TXN_STEP_ENDS:
         return resolve_ends(x);
     case TXN_STEP_PART:
-        exec_answer_end(x);
-        return txn->opens_nsid == 0 && txn->closes_nsid == 0
-                   ? ERR_INVALID
-                   : exec_resolve_part(x, txn);
+        return exec_resolve_parts(x);
     default:
         return ERR_INVALID;
     }

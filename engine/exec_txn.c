@@ -30,11 +30,6 @@ static struct slice bytes_of(const struct buf *b)
 
 /* ---- answers ---- */
 
-void exec_answer_end(struct exec *x)
-{
-    exec_answer(x, buf_copy(x->range.end.data, x->range.end.size));
-}
-
 static void add_change(struct exec *x, struct catalog_change change)
 {
     struct result *result = x->result;
@@ -420,27 +415,6 @@ static int prepare_rename(struct exec *x)
     return rc;
 }
 
-/* One part of a namespace, in a region of which nothing else may be known. */
-static int prepare_part(struct exec *x)
-{
-    const struct txn_ref *txn = &x->command->txn;
-    struct namespace_record part = {0};
-    int rc = 0;
-
-    if (txn->closes_nsid != 0) {
-        rc = exec_close_part(x, txn, true);
-    } else if (txn->opens_nsid != 0 &&
-               namespace_decode(&part, x->command->data) == 0) {
-        rc = exec_open_part(x, txn, &part, true);
-        namespace_release(&part);
-    } else {
-        rc = ERR_INVALID;
-    }
-    if (rc == 0)
-        exec_answer_end(x);
-    return rc;
-}
-
 static int prepare_first(struct exec *x)
 {
     switch (x->command->txn_kind) {
@@ -467,7 +441,7 @@ int exec_txn_prepare(struct exec *x)
     case TXN_STEP_SOURCE:
         return prepare_source(x);
     case TXN_STEP_PART:
-        return prepare_part(x);
+        return exec_prepare_parts(x);
     default:
         return ERR_INVALID;
     }

@@ -21,6 +21,10 @@ struct entry exec_reference_to(uint64_t nsid);
 /* PREPARE of TXN_TO_EVENTUAL and TXN_TO_STRONG. */
 int exec_prepare_mode(struct exec *x);
 
+/* PREPARE and RESOLVE of parts, of one namespace or several. */
+int exec_prepare_parts(struct exec *x);
+int exec_resolve_parts(struct exec *x);
+
 /* Closes the region's part of txn->closes_nsid, of a directory that is to go or
  * to become eventual. `marked`: nothing else in this region may tell of the
  * transaction. ERR_LOCKED also for an intent in it; ERR_NOT_EMPTY; ERR_BUSY:
@@ -38,8 +42,5 @@ int exec_open_namespace(struct exec *x, const struct txn_ref *txn);
 /* Brings the region's part of the namespace that `txn` opens or closes to what
  * the command says was decided. */
 int exec_resolve_part(struct exec *x, const struct txn_ref *txn);
-
-/* Answers where the region ends, so that its neighbour can be found. */
-void exec_answer_end(struct exec *x);
 
 #endif

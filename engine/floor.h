@@ -47,6 +47,7 @@
  *    is set by then, the other one knew of all that was removed below. Nobody
  *    who has not had answers of this roll from all members tells a promise:
  *    what the others have of the lost state is here then, too.
+ *    The same does a node that cannot read all of it: eventual_damage.h.
  * 8. A node whose clock is about to go back (restamp.h) takes its promise back:
  *    it writes into log/ that there is none, and withdraws what was told as in
  *    7. When it has applied that, no floor that it does not know of can come

@@ -224,7 +224,7 @@ static void read_done(struct read_op *read, int status, struct result *result)
     if (status == ERR_NO_QUORUM)
         read_failed(flow);
     else
-        flow_end(flow, status, result);
+        flow_end(flow, flow_status_of_read(flow->request, status), result);
 }
 
 /* Nobody has answered for a while: what can be read alone waits no longer. */
@@ -267,7 +267,7 @@ bool flows_try(struct node *node, struct request *request)
     if (is_eventual ? !flow_try_eventual(node, &command, &result)
                     : !reader_try(node, &command, &result))
         return false;
-    take_result(request, result.status, &result);
+    take_result(request, flow_status_of_read(request, result.status), &result);
     if (!is_eventual && result.status == 0)
         look_into_directory(node, request);
     result_release(&result);
@@ -276,7 +276,6 @@ bool flows_try(struct node *node, struct request *request)
 
 /* ---- writes ---- */
 
-static void txn_start(struct flow *flow, enum txn_kind kind);
 static void admit(struct flow *flow);
 
 static void settled(struct settle *settle, int status)
@@ -304,7 +303,7 @@ static void written(struct router_call *call, int status,
         settle_start(&flow->settle, flow->flows->node, &result->holder);
     } else if ((status == ERR_IS_DIR || status == ERR_EPOCH) &&
                flow->command.op == COMMAND_RENAME) {
-        txn_start(flow, TXN_RENAME); /* A directory's, or of two regions. */
+        flow_txn(flow, TXN_RENAME); /* A directory's, or of two regions. */
     } else if (status == 0 && flow->command.op == COMMAND_DIR_SETATTR) {
         flow->command.op = COMMAND_GETATTR;
         flow_read(flow);
@@ -330,14 +329,18 @@ static void txn_done(struct txn_op *txn, int status, const struct attr *attr)
 {
     struct flow *flow = container_of(txn, struct flow, txn);
     struct result result = {.status = status};
+    bool has_no_place = txn->has_no_place;
 
+    txn->has_no_place = false;
     if (attr != NULL)
         result.attr = *attr;
-    if (!flow_failed_strong(flow, status))
+    if (status == 0 && has_no_place)
+        flow_show(flow, &result.attr);
+    else if (!flow_failed_strong(flow, status))
         flow_end(flow, status, &result);
 }
 
-static void txn_start(struct flow *flow, enum txn_kind kind)
+void flow_txn(struct flow *flow, enum txn_kind kind)
 {
     flow->command.txn_kind = kind;
     flow->txn.deadline_ns = flow->deadline_ns;
@@ -425,10 +428,10 @@ void flow_start(struct flow *flow)
         control(flow);
         return;
     case REQUEST_MKDIR:
-        txn_start(flow, TXN_MKDIR);
+        flow_txn(flow, TXN_MKDIR);
         return;
     case REQUEST_RMDIR:
-        txn_start(flow, TXN_RMDIR);
+        flow_txn(flow, TXN_RMDIR);
         return;
     case REQUEST_CREATE:
         flow->command.ino = node_new_ino(flow->flows->node);

@@ -7,8 +7,9 @@
  *   MKDIR, RENAME of          one command in region 0, then wait until this
  *     directories             node has applied it: a mount shows what it did
  *   RMDIR                     mode_change.h; of one in a strong directory: made
- *                             strong, then removed as such
- *   user.grove.consistency    likewise; user.grove.lag is read like it
+ *                             strong, then removed as such; of a strong one in
+ *                             it: flow_strong.c, which has LOOKUP of that, too
+ *   user.grove.consistency    likewise; .lag and .digest are read like it
  *
  * Of a fenced namespace it may be that a majority knows it as a strong one
  * already: its reads wait until this node has caught up, its changes until the
@@ -17,6 +18,7 @@
 #include <string.h>
 
 #include "engine/catalog.h"
+#include "engine/eventual_damage.h"
 #include "engine/eventual_read.h"
 #include "engine/flow_impl.h"
 #include "engine/keys.h"
@@ -87,8 +89,8 @@ static void wait_for_fence(struct flow *flow)
     try_later(flow, flow->fenced_ns + (uint64_t)FENCED_MS * 1000000, ERR_BUSY);
 }
 
-static void catch_up(struct flow *flow,
-                     void (*done)(struct catch_up *catch_up, int status))
+void flow_catch_up(struct flow *flow,
+                   void (*done)(struct catch_up *catch_up, int status))
 {
     flow->catch_up.deadline_ns = flow->deadline_ns;
     flow->catch_up.done = done;
@@ -131,17 +133,22 @@ static void read_here(struct node *node, const struct command *command,
         (void)eventual_read(state, &own, ret);
 }
 
+static bool has_name(const struct command *command, const char *xattr)
+{
+    return slice_equal(command->xattr, slice_of(xattr));
+}
+
 static bool is_about_mode(const struct command *command)
 {
     switch (command->op) {
     case COMMAND_GETXATTR:
-        return slice_equal(command->xattr, slice_of(XATTR_CONSISTENCY)) ||
-               slice_equal(command->xattr, slice_of(XATTR_LAG));
+        return has_name(command, XATTR_CONSISTENCY) ||
+               has_name(command, XATTR_LAG) || has_name(command, XATTR_DIGEST);
     case COMMAND_SETXATTR:
     case COMMAND_REMOVEXATTR:
     case COMMAND_DIR_SETXATTR:
     case COMMAND_DIR_REMOVEXATTR:
-        return slice_equal(command->xattr, slice_of(XATTR_CONSISTENCY));
+        return has_name(command, XATTR_CONSISTENCY);
     default:
         return false;
     }
@@ -164,7 +171,23 @@ bool flow_try_eventual(struct node *node, const struct command *command,
         !eventual_is_whole(node_eventual(node)))
         return false;
     read_here(node, command, ret);
-    return true;
+    if (ret->status != ERR_CORRUPT)
+        return !flow_finds_strong(node, command, ret) ||
+               flow_try_strong(node, ret);
+    result_release(ret); /* It is read again where damage can be told of. */
+    *ret = (struct result){0};
+    return false;
+}
+
+/* A listing may have met it at any name. */
+static void find_damage(struct flow *flow)
+{
+    const struct command *c = &flow->command;
+
+    eventual_find_damage(node_eventual(flow->flows->node), nsid_of(c),
+                         c->op == COMMAND_READDIR || nsid_of(c) != c->dir
+                             ? slice_of("")
+                             : c->name);
 }
 
 static void read_now(struct flow *flow)
@@ -176,7 +199,12 @@ static void read_now(struct flow *flow)
         return;
     }
     read_here(flow->flows->node, &flow->command, &result);
-    flow_end(flow, result.status, &result);
+    if (result.status == ERR_CORRUPT)
+        find_damage(flow);
+    if (flow_finds_strong(flow->flows->node, &flow->command, &result))
+        flow_read_strong(flow, &result);
+    else
+        flow_end(flow, result.status, &result);
     result_release(&result);
 }
 
@@ -189,6 +217,12 @@ static void show(struct catch_up *catch_up, int status)
     flow_end(flow, status == ERR_CANCELED ? status : 0, &flow->shown);
 }
 
+void flow_show(struct flow *flow, const struct attr *attr)
+{
+    flow->shown = (struct result){.attr = *attr};
+    flow_catch_up(flow, show);
+}
+
 static void decided(struct router_call *call, int status,
                     const struct result *result, uint64_t index)
 {
@@ -198,12 +232,11 @@ static void decided(struct router_call *call, int status,
     if (status == ERR_BUSY) {
         wait_for_fence(flow);
     } else if (status == ERR_ABORTED && !flow->has_caught_up) {
-        catch_up(flow, caught_up);
+        flow_catch_up(flow, caught_up);
     } else if (status != 0) {
         flow_end(flow, status == ERR_ABORTED ? ERR_BUSY : status, NULL);
     } else {
-        flow->shown = (struct result){.attr = result->attr};
-        catch_up(flow, show);
+        flow_show(flow, &result->attr);
     }
 }
 
@@ -306,12 +339,16 @@ static void show_mode(struct flow *flow, enum mode_state state)
 {
     struct slice mode =
         slice_of(state == MODE_STRONG ? XATTR_STRONG : XATTR_EVENTUAL);
-    bool is_lag = slice_equal(flow->command.xattr, slice_of(XATTR_LAG));
-    struct result result = {
-        .data_buf = is_lag ? status_lag(flow->flows->node, state)
-                           : buf_copy(mode.data, mode.size),
-    };
+    const struct command *command = &flow->command;
+    struct node *node = flow->flows->node;
+    struct result result = {.status = 0};
 
+    if (has_name(command, XATTR_LAG))
+        result.data_buf = status_lag(node, state);
+    else if (has_name(command, XATTR_DIGEST))
+        result.data_buf = status_digest(node, command, state);
+    else
+        result.data_buf = buf_copy(mode.data, mode.size);
     flow_end(flow, 0, &result);
     result_release(&result);
 }
@@ -325,7 +362,7 @@ static void get_mode(struct flow *flow)
     if (state == MODE_EVENTUAL || flow->has_caught_up)
         show_mode(flow, state);
     else
-        catch_up(flow, caught_up);
+        flow_catch_up(flow, caught_up);
 }
 
 static void start_mode(struct flow *flow)
@@ -352,7 +389,9 @@ static void remove_directory(struct flow *flow, enum mode_goal goal)
     uint64_t nsid;
     int rc = catalog_find(state_of(flow), NULL, c->dir, c->name, &nsid);
 
-    if (rc == 0)
+    if (rc == 0 && goal == MODE_REMOVE && flow_may_remove_strong(flow, nsid))
+        flow_remove_strong(flow, nsid);
+    else if (rc == 0)
         change_mode(flow, nsid, goal, false);
     else if (rc == ERR_NOT_FOUND && has_file(flow, c->dir, c->name))
         flow_end(flow, ERR_NOT_DIR, NULL);
@@ -417,7 +456,7 @@ static void start_fenced(struct flow *flow)
     if (!command_is_read(flow->command.op))
         wait_for_fence(flow);
     else if (!flow->has_caught_up)
-        catch_up(flow, caught_up);
+        flow_catch_up(flow, caught_up);
     else
         read_now(flow);
 }
@@ -468,29 +507,5 @@ bool flow_start_eventual(struct flow *flow)
         read_now(flow);
     else
         start_change(flow);
-    return true;
-}
-
-/* ---- strong ones that are so no more ---- */
-
-static void look_again(struct catch_up *catch_up, int status)
-{
-    struct flow *flow = container_of(catch_up, struct flow, catch_up);
-
-    flow->has_caught_up = true;
-    if (status == ERR_CANCELED || !flow_start_eventual(flow))
-        flow_end(flow, status == ERR_CANCELED ? status : flow->shown.status,
-                 NULL);
-}
-
-bool flow_failed_strong(struct flow *flow, int status)
-{
-    bool may_be_so = status == ERR_NOT_FOUND || status == ERR_STALE ||
-                     (status == ERR_BUSY && flow->command.txn_kind != 0);
-
-    if (!may_be_so || flow->has_caught_up)
-        return false;
-    flow->shown = (struct result){.status = status};
-    catch_up(flow, look_again);
     return true;
 }

@@ -60,6 +60,7 @@ void flow_start(struct flow *flow);
 /* A read, or a command in the region it is about. */
 void flow_read(struct flow *flow);
 void flow_write(struct flow *flow);
+void flow_txn(struct flow *flow, enum txn_kind kind);
 
 /* flow_alone.c: reads that this node answers by itself when it is alone. */
 
@@ -74,9 +75,6 @@ bool flow_read_alone(struct flow *flow);
 
 /* True: it was one of those, and is under way or has ended. */
 bool flow_start_eventual(struct flow *flow);
-/* A command in a strong namespace has failed: true if that is because it is not
- * one any more; then it is begun anew. */
-bool flow_failed_strong(struct flow *flow, int status);
 /* Whether a read is of a namespace that is not strong, or of its mode. Any
  * thread, and the next one. */
 bool flow_is_eventual(struct node *node, const struct command *command);
@@ -84,5 +82,33 @@ bool flow_is_eventual(struct node *node, const struct command *command);
 bool flow_try_eventual(struct node *node, const struct command *command,
                        struct result *ret);
 void flow_cancel_eventual(struct flow *flow);
+/* Waits until this node has applied what region 0 has by now. */
+void flow_catch_up(struct flow *flow,
+                   void (*done)(struct catch_up *catch_up, int status));
+/* Ends it well, when this node shows what was done. */
+void flow_show(struct flow *flow, const struct attr *attr);
+
+/* flow_strong.c: strong directories whose names are in eventual ones, and those
+ * that are strong no more. */
+
+/* Whether a LOOKUP in an eventual directory has found a strong one. Any thread,
+ * and the next one. */
+bool flow_finds_strong(struct node *node, const struct command *command,
+                       const struct result *found);
+/* Replaces what was found by what the regions say of it at once. False: that
+ * has to wait for something, and nothing is left of either. */
+bool flow_try_strong(struct node *node, struct result *ret);
+/* Asks the regions for it. */
+void flow_read_strong(struct flow *flow, const struct result *found);
+/* What a read's status is to the request: a directory that was found and is
+ * gone by then was not found. Any thread. */
+int flow_status_of_read(const struct request *request, int status);
+/* Whether it is strong, and not about to become eventual, as far as this node
+ * knows. */
+bool flow_may_remove_strong(struct flow *flow, uint64_t nsid);
+void flow_remove_strong(struct flow *flow, uint64_t nsid);
+/* A command in a strong namespace has failed: true if that is because it is not
+ * one any more; then it is begun anew. */
+bool flow_failed_strong(struct flow *flow, int status);
 
 #endif

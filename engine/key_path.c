@@ -178,78 +178,12 @@ static int take_part(struct slice *text, struct part *ret)
     return is_dots(ret) ? ERR_INVALID : 0;
 }
 
-static bool is_it(const struct directory *directory, uint64_t parent,
-                  const struct part *name)
-{
-    return directory->parent == parent &&
-           slice_equal(directory->name,
-                       (struct slice){name->bytes, name->size});
-}
-
-/* The namespace that a reference leads to, if this node has one; 0: no. What
- * it says counts only if the catalog says so too. */
-static uint64_t follow(struct kv *state, uint64_t parent,
-                       const struct part *name)
-{
-    struct key key =
-        key_user('d', parent, (struct slice){name->bytes, name->size});
-    struct directory directory = {0};
-    struct kv_value value = {0};
-    struct entry entry = {0};
-    uint64_t nsid = 0;
-
-    if (kv_get(state, NULL, key_slice(&key), &value) == 0 &&
-        entry_decode(&entry, (struct slice){value.data, value.size}) == 0 &&
-        entry.kind == ENTRY_DIR)
-        nsid = nsid_of_ino(entry.attr.ino);
-    if (nsid != 0 && (catalog_get(state, NULL, nsid, &directory) != 0 ||
-                      !is_it(&directory, parent, name)))
-        nsid = 0;
-    directory_release(&directory);
-    entry_release(&entry);
-    kv_value_release(&value);
-    return nsid;
-}
-
-static int search(struct kv *state, uint64_t parent, const struct part *name,
-                  uint64_t *ret_nsid)
-{
-    struct key lower = key_directory(0);
-    struct key upper = key_directory(UINT64_MAX);
-    struct kv_iter *iter =
-        kv_iter_new(state, NULL, key_slice(&lower), key_slice(&upper));
-    bool found = false;
-    int rc = 0;
-
-    for (kv_iter_seek(iter, key_slice(&lower));
-         rc == 0 && !found && kv_iter_valid(iter); kv_iter_next(iter)) {
-        struct directory directory = {0};
-
-        rc = directory_decode(&directory, kv_iter_value(iter));
-        found = rc == 0 && is_it(&directory, parent, name);
-        if (found)
-            *ret_nsid = directory.nsid;
-        directory_release(&directory);
-    }
-    if (rc == 0 && !found) {
-        rc = kv_iter_status(iter, NULL);
-        rc = rc == 0 ? ERR_NOT_FOUND : rc;
-    }
-    kv_iter_free(iter);
-    return rc;
-}
-
 static int descend(struct kv *state, const struct part *name, uint64_t *nsid)
 {
-    uint64_t next;
-
     if (name->size == 0)
         return ERR_INVALID;
-    next = follow(state, *nsid, name);
-    if (next == 0)
-        return search(state, *nsid, name, nsid);
-    *nsid = next;
-    return 0;
+    return catalog_find(state, NULL, *nsid,
+                        (struct slice){name->bytes, name->size}, nsid);
 }
 
 /* What a path begins with: nothing for the root, or `#nsid`. */

@@ -42,9 +42,7 @@ struct shown_path key_path_show(struct kv *state, uint64_t nsid);
 
 /* Takes a path apart. `ret` is the user key without a class. ERR_INVALID: not
  * a path as above (`-` is none here); ERR_NAME_TOO_LONG; ERR_NOT_FOUND: one of
- * its directories is not there; ERR_CORRUPT, ERR_VERSION, ERR_IO. Costs a look
- * at the whole catalog where the replica of a directory's range is not on this
- * node, or the directory is not there. */
+ * its directories is not there; ERR_CORRUPT, ERR_IO. */
 int key_path_parse(struct kv *state, struct slice text, struct key *ret);
 
 #endif

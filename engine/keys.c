@@ -46,20 +46,25 @@ static void add_number(struct key *key, uint64_t number)
     key->size += 8;
 }
 
+static void add_name(struct key *key, struct slice name)
+{
+    assert(name.size <= NAME_SIZE_MAX);
+    if (name.size > 0)
+        memcpy(key->data + key->size, name.data, name.size);
+    key->size += name.size;
+}
+
 struct key key_user(char class, uint64_t nsid, struct slice name)
 {
     struct key key;
 
     assert(class == 'd' || class == 'n' || class == 'v' || class == 'w' ||
            class == 'x');
-    assert(name.size <= NAME_SIZE_MAX);
 
     key.size = 0;
     add_byte(&key, class);
     add_number(&key, nsid);
-    if (name.size > 0)
-        memcpy(key.data + key.size, name.data, name.size);
-    key.size += name.size;
+    add_name(&key, name);
     return key;
 }
 
@@ -153,10 +158,7 @@ struct key key_directory_name(uint64_t parent, struct slice name)
 {
     struct key key = numbered("cp", &parent, 1);
 
-    assert(name.size <= NAME_SIZE_MAX);
-    if (name.size > 0)
-        memcpy(key.data + key.size, name.data, name.size);
-    key.size += name.size;
+    add_name(&key, name);
     return key;
 }
 
@@ -201,9 +203,7 @@ struct key key_setting(struct slice name)
 {
     struct key key = numbered("cs", NULL, 0);
 
-    assert(name.size <= NAME_SIZE_MAX);
-    memcpy(key.data + key.size, name.data, name.size);
-    key.size += name.size;
+    add_name(&key, name);
     return key;
 }
 
@@ -238,6 +238,14 @@ struct key key_marker(uint64_t region)
     return numbered("s", &region, 1);
 }
 
+struct key key_eventual_damage(uint64_t nsid, struct slice name)
+{
+    struct key key = numbered("ed", &nsid, 1);
+
+    add_name(&key, name);
+    return key;
+}
+
 struct key key_eventual_head(void)
 {
     return numbered("eh", NULL, 0);
@@ -263,11 +271,7 @@ struct key key_eventual_removed(uint64_t hlc, uint64_t nsid, struct slice name)
     const uint64_t numbers[] = {hlc, nsid};
     struct key key = numbered("u", numbers, ARRAY_SIZE(numbers));
 
-    assert(name.size <= NAME_SIZE_MAX);
-
-    if (name.size > 0)
-        memcpy(key.data + key.size, name.data, name.size);
-    key.size += name.size;
+    add_name(&key, name);
     return key;
 }
 
@@ -408,6 +412,20 @@ bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence)
     if (key.size != 1 + 8 || data[0] != (uint8_t) class)
         return false;
     *ret_sequence = be64_get(data + 1);
+    return true;
+}
+
+bool key_parse_eventual_damage(struct slice key, uint64_t *ret_nsid,
+                               struct slice *ret_name)
+{
+    const uint8_t *data = key.data;
+    const size_t head = 2 + KEY_NSID_SIZE;
+
+    if (key.size <= head || key.size > head + NAME_SIZE_MAX || data[0] != 'e' ||
+        data[1] != 'd')
+        return false;
+    *ret_nsid = be64_get(data + 2);
+    *ret_name = (struct slice){data + head, key.size - head};
     return true;
 }
 

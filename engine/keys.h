@@ -20,8 +20,10 @@
  *   'c' 't' node boot sequence   a decision about a transaction
  *   'd' user key                 an entry
  *   'd' user key \0 number       a 64 KiB chunk of its content; 4-byte number
+ *   'e' 'd' user key             an eventual entry that could not be read here
  *   'e' 'h'                      how far eventual changes are applied here
- *   'e' 'n' nsid                 count and times of an eventual namespace
+ *   'e' 'n' nsid                 count, times and digest of an eventual
+ *                                namespace
  *   'e' 'p' node                 what was pulled from a node
  *   'e' 'q'                      how many changes are in quarantine, and the
  *                                last number there
@@ -130,6 +132,8 @@ struct key key_region(uint64_t region);
 struct key key_marker(uint64_t region);
 struct key key_tombstone(uint64_t region);
 
+/* The empty name: before all of that namespace. */
+struct key key_eventual_damage(uint64_t nsid, struct slice name);
 struct key key_eventual_head(void);
 struct key key_eventual_namespace(uint64_t nsid);
 struct key key_eventual_peer(uint64_t node);
@@ -174,6 +178,10 @@ bool key_parse_sequence(struct slice key, char class, uint64_t *ret_sequence);
 /* What the value of a key_eventual_change() leads to; the name is borrowed. */
 bool key_parse_changed(struct slice value, uint64_t *ret_nsid,
                        struct slice *ret_name);
+
+/* The name is borrowed from `key`. */
+bool key_parse_eventual_damage(struct slice key, uint64_t *ret_nsid,
+                               struct slice *ret_name);
 
 /* The name is borrowed from `key`. */
 bool key_parse_removed(struct slice key, uint64_t *ret_hlc, uint64_t *ret_nsid,

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { SINGLY_MAX = 64 }; /* of kv_batch_delete_all() */
+
 int slice_compare(struct slice a, struct slice b)
 {
     size_t size = a.size < b.size ? a.size : b.size;
@@ -106,6 +108,23 @@ void kv_batch_delete_range(struct kv_batch *batch, struct slice begin,
     assert(range_valid(begin, end));
 
     batch->ops->del_range(batch, begin, end);
+}
+
+/* Where it cannot be read how many there are it is a range, too. */
+void kv_batch_delete_all(struct kv_batch *batch, struct kv *kv,
+                         struct slice begin, struct slice end)
+{
+    struct kv_iter *iter = kv_iter_new(kv, NULL, begin, end);
+    unsigned count = 0;
+
+    kv_iter_seek(iter, begin);
+    for (; kv_iter_valid(iter) && count < SINGLY_MAX; kv_iter_next(iter)) {
+        kv_batch_delete(batch, kv_iter_key(iter));
+        count++;
+    }
+    if (kv_iter_valid(iter) || kv_iter_status(iter, NULL) != 0)
+        kv_batch_delete_range(batch, begin, end);
+    kv_iter_free(iter);
 }
 
 size_t kv_batch_count(const struct kv_batch *batch)

@@ -172,6 +172,11 @@ void kv_batch_delete(struct kv_batch *batch, struct slice key);
  */
 void kv_batch_delete_range(struct kv_batch *batch, struct slice begin,
                            struct slice end);
+/* The same, one by one where `kv` has few keys there: thousands of ranges would
+ * have each read take long. What is there must stay as it is until the batch is
+ * written, and the batch must have put nothing there. */
+void kv_batch_delete_all(struct kv_batch *batch, struct kv *kv,
+                         struct slice begin, struct slice end);
 size_t kv_batch_count(const struct kv_batch *batch);
 size_t kv_batch_size_bytes(const struct kv_batch *batch);
 int kv_write(struct kv *kv, struct kv_batch *batch,

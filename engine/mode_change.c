@@ -186,6 +186,8 @@ static void decide(struct mode_change *change)
     }
     command->txn_kind =
         change->goal == MODE_TO_EVENTUAL ? TXN_TO_EVENTUAL : TXN_TO_STRONG;
+    change->txn.has_no_place = change->is_below;
+    change->txn.inherits = change->inherits;
     change->txn.deadline_ns = decision_deadline(change);
     change->txn.done = txn_decided;
     if (change->left_out.count > 0)
@@ -404,11 +406,12 @@ static void own(struct mode_change *change, uint64_t epoch)
     propose(change, &command, entry_decided);
 }
 
-static void refuse(struct mode_change *change, int status)
+/* A strong one that is to be as the one above it is to be eventual. */
+static void become_eventual(struct mode_change *change)
 {
-    if (status == ERR_NOT_PERMITTED && change->nsid != NSID_ROOT)
-        mode_change_say_below(change);
-    end(change, status);
+    change->inherits = change->goal == MODE_INHERIT;
+    change->goal = MODE_TO_EVENTUAL;
+    decide(change);
 }
 
 static void take(struct mode_change *change, enum mode_step step,
@@ -419,7 +422,7 @@ static void take(struct mode_change *change, enum mode_step step,
         end(change, 0);
         return;
     case MODE_STEP_CLOSE:
-        decide(change);
+        become_eventual(change);
         return;
     case MODE_STEP_FENCE:
         fence(change, epoch);
@@ -459,9 +462,10 @@ static void caught_up(struct catch_up *catch_up, int status)
                             &step);
     if (rc == 0) {
         keep_place(change, &directory);
+        change->is_below = parent.state != MODE_STRONG;
         take(change, step, directory.mode.epoch);
     } else {
-        refuse(change, rc);
+        end(change, rc);
     }
     directory_release(&directory);
 }
@@ -474,6 +478,7 @@ void mode_change_start(struct mode_change *change, struct node *node)
     change->active = true;
     change->epoch = 0;
     change->has_fence = false;
+    change->inherits = false;
     change->left_out = (struct left_out){.count = 0};
     change->txn.left_out = NULL;
     change->catch_up.deadline_ns = change->deadline_ns;

@@ -58,7 +58,7 @@ struct mode_change {
      * ERR_NOT_EMPTY; ERR_TOO_LARGE: a file is too large for an eventual one, or
      * too many directories are below it; ERR_EXISTS: two files would have one
      * name (txn_import.h); ERR_READ_ONLY: as in eventual.h; ERR_NO_SPACE;
-     * ERR_NOT_PERMITTED: the root, or to become strong below an eventual one;
+     * ERR_NOT_PERMITTED: the root;
      * ERR_NO_DATA: it inherits its mode already; ERR_BUSY: another change is
      * under way; ERR_NO_QUORUM: nothing has changed, a node did not tell in
      * time, or a majority; ERR_UNKNOWN_OUTCOME; ERR_CANCELED. */
@@ -66,6 +66,8 @@ struct mode_change {
 
     struct node *node; /* private from here on */
     bool active;
+    bool is_below;  /* an eventual one: no region has its name */
+    bool inherits;  /* to eventual: as the one that it is in */
     int status;     /* what it ends with, once the fence is away */
     uint64_t epoch; /* of its fence or filling, or of the mode before; 0: none
                      */

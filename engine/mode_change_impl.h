@@ -14,7 +14,6 @@ void mode_change_say_missing(const struct mode_change *change);
 void mode_change_say_not_brought(const struct mode_change *change);
 /* One entry changes all of them. */
 void mode_change_say_too_large(const struct mode_change *change);
-void mode_change_say_below(const struct mode_change *change);
 /* One line for each node that it was made strong without. */
 void mode_change_say_left_out(const struct mode_change *change);
 

@@ -52,14 +52,6 @@ void mode_change_say_too_large(const struct mode_change *change)
                    path_of(change).text, DOMAIN_DIRECTORIES_MAX);
 }
 
-void mode_change_say_below(const struct mode_change *change)
-{
-    node_log_event(change->node, LOG_WARN,
-                   "directory %s stays eventual: the one that it is in is "
-                   "eventual, and has to become strong first",
-                   path_of(change).text);
-}
-
 void mode_change_say_left_out(const struct mode_change *change)
 {
     const struct left_out *left_out = &change->left_out;

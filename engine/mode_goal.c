@@ -4,13 +4,22 @@
 
 #include "engine/keys.h"
 
-static int from_strong(enum mode_goal goal, uint64_t nsid, enum mode_step *ret)
+/* Below an eventual one it has a mode of its own. */
+static int from_strong(enum mode_goal goal, uint64_t nsid, struct mode parent,
+                       enum mode_step *ret)
 {
-    if (goal == MODE_INHERIT || goal == MODE_REMOVE)
+    if (goal == MODE_REMOVE)
         return ERR_BUSY;
     if (goal == MODE_TO_EVENTUAL && nsid == NSID_ROOT)
         return ERR_NOT_PERMITTED;
-    *ret = goal == MODE_TO_EVENTUAL ? MODE_STEP_CLOSE : MODE_STEP_NONE;
+    if (goal == MODE_TO_STRONG)
+        *ret = MODE_STEP_NONE;
+    else if (parent.state == MODE_FENCED)
+        return ERR_BUSY;
+    else if (goal == MODE_INHERIT && parent.state == MODE_STRONG)
+        *ret = MODE_STEP_OWN;
+    else
+        *ret = MODE_STEP_CLOSE;
     return 0;
 }
 
@@ -27,9 +36,9 @@ static int below_strong(enum mode_goal goal, enum mode_step *ret)
 static int below_eventual(enum mode_goal goal, bool is_own, struct mode parent,
                           enum mode_step *ret)
 {
-    if (goal == MODE_TO_STRONG)
-        return parent.state == MODE_FENCED ? ERR_BUSY : ERR_NOT_PERMITTED;
-    if (goal == MODE_REMOVE)
+    if (goal == MODE_TO_STRONG && parent.state == MODE_FENCED)
+        return ERR_BUSY;
+    if (goal == MODE_TO_STRONG || goal == MODE_REMOVE)
         *ret = MODE_STEP_FENCE;
     else if (goal == MODE_TO_EVENTUAL && is_own)
         *ret = MODE_STEP_NONE;
@@ -48,7 +57,7 @@ int mode_goal_step(enum mode_goal goal, uint64_t nsid, struct mode mode,
     if (mode.state == MODE_FENCED || mode_is_filling(mode))
         return ERR_BUSY;
     if (mode.state == MODE_STRONG)
-        return from_strong(goal, nsid, ret);
+        return from_strong(goal, nsid, parent, ret);
     if (parent.state == MODE_STRONG)
         return below_strong(goal, ret);
     return below_eventual(goal, is_own, parent, ret);

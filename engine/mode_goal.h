@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What somebody wants of a directory's mode, and what that takes where it is
- * now: mode_change.h does it. Nothing strong is below an eventual directory,
- * but an eventual one there may have a mode of its own, with which it stays
- * eventual when the one above becomes strong. Any thread. */
+ * now: mode_change.h does it. A directory below an eventual one may have a mode
+ * of its own, with which it stays as it is when the one above changes:
+ * eventual, or strong, which it is there in no other way. Any thread. */
 
 #ifndef GROVEFS_ENGINE_MODE_GOAL_H
 #define GROVEFS_ENGINE_MODE_GOAL_H
@@ -27,7 +27,7 @@ enum mode_step {
 /* `parent`: the mode of the directory that it is in; zeroed for the root.
  * ERR_NO_DATA: to inherit, without a mode of its own; ERR_BUSY: another change
  * is under way, or it is not where it was thought to be; ERR_NOT_PERMITTED: the
- * root to eventual, or to strong below an eventual one. */
+ * root to eventual. */
 int mode_goal_step(enum mode_goal goal, uint64_t nsid, struct mode mode,
                    struct mode parent, enum mode_step *ret);
 

@@ -21,13 +21,20 @@ struct seen {
 struct rescue {
     struct settle settle;
     struct orphans *orphans;
+    uint64_t region; /* where it was met */
+    /* Of one that was aborted, while the region is looked through. */
+    bool collecting;
+    struct txn_ref txn;
+    char names[2][NAME_SIZE_MAX];
+    struct domain met; /* whose parts it holds there */
 };
 
 struct orphans {
     struct node *node;
     struct seen *seen; /* by id */
     struct rescue rescues[ORPHANS_MAX];
-    bool met; /* a transaction at work, in the region looked at */
+    uint64_t region; /* that is looked at */
+    bool met;        /* a transaction at work there */
 };
 
 struct orphans *orphans_new(struct node *node)
@@ -97,13 +104,12 @@ static uint64_t age_ns_max(const struct orphans *orphans)
            1000000;
 }
 
-/* Of a commit it is all that there is. */
-static bool settles(const struct settle *settle, const struct txn_ref *txn,
+/* Of a commit it is all that there is; an abort undoes what was met there. */
+static bool settles(const struct rescue *rescue, const struct txn_ref *txn,
                     const struct seen *seen)
 {
-    return txn_id_equal(settle->txn.id, txn->id) &&
-           (!seen->aborted || (settle->txn.closes_nsid == txn->closes_nsid &&
-                               settle->txn.opens_nsid == txn->opens_nsid));
+    return txn_id_equal(rescue->settle.txn.id, txn->id) &&
+           (!seen->aborted || rescue->region == rescue->orphans->region);
 }
 
 /* One that is free. NULL: none, or it is being settled already. */
@@ -116,12 +122,38 @@ static struct rescue *find_rescue(struct orphans *orphans,
     for (size_t i = 0; i < ORPHANS_MAX; i++) {
         struct rescue *rescue = &orphans->rescues[i];
 
-        if (!rescue->settle.active)
-            found = rescue;
-        else if (settles(&rescue->settle, txn, seen))
+        if (rescue->collecting && txn_id_equal(rescue->txn.id, txn->id))
+            return rescue;
+        if (rescue->settle.active && settles(rescue, txn, seen))
             return NULL;
+        if (!rescue->collecting && !rescue->settle.active)
+            found = rescue;
     }
     return found;
+}
+
+static void start(struct rescue *rescue, const struct txn_ref *txn)
+{
+    struct orphans *orphans = rescue->orphans;
+    struct domain met = rescue->met;
+
+    rescue->collecting = false;
+    rescue->met = (struct domain){.count = 0};
+    rescue->settle.deadline_ns =
+        env_mono_ns(node_env(orphans->node)) + age_ns_max(orphans);
+    rescue->settle.done = settled;
+    settle_force(&rescue->settle, orphans->node, txn, met);
+}
+
+static void collect(struct rescue *rescue, const struct txn_ref *txn)
+{
+    uint64_t nsid = txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid;
+
+    if (rescue->met.count == 0)
+        rescue->txn = txn_ref_copy(txn, rescue->names);
+    rescue->collecting = true;
+    if (nsid != 0)
+        domain_add(&rescue->met, nsid);
 }
 
 static void rescue(struct orphans *orphans, const struct txn_ref *txn,
@@ -132,10 +164,19 @@ static void rescue(struct orphans *orphans, const struct txn_ref *txn,
     if (rescue == NULL)
         return; /* Next time. */
     rescue->orphans = orphans;
-    rescue->settle.deadline_ns =
-        env_mono_ns(node_env(orphans->node)) + age_ns_max(orphans);
-    rescue->settle.done = settled;
-    settle_force(&rescue->settle, orphans->node, txn);
+    rescue->region = orphans->region;
+    if (seen->aborted)
+        collect(rescue, txn);
+    else
+        start(rescue, txn);
+}
+
+/* The region was looked through. */
+static void start_collected(struct orphans *orphans)
+{
+    for (size_t i = 0; i < ORPHANS_MAX; i++)
+        if (orphans->rescues[i].collecting)
+            start(&orphans->rescues[i], &orphans->rescues[i].txn);
 }
 
 /* ---- looking ---- */
@@ -287,7 +328,9 @@ void orphans_tick(struct orphans *orphans)
         if (!peer_is_serving(peer))
             continue;
         orphans->met = false;
+        orphans->region = peer_region(peer)->id;
         look_at_region(orphans, peer);
+        start_collected(orphans);
         if (orphans->met)
             peer_note_use(peer);
     }

@@ -4,9 +4,10 @@
  * forgets (txn.h, rule 2) and settles them: each region's leader looks through
  * the index of its intents and marks, and region 0's through the decisions,
  * once a second. What it still sees when any coordinator must have given up has
- * lost its own. What is known to be aborted is undone all at once. Until then
- * the region does not sleep, and it does not fall asleep before it was looked
- * through, so those that sleep are left alone. Belongs to ENV_WORKER. */
+ * lost its own. What is known to be aborted is undone all at once, which may be
+ * the parts of thousands of namespaces. Until then the region does not sleep,
+ * and it does not fall asleep before it was looked through, so those that sleep
+ * are left alone. Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_ORPHANS_H
 #define GROVEFS_ENGINE_ORPHANS_H

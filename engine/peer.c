@@ -93,6 +93,19 @@ void peer_save_commit(struct peer *peer)
     change_log(peer, change);
 }
 
+void peer_save_commit_of(struct peer *peer, uint64_t index)
+{
+    struct hard_state state = *region_log_hard_state(peer->log);
+    struct log_change *change;
+
+    if (state.commit >= index)
+        return;
+    state.commit = index;
+    change = log_change_new(peer->log);
+    log_change_hard_state(change, &state);
+    change_log(peer, change);
+}
+
 /* A snapshot was ingested, and the crash came before the log was reset: the
  * marker lies outside of the log, or where the log has something else. Or a
  * split has just made the region, whose log is empty but for votes. */
@@ -157,6 +170,7 @@ static int start_raft(struct peer *peer, bool fresh)
     if (rc != 0)
         return rc;
     peer->applied_index = config.applied;
+    peer->replay_end = peer->damaged ? 0 : raft_commit(peer->raft);
     atomic_store(&peer->moment, config.applied);
     peer->leaderless_since_ns = env_mono_ns(peer->env);
     peer->leader_heard_ns = env_mono_ns(peer->env);

@@ -175,6 +175,10 @@ uint64_t peer_silence_ns(const struct peer *peer);
 bool peer_awaits_source(const struct peer *peer);
 /* Whether a snapshot is replacing its state, so that it cannot be stopped. */
 bool peer_is_restoring(const struct peer *peer);
+/* Something that was committed at the start is not applied yet. It may have
+ * been before, and lost by a crash; and among it may be a split, which nothing
+ * else makes up for: no snapshot of this region, and not its removal. */
+bool peer_is_replaying(const struct peer *peer);
 /* The last position that is known here to be committed. */
 void peer_committed_position(const struct peer *peer, uint64_t *ret_index,
                              uint64_t *ret_term);
@@ -253,9 +257,9 @@ bool peer_progress(const struct peer *peer, uint64_t node_id,
  * complete; `message` is the MsgSnap that came with it, and borrowed. `done` is
  * called with 0 when it is in force; else, and then perhaps before the call
  * returns, with ERR_STALE when it was not needed or ERR_BUSY while another one
- * is restored. When Raft has taken the snapshot, the ingest is the peer's and
- * `ingest` is NULL; otherwise it stays the caller's. A peer that is closed
- * calls nothing. */
+ * is restored, or what was committed at the start is not applied yet. When Raft
+ * has taken the snapshot, the ingest is the peer's and `ingest` is NULL;
+ * otherwise it stays the caller's. A peer that is closed calls nothing. */
 struct snapshot_install {
     void (*done)(struct snapshot_install *install, int status);
     const struct region *region; /* as the snapshot has it; kept until done */

@@ -84,6 +84,7 @@ struct peer {
     atomic_uint_fast64_t read_until_ns; /* 0 while commit > applied */
     atomic_uint_fast64_t moment;        /* applied_index, for all threads */
     uint64_t applied_index;
+    uint64_t replay_end; /* committed at the start, and to be applied */
     uint64_t leaderless_since_ns; /* 0: a leader is known */
     uint64_t leader_noted;        /* the node last said to lead; 0: none */
     int64_t applied_wall_ns;
@@ -95,6 +96,10 @@ struct peer {
 };
 
 extern const struct raft_storage_ops peer_storage_ops;
+
+/* That this entry is committed is durable before what is written to log/ from
+ * here on. */
+void peer_save_commit_of(struct peer *peer, uint64_t index);
 
 /* (Re)reads the descriptor from state/. ERR_FOREIGN: this node is not in it,
  * or not as this peer. */

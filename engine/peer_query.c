@@ -81,6 +81,11 @@ bool peer_is_restoring(const struct peer *peer)
     return peer->install != NULL || peer->install_offered != NULL;
 }
 
+bool peer_is_replaying(const struct peer *peer)
+{
+    return !peer->damaged && peer->applied_index < peer->replay_end;
+}
+
 void peer_committed_position(const struct peer *peer, uint64_t *ret_index,
                              uint64_t *ret_term)
 {

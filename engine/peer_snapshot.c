@@ -217,7 +217,7 @@ void peer_install_snapshot(struct peer *peer, struct snapshot_install *install,
 {
     assert(message->type == RAFT_MSG_SNAP);
 
-    if (peer->install != NULL) {
+    if (peer->install != NULL || peer_is_replaying(peer)) {
         install->done(install, ERR_BUSY);
         return;
     }

@@ -20,7 +20,10 @@
  *
  * After a crash the split may be applied again, while the new region's log is
  * in log/ already, with votes and acknowledgements in it: it is kept, and the
- * new replica goes on with it (repair_log() in peer.c). */
+ * new replica goes on with it (repair_log() in peer.c). What it acknowledges
+ * rests on what the split gives it, so the split has to be applied again by
+ * all means: that it is committed is in log/ before the new log is, and no
+ * snapshot takes its place (peer_install_snapshot()). */
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -31,6 +34,7 @@
 
 struct peer_split {
     struct command command; /* borrows from the entry */
+    uint64_t index;         /* of the entry */
     int status;             /* 0: it has an effect */
     struct range_split split;
 };
@@ -41,6 +45,7 @@ struct peer_split *peer_start_split(struct peer *peer,
     struct peer_split *split = mem_zalloc(sizeof *split);
     struct range_split *range = &split->split;
 
+    split->index = entry->index;
     split->status = command_decode(
         &split->command, (struct slice){entry->data->data, entry->data->size});
     if (split->status == 0)
@@ -70,6 +75,8 @@ void peer_finish_split(struct peer *peer, struct peer_split *split,
 {
     const struct region *right = &split->split.right;
 
+    if (split->status == 0 && applied && !peer->closed)
+        peer_save_commit_of(peer, split->index);
     if (split->status == 0)
         node_on_split_applied(peer->node, right->id,
                               applied && split->split.right_here == SPLIT_KEEP,

@@ -6,8 +6,8 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/pull_impl.h"
-#include "engine/status.h"
 #include "engine/wire.h"
 
 /* ---- life ---- */
@@ -17,6 +17,7 @@ static void notice(void *context)
     struct pulls *pulls = context;
     struct pull_peer *peer;
 
+    pulls_follow_damage(pulls);
     TAILQ_FOREACH (peer, &pulls->peers, link)
         pulls_reply(peer);
 }
@@ -35,8 +36,8 @@ struct pulls *pulls_new(struct node *node)
 
     pulls->node = node;
     pulls->env = node_env(node);
-    /* No answer to a question of an earlier start is for one of this one. */
-    pulls->ticket = env_random(pulls->env);
+    /* Above those of earlier starts, which may still be on their way. */
+    pulls->ticket = node_config(node)->identity.boot << EVENTUAL_BOOT_SHIFT;
     TAILQ_INIT(&pulls->peers);
     pulls->pause.fire = pause_is_over;
     eventual_watch(node_eventual(node), notice, pulls);
@@ -70,7 +71,7 @@ void pulls_free(struct pulls *pulls)
 
 /* ---- who is there ---- */
 
-static struct pull_peer *find(const struct pulls *pulls, uint64_t node)
+struct pull_peer *pulls_find(const struct pulls *pulls, uint64_t node)
 {
     struct pull_peer *peer;
 
@@ -94,7 +95,7 @@ static void insert(struct pulls *pulls, struct pull_peer *peer)
 
 static void add_member(struct pulls *pulls, uint64_t node)
 {
-    struct pull_peer *peer = find(pulls, node);
+    struct pull_peer *peer = pulls_find(pulls, node);
     struct eventual_peer record;
 
     if (peer != NULL) {
@@ -165,17 +166,20 @@ static bool has_all_of_others(const struct pulls *pulls)
 }
 
 /* A node that has everything of all others is whole, whether or not one of them
- * is: so are the first ones of a cluster, and one that is alone. */
+ * is: so are the first ones of a cluster, and one that is alone. What none of
+ * them can read it would wait for in vain. */
 static void look_whether_whole(struct pulls *pulls)
 {
     struct eventual *eventual = node_eventual(pulls->node);
     bool has_all = has_all_of_others(pulls);
 
-    if (has_all || (!pulls->has_looked && eventual_is_whole(eventual)))
+    if (has_all || (!pulls->has_looked && eventual_has_all(eventual)))
         pulls->knows_own = true;
     pulls->has_looked = true;
-    if (has_all)
+    if (pulls_have_rest(pulls)) {
         eventual_set_whole(eventual);
+        eventual_has_had_all(eventual);
+    }
 }
 
 /* ---- asking ---- */
@@ -207,13 +211,6 @@ void pulls_vector(const struct pulls *pulls, struct eventual_vector *ret)
     add(ret, self, own);
 }
 
-static uint64_t new_ticket(struct pulls *pulls)
-{
-    if (++pulls->ticket == 0)
-        pulls->ticket++;
-    return pulls->ticket;
-}
-
 /* A question that is asked again is the same one: the first answer to come
  * counts, and the other end need not begin anew. */
 static void ask(struct pull_peer *peer)
@@ -224,7 +221,7 @@ static void ask(struct pull_peer *peer)
     struct buf *header;
 
     if (peer->ticket == 0) {
-        peer->ticket = new_ticket(pulls);
+        peer->ticket = ++pulls->ticket;
         peer->asked_ns = env_mono_ns(pulls->env);
     }
     peer->ask_ns = env_mono_ns(pulls->env) + (uint64_t)ASK_AGAIN_MS * 1000000;
@@ -236,7 +233,8 @@ static void ask(struct pull_peer *peer)
         .consent = floor.consent,
         .roll = floor.roll,
         .kept = pulls_kept(peer),
-        .seen = eventual_seen(node_eventual(pulls->node))};
+        .seen = eventual_seen(node_eventual(pulls->node)),
+        .moment = eventual_moment(node_eventual(pulls->node), peer->node)};
     pulls_vector(pulls, &packet.vector);
     peer->vector_change = pulls->vector_change;
     peer->kept = packet.kept;
@@ -269,9 +267,11 @@ void pulls_tick(struct pulls *pulls)
 
     if (pulls->stopped)
         return;
+    pulls_follow_damage(pulls); /* What a start has met, too. */
     if (follow_members(pulls))
         look_whether_whole(pulls);
     pulls_keep(pulls);
+    pulls_compare(pulls);
     TAILQ_FOREACH (peer, &pulls->peers, link) {
         ask_if_changed(peer);
         ask_if_due(peer);
@@ -281,7 +281,7 @@ void pulls_tick(struct pulls *pulls)
 
 void pulls_on_link(struct pulls *pulls, uint64_t node, bool up)
 {
-    struct pull_peer *peer = find(pulls, node);
+    struct pull_peer *peer = pulls_find(pulls, node);
 
     if (peer == NULL || !up)
         return;
@@ -296,7 +296,7 @@ static void take_vector(struct pulls *pulls,
 {
     for (size_t i = 0; i < vector->count; i++) {
         const struct eventual_received *received = &vector->received[i];
-        struct pull_peer *peer = find(pulls, received->node);
+        struct pull_peer *peer = pulls_find(pulls, received->node);
 
         if (peer != NULL && peer->received < received->sequence) {
             peer->received = received->sequence;
@@ -312,8 +312,12 @@ static void note_taken(struct pull_peer *peer)
 
     peer->ask_ns = 0;
     peer->is_held = false;
+    if (answer->complete || answer->damaged)
+        peer->has_told_rest = true;
     if (!answer->complete)
         return;
+    if (answer->whole)
+        eventual_has_had_all(node_eventual(peer->pulls->node));
     take_vector(peer->pulls, &answer->vector);
     peer->promise = answer->promise;
     peer->roll = answer->roll;
@@ -391,6 +395,8 @@ static bool is_known(const struct pull_peer *peer)
     const struct pulls *pulls = peer->pulls;
     struct eventual_floor_view floor;
 
+    if (answer->damaged)
+        return answer->last <= peer->cursor;
     eventual_floor_look(node_eventual(pulls->node), &floor);
     if (answer->promise > peer->promise || answer->roll != peer->roll ||
         answer->floor > floor.floor)
@@ -400,7 +406,7 @@ static bool is_known(const struct pull_peer *peer)
         return false;
     for (size_t i = 0; i < answer->vector.count; i++) {
         const struct eventual_received *received = &answer->vector.received[i];
-        const struct pull_peer *origin = find(pulls, received->node);
+        const struct pull_peer *origin = pulls_find(pulls, received->node);
 
         if (received->node != node_id(pulls->node) &&
             (origin == NULL || origin->received < received->sequence))
@@ -412,8 +418,8 @@ static bool is_known(const struct pull_peer *peer)
 static bool is_sound(const struct pull_peer *peer,
                      const struct eventual_answer *answer)
 {
-    return answer->complete ? answer->last >= peer->cursor
-                            : answer->last > peer->cursor;
+    return answer->complete || answer->damaged ? answer->last >= peer->cursor
+                                               : answer->last > peer->cursor;
 }
 
 static void on_answer(struct pull_peer *peer, const struct env_packet *packet)
@@ -446,84 +452,19 @@ static void on_answer(struct pull_peer *peer, const struct env_packet *packet)
 void pulls_on_packet(struct pulls *pulls, uint64_t from,
                      const struct env_packet *packet)
 {
-    struct pull_peer *peer = find(pulls, from);
+    struct pull_peer *peer;
 
-    if (pulls->stopped || peer == NULL || !peer->is_member)
+    if (pulls->stopped)
+        return;
+    peer = pulls_find(pulls, from);
+    if (peer == NULL) { /* It may be new, or this node has just started. */
+        (void)follow_members(pulls);
+        peer = pulls_find(pulls, from);
+    }
+    if (peer == NULL || !peer->is_member)
         return;
     if (packet->type == WIRE_EVENTUAL_ASK)
         pulls_on_ask(peer, buf_slice(packet->header));
     else
         on_answer(peer, packet);
-}
-
-/* ---- fences ---- */
-
-bool pulls_is_heard(const struct pull_peer *peer)
-{
-    uint64_t now_ns = env_mono_ns(peer->pulls->env);
-
-    return peer->contact_ns != 0 &&
-           now_ns - peer->contact_ns <= (uint64_t)STATUS_SILENT_MS * 1000000;
-}
-
-bool pulls_hear_all(struct pulls *pulls, uint64_t *ret_missing)
-{
-    uint64_t nodes[NODES_MAX];
-    size_t count = node_all_nodes(pulls->node, nodes);
-
-    for (size_t i = 0; i < count; i++) {
-        const struct pull_peer *peer = find(pulls, nodes[i]);
-
-        if (nodes[i] != node_id(pulls->node) &&
-            (peer == NULL || !pulls_is_heard(peer))) {
-            *ret_missing = nodes[i];
-            return false;
-        }
-    }
-    return count > 0;
-}
-
-bool pulls_are_drained(struct pulls *pulls, uint64_t fence,
-                       uint64_t *ret_missing)
-{
-    uint64_t nodes[NODES_MAX];
-    size_t count = node_all_nodes(pulls->node, nodes);
-    bool belongs = false;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct pull_peer *peer = find(pulls, nodes[i]);
-
-        if (nodes[i] == node_id(pulls->node)) {
-            belongs = true;
-        } else if (peer == NULL || peer->fence < fence) {
-            *ret_missing = nodes[i];
-            return false;
-        }
-    }
-    if (!belongs)
-        *ret_missing = node_id(pulls->node);
-    return belongs;
-}
-
-/* ---- what may be missing here ---- */
-
-bool pulls_behind(struct pulls *pulls, uint64_t *ret_ns)
-{
-    uint64_t nodes[NODES_MAX];
-    size_t count = node_all_nodes(pulls->node, nodes);
-    uint64_t now_ns = env_mono_ns(pulls->env);
-    uint64_t behind_ns = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        const struct pull_peer *peer = find(pulls, nodes[i]);
-
-        if (nodes[i] == node_id(pulls->node))
-            continue;
-        if (peer == NULL || peer->equal_ns == 0)
-            return false;
-        if (now_ns - peer->equal_ns > behind_ns)
-            behind_ns = now_ns - peer->equal_ns;
-    }
-    *ret_ns = behind_ns;
-    return count > 0;
 }

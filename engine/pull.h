@@ -12,14 +12,19 @@
  * has only pulled it sends on later than what it has accepted, so that the
  * other one mostly has it by then, and has said so.
  *
+ * A question also tells a digest of what the asker has (digest.h), which is
+ * compared with this node's own.
+ *
  * An answer counts only for the question that is outstanding. Both also carry
- * what it takes to forget removed names: floor.h.
+ * what it takes to forget removed names: floor.h. A node that cannot read all
+ * that it should have passes over that, and says so: eventual_damage.h.
  *
  * Belongs to ENV_WORKER; changes are read for an answer on region 0's owner. */
 
 #ifndef GROVEFS_ENGINE_PULL_H
 #define GROVEFS_ENGINE_PULL_H
 
+#include "engine/digest.h"
 #include "engine/floor.h"
 #include "engine/left_out.h"
 #include "engine/node.h"
@@ -111,6 +116,12 @@ bool pulls_all_keep(const struct pulls *pulls, uint64_t sequence,
  * started. */
 bool pulls_behind(struct pulls *pulls, uint64_t *ret_ns);
 
+/* The first other node of at least this id that has something else, though all
+ * changes are on both (digest.h), and since when by the wall clock. False:
+ * there is none. */
+bool pulls_next_differing(const struct pulls *pulls, uint64_t node_min,
+                          uint64_t *ret_node, int64_t *ret_since_ns);
+
 /* Between this node and another. */
 struct pull_lag {
     uint64_t node;
@@ -122,6 +133,7 @@ struct pull_lag {
     uint64_t contact_ns;      /* monotonic time of its last answer; 0: never */
     uint64_t conflicts;       /* met in its changes: eventual_is_conflict() */
     bool is_held;             /* its changes are ahead of this node's clock */
+    enum digest_verdict verdict; /* digest.h; DIFFERS once it is certain */
 };
 
 enum { PULL_COUNT_MAX = 10000 };

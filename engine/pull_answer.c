@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/keys.h"
 #include "engine/pull_impl.h"
 #include "engine/wire.h"
@@ -31,6 +32,12 @@ static uint64_t accepted(const struct pull_peer *peer)
     return counts.accepted;
 }
 
+/* All that can be read was told. */
+static bool has_told_rest(const struct pull_reply *reply)
+{
+    return reply->answer.complete || reply->answer.damaged;
+}
+
 /* What was only pulled here most likely comes to the other node by itself, and
  * soon it says so: it need not get it twice. But not where that one has not
  * even taken what it was told before. */
@@ -38,17 +45,19 @@ static bool is_urgent(const struct pull_peer *peer)
 {
     const struct pull_reply *reply = &peer->reply;
 
-    return !reply->answer.complete || reply->answer.last != reply->ask.cursor ||
+    return !has_told_rest(reply) || reply->answer.last != reply->ask.cursor ||
            accepted(peer) != reply->accepted;
 }
 
+/* A fence is told of with a complete answer only. */
 static bool has_news(const struct pull_peer *peer)
 {
     const struct eventual *eventual = node_eventual(peer->pulls->node);
     const struct pull_reply *reply = &peer->reply;
 
-    return eventual_fence(eventual) > reply->ask.told_fence ||
-           !reply->has_told || eventual_is_whole(eventual) != reply->told_whole;
+    return (eventual_fence(eventual) > reply->ask.told_fence &&
+            !eventual_is_damaged(eventual)) ||
+           !reply->has_told || eventual_has_all(eventual) != reply->told_whole;
 }
 
 static bool has_changes(const struct pull_peer *peer)
@@ -67,7 +76,7 @@ static uint64_t pause_left_ns(const struct pull_peer *peer)
     uint64_t end_ns = reply->changes_ns + (uint64_t)PAUSE_MS * 1000000;
     uint64_t now_ns = env_mono_ns(peer->pulls->env);
 
-    if (reply->changes_ns == 0 || !reply->answer.complete || now_ns >= end_ns)
+    if (reply->changes_ns == 0 || !has_told_rest(reply) || now_ns >= end_ns)
         return 0;
     return end_ns - now_ns;
 }
@@ -102,10 +111,11 @@ static void send(struct pull_peer *peer)
     struct buf *header;
 
     answer->last = reply->scan.last;
-    answer->complete = reply->scan.complete;
+    answer->complete = reply->scan.complete && !reply->is_damaged;
+    answer->damaged = reply->scan.complete && reply->is_damaged;
     answer->roll = reply->told.roll;
     answer->floor = reply->told.floor;
-    if (!reply->told.may_promise)
+    if (!reply->told.may_promise || !answer->complete)
         answer->promise = 0;
     if (!answer->complete)
         answer->vector.count = 0;
@@ -152,12 +162,23 @@ static void has_read(struct env_task *task)
                    peer->node, err_text(reply->status));
 }
 
+static void on_damage(void *context, uint64_t nsid, struct slice name)
+{
+    struct eventual *eventual = context;
+
+    if (name.size > 0)
+        (void)eventual_note_damage(eventual, nsid, name);
+    else
+        (void)eventual_index_anew(eventual); /* It will ask again. */
+}
+
+/* Rule 3 of eventual_damage.h; also what was met just now. */
 static void read_changes(struct env_task *task)
 {
     struct pull_reply *reply = container_of(task, struct pull_reply, task);
     struct pull_peer *peer = container_of(reply, struct pull_peer, reply);
     struct env *env = peer->pulls->env;
-    struct eventual_head head;
+    struct eventual_head head = {0};
 
     reply->status = eventual_head_get(env->state, &head);
     if (reply->status == 0) {
@@ -165,6 +186,9 @@ static void read_changes(struct env_task *task)
         reply->scan.shown = head.sequence;
         reply->status = eventual_scan_run(env->state, &reply->scan);
     }
+    if (reply->status == 0)
+        reply->status = eventual_head_get(env->state, &head);
+    reply->is_damaged = head.damaged;
     if (reply->status == 0)
         reply->status =
             eventual_tell(env->state, node_id(peer->pulls->node), &reply->told);
@@ -179,9 +203,12 @@ static void prepare_scan(struct pull_peer *peer)
     struct pull_reply *reply = &peer->reply;
     const struct eventual_vector *vector = &reply->ask.vector;
 
-    reply->scan = (struct eventual_scan){.cursor = reply->ask.cursor,
-                                         .bytes_max = ANSWER_BYTES_MAX,
-                                         .origin_count = vector->count};
+    reply->scan =
+        (struct eventual_scan){.cursor = reply->ask.cursor,
+                               .bytes_max = ANSWER_BYTES_MAX,
+                               .on_damage = on_damage,
+                               .context = node_eventual(peer->pulls->node),
+                               .origin_count = vector->count};
     for (size_t i = 0; i < vector->count; i++) {
         bool is_own = vector->received[i].node == peer->node;
 
@@ -202,7 +229,7 @@ static void start_reading(struct pull_peer *peer)
     reply->accepted = accepted(peer);
     reply->answer = (struct eventual_answer){
         .ticket = reply->ask.ticket,
-        .whole = eventual_is_whole(eventual),
+        .whole = eventual_has_all(eventual),
         .fence = eventual_fence(eventual),
         .promise = eventual_promise(eventual),
     };
@@ -237,7 +264,8 @@ void pulls_on_ask(struct pull_peer *peer, struct slice bytes)
     struct pull_reply *reply = &peer->reply;
     struct eventual_ask ask;
 
-    if (eventual_ask_decode(&ask, bytes) != 0)
+    /* One that is overtaken is not outstanding any more. */
+    if (eventual_ask_decode(&ask, bytes) != 0 || ask.ticket < reply->ask.ticket)
         return;
     if (ask.ticket == reply->ask.ticket && is_being_answered(reply))
         return;
@@ -387,6 +415,7 @@ size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
             .contact_ns = peer->contact_ns,
             .conflicts = peer->conflicts,
             .is_held = peer->is_held,
+            .verdict = pulls_verdict(peer),
         };
         if (lag->is_known)
             count_pending(pulls->env->state, peer->reply.ask.cursor, lag);

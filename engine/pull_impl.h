@@ -34,7 +34,7 @@ struct pull_reply {
     uint64_t changes_ns; /* when it was told of some last; 0: never */
     bool is_known;       /* it has asked */
     bool is_fresh;       /* ... again, and this question was never answered */
-    uint64_t seen;       /* the greatest that was told: one may come late */
+    uint64_t seen;       /* the greatest that was told: a crash takes it back */
     bool has_told;       /* it was answered */
     bool told_whole;
     struct eventual_answer answer; /* that is being made */
@@ -42,6 +42,7 @@ struct pull_reply {
     uint64_t accepted; /* by this node, when it was begun to be answered */
     uint64_t given;    /* the greatest number when it was read */
     int status;
+    bool is_damaged; /* this node was, then: eventual_damage.h */
     struct eventual_told told;
     struct env_task task;
 };
@@ -66,7 +67,11 @@ struct pull_peer {
     uint64_t asked_ns;   /* when the newest question was sent first */
     uint64_t equal_ns;   /* all that it had accepted then is here; 0: never */
     uint64_t conflicts;  /* met in its changes */
-    bool has_told_all;   /* by a complete answer */
+    enum digest_verdict verdict; /* of the last moments */
+    unsigned differ_count;       /* comparisons in a row that found that */
+    int64_t differs_ns;          /* wall time of the first of them */
+    bool has_told_all;           /* by a complete answer */
+    bool has_told_rest; /* ... or one that is as complete as it can be */
     bool is_held;
     int status; /* of the last answer */
     bool merging;
@@ -82,8 +87,11 @@ struct pulls {
     TAILQ_HEAD(, pull_peer) peers; /* by ascending node id */
     struct env_timer pause;        /* until some of them is answered */
     bool pausing;
-    uint64_t ticket;        /* the last one */
+    uint64_t ticket;        /* the last one: they only grow */
     uint64_t vector_change; /* counts those of what this node has */
+    uint64_t moment;        /* that was compared last */
+    uint64_t damages;       /* eventual_damages(), of the questions */
+    bool was_damaged;       /* eventual_is_damaged(), likewise */
     bool has_looked;        /* at who is there, since the start */
     bool knows_own;         /* see pulls_vector() */
     bool is_held;           /* pulls_hold() */
@@ -95,8 +103,20 @@ struct pulls {
  * it has everything of all others, unless it was whole when it started. */
 void pulls_vector(const struct pulls *pulls, struct eventual_vector *ret);
 
+/* NULL: that node is not known. */
+struct pull_peer *pulls_find(const struct pulls *pulls, uint64_t node);
+
+/* ---- pull_heard.c ---- */
+
 /* Whether it has answered in the last STATUS_SILENT_MS. */
 bool pulls_is_heard(const struct pull_peer *peer);
+
+/* ---- pull_damage.c ---- */
+
+/* Asks for everything again where more was damaged. */
+void pulls_follow_damage(struct pulls *pulls);
+/* Whether all other nodes have told all that they can read. */
+bool pulls_have_rest(const struct pulls *pulls);
 
 /* ---- pull_kept.c ---- */
 
@@ -110,6 +130,13 @@ void pulls_keep(struct pulls *pulls);
 
 /* It has told of a fence, and all that it had then is here. */
 void pulls_note_fence(struct pull_peer *peer);
+
+/* ---- pull_digest.c ---- */
+
+/* Each tick: compares what others have told when there is a new moment. */
+void pulls_compare(struct pulls *pulls);
+/* What is known of it now. */
+enum digest_verdict pulls_verdict(const struct pull_peer *peer);
 
 /* ---- pull_answer.c ---- */
 

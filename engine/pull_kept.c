@@ -5,6 +5,7 @@
  * directory that is being filled lay on a majority of disks, and is about to be
  * deleted there (txn_export.h). */
 
+#include "engine/eventual_damage.h"
 #include "engine/modes.h"
 #include "engine/pull_impl.h"
 
@@ -14,6 +15,7 @@ uint64_t pulls_kept(const struct pull_peer *peer)
     struct eventual_peer record;
 
     if (!modes_any_filling(node_modes(pulls->node)) ||
+        eventual_is_damaged(node_eventual(pulls->node)) ||
         eventual_peer_get_durable(pulls->env->state, peer->node, &record) != 0)
         return 0;
     return record.received;

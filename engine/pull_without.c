@@ -6,16 +6,6 @@
 #include "engine/pull_impl.h"
 #include "engine/status.h"
 
-static const struct pull_peer *find(const struct pulls *pulls, uint64_t node)
-{
-    const struct pull_peer *peer;
-
-    TAILQ_FOREACH (peer, &pulls->peers, link)
-        if (peer->node == node)
-            return peer;
-    return NULL;
-}
-
 static bool has_answered(const struct pull_peer *peer, uint64_t since_ns)
 {
     return peer != NULL && peer->contact_ns > since_ns;
@@ -36,7 +26,7 @@ bool pulls_know_who_is_there(struct pulls *pulls, struct absence *absence)
 
     for (size_t i = 0; i < count; i++)
         if (nodes[i] != node_id(pulls->node) &&
-            !has_answered(find(pulls, nodes[i]), absence->since_ns))
+            !has_answered(pulls_find(pulls, nodes[i]), absence->since_ns))
             left_out_add(&silent, nodes[i], 0);
     if (count == 0 || (silent.count > 0 && !is_long_ago(pulls, absence)))
         return false;
@@ -60,7 +50,7 @@ static uint64_t own_changes_here(const struct pulls *pulls, uint64_t node)
 static bool is_done(const struct pulls *pulls, uint64_t node, uint64_t fence,
                     const struct absence *absence, struct left_out *left_out)
 {
-    const struct pull_peer *peer = find(pulls, node);
+    const struct pull_peer *peer = pulls_find(pulls, node);
 
     if (peer != NULL && peer->fence >= fence)
         return true;

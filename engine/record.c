@@ -184,6 +184,7 @@ struct buf *directory_encode(const struct directory *directory)
     message.domain = directory->mode.domain;
     message.mode_since = directory->mode.since;
     message.mode_epoch = directory->mode.epoch;
+    message.was_own = directory->was_own;
     return codec_pack_record(&message.base);
 }
 
@@ -200,6 +201,7 @@ static bool directory_from_pb(struct directory *to,
                  .domain = from->domain,
                  .since = from->mode_since,
                  .epoch = from->mode_epoch},
+        .was_own = from->was_own,
     };
     attr_from_pb(&to->attr, from->attr);
     return from->mode <= MODE_FENCED && name_is_valid(to->name) &&

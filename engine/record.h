@@ -114,7 +114,8 @@ enum mode_state {
 struct mode {
     enum mode_state state;
     uint64_t domain; /* the directory whose mode it is: itself, or the one that
-                      * it was inherited from; 0: that of a strong one */
+                      * it was inherited from; 0: that of a strong one that has
+                      * no mode of its own */
     uint64_t since;  /* version of region 0 with which it became eventual, or
                       * began to be filled; 0: that of a strong one */
     uint64_t epoch;  /* version of region 0 with which `state` began */
@@ -136,6 +137,8 @@ struct directory {
     struct slice xattrs;
     uint64_t mtime_version; /* when mtime was set by hand; see read.c */
     struct mode mode;
+    bool was_own; /* counts while it is being filled: it was strong by a mode
+                   * of its own */
 
     void *held; /* private */
 };

@@ -17,7 +17,7 @@ static const struct slice nothing = {NULL, 0};
 
 /* The version is stored once. NULL: no memory. */
 static struct buf *pack(const struct eventual_record *record,
-                        struct slice content, uint64_t local)
+                        struct slice content, bool is_entry)
 {
     Grove__Eventual message = GROVE__EVENTUAL__INIT;
     struct attr attr = record->attr;
@@ -35,7 +35,8 @@ static struct buf *pack(const struct eventual_record *record,
     message.removed = record->removed;
     message.dir = record->dir;
     message.name = codec_bytes(record->name);
-    message.local = local;
+    message.local = is_entry ? record->local : 0;
+    message.digest = is_entry ? record->digest : 0;
     if (!record->removed) {
         assert(attr.size <= EVENTUAL_VALUE_SIZE_MAX);
         assert(record->xattrs.size <= XATTRS_SIZE_MAX);
@@ -54,7 +55,7 @@ struct buf *eventual_encode(const struct eventual_record *record)
 {
     assert(record->removed || record->content.size == record->attr.size);
 
-    return pack(record, record->content, 0);
+    return pack(record, record->content, false);
 }
 
 struct buf *eventual_encode_entry(const struct eventual_record *record)
@@ -65,7 +66,7 @@ struct buf *eventual_encode_entry(const struct eventual_record *record)
     assert(record->removed || is_elsewhere ||
            record->content.size == record->attr.size);
 
-    b = pack(record, is_elsewhere ? nothing : record->content, record->local);
+    b = pack(record, is_elsewhere ? nothing : record->content, true);
     assert(b != NULL && "out of memory");
     return b;
 }
@@ -82,6 +83,7 @@ static bool record_from_pb(struct eventual_record *to,
         .since = from->since,
         .known = from->known,
         .local = from->local,
+        .digest = from->digest,
         .removed = from->removed != 0,
     };
     if (to->dir == 0 || to->name.size == 0 || !name_is_valid(to->name))
@@ -123,7 +125,7 @@ static int decode(struct eventual_record *ret, struct slice bytes,
         return ERR_CORRUPT;
     }
     if (source != SOURCE_ENTRY)
-        record.local = 0;
+        record.local = record.digest = 0;
     record.held = m.held;
     *ret = record;
     return 0;
@@ -162,6 +164,8 @@ struct buf *eventual_namespace_encode(const struct eventual_namespace *record)
     message.version = record->version;
     message.since_first = record->since_first;
     message.since_last = record->since_last;
+    message.digest = record->digest;
+    message.has_digest = record->has_digest;
     return codec_pack_record(&message.base);
 }
 
@@ -182,6 +186,8 @@ int eventual_namespace_decode(struct eventual_namespace *ret,
         .version = message->version,
         .since_first = message->since_first,
         .since_last = message->since_last,
+        .digest = message->digest,
+        .has_digest = message->has_digest != 0,
     };
     codec_free(m.held);
     return 0;
@@ -196,6 +202,7 @@ struct buf *eventual_head_encode(const struct eventual_head *head)
     message.whole = head->whole;
     message.floor = head->floor;
     message.seen = head->seen;
+    message.damaged = head->damaged;
     return codec_pack_record(&message.base);
 }
 
@@ -214,6 +221,7 @@ int eventual_head_decode(struct eventual_head *ret, struct slice bytes)
         .whole = message->whole != 0,
         .floor = message->floor,
         .seen = message->seen,
+        .damaged = message->damaged != 0,
     };
     codec_free(m.held);
     return 0;

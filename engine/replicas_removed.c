@@ -217,6 +217,7 @@ static bool awaits_target(const struct replicas *replicas,
 static bool may_go(const struct replica *replica)
 {
     return !peer_is_restoring(replica->peer) &&
+           !peer_is_replaying(replica->peer) &&
            !awaits_target(replica->replicas, replica->peer);
 }
 

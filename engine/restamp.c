@@ -7,6 +7,7 @@
 
 #include "engine/clocks.h"
 #include "engine/eventual.h"
+#include "engine/eventual_damage.h"
 #include "engine/floor.h"
 #include "engine/pull.h"
 #include "engine/stamps.h"
@@ -112,7 +113,7 @@ static bool may_begin(const struct restamps *restamps)
 {
     struct node *node = restamps->node;
 
-    return eventual_is_whole(own(restamps)) &&
+    return eventual_has_all(own(restamps)) &&
            clocks_all_agree(node_clocks(node));
 }
 

@@ -8,6 +8,7 @@ enum { PAUSE_MS_MAX = 32 };
 
 static void end(struct settle *settle, int status)
 {
+    domain_release(&settle->met);
     settle->active = false;
     settle->done(settle, status);
 }
@@ -20,6 +21,7 @@ void settle_cancel(struct settle *settle)
     reader_cancel(node_reader(settle->node), &settle->read);
     router_cancel(node_router(settle->node), &settle->call);
     txn_resolve_cancel(&settle->resolve);
+    domain_release(&settle->met);
     settle->active = false;
 }
 
@@ -40,7 +42,10 @@ static int list_namespaces(struct settle *settle, const struct result *decision,
     settle->resolve.is_partial = has_below && !settle->is_forced;
     if (decision->committed && !settle->resolve.is_partial)
         return domain_decode(decision->data, ret);
-    *ret = (struct domain){.count = 0};
+    *ret = settle->met;
+    settle->met = (struct domain){.count = 0};
+    if (ret->count > 0)
+        return 0;
     if (txn->opens_nsid != 0)
         domain_add(ret, txn->opens_nsid);
     else if (txn->closes_nsid != 0)
@@ -158,8 +163,9 @@ void settle_start(struct settle *settle, struct node *node,
 }
 
 void settle_force(struct settle *settle, struct node *node,
-                  const struct txn_ref *holder)
+                  const struct txn_ref *holder, struct domain met)
 {
+    settle->met = met;
     settle->txn = txn_ref_copy(holder, settle->names);
     settle->is_forced = true;
     ask(settle, node);

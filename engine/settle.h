@@ -31,6 +31,7 @@ struct settle {
     bool active;
     bool is_forced;
     bool commit;
+    struct domain met;
     struct txn_ref txn;
     char names[2][NAME_SIZE_MAX];
     uint64_t since_ns; /* it was first met */
@@ -47,9 +48,11 @@ struct settle {
 void settle_start(struct settle *settle, struct node *node,
                   const struct txn_ref *holder);
 /* The same without patience, for one that nobody waits for: the deadline is
- * only that of the question how it was decided (txn_resolve.h). */
+ * only that of the question how it was decided (txn_resolve.h). `met`, taken
+ * over: the namespaces, if any, whose parts it holds, as far as is known: if it
+ * was aborted these are undone, and else the one that `holder` names. */
 void settle_force(struct settle *settle, struct node *node,
-                  const struct txn_ref *holder);
+                  const struct txn_ref *holder, struct domain met);
 /* Ends it without calling `done`. */
 void settle_cancel(struct settle *settle);
 

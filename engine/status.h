@@ -103,6 +103,9 @@ void status_render_eventual(struct node *node, FILE *out);
 /* What the attribute XATTR_LAG has, for files and directories in such a state.
  */
 struct buf *status_lag(struct node *node, enum mode_state state);
+/* What XATTR_DIGEST has, of the directory or file that the command is about. */
+struct buf *status_digest(struct node *node, const struct command *command,
+                          enum mode_state state);
 /* What they add to health; returns how many lines. */
 int status_report_eventual(struct node *node, FILE *out);
 /* ... and to the metrics. */

@@ -6,7 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/digest.h"
 #include "engine/eventual.h"
+#include "engine/eventual_damage.h"
 #include "engine/key_path.h"
 #include "engine/modes.h"
 #include "engine/pull.h"
@@ -14,7 +16,12 @@
 #include "engine/stamps.h"
 #include "engine/status.h"
 
-enum { TROUBLE_AFTER_S = 30, NS_PER_MS = 1000000, REMOVED_COUNT_MAX = 10000 };
+enum {
+    TROUBLE_AFTER_S = 30,
+    NS_PER_MS = 1000000,
+    REMOVED_COUNT_MAX = 10000,
+    DAMAGED_SHOWN_MAX = 20
+};
 
 #define NS_PER_S INT64_C(1000000000)
 
@@ -49,6 +56,13 @@ static double lag_s(struct node *node, const struct pull_lag *peer)
                ? 0
                : (double)lag_ns / (double)NS_PER_S;
 }
+
+static const char *const verdict_names[DIGEST_VERDICTS] = {
+    [DIGEST_NONE] = "-",
+    [DIGEST_BEHIND] = "no",
+    [DIGEST_EQUAL] = "yes",
+    [DIGEST_DIFFERS] = "differs",
+};
 
 static void print_pending(struct node *node, const struct pull_lag *peer,
                           FILE *out)
@@ -90,7 +104,7 @@ void status_render_eventual(struct node *node, FILE *out)
     size_t count = pulls_lag(node_pulls(node), peers);
 
     (void)fputs("# node peer pending_entries pending_bytes lag_s contact_s "
-                "conflicts state quarantine\n",
+                "conflicts state quarantine converged\n",
                 out);
     for (size_t i = 0; i < count; i++) {
         (void)fprintf(out, "%" PRIu64 " %" PRIu64 " ", node_id(node),
@@ -100,7 +114,7 @@ void status_render_eventual(struct node *node, FILE *out)
         (void)fprintf(out, " %" PRIu64 " %s ", peers[i].conflicts,
                       state_name(node, &peers[i]));
         print_quarantine(node, &peers[i], out);
-        (void)fputc('\n', out);
+        (void)fprintf(out, " %s\n", verdict_names[peers[i].verdict]);
     }
 }
 
@@ -113,6 +127,48 @@ struct buf *status_lag(struct node *node, enum mode_state state)
     if (state == MODE_STRONG || pulls_behind(node_pulls(node), &behind_ns))
         (void)snprintf(text, sizeof text, "%.1f",
                        (double)behind_ns / (double)NS_PER_S);
+    return buf_copy(text, strlen(text));
+}
+
+/* What it has is looked at, not what was counted when it came. */
+static int digest_file(struct kv *state, const struct command *command,
+                       uint64_t *ret)
+{
+    struct eventual_record record = {0};
+    int rc =
+        eventual_get(state, NULL, command->dir, command->name, true, &record);
+
+    if (rc == 0)
+        *ret = digest_record(&record);
+    eventual_release(&record);
+    return rc;
+}
+
+static int digest_directory(struct kv *state, uint64_t nsid, uint64_t *ret)
+{
+    struct eventual_namespace record;
+    int rc = eventual_namespace_get(state, NULL, nsid, &record);
+
+    if (rc != 0)
+        return rc;
+    *ret = record.digest;
+    return record.has_digest ? 0 : ERR_CORRUPT;
+}
+
+struct buf *status_digest(struct node *node, const struct command *command,
+                          enum mode_state state)
+{
+    struct kv *kv = state_of(node);
+    char text[24] = "-";
+    uint64_t digest = 0;
+    int rc = ERR_NOT_FOUND;
+
+    if (state != MODE_STRONG)
+        rc = (command->ino & INO_DIR_BIT) != 0
+                 ? digest_directory(kv, nsid_of_ino(command->ino), &digest)
+                 : digest_file(kv, command, &digest);
+    if (rc == 0)
+        (void)snprintf(text, sizeof text, "%016" PRIx64, digest);
     return buf_copy(text, strlen(text));
 }
 
@@ -184,10 +240,69 @@ static int report_not_whole(struct node *node, FILE *out)
     return 1;
 }
 
+static int report_differences(struct node *node, FILE *out)
+{
+    int64_t since_ns = 0;
+    uint64_t id = 0;
+    int troubles = 0;
+
+    for (; pulls_next_differing(node_pulls(node), id, &id, &since_ns); id++) {
+        (void)fprintf(out,
+                      "node %" PRIu64
+                      " has something else in eventual directories than this "
+                      "one, though all changes are on both, since ",
+                      id);
+        status_print_time(out, since_ns);
+        (void)fputs(
+            ": compare user.grove.digest of directories, then of files, on "
+            "both mounts, write those that differ anew, and look at the "
+            "disks\n",
+            out);
+        troubles++;
+    }
+    return troubles;
+}
+
+struct damage_report {
+    struct kv *state;
+    FILE *out;
+    int troubles;
+};
+
+static int report_damaged(void *context, uint64_t nsid, struct slice name,
+                          int64_t since_ns)
+{
+    struct damage_report *report = context;
+
+    if (report->troubles++ == DAMAGED_SHOWN_MAX)
+        return ERR_RANGE;
+    (void)fputs("file ", report->out);
+    key_path_print_directory(report->out, report->state, nsid);
+    (void)fputc('/', report->out);
+    key_path_print_bytes(report->out, name);
+    (void)fputs(" cannot be read on this node since ", report->out);
+    status_print_time(report->out, since_ns);
+    (void)fputs(": it comes back from a node that has it, so start those that "
+                "are down; where none has it, write it anew on another node's "
+                "mount\n",
+                report->out);
+    return 0;
+}
+
+static int report_damage(struct node *node, FILE *out)
+{
+    struct damage_report report = {.state = state_of(node), .out = out};
+
+    if (eventual_is_damaged(node_eventual(node)))
+        (void)eventual_visit_damage(report.state, report_damaged, &report);
+    return report.troubles;
+}
+
 int status_report_eventual(struct node *node, FILE *out)
 {
     return report_fenced(node, out) + status_report_modes(node, out) +
-           report_not_whole(node, out);
+           report_not_whole(node, out) + report_damage(node, out) +
+           report_differences(node, out);
 }
 
 /* ---- metrics ---- */
@@ -248,6 +363,14 @@ static bool get_conflicts(struct node *node, const struct pull_lag *peer,
     return true;
 }
 
+static bool get_differs(struct node *node, const struct pull_lag *peer,
+                        double *ret)
+{
+    (void)node;
+    *ret = peer->verdict == DIGEST_DIFFERS ? 1 : 0;
+    return peer->verdict != DIGEST_NONE;
+}
+
 /* clang-format off */
 static const struct peer_metric peer_metrics[] = {
     /* name                              type       help */
@@ -256,6 +379,7 @@ static const struct peer_metric peer_metrics[] = {
     {"grovefs_eventual_lag_seconds",     "gauge",   "How old the oldest of them is.",                    get_lag},
     {"grovefs_eventual_contact_seconds", "gauge",   "Since another node's last answer.",                 get_contact},
     {"grovefs_eventual_conflicts_total", "counter", "Conflicts met in another node's changes.",          get_conflicts},
+    {"grovefs_eventual_differs",         "gauge",   "1 where another node has something else.",          get_differs},
 };
 /* clang-format on */
 
@@ -327,6 +451,10 @@ void status_render_eventual_metrics(struct node *node, FILE *out)
                   "Changes in the journal.", counts.journal_entries);
     status_metric(out, "grovefs_eventual_forgotten_total", "counter",
                   "Removed names that were forgotten here.", counts.dropped);
+    status_metric(out, "grovefs_eventual_damages_total", "counter",
+                  "Files that were found unreadable here.", counts.damages);
+    status_metric(out, "grovefs_eventual_healed_total", "counter",
+                  "Those of them that can be read again.", counts.healed);
     render_floor(node, out);
     render_peers(node, out);
     render_behind(node, out);

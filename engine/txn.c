@@ -212,6 +212,8 @@ static void resolve(struct txn *txn, bool commit, enum next next)
     txn->next = txn->op == NULL ? NEXT_END : next;
     txn->resolve.deadline_ns = txn->next == NEXT_END ? 0 : txn->deadline_ns;
     txn->resolve.done = resolved;
+    if (txn->prepare.has_no_place)
+        domain_add(&txn->below, nsid_of_ino(txn->command.ino));
     txn_resolve_start(&txn->resolve, txn->txns->node, &txn->prepare.txn, commit,
                       txn->below);
     txn->below = (struct domain){.count = 0};
@@ -398,7 +400,7 @@ static void prepared(struct txn_prepare *prepare, int status)
     else if (status == ERR_ABORTED && txn->op != NULL)
         resolve(txn, false, NEXT_ATTEMPT);
     else
-        give_up(txn, undecided(status)); /* At most one part is left. */
+        give_up(txn, undecided(status)); /* At most one command is late. */
 }
 
 /* No directory comes to those that are fenced or being filled, or goes from
@@ -478,6 +480,8 @@ static struct txn *txn_new(struct txns *txns, struct txn_op *op,
     txn->command.to_name = places.to_name;
     txn->deadline_ns = op->deadline_ns;
     txn->left_out = buf_ref(op->left_out); /* Takes NULL. */
+    txn->prepare.has_no_place = op->has_no_place;
+    txn->prepare.inherits = op->inherits;
     op->txn = txn;
     router_hold(node_router(txns->node), &txn->hold);
     return txn;

@@ -18,7 +18,8 @@
  * PREPARE and RESOLVE are one command each when all lies in one region, and one
  * for each region else: txn_prepare.h, txn_resolve.h. What takes part are the
  * places of the names, and the parts of a namespace that is opened or closed,
- * or of several, where the mode of a directory changes: domain.h.
+ * or of several, where the mode of a directory changes: domain.h. Of these
+ * COMMAND_FURTHER_MAX come with one command.
  *
  * 1. Only the entry of DECIDE in region 0 decides. Whoever meets an intent
  *    asks region 0 and never concludes from the intent alone (read.h for
@@ -33,6 +34,11 @@
  *    DECIDE of the same transaction may still arrive.
  * 4. FORGET comes after all is resolved. What region 0 does not know was never
  *    committed, or nothing is left of it.
+ * 5. Of a directory below an eventual one no region has the name. To remove it
+ *    when it is strong, or to change its mode, takes the parts of its namespace
+ *    alone: the transaction has no place, so no intents, and each part says of
+ *    which namespace it is. The decision names all of these. Region 0 checks
+ *    with it that the name still is where it was.
  *
  * Belongs to ENV_WORKER. */
 
@@ -46,6 +52,9 @@ struct txn;
 
 struct txn_op {
     uint64_t deadline_ns; /* public: in */
+    bool has_no_place;    /* rule 5 */
+    bool inherits; /* ... and it is to have the mode of the eventual directory
+                    * that it is in */
     /* What region 0 is told with the decision to make a directory strong
      * (left_out.h); NULL: nothing. A reference is kept until it is over. */
     struct buf *left_out;

@@ -11,7 +11,7 @@
 #include "engine/key_path.h"
 #include "engine/pull.h"
 
-enum { LOOK_MS = 10 };
+enum { LOOK_MS = 10, MTIME_SIZE = 8 };
 
 static struct eventual *eventual_of(const struct txn_export *export)
 {
@@ -26,8 +26,13 @@ static struct shown_path show(const struct txn_export *export, uint64_t nsid)
 static void release(struct txn_export *export)
 {
     buf_unref(export->items);
+    buf_unref(export->sorted_bytes);
+    buf_unref(export->sorted_mtimes);
+    domain_release(&export->sorted);
     free(export->brings);
     export->items = NULL;
+    export->sorted_bytes = NULL;
+    export->sorted_mtimes = NULL;
     export->brings = NULL;
     export->node = NULL;
 }
@@ -43,8 +48,31 @@ void txn_export_cancel(struct txn_export *export)
     release(export);
 }
 
+/* As they come with the decision: in the order in which they were listed. */
+static int list_mtimes(struct txn_export *export)
+{
+    size_t count = export->below->count;
+    const uint8_t *sorted = export->sorted_mtimes->data;
+    struct buf *mtimes = buf_new((1 + count) * MTIME_SIZE);
+
+    if (mtimes == NULL)
+        return ERR_NO_MEMORY;
+    memcpy(mtimes->data, sorted, MTIME_SIZE);
+    for (size_t i = 0; i < count; i++) {
+        size_t at = domain_find(&export->sorted, export->below->nsids[i]);
+
+        memcpy(mtimes->data + (1 + i) * MTIME_SIZE,
+               sorted + (1 + at) * MTIME_SIZE, MTIME_SIZE);
+    }
+    buf_unref(export->mtimes);
+    export->mtimes = mtimes;
+    return 0;
+}
+
 static void end(struct txn_export *export, int status)
 {
+    if (status == 0)
+        status = list_mtimes(export);
     release(export);
     export->done(export, status);
 }
@@ -79,7 +107,6 @@ static void look(struct env_timer *timer)
 /* ---- a page ---- */
 
 static void read_page(struct txn_export *export);
-static void read_times(struct txn_export *export, uint64_t nsid);
 static void bring_some(struct txn_export *export);
 
 static void brought(struct eventual_op *op, int status,
@@ -124,7 +151,7 @@ static int bring_one(struct txn_export *export, struct txn_bring *bring)
         rc = eventual_decode(&record, bytes);
     if (rc == 0) {
         struct command command = {.op = COMMAND_BRING,
-                                  .dir = export->question.dir,
+                                  .dir = record.dir,
                                   .name = record.name,
                                   .offset = export->since,
                                   .data = bytes};
@@ -145,14 +172,21 @@ static size_t size_of(const struct txn_export *export)
     return export->items == NULL ? 0 : export->items->size;
 }
 
+static void begin_namespace(struct txn_export *export, uint64_t nsid)
+{
+    export->question = (struct command){
+        .op = COMMAND_TXN_EXPORT, .dir = nsid, .txn = {.id = export->txn}};
+    read_page(export);
+}
+
 static void end_page(struct txn_export *export)
 {
     if (export->status != 0) {
         end(export, export->status);
     } else if (!export->at_end) {
         read_page(export);
-    } else if (export->below_at < export->below->count) {
-        read_times(export, export->below->nsids[export->below_at++]);
+    } else if (export->below_at < export->sorted.count) {
+        begin_namespace(export, export->sorted.nsids[export->below_at++]);
     } else {
         export->look.fire = look;
         look(&export->look);
@@ -175,11 +209,38 @@ static void bring_some(struct txn_export *export)
 
 /* ---- reading ---- */
 
+/* What the page begins, which may be more than one of them. Files come behind
+ * their mtimes. */
+static int take_begun(struct txn_export *export, const struct result *result)
+{
+    struct command *question = &export->question;
+    bool begins = question->name.size == 0 && question->offset == 0;
+    size_t size = (begins + result->offset) * MTIME_SIZE;
+    size_t first = export->below_at + !begins;
+
+    if (result->offset > domain_count(question->further) ||
+        size > result->data.size)
+        return ERR_CORRUPT;
+    if (size > 0)
+        memcpy(export->sorted_mtimes->data + first * MTIME_SIZE,
+               result->data.data, size);
+    export->at = size;
+    if (result->offset > 0) {
+        export->below_at += result->offset;
+        question->dir = export->sorted.nsids[export->below_at - 1];
+        question->name.size = 0;
+        question->offset = 0;
+    }
+    return 0;
+}
+
 static void page_read(struct read_op *read, int status, struct result *result)
 {
     struct txn_export *export = container_of(read, struct txn_export, read);
     size_t size = strlen(result->next);
 
+    if (status == 0)
+        status = take_begun(export, result);
     if (status == ERR_TOO_LARGE)
         node_log_event(export->node, LOG_WARN,
                        "directory %s stays strong: a file in directory %s is "
@@ -191,8 +252,8 @@ static void page_read(struct read_op *read, int status, struct result *result)
         return;
     }
     buf_unref(export->items);
-    export->items = result->data.size > 0 ? buf_ref(result->data_buf) : NULL;
-    export->at = 0;
+    export->items =
+        result->data.size > export->at ? buf_ref(result->data_buf) : NULL;
     export->at_end = result->at_end;
     export->question.offset = size > 0 ? 1 : 0;
     if (size > 0) {
@@ -202,45 +263,14 @@ static void page_read(struct read_op *read, int status, struct result *result)
     bring_some(export);
 }
 
-static void ask(struct txn_export *export,
-                void (*done)(struct read_op *read, int status,
-                             struct result *result))
-{
-    export->read.command = &export->question;
-    export->read.deadline_ns = export->deadline_ns;
-    export->read.done = done;
-    reader_start(node_reader(export->node), &export->read);
-}
-
 static void read_page(struct txn_export *export)
 {
-    ask(export, page_read);
-}
-
-/* ---- what the directories are like ---- */
-
-static void times_read(struct read_op *read, int status, struct result *result)
-{
-    struct txn_export *export = container_of(read, struct txn_export, read);
-    uint64_t nsid = nsid_of_ino(export->question.ino);
-
-    if (status != 0) {
-        end(export, status);
-        return;
-    }
-    be64_put(export->mtimes->data + 8 * export->below_at,
-             (uint64_t)result->attr.mtime_ns);
-    export->question = (struct command){
-        .op = COMMAND_TXN_EXPORT, .dir = nsid, .txn = {.id = export->txn}};
-    read_page(export);
-}
-
-/* The regions have a part in them, and will be without. */
-static void read_times(struct txn_export *export, uint64_t nsid)
-{
-    export->question =
-        (struct command){.op = COMMAND_GETATTR, .ino = ino_of_nsid(nsid)};
-    ask(export, times_read);
+    export->question.further =
+        domain_further(buf_slice(export->sorted_bytes), export->below_at);
+    export->read.command = &export->question;
+    export->read.deadline_ns = export->deadline_ns;
+    export->read.done = page_read;
+    reader_start(node_reader(export->node), &export->read);
 }
 
 void txn_export_start(struct txn_export *export, struct node *node)
@@ -251,10 +281,11 @@ void txn_export_start(struct txn_export *export, struct node *node)
     export->sequence = 0;
     export->running = 0;
     export->brings = mem_zalloc(BRINGS_MAX * sizeof *export->brings);
-    buf_unref(export->mtimes);
-    export->mtimes = buf_new((1 + export->below->count) * sizeof(int64_t));
-    if (export->mtimes == NULL)
+    export->sorted = domain_sorted(export->below);
+    export->sorted_bytes = domain_encode(&export->sorted);
+    export->sorted_mtimes = buf_new((1 + export->sorted.count) * MTIME_SIZE);
+    if (export->sorted_mtimes == NULL)
         end(export, ERR_NO_MEMORY);
     else
-        read_times(export, export->nsid);
+        begin_namespace(export, export->nsid);
 }

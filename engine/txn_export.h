@@ -6,9 +6,10 @@
  * are to have as eventual ones, and a transaction has closed all parts of their
  * namespaces, so nothing in them changes. Then
  *
- * 1. it is read, page after page (read_export.c), and each file becomes a
- *    change of that life which this node has accepted (COMMAND_BRING), so that
- *    it gets a version, lies in the journal, and is pulled by all others;
+ * 1. it is read, page after page (read_export.c), where many small directories
+ *    are on one, and each file becomes a change of that life which this node
+ *    has accepted (COMMAND_BRING), so that it gets a version, lies in the
+ *    journal, and is pulled by all others;
  * 2. it is waited until all other nodes have all of these safely: what is about
  *    to be deleted lay on a majority of disks.
  *
@@ -47,11 +48,15 @@ struct txn_export {
      * ERR_NO_QUORUM: not in time; ERR_NO_SPACE, ERR_READ_ONLY, ERR_UNAVAILABLE:
      * eventual.h; ERR_CANCELED; ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY. */
     void (*done)(struct txn_export *export, int status);
-    struct buf *mtimes; /* public: out; of all namespaces, one after the other,
-                         * 8 bytes each, big endian. The caller's to drop */
+    struct buf *mtimes; /* public: out, if it is 0; of all namespaces, in the
+                         * order of `below`, 8 bytes each, big endian. The
+                         * caller's to drop */
 
-    struct node *node; /* private from here on; NULL: it does not run */
-    size_t below_at;   /* which of those below comes next */
+    struct node *node;    /* private from here on; NULL: it does not run */
+    struct domain sorted; /* those below, and as bytes */
+    struct buf *sorted_bytes;
+    struct buf *sorted_mtimes; /* that of `nsid`, and theirs */
+    size_t below_at;           /* which of them comes next */
     struct command question;
     char name[NAME_SIZE_MAX]; /* where the next page begins */
     bool at_end;              /* this page is the last one */

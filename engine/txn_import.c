@@ -7,11 +7,13 @@
 #include <sys/stat.h>
 
 #include "engine/catalog.h"
+#include "engine/eventual_damage.h"
 #include "engine/eventual_read.h"
 
 static void release(struct txn_import *import)
 {
     eventual_items_release(&import->items);
+    domain_release(&import->sorted);
     import->at = 0;
     import->node = NULL;
 }
@@ -165,6 +167,8 @@ static int look_at(struct txn_import *import, struct slice key, bool *full)
     rc = eventual_get(state_of(import), NULL, nsid, name, true, &record);
     if (rc == 0 && !record.removed)
         rc = add_file(import, &record, full);
+    else if (rc == ERR_CORRUPT)
+        eventual_find_damage(node_eventual(import->node), nsid, name);
     eventual_release(&record);
     return rc;
 }
@@ -190,13 +194,11 @@ static int collect_files(struct txn_import *import, bool *full)
 
 static void begin_next_namespace(struct txn_import *import)
 {
-    const struct domain *below = import->below;
-
-    if (below == NULL || import->below_at == below->count) {
+    if (import->below_at == import->sorted.count) {
         begin(import, IMPORT_END);
         return;
     }
-    import->nsid_now = below->nsids[import->below_at++];
+    import->nsid_now = import->sorted.nsids[import->below_at++];
     begin(import, IMPORT_DIRECTORIES);
 }
 
@@ -292,6 +294,7 @@ void txn_import_start(struct txn_import *import, struct node *node)
 {
     import->node = node;
     import->nsid_now = import->nsid;
+    import->sorted = domain_sorted(import->below);
     import->below_at = 0;
     begin(import, IMPORT_DIRECTORIES);
     go_on(import);

@@ -8,8 +8,9 @@
  *
  * All nodes have stopped to change them, and this one has what each of them has
  * had, so it sends what is in its own state/, in commands of about
- * EVENTUAL_ITEMS_SIZE, one after the other (exec_import.c). A region takes
- * those that lie in it; what is left goes to where its first name lies.
+ * EVENTUAL_ITEMS_SIZE, one after the other (exec_import.c), directories by
+ * their numbers and many small ones in one. A region takes those that lie in
+ * it; what is left goes to where its first name lies.
  *
  * Belongs to ENV_WORKER. */
 
@@ -34,9 +35,10 @@ struct txn_import {
      * name. */
     void (*done)(struct txn_import *import, int status);
 
-    struct node *node; /* private from here on; NULL: it does not run */
-    size_t below_at;   /* which of those below comes next */
-    uint64_t nsid_now; /* where to look for more */
+    struct node *node;    /* private from here on; NULL: it does not run */
+    struct domain sorted; /* those below */
+    size_t below_at;      /* which of them comes next */
+    uint64_t nsid_now;    /* where to look for more */
     enum import_stage stage;
     char last[NAME_SIZE_MAX]; /* behind this name; empty: from the beginning */
     size_t last_size;

@@ -8,13 +8,26 @@
 #include "engine/eventual_read.h"
 #include "engine/txn_resolve.h"
 
+enum { TIMES_SIZE = 16 }; /* of command.further_times: of one namespace */
+
+/* What it keeps. */
+static void drop(struct txn_prepare *prepare)
+{
+    buf_unref(prepare->data);
+    buf_unref(prepare->sorted_bytes);
+    buf_unref(prepare->times);
+    prepare->data = NULL;
+    prepare->sorted_bytes = NULL;
+    prepare->times = NULL;
+    domain_release(&prepare->sorted);
+}
+
 void txn_prepare_release(struct txn_prepare *prepare)
 {
     if (prepare->node != NULL)
         router_cancel(node_router(prepare->node), &prepare->call);
     txn_copy_cancel(&prepare->copy);
-    buf_unref(prepare->data);
-    prepare->data = NULL;
+    drop(prepare);
 }
 
 /* ---- answers ---- */
@@ -58,8 +71,7 @@ static struct txn_content content_of(const struct result *result)
 
 static void end(struct txn_prepare *prepare, int status)
 {
-    buf_unref(prepare->data);
-    prepare->data = NULL;
+    drop(prepare);
     prepare->done(prepare, status);
 }
 
@@ -81,9 +93,9 @@ static void begin_namespace(struct txn_prepare *prepare, uint64_t nsid)
 /* False: there is none. */
 static bool begin_next_below(struct txn_prepare *prepare)
 {
-    if (prepare->below == NULL || prepare->below_at == prepare->below->count)
+    if (prepare->below_at == prepare->sorted.count)
         return false;
-    begin_namespace(prepare, prepare->below->nsids[prepare->below_at++]);
+    begin_namespace(prepare, prepare->sorted.nsids[prepare->below_at++]);
     return true;
 }
 
@@ -99,10 +111,31 @@ static struct txn_ref txn_of_part(const struct txn_prepare *prepare)
     return txn;
 }
 
+/* Those that come along with the namespace that is next. */
+static struct slice further(const struct txn_prepare *prepare)
+{
+    return domain_further(buf_slice(prepare->sorted_bytes), prepare->below_at);
+}
+
 static void go_on(struct txn_prepare *prepare);
 
+/* The last one that was done may go on elsewhere. */
+static int take_parts(struct txn_prepare *prepare, const struct result *result)
+{
+    if (result->offset > domain_count(further(prepare)))
+        return ERR_ABORTED; /* That makes no sense. */
+    if (result->offset > 0) {
+        prepare->below_at += result->offset;
+        prepare->nsid = prepare->sorted.nsids[prepare->below_at - 1];
+    }
+    if (!key_next_part(prepare->nsid, result->data, &prepare->part) &&
+        !begin_next_below(prepare))
+        prepare->left = 0;
+    return 0;
+}
+
 /* The step is done; what it has found to be left is added to what was. */
-static void take(struct txn_prepare *prepare, const struct result *result)
+static int take(struct txn_prepare *prepare, const struct result *result)
 {
     switch (prepare->step) {
     case TXN_STEP_FIRST:
@@ -126,10 +159,9 @@ static void take(struct txn_prepare *prepare, const struct result *result)
         prepare->data = NULL;
         break;
     default:
-        if (!key_next_part(prepare->nsid, result->data, &prepare->part) &&
-            !begin_next_below(prepare))
-            prepare->left = 0;
+        return take_parts(prepare, result);
     }
+    return 0;
 }
 
 static void stepped(struct router_call *call, int status,
@@ -148,8 +180,12 @@ static void stepped(struct router_call *call, int status,
         end(prepare, status);
         return;
     }
-    take(prepare, result);
     prepare->begun = true;
+    status = take(prepare, result);
+    if (status != 0) {
+        end(prepare, status);
+        return;
+    }
     prepare->has_happened =
         is_first && prepare->left == 0 && prepare->change_count == 0;
     go_on(prepare);
@@ -165,11 +201,48 @@ static int add_times(const struct txn_prepare *prepare, struct command *command)
                                    prepare->nsid, &command->set);
 }
 
+static int read_times(struct txn_prepare *prepare, size_t count)
+{
+    struct kv *state = node_env(prepare->node)->state;
+    struct attr attr;
+    int rc = 0;
+
+    while (rc == 0 && prepare->times_count < count) {
+        uint64_t nsid = prepare->sorted.nsids[prepare->times_count];
+        uint8_t *times =
+            prepare->times->data + TIMES_SIZE * prepare->times_count++;
+
+        rc = eventual_directory_attr(state, NULL, nsid, &attr);
+        if (rc == 0) {
+            be64_put(times, (uint64_t)attr.mtime_ns);
+            be64_put(times + sizeof attr.mtime_ns, (uint64_t)attr.ctime_ns);
+        }
+    }
+    return rc;
+}
+
+/* With what add_times() adds for the first one. */
+static int add_further(struct txn_prepare *prepare, struct command *command)
+{
+    size_t at = prepare->below_at;
+    size_t count;
+
+    command->further = further(prepare);
+    count = domain_count(command->further);
+    if (command->txn_kind != TXN_TO_STRONG || count == 0)
+        return 0;
+    command->further_times = (struct slice){
+        prepare->times->data + TIMES_SIZE * at, TIMES_SIZE * count};
+    return read_times(prepare, at + count);
+}
+
 void txn_prepare_again(struct txn_prepare *prepare)
 {
     struct command command = *prepare->command;
     int rc = add_times(prepare, &command);
 
+    if (rc == 0 && prepare->step == TXN_STEP_PART)
+        rc = add_further(prepare, &command);
     if (rc != 0) {
         end(prepare, rc);
         return;
@@ -274,6 +347,68 @@ static void go_on(struct txn_prepare *prepare)
     }
 }
 
+static void list_below(struct txn_prepare *prepare)
+{
+    if (prepare->below != NULL)
+        prepare->sorted = domain_sorted(prepare->below);
+    prepare->sorted_bytes = domain_encode(&prepare->sorted);
+    prepare->times = buf_new(TIMES_SIZE * prepare->sorted.count);
+    assert(prepare->times != NULL); /* Of a bounded size. */
+    prepare->times_count = 0;
+}
+
+/* ---- directories of which no region has the name ---- */
+
+static struct catalog_change change_of(const struct txn_prepare *prepare)
+{
+    const struct command *c = prepare->command;
+    struct catalog_change change = {.nsid = nsid_of_ino(c->ino),
+                                    .attr = {.version = c->offset}};
+
+    if (c->txn_kind == TXN_RMDIR) {
+        change.kind = CATALOG_REMOVE;
+        change.parent = c->dir;
+        change.name = c->name;
+    } else if (c->txn_kind == TXN_TO_STRONG) {
+        change.kind = CATALOG_STRONG;
+    } else {
+        change.kind = CATALOG_EVENTUAL;
+        change.parent = prepare->inherits ? c->dir : 0;
+    }
+    return change;
+}
+
+/* What its parts are to be like: no region of a name says so. */
+static struct buf *encode_part(uint64_t nsid)
+{
+    const struct namespace_record part = {
+        .nsid = nsid, .domain = NSID_ROOT, .reopened = true};
+
+    return namespace_encode(&part);
+}
+
+/* There are only parts, and each of them names no more than its namespace. */
+static void begin_without_place(struct txn_prepare *prepare)
+{
+    uint64_t nsid = nsid_of_ino(prepare->command->ino);
+
+    prepare->txn.dir = 0;
+    prepare->txn.name = (struct slice){NULL, 0};
+    prepare->changes[0] = change_of(prepare);
+    prepare->change_count = 1;
+    if (prepare->command->txn_kind == TXN_TO_STRONG) {
+        prepare->txn.opens_nsid = nsid;
+        prepare->data = encode_part(nsid);
+    } else {
+        prepare->txn.closes_nsid = nsid;
+    }
+    prepare->left = TXN_LEFT_PARTS;
+    prepare->step = TXN_STEP_PART;
+    begin_namespace(prepare, nsid);
+}
+
+/* ---- start ---- */
+
 void txn_prepare_start(struct txn_prepare *prepare, struct node *node)
 {
     prepare->node = node;
@@ -285,7 +420,9 @@ void txn_prepare_start(struct txn_prepare *prepare, struct node *node)
     prepare->below_at = 0;
     prepare->to_target.size = 0;
     prepare->to_source.size = 0;
-    buf_unref(prepare->data);
-    prepare->data = NULL;
+    drop(prepare);
+    list_below(prepare);
+    if (prepare->has_no_place)
+        begin_without_place(prepare);
     txn_prepare_again(prepare);
 }

@@ -5,7 +5,9 @@
  * Ends come before the parts of a namespace: from a part one finds the ends,
  * and from the target the parts, whatever else may be missing. Content comes to
  * ends that are held. Where the mode of a directory changes the namespaces
- * below it come last; what is left of these is found by itself (txn_resolve.h).
+ * below it come last, by their numbers, many with one command: each region does
+ * as many as lie in it (exec_part.c), and what it answers says where to go on.
+ * What is left of these is found by itself (txn_resolve.h).
  *
  * Belongs to ENV_WORKER. */
 
@@ -29,6 +31,8 @@ struct txn_prepare {
     const struct domain *below; /* further namespaces that are closed, or opened
                                  * like that of the request; NULL: none */
     struct txn_ref txn;         /* in; out: with the namespace that is closed */
+    bool has_no_place; /* as in struct txn_op; `ino` is the directory */
+    bool inherits;     /* likewise */
     uint64_t deadline_ns;
     /* 0: it may be decided. ERR_LOCKED: by `holder`. ERR_UNKNOWN_OUTCOME and
      * ERR_CANCELED say nothing about the last step. */
@@ -45,10 +49,14 @@ struct txn_prepare {
     struct node *node; /* private from here on */
     enum txn_step step;
     unsigned left;
-    struct buf *data; /* what the last step answered for the next one */
-    uint64_t nsid;    /* the namespace whose parts are next */
-    size_t below_at;  /* which of those below comes behind it */
-    struct key part;  /* the next */
+    struct buf *data;     /* what the last step answered for the next one */
+    uint64_t nsid;        /* the namespace whose parts are next */
+    struct key part;      /* the next */
+    struct domain sorted; /* those below, and as bytes */
+    struct buf *sorted_bytes;
+    size_t below_at;    /* which of them comes behind `nsid` */
+    struct buf *times;  /* what they are to have that become strong */
+    size_t times_count; /* how many are known */
     char change_names[CATALOG_CHANGES_MAX][NAME_SIZE_MAX];
     char holder_names[2][NAME_SIZE_MAX];
     struct txn_content to_target;

@@ -28,16 +28,23 @@ static uint64_t nsid_of(const struct txn_ref *txn)
     return txn->opens_nsid != 0 ? txn->opens_nsid : txn->closes_nsid;
 }
 
+static void drop(struct txn_resolve *resolve)
+{
+    domain_release(&resolve->below);
+    buf_unref(resolve->below_bytes);
+    resolve->below_bytes = NULL;
+}
+
 void txn_resolve_cancel(struct txn_resolve *resolve)
 {
     if (resolve->node != NULL)
         router_cancel(node_router(resolve->node), &resolve->call);
-    domain_release(&resolve->below);
+    drop(resolve);
 }
 
 static void end(struct txn_resolve *resolve, int status)
 {
-    domain_release(&resolve->below);
+    drop(resolve);
     resolve->done(resolve, status);
 }
 
@@ -49,6 +56,12 @@ static uint64_t deadline_of_step(const struct txn_resolve *resolve)
         return resolve->deadline_ns;
     return env_mono_ns(node_env(node)) +
            node_config(node)->op_timeout_ms * 1000000;
+}
+
+/* Those below that come along with the namespace whose part is next. */
+static struct slice further(const struct txn_resolve *resolve)
+{
+    return domain_further(buf_slice(resolve->below_bytes), resolve->below_at);
 }
 
 typedef void call_done(struct router_call *call, int status,
@@ -63,6 +76,8 @@ static void propose(struct txn_resolve *resolve, enum command_op op,
                               .txn = resolve->txn,
                               .commit = resolve->commit};
 
+    if (step == TXN_STEP_PART)
+        command.further = further(resolve);
     resolve->call.kind = CALL_PROPOSE;
     resolve->call.deadline_ns = deadline_of_step(resolve);
     resolve->call.done = done;
@@ -149,12 +164,17 @@ static void resolve_part(struct txn_resolve *resolve)
     propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_PART, part_resolved);
 }
 
-static void resolve_namespace(struct txn_resolve *resolve, uint64_t nsid)
+static void go_to(struct txn_resolve *resolve, uint64_t nsid)
 {
     if (resolve->txn.opens_nsid != 0)
         resolve->txn.opens_nsid = nsid;
     else
         resolve->txn.closes_nsid = nsid;
+}
+
+static void resolve_namespace(struct txn_resolve *resolve, uint64_t nsid)
+{
+    go_to(resolve, nsid);
     resolve->part = key_user('d', nsid, (struct slice){NULL, 0});
     resolve_part(resolve);
 }
@@ -173,7 +193,8 @@ static void first_resolved(struct router_call *call, int status,
     resolve_namespace(resolve, nsid_of(&resolve->txn));
 }
 
-/* The next one of those below, and behind them what the intent names. */
+/* The next one of those below, and behind them what the intent names, if the
+ * transaction has a place at which there is one. */
 static void next_namespace(struct txn_resolve *resolve)
 {
     if (resolve->below_at < resolve->below.count) {
@@ -181,8 +202,25 @@ static void next_namespace(struct txn_resolve *resolve)
         return;
     }
     resolve->has_below = false;
+    if (resolve->txn.dir == 0) {
+        forget(resolve);
+        return;
+    }
     to_main_end(resolve);
     propose(resolve, COMMAND_TXN_RESOLVE, TXN_STEP_FIRST, first_resolved);
+}
+
+/* The last one that was resolved may go on elsewhere. */
+static int take_further(struct txn_resolve *resolve,
+                        const struct result *result)
+{
+    if (result->offset > domain_count(further(resolve)))
+        return ERR_NO_QUORUM; /* That makes no sense: to be tried again. */
+    if (result->offset > 0) {
+        resolve->below_at += result->offset;
+        go_to(resolve, resolve->below.nsids[resolve->below_at - 1]);
+    }
+    return 0;
 }
 
 static void part_resolved(struct router_call *call, int status,
@@ -191,6 +229,8 @@ static void part_resolved(struct router_call *call, int status,
     struct txn_resolve *resolve = resolve_of(call);
 
     (void)index;
+    if (status == 0)
+        status = take_further(resolve, result);
     if (status != 0) {
         end(resolve, status);
     } else if (key_next_part(nsid_of(&resolve->txn), result->data,
@@ -212,6 +252,8 @@ void txn_resolve_start(struct txn_resolve *resolve, struct node *node,
     resolve->txn = txn_ref_copy(txn, resolve->names);
     resolve->commit = commit;
     resolve->below = below;
+    domain_sort(&resolve->below);
+    resolve->below_bytes = domain_encode(&resolve->below);
     resolve->below_at = 0;
     resolve->has_below = true;
     next_namespace(resolve);

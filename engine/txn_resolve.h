@@ -8,7 +8,8 @@
  * The order is that of exec_resolve.c: the parts of a namespace, the target,
  * the source. Whoever is held up by any of them finds the rest until the
  * last is gone. Before that come further namespaces, if there are any: those
- * below a directory whose mode changes. Which these are, the decision says
+ * below a directory whose mode changes, by their numbers and many with one
+ * command, as in PREPARE (txn_prepare.h). Which these are, the decision says
  * until it is forgotten, so any of them may be resolved at any time. That of an
  * abort does not: there each part that is met is undone, whatever else is left.
  *
@@ -33,7 +34,8 @@ struct txn_resolve {
     struct txn_ref txn;
     char names[2][NAME_SIZE_MAX];
     bool commit;
-    struct domain below;
+    struct domain below; /* sorted, and as bytes */
+    struct buf *below_bytes;
     size_t below_at; /* the next one */
     bool has_below;  /* they are not done yet */
     struct key part; /* of the namespace: the next */

@@ -49,9 +49,36 @@ static bool vector_from_pb(struct eventual_vector *to,
 
 /* ---- Questions -------------------------------------------------------- */
 
+/* NULL: there is none. */
+static Grove__DigestMoment *moment_to_pb(Grove__DigestMoment *to,
+                                         const struct digest_moment *from)
+{
+    if (from->lives == 0)
+        return NULL;
+    grove__digest_moment__init(to);
+    to->lives = from->lives;
+    to->sequence = from->sequence;
+    to->cursor = from->cursor;
+    to->digest = from->digest;
+    return to;
+}
+
+static void moment_from_pb(struct digest_moment *to,
+                           const Grove__DigestMoment *from)
+{
+    if (from != NULL)
+        *to = (struct digest_moment){
+            .lives = from->lives,
+            .sequence = from->sequence,
+            .cursor = from->cursor,
+            .digest = from->digest,
+        };
+}
+
 struct buf *eventual_ask_encode(const struct eventual_ask *ask)
 {
     Grove__EventualAsk message = GROVE__EVENTUAL_ASK__INIT;
+    Grove__DigestMoment moment;
     struct pb_vector vector;
 
     assert(ask->ticket != 0);
@@ -65,6 +92,7 @@ struct buf *eventual_ask_encode(const struct eventual_ask *ask)
     message.roll = ask->roll;
     message.kept = ask->kept;
     message.seen = ask->seen;
+    message.moment = moment_to_pb(&moment, &ask->moment);
     return codec_pack_header(&message.base);
 }
 
@@ -79,6 +107,7 @@ static bool ask_from_pb(struct eventual_ask *to, const Grove__EventualAsk *from)
         .kept = from->kept,
         .seen = from->seen,
     };
+    moment_from_pb(&to->moment, from->moment);
     return from->ticket != 0 &&
            vector_from_pb(&to->vector, from->received, from->n_received);
 }
@@ -109,6 +138,7 @@ struct buf *eventual_answer_encode(const struct eventual_answer *answer)
 
     assert(answer->ticket != 0);
     assert(answer->complete || answer->vector.count == 0);
+    assert(!answer->complete || !answer->damaged);
 
     message.ticket = answer->ticket;
     message.last = answer->last;
@@ -120,6 +150,7 @@ struct buf *eventual_answer_encode(const struct eventual_answer *answer)
     message.promise = answer->promise;
     message.roll = answer->roll;
     message.floor = answer->floor;
+    message.damaged = answer->damaged;
     return codec_pack_header(&message.base);
 }
 
@@ -135,8 +166,10 @@ static bool answer_from_pb(struct eventual_answer *to,
         .promise = from->promise,
         .roll = from->roll,
         .floor = from->floor,
+        .damaged = from->damaged != 0,
     };
     return from->ticket != 0 && (to->complete || from->n_received == 0) &&
+           !(to->complete && to->damaged) &&
            vector_from_pb(&to->vector, from->received, from->n_received);
 }
 

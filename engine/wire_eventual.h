@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "engine/digest.h"
 #include "engine/node.h"
 
 /* A node has all that `node` itself had accepted up to its number
@@ -36,6 +37,7 @@ struct eventual_ask {
                     * power cut: up to this number. Only while a directory is
                     * being filled: txn_export.h; else 0 */
     uint64_t seen; /* the greatest time that it has got from other nodes */
+    struct digest_moment moment; /* the asker's newest */
     struct eventual_vector vector;
 };
 
@@ -48,7 +50,8 @@ struct eventual_answer {
     uint64_t ticket;
     uint64_t last;    /* the answering node's numbers up to here */
     bool complete;    /* that is all it has */
-    bool whole;       /* eventual_is_whole() */
+    bool damaged;     /* ... that it can read, so it is not complete */
+    bool whole;       /* eventual_has_all() */
     uint64_t fence;   /* eventual_fence(); all that was accepted before is here
                        * with a complete answer */
     uint64_t promise; /* floor.h; counts only if complete; 0: none */

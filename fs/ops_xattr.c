@@ -111,6 +111,7 @@ static const struct own_xattr own_xattrs[] = {
     /* clang-format off */
     {XATTR_CONSISTENCY,    NULL},
     {XATTR_LAG,            NULL},
+    {XATTR_DIGEST,         NULL},
     {OWN_PREFIX "node",    print_node},
     {OWN_PREFIX "version", print_version},
     /* clang-format on */

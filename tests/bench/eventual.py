@@ -77,17 +77,16 @@ class TwoModes(Grovefs):
 
     def leaders(self):
         """What the node that is measured knows of all regions."""
-        return {row.split()[1]
-                for row in self.read(self.here, "leaders").splitlines()[1:]}
+        return {row["leader_node"] for row in self.table(self.here, "leaders")}
 
     def is_led(self):
         return self.leaders() <= {str(i) for i in self.up}
 
     def is_level(self):
         """Nothing is pending anywhere, and all answer."""
-        rows = [row.split() for i in self.up
-                for row in self.read(i, "eventual").splitlines()[1:]]
-        return all(row[2] == "0" and row[5] == "ok" for row in rows)
+        rows = [row for i in self.up for row in self.table(i, "eventual")]
+        return all(row["pending_entries"] == "0" and row["state"] == "ok"
+                   for row in rows)
 
 
 class EventualReport(Report):

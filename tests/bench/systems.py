@@ -221,12 +221,15 @@ class Grovefs(System):
         with open(os.path.join(self.mount(node), ".cluster", name)) as file:
             return file.read()
 
+    def table(self, node, name):
+        """Its rows: column -> text."""
+        columns, *rows = self.read(node, name).splitlines()
+        columns = columns.lstrip("# ").split()
+        return [dict(zip(columns, row.split())) for row in rows]
+
     def leader(self):
         """The node that leads region 1, or 0."""
-        columns, *rows = self.read(1, "leaders").splitlines()
-        columns = columns.lstrip("# ").split()
-        for row in rows:
-            row = dict(zip(columns, row.split()))
+        for row in self.table(1, "leaders"):
             if row["region"] == "1" and row["leader_node"].isdigit():
                 return int(row["leader_node"])
         return 0

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* damage FLIP|CUT|DELETE STORE NAME
+/* damage FLIP|CUT|DELETE|FORGE STORE NAME
  *
  * Changes the record of the file NAME, in whatever directory, strong before
  * eventual ones, in the state/ of a store whose node is stopped: the last byte
  * flips, half of it is lost, or all of it. RocksDB writes it as any other, with
- * a right checksum. The marker stays where it is, so nothing of the log is
- * applied anew. Exit status 0 when it was done. */
+ * a right checksum. FORGE is for eventual ones: the last byte of the content
+ * flips, and all that goes with it, digests, too, is as if it had come so: as
+ * an error of the program might leave it. The marker stays where it is, so
+ * nothing of the log is applied anew. Exit status 0 when it was done. */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine/digest.h"
 #include "engine/keys.h"
 #include "engine/kv_rocks.h"
 #include "raft/base/buf.h"
@@ -66,9 +69,48 @@ static bool find_entry(struct kv *state, const char *name, struct key *ret_key,
     return found;
 }
 
-static bool change(struct kv_batch *batch, const char *how,
+/* With another content, which is borrowed. */
+static void put_forged(struct kv_batch *batch,
+                       const struct eventual_record *record,
+                       struct slice content, struct eventual_namespace *count)
+{
+    struct eventual_record forged = *record;
+
+    forged.content = content;
+    forged.digest = digest_record(&forged);
+    count->digest += forged.digest - record->digest;
+    eventual_put(batch, &forged, record);
+    eventual_namespace_put(batch, record->dir, count);
+}
+
+static bool forge(struct kv *state, struct kv_batch *batch,
+                  const struct key *key)
+{
+    struct eventual_record record = {0};
+    struct eventual_namespace count;
+    struct buf *content;
+    struct slice name;
+    uint64_t nsid;
+    bool is_one = key_parse_user(key_slice(key), 'v', &nsid, &name) &&
+                  eventual_get(state, NULL, nsid, name, true, &record) == 0 &&
+                  eventual_namespace_get(state, NULL, nsid, &count) == 0 &&
+                  record.content.size > 0;
+
+    if (is_one) {
+        content = buf_copy(record.content.data, record.content.size);
+        content->data[content->size - 1] ^= 1;
+        put_forged(batch, &record, buf_slice(content), &count);
+        buf_unref(content);
+    }
+    eventual_release(&record);
+    return is_one;
+}
+
+static bool change(struct kv *state, struct kv_batch *batch, const char *how,
                    const struct key *key, struct buf *value)
 {
+    if (strcmp(how, "FORGE") == 0)
+        return forge(state, batch, key);
     if (strcmp(how, "FLIP") == 0)
         value->data[value->size - 1] ^= 1;
     else if (strcmp(how, "CUT") == 0)
@@ -89,7 +131,7 @@ static bool damage(struct kv *state, const char *how, const char *name)
     struct buf *value = NULL;
     struct key key;
     bool done = find_entry(state, name, &key, &value) &&
-                change(batch, how, &key, value) &&
+                change(state, batch, how, &key, value) &&
                 kv_write(state, batch, KV_RELAXED, NULL) == 0 &&
                 kv_flush(state, true, NULL) == 0;
 
@@ -104,7 +146,8 @@ int main(int argc, char **argv)
     bool done;
 
     if (argc != 4) {
-        (void)fprintf(stderr, "usage: damage FLIP|CUT|DELETE STORE NAME\n");
+        (void)fprintf(stderr,
+                      "usage: damage FLIP|CUT|DELETE|FORGE STORE NAME\n");
         return 2;
     }
     state = open_state(argv[2]);

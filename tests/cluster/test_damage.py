@@ -190,24 +190,120 @@ def the_only_replica_goes_on_around_a_damaged_record(t):
     check(c, 1)
 
 
-@test
-def an_eventual_entry_that_cannot_be_read_ends_no_node(t):
-    """Its directory becomes strong with what the other node has. That one asks
-    for nothing in front of `good` any more."""
-    c = t.cluster(nodes=2)
+# ---- eventual directories ----
+
+
+def eventual_files(c):
+    """`bad` comes from node 1 and `good` from node 2; all have both."""
     os.mkdir(c.path(1, 'e'))
     os.setxattr(c.path(1, 'e'), 'user.grove.consistency', b'eventual')
-    for node, name in ((1, 'bad'), (2, 'good')):
+    for node, name in ((1, 'bad'), (c.nodes[-1], 'good')):
         put(c.path(node, f'e/{name}'), name.encode())
-        wait_until('both have it', 10, lambda: all(
+        wait_until('all have it', 10, lambda: all(
             os.path.exists(c.path(node, f'e/{name}')) for node in c.nodes))
+
+
+def reads(c, node, name, content):
+    try:
+        return get(c.path(node, name)) == content
+    except OSError as error:
+        assert error.errno == errno.EIO, error
+        return False
+
+
+def mended(c, node):
+    return 'all files of eventual directories can be read again' in c.info(node, 'log')
+
+
+@test
+def an_eventual_entry_that_cannot_be_read_comes_from_another_node(t):
+    """The other node asks for nothing in front of `good` any more."""
+    c = t.cluster(nodes=2)
+    eventual_files(c)
     damaged_by(c, 2, lambda: damage(c, 2, 'CUT', 'bad'))
-    assert errno_of(get, c.path(2, 'e/bad')) == errno.EIO
+    assert sorted(os.listdir(c.path(2, 'e'))) == ['bad', 'good']
     assert get(c.path(2, 'e/good')) == b'good'
+    wait_until('it is back', 30, lambda: reads(c, 2, 'e/bad', b'bad'))
+    wait_until('it is said', 30, lambda: mended(c, 2))
+    assert 'cannot be read, and all other nodes are asked for everything again: /e/bad' \
+        in c.log_text(2)
+    c.wait_healthy(2)
+    assert 'grovefs_eventual_healed_total 1\n' in c.info(2, 'metrics')
     os.setxattr(c.path(1, 'e'), 'user.grove.consistency', b'strong')
     for node in c.nodes:
         assert sorted(os.listdir(c.path(node, 'e'))) == ['bad', 'good']
         assert get(c.path(node, 'e/bad')) == b'bad'
+
+
+@test
+def what_a_node_has_accepted_itself_comes_back_too(t):
+    c = t.cluster()
+    eventual_files(c)
+    damaged_by(c, 1, lambda: damage(c, 1, 'CUT', 'bad'))
+    wait_until('it is back', 30, lambda: reads(c, 1, 'e/bad', b'bad'))
+    wait_until('it is said', 30, lambda: mended(c, 1))
+    c.wait_healthy(1)
+
+
+@test
+def a_node_that_is_alone_goes_on_around_an_eventual_entry(t):
+    """It is found as nothing has read it since the start."""
+    c = t.cluster()
+    eventual_files(c)
+    damaged_by(c, 3, lambda: damage(c, 3, 'CUT', 'bad'))
+    c.stop(1, 2)
+    assert errno_of(get, c.path(3, 'e/bad')) == errno.EIO
+    assert get(c.path(3, 'e/good')) == b'good'
+    put(c.path(3, 'e/new'), b'new')
+    assert sorted(os.listdir(c.path(3, 'e'))) == ['bad', 'good', 'new']
+    wait_until('it is told of', 10, lambda: 'file /e/bad cannot be read on this node'
+               in c.info(3, 'health'))
+    c.start(1, 2)
+    wait_until('it is back', 30, lambda: reads(c, 3, 'e/bad', b'bad'))
+    wait_until('another one has the rest', 30, lambda: os.path.exists(c.path(1, 'e/new')))
+    assert get(c.path(1, 'e/new')) == b'new'
+    c.wait_healthy(3)
+
+
+@test
+def a_start_replays_the_journal_over_an_eventual_entry(t):
+    c = t.cluster(nodes=1)
+    eventual_files(c)
+    c.stop(1)
+    c.start(1)
+    put(c.path(1, 'e/bad'), b'newer')
+    c.kill(1)
+    damage(c, 1, 'CUT', 'bad')
+    c.start(1)
+    wait_until('it is there', 10, lambda: reads(c, 1, 'e/bad', b'newer'))
+    wait_until('it is said', 30, lambda: mended(c, 1))
+
+
+@test
+def what_no_node_has_is_an_error_for_that_name_alone(t):
+    """Until it is written anew, on a node that knows of no such file. The other
+    node's first question may meet it, and then health tells of it for good."""
+    c = t.cluster(nodes=2)
+    eventual_files(c)
+    c.stop(1)
+    put(c.path(2, 'e/own'), b'own')
+    c.stop(2)
+    damage(c, 2, 'CUT', 'own')
+    os.environ['CLUSTER_WAIT'] = '3'
+    for node in c.nodes:
+        c.run('start', node, check=False)
+    del os.environ['CLUSTER_WAIT']
+    c.wait_caught_up(2)
+    for _ in range(2):
+        assert errno_of(get, c.path(2, 'e/own')) == errno.EIO
+        put(c.path(2, 'e/new'), b'new')
+        wait_until('the other one gets the rest', 30,
+                   lambda: os.path.exists(c.path(1, 'e/new')))
+        assert errno_of(get, c.path(1, 'e/own')) == errno.ENOENT
+    assert 'file /e/own cannot be read' in c.info(2, 'health')
+    put(c.path(1, 'e/own'), b'anew')
+    wait_until('it is back', 30, lambda: reads(c, 2, 'e/own', b'anew'))
+    c.wait_healthy(2)
 
 
 main()

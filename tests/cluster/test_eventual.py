@@ -186,7 +186,6 @@ def what_cannot_become_eventual_says_why(t):
     put(c.path(2, 'e/f'), b'x')
     for path, value, expected in (('free', b'weak', errno.EINVAL),
                                   ('free', b'eventual\n', errno.EINVAL),
-                                  ('e/sub', b'strong', errno.EPERM),
                                   ('.', b'eventual', errno.EPERM)):
         number = errno_of(os.setxattr, c.path(2, path), MODE, value)
         assert number == expected, f'{path} {value}: {errno_name(number)}'

@@ -172,19 +172,6 @@ def a_majority_gives_it_and_takes_it_back(t):
     assert number in (errno.ETIMEDOUT, errno.EHOSTUNREACH), errno_name(number)
 
 
-@test
-def nothing_below_an_eventual_one_becomes_strong_and_the_log_says_so(t):
-    c = t.cluster()
-    make_tree(c, 'd')
-    for node, name in enumerate(('d/own', 'd/own/in', 'd/other'), 1):
-        number = errno_of(switch, c, name, b'strong', node)
-        assert number == errno.EPERM, f'{name}: {errno_name(number)}'
-        assert 'stays eventual: the one that it is in is eventual' in c.info(node, 'log')
-        assert mode_of(c, name, node) == b'eventual'
-    put(c.path(1, 'd/own/f'), b'own')
-    wait_all(c, 'd/own')
-
-
 # ---- its name
 
 

@@ -37,6 +37,8 @@ struct node {
     struct command asked;     /* with `call` */
     /* Of test_flow_eventual.c. */
     bool is_whole;
+    uint64_t searched; /* for damage, in this directory ... */
+    char searched_name[8];
     struct catch_up *catch_up;
     struct eventual_op *op;
     struct mode_change *change; /* the last one that was started */

@@ -68,6 +68,9 @@ struct command filled_command(void)
                   .start = slice_of("12345678a"),
                   .end = slice_of("12345678b")},
         .merge_step = MERGE_STEP_END,
+        .further = slice_of("namespaces, 24 bytes ..."),
+        .further_times =
+            slice_of("... with the times of each, 48 bytes altogether."),
         .data = letters(128),
     };
 }

@@ -116,10 +116,22 @@ int setup_eventual(void **state)
     return 0;
 }
 
+/* Where all entries can be read. */
+static void check_digest(const struct eventual_fixture *f, uint64_t nsid)
+{
+    struct eventual_namespace record;
+    uint64_t digest;
+
+    if (eventual_namespace_get(f->state, NULL, nsid, &record) == 0 &&
+        record.has_digest && digest_entries(f->state, nsid, &digest) == 0)
+        assert_int_equal(record.digest, digest);
+}
+
 int teardown_eventual(void **state)
 {
     struct eventual_fixture *f = *state;
 
+    check_digest(f, DIR);
     close_node(f);
     assert_int_equal(f->fake.fatal_count, 0);
     kv_close(f->state);

@@ -2,6 +2,7 @@
 
 #include "exec_below.h"
 
+#include <string.h>
 #include <sys/stat.h>
 
 static struct command on_name(enum command_op op, uint64_t dir,
@@ -43,6 +44,24 @@ int move_below(struct exec_fixture *f, uint64_t dir, const char *name,
     c.to_name = slice_of(to_name);
     c.flags = flags;
     return run(f, &c);
+}
+
+struct test_txn without_place(struct test_txn txn,
+                              enum catalog_change_kind kind, uint64_t nsid)
+{
+    const struct command *c = &txn.command;
+
+    txn.command.txn.dir = 0;
+    txn.command.txn.name = slice_of("");
+    txn.command.ino = ino_of_nsid(nsid);
+    txn.changes[0] = (struct catalog_change){
+        .kind = kind, .nsid = nsid, .attr.version = c->offset};
+    if (kind == CATALOG_REMOVE) {
+        txn.changes[0].parent = c->dir;
+        memcpy(txn.names[0], c->name.data, c->name.size);
+    }
+    txn.change_count = 1;
+    return txn;
 }
 
 uint64_t put_fence(struct exec_fixture *f, uint64_t nsid)

@@ -16,6 +16,11 @@ int move_below(struct exec_fixture *f, uint64_t dir, const char *name,
 /* Asserts that it is not refused. Returns its nsid. */
 uint64_t add_below(struct exec_fixture *f, uint64_t dir, const char *name);
 
+/* The same without a place: of a directory whose name is in the catalog alone.
+ * Its change of the catalog is known beforehand. */
+struct test_txn without_place(struct test_txn txn,
+                              enum catalog_change_kind kind, uint64_t nsid);
+
 /* Whatever its mode was. Returns the epoch. */
 uint64_t put_fence(struct exec_fixture *f, uint64_t nsid);
 

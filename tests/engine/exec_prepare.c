@@ -8,11 +8,34 @@
 #include "engine/eventual_items.h"
 #include "exec_regions.h"
 
+static void begin_namespace(struct test_prepare *p, uint64_t nsid)
+{
+    p->step = TXN_STEP_PART;
+    p->nsid = nsid;
+    p->part = key_user('d', nsid, slice_of(""));
+}
+
+/* There are only the parts of namespaces. */
+static void begin_without_place(struct test_prepare *p)
+{
+    uint64_t nsid = nsid_of_ino(p->txn.command.ino);
+    const struct namespace_record part = {.nsid = nsid, .reopened = true};
+
+    if (p->txn.command.txn_kind == TXN_TO_STRONG)
+        p->data = namespace_encode(&part);
+    else
+        p->ref.closes_nsid = nsid;
+    p->left = TXN_LEFT_PARTS;
+    begin_namespace(p, nsid);
+}
+
 struct test_prepare prepare_begin(const struct test_txn *txn)
 {
     struct test_prepare p = {.txn = *txn, .ref = txn->command.txn};
 
     p.ref.opens_nsid = txn->nsid;
+    if (p.ref.dir == 0)
+        begin_without_place(&p);
     return p;
 }
 
@@ -64,13 +87,6 @@ static uint64_t content_of(const struct exec_fixture *f)
     return ino;
 }
 
-static void begin_namespace(struct test_prepare *p, uint64_t nsid)
-{
-    p->step = TXN_STEP_PART;
-    p->nsid = nsid;
-    p->part = key_user('d', nsid, slice_of(""));
-}
-
 /* Of the namespace whose turn it is, to the next of those below. */
 static void next_namespace(struct test_prepare *p)
 {
@@ -79,6 +95,15 @@ static void next_namespace(struct test_prepare *p)
         return;
     p->left = TXN_LEFT_PARTS;
     begin_namespace(p, p->below.nsids[p->below_at++]);
+}
+
+static void take_parts(struct exec_fixture *f, struct test_prepare *p)
+{
+    p->below_at += f->result.offset;
+    if (f->result.offset > 0)
+        p->nsid = p->below.nsids[p->below_at - 1];
+    if (!key_next_part(p->nsid, f->result.data, &p->part))
+        next_namespace(p);
 }
 
 static void take(struct exec_fixture *f, struct test_prepare *p)
@@ -94,8 +119,8 @@ static void take(struct exec_fixture *f, struct test_prepare *p)
         p->data = buf_copy(f->result.data.data, f->result.data.size);
     } else if (p->step == TXN_STEP_SOURCE) {
         p->left &= ~(unsigned)TXN_LEFT_SOURCE;
-    } else if (!key_next_part(p->nsid, f->result.data, &p->part)) {
-        next_namespace(p);
+    } else {
+        take_parts(f, p);
     }
     if (p->step == TXN_STEP_FIRST)
         p->has_happened = p->left == 0 && p->txn.change_count == 0;
@@ -241,6 +266,8 @@ static int copy_step(struct exec_fixture *f, struct test_prepare *p)
 
 int prepare_step(struct exec_fixture *f, struct test_prepare *p)
 {
+    static const uint8_t times[16 * BELOW_MAX];
+    uint8_t further[8 * BELOW_MAX];
     struct command c = p->txn.command;
     struct key at = place_of_step(p);
     bool at_ends = (p->left & (TXN_LEFT_TARGET | TXN_LEFT_SOURCE)) != 0;
@@ -252,8 +279,11 @@ int prepare_step(struct exec_fixture *f, struct test_prepare *p)
         return import_step(f, p);
     c.op = COMMAND_TXN_PREPARE;
     c.txn = p->ref;
-    if (p->step == TXN_STEP_PART)
+    if (p->step == TXN_STEP_PART) {
         set_namespace(&c.txn, p->nsid);
+        c.further = further_below(&p->below, p->below_at, further);
+        c.further_times = (struct slice){times, 2 * c.further.size};
+    }
     c.txn_step = p->step;
     if (p->data != NULL)
         c.data = buf_slice(p->data);
@@ -307,6 +337,8 @@ bool commit_until(struct exec_fixture *f, const struct test_txn *txn,
     if (p.complete && commands > 0) {
         commands--;
         assert_int_equal(decide_prepared(f, &p), 0);
+        if (p.ref.dir == 0)
+            p.below.nsids[p.below.count++] = nsid_of_ino(p.txn.command.ino);
         r = resolve_below(&p.ref, true, &p.below);
         for (; !r.done && commands > 0; commands--)
             resolve_step(f, &r);

@@ -197,7 +197,7 @@ void set_namespace(struct txn_ref *txn, uint64_t nsid)
 static void next_below(struct test_resolve *r)
 {
     if (r->below_at == r->below.count) {
-        r->at = AT_FIRST;
+        r->at = r->txn.dir == 0 ? AT_FORGET : AT_FIRST;
         return;
     }
     set_namespace(&r->txn, r->below.nsids[r->below_at++]);
@@ -222,10 +222,16 @@ struct test_resolve resolve_begin(const struct txn_ref *txn, bool commit)
 static void run_resolve(struct exec_fixture *f, const struct test_resolve *r,
                         enum txn_step step, struct key at)
 {
+    uint8_t bytes[8 * BELOW_MAX];
+    struct slice further = {NULL, 0};
+
+    if (step == TXN_STEP_PART)
+        further = further_below(&r->below, r->below_at, bytes);
     assert_int_equal(run_at(f,
                             &(struct command){.op = COMMAND_TXN_RESOLVE,
                                               .txn_step = step,
                                               .txn = r->txn,
+                                              .further = further,
                                               .commit = r->commit},
                             &at),
                      0);
@@ -268,6 +274,9 @@ void resolve_step(struct exec_fixture *f, struct test_resolve *r)
     switch (r->at) {
     case AT_BELOW:
         run_resolve(f, r, TXN_STEP_PART, r->part);
+        r->below_at += f->result.offset;
+        if (f->result.offset > 0)
+            set_namespace(&r->txn, r->below.nsids[r->below_at - 1]);
         if (!key_next_part(nsid_of(&r->txn), f->result.data, &r->part))
             next_below(r);
         break;
@@ -305,6 +314,16 @@ void resolve_all(struct exec_fixture *f, const struct txn_ref *txn, bool commit)
     resolve_rest(f, resolve_begin(txn, commit));
 }
 
+struct slice further_below(const struct test_below *below, size_t at,
+                           uint8_t bytes[8 * BELOW_MAX])
+{
+    size_t count = below->count - at;
+
+    for (size_t i = 0; i < count; i++)
+        be64_put(bytes + 8 * i, below->nsids[at + i]);
+    return (struct slice){bytes, 8 * count};
+}
+
 struct test_below below_of(struct slice bytes)
 {
     struct test_below below = {.count = 0};
@@ -312,6 +331,7 @@ struct test_below below_of(struct slice bytes)
 
     assert_int_equal(domain_decode(bytes, &domain), 0);
     assert_true(domain.count <= BELOW_MAX);
+    domain_sort(&domain);
     for (; below.count < domain.count; below.count++)
         below.nsids[below.count] = domain.nsids[below.count];
     domain_release(&domain);

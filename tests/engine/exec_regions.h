@@ -29,6 +29,9 @@ struct test_below {
 
 /* As a decision has them. */
 struct test_below below_of(struct slice bytes);
+/* Those that come along with the namespace before them, as `bytes`. */
+struct slice further_below(const struct test_below *below, size_t at,
+                           uint8_t bytes[8 * BELOW_MAX]);
 /* The one that the transaction opens or closes. */
 void set_namespace(struct txn_ref *txn, uint64_t nsid);
 

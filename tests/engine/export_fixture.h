@@ -29,6 +29,7 @@ enum {
 /* What was asked of the eventual entries. */
 struct started {
     struct eventual_op *op; /* NULL: it has come back, or was cancelled */
+    uint64_t dir;
     char name[NAME_SIZE];
     size_t size;
 };
@@ -36,7 +37,7 @@ struct started {
 struct node {
     struct fake_env fake;
     struct read_op *read; /* NULL: none is under way */
-    uint64_t dir;         /* the last one whose times were asked for */
+    uint64_t dir;         /* of what is put on the page */
     struct command question;
     char asked[NAME_SIZE]; /* its name */
     struct started started[STARTED_MAX];
@@ -55,6 +56,7 @@ struct fixture {
     struct txn_export export;
     struct domain below;
     struct buf *page; /* that is being made */
+    size_t further;   /* that it goes on with */
     unsigned done;
     int status;
 };
@@ -65,8 +67,8 @@ int setup_export(void **state);
 int setup_export_tree(void **state);
 int teardown_export(void **state);
 
-/* The times of this directory have come. */
-void tell_times(struct fixture *f, uint64_t nsid, int64_t mtime_ns);
+/* The page goes on with this directory. */
+void go_on_with(struct fixture *f, uint64_t nsid);
 /* One more file of the page. */
 void put(struct fixture *f, const char *name, size_t size);
 void put_files(struct fixture *f, size_t count);

@@ -22,6 +22,11 @@ static uint64_t now(struct env *env)
     return fake_of(env)->now_ns;
 }
 
+static uint64_t wall(struct env *env)
+{
+    return fake_of(env)->now_ns + fake_of(env)->ahead_ns;
+}
+
 static void on_post(struct env *env, enum env_owner owner,
                     struct env_task *task)
 {
@@ -65,7 +70,7 @@ static void on_fatal(struct env *env, const char *reason)
 }
 
 static const struct env_ops ops = {.mono_ns = now,
-                                   .wall_ns = now,
+                                   .wall_ns = wall,
                                    .random = no_number,
                                    .post = on_post,
                                    .timer_start = on_timer_start,

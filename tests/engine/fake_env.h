@@ -22,6 +22,7 @@ struct fake_env {
     size_t write_count;
     struct timers timers;
     uint64_t now_ns;
+    uint64_t ahead_ns; /* of the wall clock */
 };
 
 void fake_env_init(struct fake_env *fake, struct kv *log, struct kv *state);

@@ -28,6 +28,11 @@ uint64_t node_id(const struct node *node)
     return node->id;
 }
 
+const struct node_config *node_config(const struct node *node)
+{
+    return &node->config;
+}
+
 struct eventual *node_eventual(const struct node *node)
 {
     return node->eventual;
@@ -232,7 +237,7 @@ static void start(struct node *node)
 {
     struct eventual_config config = {.env = &node->fake.env,
                                      .node = node->id,
-                                     .boot = ++node->boot,
+                                     .boot = ++node->config.identity.boot,
                                      .clock_is_wrong = clock_is_wrong,
                                      .read_clock = read_clock,
                                      .disk_is_full = disk_is_full,

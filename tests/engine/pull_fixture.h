@@ -33,10 +33,10 @@ struct node {
     struct modes *modes;
     struct eventual *eventual;
     struct pulls *pulls;
-    uint64_t boot;
-    bool holds_log;     /* what is written there is not synced */
-    bool holds_state;   /* it is not flushed, though that is asked for */
-    unsigned questions; /* that it has sent */
+    struct node_config config; /* its boot number alone */
+    bool holds_log;            /* what is written there is not synced */
+    bool holds_state;          /* it is not flushed, though that is asked for */
+    unsigned questions;        /* that it has sent */
     unsigned answers;
     unsigned flushes; /* that were asked for */
     unsigned warnings;

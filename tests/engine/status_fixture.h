@@ -44,6 +44,7 @@ struct node {
     bool is_behind_known;
     uint64_t missing; /* a node; 0: all is here */
     bool whole;
+    int64_t differs_ns; /* since when node 1 does; 0: it does not */
     /* Of test_status_board.c. */
     struct node_config config;
     bool member[IDS_MAX];

@@ -35,7 +35,7 @@ static struct command deciding(const struct catalog_change *changes,
 {
     static uint64_t sequence = 1000;
     struct command c = {.op = COMMAND_TXN_DECIDE,
-                        .txn.id = {NODE, 1, ++sequence},
+                        .txn = {.id = {NODE, 1, ++sequence}, .dir = 1},
                         .change_count = count};
 
     memcpy(c.changes, changes, count * sizeof *changes);

@@ -22,6 +22,8 @@ static void assert_names_equal(const struct command *a, const struct command *b)
     assert_slice_equal(a->to_name, b->to_name);
     assert_slice_equal(a->xattr, b->xattr);
     assert_slice_equal(a->address, b->address);
+    assert_slice_equal(a->further, b->further);
+    assert_slice_equal(a->further_times, b->further_times);
     assert_slice_equal(a->data, b->data);
 }
 

@@ -99,6 +99,27 @@ static void test_a_command_over_a_limit_is_refused(void **state)
         framed(with_number(empty_message(), 20, TXN_TO_STRONG + 1)));
 }
 
+/* Namespaces that come along, and the times of each. */
+static void test_a_list_of_namespaces_over_a_limit_is_refused(void **state)
+{
+    struct buf *two = with_bytes(empty_message(), 70, letters(16));
+
+    (void)state;
+    assert_decodes_to(ERR_CORRUPT, try_command,
+                      framed(with_bytes(empty_message(), 70, letters(15))));
+    assert_decodes_to(0, try_command,
+                      framed(with_bytes(empty_message(), 70,
+                                        letters(8 * COMMAND_FURTHER_MAX))));
+    assert_decodes_to(
+        ERR_CORRUPT, try_command,
+        framed(with_bytes(empty_message(), 70,
+                          letters(8 * (COMMAND_FURTHER_MAX + 1)))));
+    assert_decodes_to(0, try_command,
+                      framed(with_bytes(buf_ref(two), 71, letters(32))));
+    assert_decodes_to(ERR_CORRUPT, try_command,
+                      framed(with_bytes(two, 71, letters(16))));
+}
+
 static void test_the_changes_of_a_command_are_checked(void **state)
 {
     struct buf *change = with_number(empty_message(), 1, CATALOG_MOVE);
@@ -202,6 +223,7 @@ int main(void)
         cmocka_unit_test(test_more_data_than_one_write_is_refused),
         cmocka_unit_test(test_each_known_operation_is_taken_and_no_other),
         cmocka_unit_test(test_a_command_over_a_limit_is_refused),
+        cmocka_unit_test(test_a_list_of_namespaces_over_a_limit_is_refused),
         cmocka_unit_test(test_the_changes_of_a_command_are_checked),
         cmocka_unit_test(test_a_transaction_without_identity_is_refused),
         cmocka_unit_test(test_other_formats_are_not_guessed),

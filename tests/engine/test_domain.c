@@ -127,6 +127,32 @@ static void test_what_has_its_own_mode_is_left_out_with_what_is_below(void **s)
     expect_list(f, 60, ARRAY_SIZE(eventual), eventual);
 }
 
+static void put_own_strong(struct exec_fixture *f, uint64_t parent,
+                           const char *name, uint64_t nsid)
+{
+    put_dir(f, parent, name, nsid, (struct mode){MODE_STRONG, nsid, 0, 9});
+}
+
+static void test_one_that_is_strong_by_itself_is_left_out(void **state)
+{
+    struct exec_fixture *f = *state;
+    const uint64_t strong[] = {52};
+    const uint64_t below[] = {54};
+    const uint64_t eventual[] = {63};
+
+    put_strong(f, ROOT, "t", TOP);
+    put_own_strong(f, TOP, "a", 51);
+    put_strong(f, 51, "b", 54);
+    put_strong(f, TOP, "b", 52);
+    expect_list(f, TOP, ARRAY_SIZE(strong), strong);
+    expect_list(f, 51, ARRAY_SIZE(below), below);
+    put_eventual(f, ROOT, "u", 60, 60);
+    put_own_strong(f, 60, "a", 61);
+    put_strong(f, 61, "b", 62);
+    put_eventual(f, 60, "b", 63, 60);
+    expect_list(f, 60, ARRAY_SIZE(eventual), eventual);
+}
+
 static void test_one_that_is_filled_by_itself_is_in_the_way(void **state)
 {
     struct exec_fixture *f = *state;
@@ -226,6 +252,47 @@ static void test_bytes_that_make_no_sense_are_damage(void **state)
     domain_release(&domain);
 }
 
+static void test_they_are_sorted_by_their_numbers(void **state)
+{
+    static const uint64_t nsids[] = {UINT64_MAX, 7, 1, UINT64_MAX - 1, 9};
+    static const uint64_t sorted[] = {1, 7, 9, UINT64_MAX - 1, UINT64_MAX};
+    struct domain domain = {.count = 0};
+    struct domain copy;
+
+    (void)state;
+    domain_sort(&domain);
+    for (size_t i = 0; i < ARRAY_SIZE(nsids); i++)
+        domain_add(&domain, nsids[i]);
+    copy = domain_sorted(&domain);
+    assert_int_equal(copy.count, ARRAY_SIZE(nsids));
+    assert_memory_equal(copy.nsids, sorted, sizeof sorted);
+    assert_memory_equal(domain.nsids, nsids, sizeof nsids);
+    domain_release(&copy);
+    domain_release(&domain);
+}
+
+static void test_a_command_takes_some_of_them(void **state)
+{
+    const size_t count = 3 * COMMAND_FURTHER_MAX / 2;
+    struct domain domain = {.count = 0};
+    struct buf *bytes;
+    struct slice some;
+
+    (void)state;
+    for (uint64_t i = 0; i < count; i++)
+        domain_add(&domain, 5 + i);
+    bytes = domain_encode(&domain);
+    some = domain_further(buf_slice(bytes), 0);
+    assert_int_equal(domain_count(some), COMMAND_FURTHER_MAX);
+    some = domain_further(buf_slice(bytes), COMMAND_FURTHER_MAX);
+    assert_int_equal(domain_count(some), count - COMMAND_FURTHER_MAX);
+    assert_int_equal(domain_nsid_at(some, 1), 5 + COMMAND_FURTHER_MAX + 1);
+    some = domain_further(buf_slice(bytes), count);
+    assert_int_equal(domain_count(some), 0);
+    buf_unref(bytes);
+    domain_release(&domain);
+}
+
 /* ---- what is in a directory ---- */
 
 struct visits {
@@ -279,12 +346,15 @@ int main(void)
         WITH_ROOT(test_nothing_is_below_an_empty_one),
         WITH_ROOT(test_each_one_comes_behind_its_parent),
         WITH_ROOT(test_what_has_its_own_mode_is_left_out_with_what_is_below),
+        WITH_ROOT(test_one_that_is_strong_by_itself_is_left_out),
         WITH_ROOT(test_one_that_is_filled_by_itself_is_in_the_way),
         WITH_ROOT(test_a_name_of_nothing_is_damage),
         WITH_ROOT(test_there_may_be_only_so_many),
         cmocka_unit_test(test_bytes_say_the_same),
         cmocka_unit_test(test_no_bytes_say_none),
         cmocka_unit_test(test_bytes_that_make_no_sense_are_damage),
+        cmocka_unit_test(test_they_are_sorted_by_their_numbers),
+        cmocka_unit_test(test_a_command_takes_some_of_them),
         WITH_ROOT(test_names_are_visited_in_order_from_one_on),
     };
 

@@ -133,7 +133,8 @@ static void test_a_directory_counts_its_files(void **state)
     assert_int_equal(f->result.attr.entry_count, 0);
     add_directory(f, DIR, slice_of("d"), 20, MODE_EVENTUAL);
     add_directory(f, DIR, slice_of("e"), 21, MODE_STRONG);
-    put_namespace(f, DIR, (struct eventual_namespace){3, 900, 1001, 5, 5});
+    put_namespace(f, DIR,
+                  (struct eventual_namespace){3, 900, 1001, 5, 5, 0, true});
     assert_int_equal(get_directory(f, DIR), 0);
     assert_int_equal(f->result.attr.entry_count, 3);
     assert_int_equal(f->result.attr.mtime_ns, 900);
@@ -146,7 +147,8 @@ static void test_a_strong_one_below_is_as_the_catalog_says(void **state)
     struct eventual_files *f = *state;
 
     add_directory(f, DIR, slice_of("d"), 20, MODE_STRONG);
-    put_namespace(f, 20, (struct eventual_namespace){3, 900, 1001, 5, 5});
+    put_namespace(f, 20,
+                  (struct eventual_namespace){3, 900, 1001, 5, 5, 0, true});
     assert_int_equal(lookup(f, "d"), 0);
     assert_int_equal(f->result.attr.ino, ino_of_nsid(20));
     assert_int_equal(f->result.attr.entry_count, 0);
@@ -167,11 +169,13 @@ static void test_an_mtime_set_by_hand_holds_until_a_change_inside(void **state)
 
     put_record(f->state, key_directory(DIR), buf_slice(bytes));
     buf_unref(bytes);
-    put_namespace(f, DIR, (struct eventual_namespace){3, 900, 999, 5, 5});
+    put_namespace(f, DIR,
+                  (struct eventual_namespace){3, 900, 999, 5, 5, 0, true});
     assert_int_equal(get_directory(f, DIR), 0);
     assert_int_equal(f->result.attr.mtime_ns, 5);
     assert_int_equal(f->result.attr.version, 1000);
-    put_namespace(f, DIR, (struct eventual_namespace){3, 900, 1001, 5, 5});
+    put_namespace(f, DIR,
+                  (struct eventual_namespace){3, 900, 1001, 5, 5, 0, true});
     assert_int_equal(get_directory(f, DIR), 0);
     assert_int_equal(f->result.attr.mtime_ns, 900);
 }

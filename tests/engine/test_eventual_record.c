@@ -393,14 +393,16 @@ static void test_a_tombstone_is_listed_until_it_is_replaced(void **state)
 static void test_counts_and_cursors_are_zero_until_they_are_put(void **state)
 {
     struct kv *kv = *state;
-    struct eventual_namespace namespace = {9, 9, 9, 9, 9};
-    struct eventual_head head = {9, 9, true, 9, 9};
+    struct eventual_namespace namespace = {9, 9, 9, 9, 9, 9, false};
+    struct eventual_head head = {9, 9, true, 9, 9, true};
     struct eventual_peer peer = {9, 9, 9, 9};
 
     assert_int_equal(eventual_namespace_get(kv, NULL, 7, &namespace), 0);
     assert_int_equal(namespace.entry_count, 0);
     assert_int_equal(namespace.changed_ns, 0);
     assert_int_equal(namespace.since_last, 0);
+    assert_int_equal(namespace.digest, 0);
+    assert_true(namespace.has_digest);
     assert_int_equal(eventual_head_get(kv, &head), 0);
     assert_int_equal(head.sequence, 0);
     assert_int_equal(head.seen, 0);
@@ -413,8 +415,8 @@ static void test_counts_and_cursors_come_back(void **state)
 {
     struct kv *kv = *state;
     struct kv_batch *batch = kv_batch_new(kv);
-    struct eventual_namespace namespace = {1, -2, 3, 4, 5};
-    struct eventual_head head = {4, 5, true, 8, 6};
+    struct eventual_namespace namespace = {1, -2, 3, 4, 5, 6, true};
+    struct eventual_head head = {4, 5, true, 8, 6, true};
     struct eventual_peer peer = {6, 7, 8, 9};
 
     eventual_namespace_put(batch, 7, &namespace);
@@ -427,6 +429,8 @@ static void test_counts_and_cursors_come_back(void **state)
     assert_int_equal(namespace.version, 3);
     assert_int_equal(namespace.since_first, 4);
     assert_int_equal(namespace.since_last, 5);
+    assert_int_equal(namespace.digest, 6);
+    assert_true(namespace.has_digest);
     assert_int_equal(eventual_peer_get(kv, 2, &peer), 0);
     assert_int_equal(peer.received, 7);
     assert_int_equal(peer.promise, 8);

@@ -194,7 +194,7 @@ static void test_it_stays_when_the_one_above_becomes_strong(void **state)
     assert_int_equal(resolve(f, &txn, true), 0);
 }
 
-static void test_it_is_not_strong_below_an_eventual_one(void **state)
+static void test_what_holds_a_name_makes_nothing_strong_below(void **state)
 {
     struct exec_fixture *f = *state;
     struct tree t = make_tree(f);
@@ -293,7 +293,7 @@ int main(void)
         WITH_ROOT(test_nothing_inherits_from_a_strong_one),
         WITH_ROOT(test_a_fence_above_leaves_it_eventual),
         WITH_ROOT(test_it_stays_when_the_one_above_becomes_strong),
-        WITH_ROOT(test_it_is_not_strong_below_an_eventual_one),
+        WITH_ROOT(test_what_holds_a_name_makes_nothing_strong_below),
         WITH_ROOT(test_it_moves_between_eventual_directories),
         WITH_ROOT(test_what_inherits_does_not_leave_it),
         WITH_ROOT(test_it_moves_neither_to_a_strong_one_nor_below_itself),

@@ -42,19 +42,13 @@ static void add_directory(struct kv *kv, uint64_t nsid, uint64_t parent,
 {
     struct directory directory = {
         .nsid = nsid, .parent = parent, .name = slice_of(name)};
+    uint8_t index[8];
 
     directory.attr.ino = ino_of_nsid(nsid);
     put(kv, key_directory(nsid), directory_encode(&directory));
-}
-
-static void add_reference(struct kv *kv, uint64_t nsid, uint64_t parent,
-                          const char *name)
-{
-    struct entry entry = {.kind = ENTRY_DIR};
-
-    entry.attr.ino = ino_of_nsid(nsid);
-    entry.attr.mode = 0040000;
-    put(kv, key_user('d', parent, slice_of(name)), entry_encode(&entry));
+    be64_put(index, nsid);
+    put(kv, key_directory_name(parent, directory.name),
+        buf_copy(index, sizeof index));
 }
 
 static int setup(void **state)
@@ -258,32 +252,12 @@ static void test_a_name_has_its_limit(void **state)
     assert_refused(*state, path, ERR_NAME_TOO_LONG);
 }
 
-/* Only the catalog says where a directory is: a reference may be old. */
-static void test_a_reference_counts_only_with_the_catalog(void **state)
+static void test_a_damaged_index_is_an_error(void **state)
 {
     struct fixture *f = *state;
 
-    add_reference(f->kv, APP, NSID_ROOT, "app");
-    add_reference(f->kv, USERS, APP, "users");
-    add_reference(f->kv, USERS, NSID_ROOT, "old");
-    add_reference(f->kv, 99, NSID_ROOT, "gone");
-    assert_read(f, "/app/users/m", USERS, "m");
-    assert_refused(f, "/old/m", ERR_NOT_FOUND);
-    assert_refused(f, "/gone/m", ERR_NOT_FOUND);
-    add_reference(f->kv, ODD, APP, "users"); /* Overtaken by another. */
-    assert_read(f, "/app/users/m", USERS, "m");
-}
-
-/* A reference is enough where the rest of the catalog cannot be read. */
-static void test_a_reference_saves_the_search(void **state)
-{
-    struct fixture *f = *state;
-
-    put(f->kv, key_directory(2), buf_copy("bad", 3));
-    assert_refused(f, "/app/users/m", ERR_VERSION);
-    add_reference(f->kv, APP, NSID_ROOT, "app");
-    add_reference(f->kv, USERS, APP, "users");
-    assert_read(f, "/app/users/m", USERS, "m");
+    put(f->kv, key_directory_name(APP, slice_of("users")), buf_copy("bad", 3));
+    assert_refused(f, "/app/users/m", ERR_CORRUPT);
 }
 
 int main(void)
@@ -302,8 +276,7 @@ int main(void)
         TEST(test_what_is_not_a_path_is_refused),
         TEST(test_each_directory_of_a_path_must_be_there),
         TEST(test_a_name_has_its_limit),
-        TEST(test_a_reference_counts_only_with_the_catalog),
-        TEST(test_a_reference_saves_the_search),
+        TEST(test_a_damaged_index_is_an_error),
     };
 #undef TEST
 

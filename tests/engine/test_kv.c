@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -112,6 +113,34 @@ static void test_delete_range_leaves_its_end_and_its_neighbours(void **state)
     kv_batch_free(batch);
 
     assert_string_equal(dump_all(kv), "a=1 d=1 e=1");
+}
+
+/* Few keys one by one, many as a range. */
+static void test_delete_all_leaves_what_is_beside(void **state)
+{
+    static const int counts[] = {0, 1, 63, 64, 65, 500};
+    struct kv *kv = ((struct fixture *)*state)->kv;
+    struct kv_batch *batch = kv_batch_new(kv);
+    char name[16];
+
+    for (size_t i = 0; i < ARRAY_SIZE(counts); i++) {
+        put_letters(kv, "ac");
+        for (int number = 0; number < counts[i]; number++) {
+            (void)snprintf(name, sizeof name, "b%03d", number);
+            kv_batch_put(batch, text_slice(name), text_slice("1"));
+        }
+        assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
+        kv_batch_clear(batch);
+        kv_batch_delete_all(batch, kv, text_slice("b"), text_slice("c"));
+        if (counts[i] < 64)
+            assert_int_equal(kv_batch_count(batch), counts[i]);
+        else
+            assert_in_range(kv_batch_count(batch), 1, 65);
+        assert_int_equal(kv_write(kv, batch, KV_RELAXED, NULL), 0);
+        kv_batch_clear(batch);
+        assert_string_equal(dump_all(kv), "a=1 c=1");
+    }
+    kv_batch_free(batch);
 }
 
 /* ---- reading ---- */
@@ -253,6 +282,7 @@ int main(void)
         ON_ALL(test_a_value_is_its_parts_one_after_the_other),
         ON_ALL(test_a_deleted_key_is_not_found),
         ON_ALL(test_delete_range_leaves_its_end_and_its_neighbours),
+        ON_ALL(test_delete_all_leaves_what_is_beside),
         ON_ALL(test_a_pinned_value_outlives_its_key),
         ON_ALL(test_iteration_goes_through_the_range_in_byte_order),
         ON_ALL(test_a_seek_stays_inside_the_bounds),

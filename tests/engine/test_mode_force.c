@@ -126,13 +126,18 @@ static void test_by_force_a_strong_one_stays_as_it_is(void **state)
     expect_end(f, 0);
 }
 
-static void test_no_force_makes_one_strong_below_an_eventual_one(void **state)
+static void
+test_below_an_eventual_one_others_are_left_out_likewise(void **state)
 {
     struct fixture *f = *state;
 
     apply(f, MODE_EVENTUAL, PARENT, EPOCH);
-    start(f, MODE_TO_STRONG);
-    expect_end(f, ERR_NOT_PERMITTED);
+    f->node.knows_who_is_there = true;
+    start_told(f, MODE_TO_STRONG, PARENT);
+    expect_txn(f, TXN_TO_STRONG, FENCE);
+    assert_true(f->node.txn->has_no_place);
+    end_txn(f, 0);
+    expect_end(f, 0);
 }
 
 static void test_nothing_is_forced_without_a_majority(void **state)
@@ -175,7 +180,7 @@ int main(void)
         FORCE_TEST(test_the_others_have_to_tell),
         FORCE_TEST(test_a_node_that_was_away_itself_looks_anew),
         FORCE_TEST(test_by_force_a_strong_one_stays_as_it_is),
-        FORCE_TEST(test_no_force_makes_one_strong_below_an_eventual_one),
+        FORCE_TEST(test_below_an_eventual_one_others_are_left_out_likewise),
         FORCE_TEST(test_nothing_is_forced_without_a_majority),
         FORCE_TEST(test_each_attempt_looks_for_itself),
     };

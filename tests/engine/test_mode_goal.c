@@ -15,6 +15,7 @@
 enum { UP = 6, DIR = 7 };
 
 static const struct mode strong;
+static const struct mode own_strong = {MODE_STRONG, DIR, 0, 9};
 static const struct mode filling = {MODE_STRONG, DIR, 5, 5};
 static const struct mode own = {MODE_EVENTUAL, DIR, 5, 9};
 static const struct mode inherited = {MODE_EVENTUAL, UP, 5, 9};
@@ -41,8 +42,7 @@ static void test_each_goal_from_each_mode(void **state)
         FENCE = MODE_STEP_FENCE,
         OWN = MODE_STEP_OWN,
         NO_DATA = ERR_NO_DATA,
-        BUSY = ERR_BUSY,
-        NO = ERR_NOT_PERMITTED
+        BUSY = ERR_BUSY
     };
     /* clang-format off */
     const struct {
@@ -54,11 +54,15 @@ static void test_each_goal_from_each_mode(void **state)
         {&filling,          &strong,    {BUSY,  BUSY,  BUSY,    BUSY}},
         {&own,              &strong,    {NONE,  FENCE, FENCE,   BUSY}},
         {&own_fenced,       &strong,    {BUSY,  BUSY,  BUSY,    BUSY}},
-        {&inherited,        &up,        {OWN,   NO,    NO_DATA, FENCE}},
-        {&own,              &up,        {NONE,  NO,    OWN,     FENCE}},
+        {&inherited,        &up,        {OWN,   FENCE, NO_DATA, FENCE}},
+        {&own,              &up,        {NONE,  FENCE, OWN,     FENCE}},
         {&own_fenced,       &up,        {BUSY,  BUSY,  BUSY,    BUSY}},
         {&inherited_fenced, &up_fenced, {BUSY,  BUSY,  NO_DATA, BUSY}},
         {&own,              &up_fenced, {NONE,  BUSY,  OWN,     FENCE}},
+        {&own_strong,       &strong,    {CLOSE, NONE,  OWN,     BUSY}},
+        {&own_strong,       &up,        {CLOSE, NONE,  CLOSE,   BUSY}},
+        {&own_strong,       &up_fenced, {BUSY,  NONE,  BUSY,    BUSY}},
+        {&filling,          &up,        {BUSY,  BUSY,  BUSY,    BUSY}},
     };
     /* clang-format on */
 

@@ -82,25 +82,98 @@ static void test_too_many_below_it_are_logged(void **state)
     }
 }
 
-static void test_below_an_eventual_one_nothing_becomes_strong(void **state)
+/* ---- strong ones ---- */
+
+/* The transaction holds no name, as no region has that. */
+static void expect_below(const struct fixture *f, enum txn_kind kind,
+                         uint64_t epoch, bool inherits)
+{
+    expect_txn(f, kind, epoch);
+    assert_true(f->node.txn->has_no_place);
+    assert_int_equal(f->node.txn->inherits, inherits);
+}
+
+static void test_below_an_eventual_one_it_becomes_strong(void **state)
+{
+    const uint64_t domains[] = {PARENT, DIR};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(domains); i++) {
+        f->node.told_fence = 0;
+        apply_parent(f, MODE_EVENTUAL);
+        apply(f, MODE_EVENTUAL, domains[i], EPOCH);
+        start_told(f, MODE_TO_STRONG, domains[i]);
+        expect_below(f, TXN_TO_STRONG, FENCE, false);
+        end_txn(f, 0);
+        expect_end(f, 0);
+        f->over = false;
+    }
+}
+
+static void test_while_the_one_above_is_fenced_its_mode_stays(void **state)
 {
     struct fixture *f = *state;
 
-    apply(f, MODE_EVENTUAL, PARENT, EPOCH);
-    start(f, MODE_TO_STRONG);
-    expect_end(f, ERR_NOT_PERMITTED);
-    assert_int_equal(f->node.event_count, 1);
-    f->over = false;
     apply(f, MODE_EVENTUAL, DIR, EPOCH);
-    start(f, MODE_TO_STRONG);
-    expect_end(f, ERR_NOT_PERMITTED);
-    assert_int_equal(f->node.event_count, 2);
-    f->over = false;
     apply_parent(f, MODE_FENCED);
     start(f, MODE_TO_STRONG);
     expect_end(f, ERR_BUSY);
-    assert_int_equal(f->node.event_count, 2);
+    f->over = false;
+    apply(f, MODE_STRONG, DIR, EPOCH);
+    apply_parent(f, MODE_FENCED);
+    start(f, MODE_TO_EVENTUAL);
+    expect_end(f, ERR_BUSY);
+    f->over = false;
+    start(f, MODE_INHERIT);
+    expect_end(f, ERR_BUSY);
 }
+
+static void test_below_an_eventual_one_a_strong_one_is_closed(void **state)
+{
+    static const enum mode_goal goals[] = {MODE_TO_EVENTUAL, MODE_INHERIT};
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < ARRAY_SIZE(goals); i++) {
+        apply_parent(f, MODE_EVENTUAL);
+        apply(f, MODE_STRONG, DIR, EPOCH);
+        start(f, goals[i]);
+        expect_below(f, TXN_TO_EVENTUAL, 0, goals[i] == MODE_INHERIT);
+        end_txn(f, ERR_NOT_EMPTY);
+        assert_int_equal(f->node.asked.op, COMMAND_DIR_FILL);
+        answer(f, 0);
+        apply_filling(f, FENCE);
+        pass(f, 20);
+        expect_below(f, TXN_TO_EVENTUAL, FENCE, goals[i] == MODE_INHERIT);
+        end_txn(f, ERR_NO_QUORUM);
+        expect_asked(f, MODE_STRONG, FENCE);
+        answer(f, 0);
+        expect_end(f, ERR_BUSY);
+        f->over = false;
+    }
+}
+
+static void test_below_a_strong_one_one_entry_has_it_inherit(void **state)
+{
+    struct fixture *f = *state;
+
+    apply(f, MODE_STRONG, DIR, EPOCH);
+    own_by_one_entry(f, MODE_INHERIT, 0);
+}
+
+static void test_below_a_strong_one_the_name_is_held(void **state)
+{
+    struct fixture *f = *state;
+
+    apply(f, MODE_STRONG, DIR, EPOCH);
+    start(f, MODE_TO_EVENTUAL);
+    expect_txn(f, TXN_TO_EVENTUAL, 0);
+    assert_false(f->node.txn->has_no_place);
+    assert_false(f->node.txn->inherits);
+    end_txn(f, 0);
+    expect_end(f, 0);
+}
+
+/* ---- to have none ---- */
 
 static void test_to_inherit_below_a_strong_one_is_to_become_strong(void **state)
 {
@@ -147,7 +220,11 @@ int main(void)
         TEST(test_one_entry_takes_it_back),
         TEST(test_who_comes_second_does_not_change_it),
         TEST(test_too_many_below_it_are_logged),
-        TEST(test_below_an_eventual_one_nothing_becomes_strong),
+        TEST(test_below_an_eventual_one_it_becomes_strong),
+        TEST(test_while_the_one_above_is_fenced_its_mode_stays),
+        TEST(test_below_an_eventual_one_a_strong_one_is_closed),
+        TEST(test_below_a_strong_one_one_entry_has_it_inherit),
+        TEST(test_below_a_strong_one_the_name_is_held),
         TEST(test_to_inherit_below_a_strong_one_is_to_become_strong),
         TEST(test_what_inherits_has_nothing_to_be_taken_back),
         TEST(test_one_with_a_mode_of_its_own_is_removed_by_one_entry),

@@ -30,6 +30,7 @@ struct node {
     unsigned settled;  /* ... was begun for so many */
     struct settle *settle;
     struct txn_id last;
+    size_t met; /* how many namespaces came with it */
 };
 
 struct fixture {
@@ -87,14 +88,23 @@ const struct region *peer_region(const struct peer *peer)
 }
 
 void settle_force(struct settle *settle, struct node *node,
-                  const struct txn_ref *holder)
+                  const struct txn_ref *holder, struct domain met)
 {
     assert_false(settle->active);
+    node->met = met.count;
+    domain_release(&met);
     settle->active = true;
     settle->txn = *holder;
     node->settled++;
     node->settle = settle;
     node->last = holder->id;
+}
+
+struct txn_ref txn_ref_copy(const struct txn_ref *from,
+                            char names[2][NAME_SIZE_MAX])
+{
+    (void)names;
+    return *from;
 }
 
 void settle_cancel(struct settle *settle)
@@ -263,6 +273,7 @@ static void settle_closed(struct fixture *f, bool commit)
         put_closed(f, nsid, 1);
     look_long_enough(f);
     assert_int_equal(f->node.settled, 1);
+    assert_int_equal(f->node.met, 0);
     first = f->node.settle;
     first->active = false;
     first->commit = commit;
@@ -275,9 +286,36 @@ static void test_what_was_aborted_is_undone_together(void **state)
 
     settle_closed(f, false);
     tick(f);
-    assert_int_equal(f->node.settled, 1 + 10);
+    assert_int_equal(f->node.settled, 1 + 1);
+    assert_int_equal(f->node.met, 10);
     tick(f);
-    assert_int_equal(f->node.settled, 1 + 10);
+    assert_int_equal(f->node.settled, 1 + 1);
+}
+
+/* What the same node finds in another region that it leads. */
+static void test_each_region_undoes_what_is_in_it(void **state)
+{
+    struct fixture *f = *state;
+
+    settle_closed(f, false);
+    tick(f);
+    f->peer.region.id++;
+    tick(f);
+    assert_int_equal(f->node.settled, 1 + 2);
+    assert_int_equal(f->node.met, 10);
+}
+
+/* The rest is undone next. */
+static void test_so_many_of_an_abort_are_undone_at_once(void **state)
+{
+    struct fixture *f = *state;
+
+    for (uint64_t nsid = 100; nsid < 100 + 2 * TXNS_SEEN_MAX; nsid++)
+        put_closed(f, nsid, 1);
+    settle_closed(f, false);
+    tick(f);
+    assert_int_equal(f->node.settled, 1 + 1);
+    assert_int_equal(f->node.met, TXNS_SEEN_MAX);
 }
 
 static void test_a_commit_is_completed_once(void **state)
@@ -337,6 +375,8 @@ int main(void)
         TEST(test_what_is_being_settled_is_not_settled_twice),
         TEST(test_what_could_not_be_settled_gets_its_time_again),
         TEST(test_what_was_aborted_is_undone_together),
+        TEST(test_each_region_undoes_what_is_in_it),
+        TEST(test_so_many_of_an_abort_are_undone_at_once),
         TEST(test_a_commit_is_completed_once),
         TEST(test_aborts_that_stay_hide_no_commit),
         TEST(test_what_is_at_work_hides_nothing_abandoned),

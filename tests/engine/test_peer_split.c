@@ -91,6 +91,30 @@ static void test_all_replicas_split_and_the_leaders_node_leads(void **state)
     }
 }
 
+static uint64_t commit_in_log(const struct node *node)
+{
+    struct key key = key_hard_state(REGION_FIRST_DATA);
+    struct hard_state state = {0};
+    struct kv_value value;
+
+    assert_int_equal(kv_get(node->env.log, NULL, key_slice(&key), &value), 0);
+    assert_int_equal(
+        hard_state_decode(&state, (struct slice){value.data, value.size}), 0);
+    kv_value_release(&value);
+    return state.commit;
+}
+
+/* What the new replica acknowledges it could not keep without the split. */
+static void test_a_split_is_applied_again_by_all_means(void **state)
+{
+    struct two_nodes *all = *state;
+
+    split(all);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(commit_in_log(&all->node[i]) >=
+                    peer_applied(all->node[i].peer));
+}
+
 static void test_what_does_not_belong_here_is_not_opened(void **state)
 {
     struct two_nodes *all = *state;
@@ -373,6 +397,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_all_replicas_split_and_the_leaders_node_leads),
+        T(test_a_split_is_applied_again_by_all_means),
         T(test_what_does_not_belong_here_is_not_opened),
         T(test_a_region_is_the_left_part_once_the_entry_is_handed_out),
         T(test_what_is_for_another_version_does_not_get_into_the_log),

@@ -180,6 +180,33 @@ static void test_a_lost_answer_is_asked_for_again(void **state)
     cluster_free(c);
 }
 
+static bool keep_question(struct cluster *c, const struct sent *sent)
+{
+    if (sent->packet.type != WIRE_EVENTUAL_ASK || sent->from != B)
+        return true;
+    if (c->kept.packet.header == NULL)
+        keep(c, sent);
+    return false;
+}
+
+/* Before its first tick, too: it would be asked again only after a while. */
+static void test_a_node_that_has_just_started_answers(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    unsigned answers;
+
+    (void)state;
+    c->filter = keep_question;
+    pass(c, 1000);
+    start_again(node_of(c, A), false);
+    c->filter = NULL;
+    answers = node_of(c, A)->answers;
+    deliver_kept(c);
+    pass(c, 100);
+    assert_int_equal(node_of(c, A)->answers, answers + 1);
+    cluster_free(c);
+}
+
 /* The empty answers tell that the others are there. */
 static void test_nothing_is_said_twice_a_second(void **state)
 {
@@ -371,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_a_node_far_behind_gets_each_change_once),
         cmocka_unit_test(test_a_change_comes_to_each_node_once),
         cmocka_unit_test(test_much_comes_in_several_answers),
+        cmocka_unit_test(test_a_node_that_has_just_started_answers),
         cmocka_unit_test(test_a_late_answer_is_ignored),
         cmocka_unit_test(test_an_answer_to_an_earlier_start_is_ignored),
         cmocka_unit_test(test_a_lost_answer_is_asked_for_again),

@@ -178,6 +178,21 @@ static void test_they_tell_it_also_after_a_start(void **state)
     cluster_free(c);
 }
 
+static void test_a_crash_takes_nothing_back_of_it(void **state)
+{
+    struct cluster *c = cluster_new(2);
+    struct node *a = node_of(c, A);
+
+    (void)state;
+    put_text_file(a, "a", "of A");
+    pass(c, 1000);
+    hold(c, true);
+    start_again(node_of(c, B), true);
+    pass(c, 3000);
+    assert_int_equal(seen_by_others(c), hlc_of(a, "a"));
+    cluster_free(c);
+}
+
 static bool keep_one_question(struct cluster *c, const struct sent *sent)
 {
     if (sent->packet.type == WIRE_EVENTUAL_ASK && sent->from == B &&
@@ -186,18 +201,45 @@ static bool keep_one_question(struct cluster *c, const struct sent *sent)
     return true;
 }
 
-static void test_a_question_that_comes_late_takes_nothing_back(void **state)
+static bool drop_answers(struct cluster *c, const struct sent *sent)
+{
+    (void)c;
+    return sent->packet.type != WIRE_EVENTUAL_ANSWER;
+}
+
+/* The answer to the newest one may still be taken. */
+static void test_a_question_that_comes_late_makes_nothing_quiet(void **state)
 {
     struct cluster *c = cluster_new(2);
-    struct node *a = node_of(c, A);
 
     (void)state;
     c->filter = keep_one_question;
     pass(c, 1000);
-    put_text_file(a, "a", "of A");
+    c->filter = drop_answers;
     pass(c, 1000);
+    hold(c, true);
     deliver_kept(c);
-    assert_int_equal(seen_by_others(c), hlc_of(a, "a"));
+    pass(c, 5000);
+    assert_false(is_quiet(c));
+    c->filter = NULL;
+    hold(c, false);
+    pass(c, 5000);
+    hold(c, true);
+    assert_true(is_quiet(c));
+    cluster_free(c);
+}
+
+/* Its questions are newer than those that it asked before. */
+static void test_a_node_that_starts_again_is_answered(void **state)
+{
+    struct cluster *c = cluster_new(2);
+
+    (void)state;
+    pass(c, 5000);
+    start_again(node_of(c, B), false);
+    put_text_file(node_of(c, A), "a", "of A");
+    pass(c, 3000);
+    expect_file(node_of(c, B), "a", "of A");
     cluster_free(c);
 }
 
@@ -211,7 +253,9 @@ int main(void)
         cmocka_unit_test(test_a_node_that_does_not_ask_is_waited_for),
         cmocka_unit_test(test_others_tell_what_has_come_to_them),
         cmocka_unit_test(test_they_tell_it_also_after_a_start),
-        cmocka_unit_test(test_a_question_that_comes_late_takes_nothing_back),
+        cmocka_unit_test(test_a_crash_takes_nothing_back_of_it),
+        cmocka_unit_test(test_a_question_that_comes_late_makes_nothing_quiet),
+        cmocka_unit_test(test_a_node_that_starts_again_is_answered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,6 +25,7 @@
 #include "raft/base/mem.h"
 #include "tests/engine/kv_helpers.h"
 #include "tests/engine/replicas_fixture.h"
+#include "tests/sim/kv_mem.h"
 
 /* The entry that does it was applied, and then came a crash. */
 static void remove_replica(struct replicas_fixture *f)
@@ -312,6 +313,41 @@ static void test_a_state_is_kept_that_a_split_is_still_to_change(void **state)
     cmocka_unit_test_setup_teardown(test, setup_of_three, teardown)
 #define ALONE(test) cmocka_unit_test_setup_teardown(test, setup_alone, teardown)
 
+static void tell_gone(struct replicas_fixture *f)
+{
+    const struct peer *peer = node_any_peer(f->node, REGION_FIRST_DATA);
+    struct peer_note note = {.region = REGION_FIRST_DATA,
+                             .peer = peer_id(peer),
+                             .index = 99,
+                             .term = 9};
+    struct env_packet packet = {.type = WIRE_PEER_GONE,
+                                .header = peer_note_encode(&note)};
+
+    node_on_packet(f->node, 2, &packet);
+    buf_unref(packet.header);
+}
+
+/* What log/ has of the new region goes on from there. */
+static void test_a_replica_is_there_until_its_split_is_applied_again(void **s)
+{
+    struct replicas_fixture *f = *s;
+    struct proposal proposal;
+
+    begin_split(f, &proposal);
+    finish_split(f);
+    node_close(f->node);
+    kv_mem_crash(f->fake.env.state, 0);
+    f->fake.held = ENV_APPLY;
+    open_node(f);
+    settle(f);
+    tell_gone(f);
+    assert_non_null(node_any_peer(f->node, REGION_FIRST_DATA));
+    finish_split(f);
+    assert_non_null(node_peer(f->node, NEW_REGION));
+    tell_gone(f);
+    assert_null(node_any_peer(f->node, REGION_FIRST_DATA));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -327,6 +363,7 @@ int main(void)
         TEST(test_a_peer_that_mends_its_log_is_not_freed_too_early),
         ALONE(test_a_replica_is_there_until_its_hash_is_made),
         TEST(test_a_replica_is_there_until_its_log_is_written),
+        ALONE(test_a_replica_is_there_until_its_split_is_applied_again),
         TEST(test_a_state_is_kept_behind_which_its_members_change),
         TEST(test_a_state_is_kept_that_a_split_is_still_to_change),
     };

@@ -328,6 +328,26 @@ static void test_an_install_waits_for_entries_being_applied(void **state)
     assert_int_equal(snapshots_sent(all), 1);
 }
 
+/* A split may be among it, and have made a region that goes on with its log. */
+static void test_what_was_committed_at_the_start_is_applied_before(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *follower = &all->node[FOLLOWER];
+
+    follower->hold_apply = true;
+    append_entries(follower, 2, 2);
+    peer_save_commit(follower->peer);
+    run(all);
+    restart(follower);
+    assert_true(tick_until(all, tries_again, PATIENCE));
+    assert_false(is_restoring(all));
+    assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX);
+    follower->hold_apply = false;
+    run(all);
+    assert_int_equal(peer_applied(follower->peer), FOLLOWER_INDEX + 2);
+    assert_restored(all);
+}
+
 /* The leader gives the stream up, but a replica that is silent gets no other,
  * and what it says when it is done is enough. */
 static void test_an_install_that_takes_long_brings_no_second_stream(void **s)
@@ -368,6 +388,7 @@ int main(void)
         TEST(test_the_term_of_a_snapshot_survives_a_restart),
         TEST(test_a_repaired_log_has_the_term_of_its_position),
         TEST(test_an_install_waits_for_entries_being_applied),
+        TEST(test_what_was_committed_at_the_start_is_applied_before),
         TEST(test_an_install_that_takes_long_brings_no_second_stream),
     };
 

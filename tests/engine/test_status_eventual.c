@@ -8,7 +8,11 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "engine/eventual_damage.h"
+#include "engine/keys.h"
 #include "engine/splitter.h"
+
+static unsigned damaged_count; /* of files */
 
 /* ---- env.h, node.h and others ---- */
 
@@ -33,6 +37,22 @@ bool eventual_is_whole(const struct eventual *eventual)
     return ((const struct node *)(const void *)eventual)->whole;
 }
 
+bool eventual_is_damaged(const struct eventual *eventual)
+{
+    return eventual != NULL && damaged_count > 0;
+}
+
+int eventual_visit_damage(struct kv *state, eventual_damage_visit *visit,
+                          void *context)
+{
+    int rc = 0;
+
+    (void)state;
+    for (unsigned i = 0; rc == 0 && i < damaged_count; i++)
+        rc = visit(context, APP, slice_of("a file"), 900 * SECOND);
+    return rc;
+}
+
 void eventual_count(const struct eventual *eventual,
                     struct eventual_counts *ret)
 {
@@ -43,7 +63,9 @@ void eventual_count(const struct eventual *eventual,
                                     .held = 14,
                                     .journal_entries = 15,
                                     .dropped = 16,
-                                    .restamped = 19};
+                                    .restamped = 19,
+                                    .damages = 21,
+                                    .healed = 20};
 }
 
 void eventual_floor_look(const struct eventual *eventual,
@@ -65,6 +87,18 @@ size_t pulls_lag(struct pulls *pulls, struct pull_lag ret[NODES_MAX])
 
     memcpy(ret, node->peers, sizeof node->peers);
     return node->peer_count;
+}
+
+bool pulls_next_differing(const struct pulls *pulls, uint64_t node_min,
+                          uint64_t *ret_node, int64_t *ret_since_ns)
+{
+    const struct node *node = (const struct node *)(const void *)pulls;
+
+    if (node->differs_ns == 0 || node_min > 1)
+        return false;
+    *ret_node = 1;
+    *ret_since_ns = node->differs_ns;
+    return true;
 }
 
 bool pulls_behind(struct pulls *pulls, uint64_t *ret_ns)
@@ -145,13 +179,13 @@ static void render_health(struct node *node, FILE *out)
 
 #define EVENTUAL                                                               \
     "# node peer pending_entries pending_bytes lag_s contact_s conflicts "     \
-    "state quarantine\n"
+    "state quarantine converged\n"
 
 static void test_what_peers_lack_is_shown(void **state)
 {
     assert_prints(*state, status_render_eventual,
-                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok 6\n"
-                           "2 3 - - - - 0 silent -\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok 6 -\n"
+                           "2 3 - - - - 0 silent - -\n");
 }
 
 static void test_a_peer_is_held_or_silent(void **state)
@@ -161,10 +195,10 @@ static void test_a_peer_is_held_or_silent(void **state)
     node->peer_count = 1;
     node->peers[0].is_held = true;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 5.0 1.0 5 held 6\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 held 6 -\n");
     node->now_ns += 3 * SECOND;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 8.0 4.0 5 silent 6\n");
+                  EVENTUAL "2 1 3 400 8.0 4.0 5 silent 6 -\n");
 }
 
 /* The clock of who has made it may be ahead. */
@@ -175,10 +209,10 @@ static void test_a_change_is_not_younger_than_now(void **state)
     node->peer_count = 1;
     node->peers[0].oldest_hlc = version_of(1001);
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok 6\n");
+                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok 6 -\n");
     node->peers[0].oldest_hlc = 0;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok 6\n");
+                  EVENTUAL "2 1 3 400 0.0 1.0 5 ok 6 -\n");
 }
 
 static void test_what_another_node_cannot_count_is_not_shown(void **state)
@@ -188,8 +222,63 @@ static void test_what_another_node_cannot_count_is_not_shown(void **state)
     node->peer_count = 1;
     node->status[1].quarantine = SIZE_UNKNOWN;
     assert_prints(node, status_render_eventual,
-                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok -\n");
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok - -\n");
 }
+
+/* ---- digests ---- */
+
+static void test_whether_a_peer_has_the_same_is_shown(void **state)
+{
+    struct node *node = *state;
+
+    node->peer_count = 1;
+    node->peers[0].verdict = DIGEST_BEHIND;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok 6 no\n");
+    node->peers[0].verdict = DIGEST_EQUAL;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok 6 yes\n");
+    node->peers[0].verdict = DIGEST_DIFFERS;
+    assert_prints(node, status_render_eventual,
+                  EVENTUAL "2 1 3 400 5.0 1.0 5 ok 6 differs\n");
+}
+
+static void assert_digest(struct node *node, enum mode_state state,
+                          const struct command *command, const char *wanted)
+{
+    struct buf *b = status_digest(node, command, state);
+
+    assert_int_equal(b->size, strlen(wanted));
+    assert_memory_equal(b->data, wanted, b->size);
+    buf_unref(b);
+}
+
+static void test_a_digest_is_of_what_is_eventual(void **state)
+{
+    struct node *node = *state;
+    const struct command dir = {.ino = ino_of_nsid(APP)};
+    struct command file = {.dir = APP, .name = slice_of("a"), .ino = 77};
+    const struct eventual_namespace record = {.digest = 0xabc,
+                                              .has_digest = true};
+    struct eventual_record entry = {
+        .dir = APP, .name = file.name, .hlc = 1, .origin = 1, .local = 1};
+    struct kv_batch *batch = kv_batch_new(node->env.state);
+    char text[17];
+
+    entry.attr.mode = 0100644;
+    eventual_put(batch, &entry, NULL);
+    eventual_namespace_put(batch, APP, &record);
+    assert_int_equal(kv_write(node->env.state, batch, KV_RELAXED, NULL), 0);
+    kv_batch_free(batch);
+    (void)snprintf(text, sizeof text, "%016" PRIx64, digest_record(&entry));
+    assert_digest(node, MODE_EVENTUAL, &dir, "0000000000000abc");
+    assert_digest(node, MODE_EVENTUAL, &file, text);
+    assert_digest(node, MODE_STRONG, &dir, "-");
+    file.name = slice_of("b");
+    assert_digest(node, MODE_EVENTUAL, &file, "-");
+}
+
+/* ---- how old things are ---- */
 
 static void assert_lag(struct node *node, enum mode_state state,
                        const char *wanted)
@@ -254,6 +343,36 @@ static void test_an_incomplete_node_is_a_trouble(void **state)
     assert_prints(node, render_health, "modes\n1\n");
 }
 
+static void test_another_content_is_a_trouble(void **state)
+{
+    struct node *node = *state;
+
+    assert_prints(node, render_health, "modes\n1\n");
+    node->differs_ns = 998 * (int64_t)SECOND;
+    assert_prints(node, render_health,
+                  "modes\n"
+                  "node 1 has something else in eventual directories than this "
+                  "one, though all changes are on both, since second 998: "
+                  "compare user.grove.digest of directories, then of files, on "
+                  "both mounts, write those that differ anew, and look at the "
+                  "disks\n2\n");
+}
+
+static void test_a_file_that_cannot_be_read_is_a_trouble(void **state)
+{
+    struct node *node = *state;
+
+    damaged_count = 1;
+    assert_prints(node, render_health,
+                  "modes\n"
+                  "file /app/a\\040file cannot be read on this node since "
+                  "second 900: it comes back from a node that has it, so start "
+                  "those that are down; where none has it, write it anew on "
+                  "another node's mount\n2\n");
+    damaged_count = 0;
+    assert_prints(node, render_health, "modes\n1\n");
+}
+
 /* ---- metrics ---- */
 
 /* There is no number for what is not known. */
@@ -263,6 +382,7 @@ static void test_metrics(void **state)
 
     set_mode(node, CARTS, MODE_EVENTUAL, 70);
     set_mode(node, BELOW, MODE_FENCED, 70);
+    node->peers[0].verdict = DIGEST_DIFFERS;
     node->is_behind_known = true;
     node->behind_ns = 2 * SECOND + SECOND / 2;
     assert_prints(node, status_render_eventual_metrics,
@@ -274,6 +394,8 @@ static void test_metrics(void **state)
                   "grovefs_eventual_restamped_total 19\n"
                   "grovefs_eventual_journal_entries 15\n"
                   "grovefs_eventual_forgotten_total 16\n"
+                  "grovefs_eventual_damages_total 21\n"
+                  "grovefs_eventual_healed_total 20\n"
                   "grovefs_eventual_removed_names 18\n"
                   "grovefs_eventual_floor_seconds 17\n"
                   "grovefs_eventual_pending_entries{peer=\"1\"} 3\n"
@@ -282,6 +404,7 @@ static void test_metrics(void **state)
                   "grovefs_eventual_contact_seconds{peer=\"1\"} 1\n"
                   "grovefs_eventual_conflicts_total{peer=\"1\"} 5\n"
                   "grovefs_eventual_conflicts_total{peer=\"3\"} 0\n"
+                  "grovefs_eventual_differs{peer=\"1\"} 1\n"
                   "grovefs_eventual_behind_seconds 2.500\n"
                   "modes\n");
 }
@@ -294,9 +417,13 @@ int main(void)
         TEST(test_a_peer_is_held_or_silent),
         TEST(test_a_change_is_not_younger_than_now),
         TEST(test_what_another_node_cannot_count_is_not_shown),
+        TEST(test_whether_a_peer_has_the_same_is_shown),
+        TEST(test_a_digest_is_of_what_is_eventual),
         TEST(test_what_is_shown_may_be_as_old_as_this_node_is_behind),
         TEST(test_a_fence_is_a_trouble_when_it_lasts),
         TEST(test_an_incomplete_node_is_a_trouble),
+        TEST(test_another_content_is_a_trouble),
+        TEST(test_a_file_that_cannot_be_read_is_a_trouble),
         TEST(test_metrics),
     };
 #undef TEST

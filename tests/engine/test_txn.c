@@ -166,7 +166,7 @@ static void test_each_step_of_what_was_abandoned_has_its_own_time(void **state)
 
     f->settle.deadline_ns = f->node.now_ns + timeout_ns;
     f->settle.done = on_settled;
-    settle_force(&f->settle, &f->node, &other);
+    settle_force(&f->settle, &f->node, &other, (struct domain){.count = 0});
     tell_decision(f, &(struct result){.decided = false});
     succeed(f, COMMAND_TXN_ABORT);
     resolve_slowly(f);

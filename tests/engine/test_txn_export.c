@@ -101,21 +101,32 @@ static void test_many_files_are_under_way_but_not_all(void **state)
 
 /* ---- with what is below it ---- */
 
+static void expect_directory(const struct fixture *f, uint64_t nsid,
+                             size_t further)
+{
+    assert_non_null(f->node.read);
+    assert_int_equal(f->node.question.dir, nsid);
+    assert_int_equal(domain_count(f->node.question.further), further);
+}
+
+/* By their numbers. */
 static void test_each_directory_is_read_to_its_end(void **state)
 {
     struct fixture *f = *state;
 
+    expect_directory(f, DIR_NSID, 2);
     put(f, "a", 0);
     answer(f, 0, false, "m");
     bring_all(f);
+    expect_directory(f, DIR_NSID, 2);
     expect_asked(f, "m", true);
     answer(f, 0, true, "");
-    tell_times(f, 80, 22);
+    expect_directory(f, 70, 1);
     expect_asked(f, "", false);
     put(f, "b", 0);
     answer(f, 0, true, "");
     bring_all(f);
-    tell_times(f, 70, 33);
+    expect_directory(f, 80, 0);
     put(f, "c", 0);
     answer(f, 0, true, "");
     assert_int_equal(f->done, 0);
@@ -125,20 +136,117 @@ static void test_each_directory_is_read_to_its_end(void **state)
     assert_int_equal(f->node.looked_for, FIRST_NUMBER + 3);
 }
 
+static void test_a_page_may_have_files_of_several(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "a", 0);
+    go_on_with(f, 70);
+    put(f, "b", 0);
+    go_on_with(f, 80);
+    put(f, "c", 0);
+    f->node.all_keep = true;
+    answer(f, 0, true, "");
+    assert_int_equal(f->node.started_count, 3);
+    assert_int_equal(f->node.started[0].dir, DIR_NSID);
+    assert_int_equal(f->node.started[1].dir, 70);
+    assert_int_equal(f->node.started[2].dir, 80);
+    bring_all(f);
+    expect_end(f, 0);
+}
+
+/* Behind its last file, which need not have that name alone. */
+static void test_what_a_page_has_not_of_the_last_one_comes_next(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, "x", 0);
+    go_on_with(f, 70);
+    put(f, "b", 0);
+    answer(f, 0, false, "");
+    bring_all(f);
+    expect_directory(f, 70, 1);
+    expect_asked(f, "b", false);
+    put(f, "c", 0);
+    go_on_with(f, 80);
+    answer(f, 0, true, "");
+    f->node.all_keep = true;
+    bring_all(f);
+    expect_end(f, 0);
+}
+
+/* The first one may have come to its end behind a region's. */
+static void test_it_goes_on_with_others_behind_a_region(void **state)
+{
+    struct fixture *f = *state;
+
+    answer(f, 0, false, "m");
+    expect_directory(f, DIR_NSID, 2);
+    go_on_with(f, 70);
+    answer(f, 0, true, "");
+    expect_directory(f, 80, 0);
+    answer(f, 0, true, "");
+    expect_end(f, 0);
+}
+
+/* In the order in which they were listed. */
+static void expect_times(const struct fixture *f)
+{
+    static const uint64_t nsids[] = {DIR_NSID, 80, 70};
+
+    assert_int_equal(f->export.mtimes->size, 8 * ARRAY_SIZE(nsids));
+    for (size_t i = 0; i < ARRAY_SIZE(nsids); i++)
+        assert_int_equal(be64_get(f->export.mtimes->data + 8 * i),
+                         10 * nsids[i]);
+}
+
 static void test_the_times_of_each_are_told(void **state)
 {
-    static const uint8_t expected[] = {0, 0, 0, 0,  0, 0, 0, 11, 0, 0, 0, 0,
-                                       0, 0, 0, 22, 0, 0, 0, 0,  0, 0, 0, 33};
     struct fixture *f = *state;
 
     answer(f, 0, true, "");
-    tell_times(f, 80, 22);
     answer(f, 0, true, "");
-    tell_times(f, 70, 33);
     answer(f, 0, true, "");
     expect_end(f, 0);
-    assert_int_equal(f->export.mtimes->size, sizeof expected);
-    assert_memory_equal(f->export.mtimes->data, expected, sizeof expected);
+    expect_times(f);
+}
+
+static void test_the_times_of_several_come_with_one_page(void **state)
+{
+    struct fixture *f = *state;
+
+    answer(f, 0, false, "m");
+    go_on_with(f, 70);
+    go_on_with(f, 80);
+    answer(f, 0, true, "");
+    expect_end(f, 0);
+    assert_int_equal(f->node.looks, 0); /* There are no files. */
+    expect_times(f);
+}
+
+/* A page of so many bytes, with times of so many more. */
+static void answer_nonsense(struct fixture *f, size_t size, uint64_t further)
+{
+    struct read_op *read = f->node.read;
+    struct result result = {.offset = further, .at_end = true};
+
+    result.data_buf = buf_new(size);
+    result.data = buf_slice(result.data_buf);
+    f->node.read = NULL;
+    read->active = false;
+    read->done(read, 0, &result);
+    result_release(&result);
+    expect_end(f, ERR_CORRUPT);
+}
+
+static void test_a_page_of_too_many_is_damage(void **state)
+{
+    answer_nonsense(*state, 100, 3);
+}
+
+static void test_a_page_without_times_is_damage(void **state)
+{
+    answer_nonsense(*state, 8 * 3 - 1, 2);
 }
 
 static void test_a_file_below_it_may_be_too_large(void **state)
@@ -146,23 +254,11 @@ static void test_a_file_below_it_may_be_too_large(void **state)
     struct fixture *f = *state;
 
     answer(f, 0, true, "");
-    tell_times(f, 80, 22);
     answer(f, ERR_TOO_LARGE, false, "");
     expect_end(f, ERR_TOO_LARGE);
     assert_int_equal(f->node.warnings, 1);
     assert_non_null(strstr(f->node.warning, "directory #5 stays strong"));
-    assert_non_null(strstr(f->node.warning, "directory #80 "));
-}
-
-static void test_it_ends_without_a_word_while_it_asks_for_times(void **state)
-{
-    struct fixture *f = *state;
-
-    answer(f, 0, true, "");
-    assert_int_equal(f->node.question.op, COMMAND_GETATTR);
-    txn_export_cancel(&f->export);
-    assert_null(f->node.read);
-    assert_int_equal(f->done, 0);
+    assert_non_null(strstr(f->node.warning, "directory #70 "));
 }
 
 /* ---- until all nodes have it ---- */
@@ -331,9 +427,14 @@ int main(void)
         TEST(test_behind_a_region_it_goes_on_in_the_next),
         TEST(test_many_files_are_under_way_but_not_all),
         TEST_TREE(test_each_directory_is_read_to_its_end),
+        TEST_TREE(test_a_page_may_have_files_of_several),
+        TEST_TREE(test_what_a_page_has_not_of_the_last_one_comes_next),
+        TEST_TREE(test_it_goes_on_with_others_behind_a_region),
         TEST_TREE(test_the_times_of_each_are_told),
+        TEST_TREE(test_the_times_of_several_come_with_one_page),
+        TEST_TREE(test_a_page_of_too_many_is_damage),
+        TEST_TREE(test_a_page_without_times_is_damage),
         TEST_TREE(test_a_file_below_it_may_be_too_large),
-        TEST_TREE(test_it_ends_without_a_word_while_it_asks_for_times),
         TEST(test_it_waits_until_all_have_it_safely),
         TEST(test_it_does_not_wait_for_ever),
         TEST(test_what_an_earlier_page_had_is_waited_for),

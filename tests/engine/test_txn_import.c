@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "engine/eventual_damage.h"
 #include "engine/eventual_record.h"
 #include "engine/txn_import.h"
 #include "kv_helpers.h"
@@ -35,6 +36,7 @@ struct router {
 struct node {
     struct env env;
     struct router *router;
+    char searched[NAME_MAX_SIZE]; /* for damage */
 };
 
 struct fixture {
@@ -51,6 +53,22 @@ struct fixture {
 struct env *node_env(struct node *node)
 {
     return &node->env;
+}
+
+/* It is the node itself. */
+struct eventual *node_eventual(const struct node *node)
+{
+    return (struct eventual *)(uintptr_t)node;
+}
+
+void eventual_find_damage(struct eventual *eventual, uint64_t nsid,
+                          struct slice name)
+{
+    struct node *node = (struct node *)(void *)eventual;
+
+    assert_int_equal(nsid, DIR_NSID);
+    (void)snprintf(node->searched, sizeof node->searched, "%.*s",
+                   (int)name.size, (const char *)name.data);
 }
 
 struct router *node_router(const struct node *node)
@@ -329,7 +347,7 @@ static void test_names_of_directories_come_before_files(void **state)
     expect_end(f, 0);
 }
 
-/* Many small ones take one command. */
+/* By their numbers; many small ones take one command. */
 static void test_each_directory_below_it_has_its_turn(void **state)
 {
     struct fixture *f = *state;
@@ -343,7 +361,7 @@ static void test_each_directory_below_it_has_its_turn(void **state)
     put_dir(f, 70, "b");
     put(f, 70, "c", 3, false);
     start(f);
-    expect_items(f, "5:x/ 80:a 70:b/ 70:c");
+    expect_items(f, "5:x/ 70:b/ 70:c 80:a");
     expect_end(f, 0);
 }
 
@@ -413,6 +431,18 @@ static void test_a_shown_name_that_is_taken_ends_it(void **state)
 
 /* ---- failures ---- */
 
+static void test_a_file_that_cannot_be_read_ends_it(void **state)
+{
+    struct fixture *f = *state;
+
+    put(f, DIR_NSID, "a", 3, false);
+    put_record(f->node.env.state, key_user('v', DIR_NSID, slice_of("a")),
+               slice_of("?"));
+    start(f);
+    expect_end(f, ERR_CORRUPT);
+    assert_string_equal(f->node.searched, "a");
+}
+
 static void test_a_failure_ends_it(void **state)
 {
     struct fixture *f = *state;
@@ -464,6 +494,7 @@ int main(void)
         TEST(test_many_directories_go_in_several_commands),
         TEST(test_a_file_beside_a_directory_gets_its_shown_name),
         TEST(test_a_shown_name_that_is_taken_ends_it),
+        TEST(test_a_file_that_cannot_be_read_ends_it),
         TEST(test_a_failure_ends_it),
         TEST(test_an_answer_that_makes_no_sense_ends_it),
         TEST(test_it_ends_without_a_word),

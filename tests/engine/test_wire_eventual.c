@@ -30,6 +30,7 @@ static struct eventual_ask filled_ask(void)
         .roll = 12,
         .kept = UINT64_MAX - 3,
         .seen = UINT64_MAX - 4,
+        .moment = {5, UINT64_MAX - 5, UINT64_MAX - 6, UINT64_MAX - 7},
         .vector = {.received = {{1, UINT64_MAX}, {7, 0}}, .count = 2},
     };
 }

@@ -4,7 +4,11 @@
 
 #include <stdlib.h>
 
+#include "engine/eventual_damage.h"
+#include "engine/keys.h"
 #include "engine/orphans.h"
+#include "engine/record.h"
+#include "tests/engine/kv_helpers.h"
 #include "tests/sim/kv_mem.h"
 
 /* ---- env.h, node.h ---- */
@@ -56,6 +60,21 @@ struct reader *node_reader(const struct node *node)
     return node->reader;
 }
 
+/* Nobody looks for damage here. */
+struct eventual *node_eventual(const struct node *node)
+{
+    (void)node;
+    return NULL;
+}
+
+void eventual_find_damage(struct eventual *eventual, uint64_t nsid,
+                          struct slice name)
+{
+    (void)eventual;
+    (void)nsid;
+    (void)name;
+}
+
 struct modes *node_modes(const struct node *node)
 {
     return node->modes;
@@ -98,6 +117,7 @@ void router_call(struct router *router, struct router_call *call,
     call->active = true;
     router->call = call;
     router->command = *command;
+    router->calls++;
 }
 
 void router_cancel(struct router *router, struct router_call *call)
@@ -210,6 +230,8 @@ static void begin(struct fixture *f, const struct command *command)
 {
     f->op = (struct txn_op){.deadline_ns = f->node.now_ns + timeout_ns,
                             .left_out = f->left_out,
+                            .has_no_place = f->has_no_place,
+                            .inherits = f->inherits,
                             .done = on_done};
     txns_start(f->txns, &f->op, command);
 }
@@ -275,6 +297,50 @@ void assert_failed(const struct fixture *f, int status)
 {
     assert_int_equal(f->done, 1);
     assert_int_equal(f->status, status);
+}
+
+/* ---- the catalog ---- */
+
+void put_directory(struct fixture *f, uint64_t nsid, uint64_t parent,
+                   const char *name, struct mode mode, int64_t time_ns)
+{
+    struct directory directory = {.nsid = nsid,
+                                  .parent = parent,
+                                  .name = slice_of(name),
+                                  .attr = {.ino = ino_of_nsid(nsid),
+                                           .mtime_ns = time_ns,
+                                           .ctime_ns = time_ns},
+                                  .mode = mode};
+    struct buf *record = directory_encode(&directory);
+    uint8_t number[8];
+
+    be64_put(number, nsid);
+    put_record(f->node.env.state, key_directory(nsid), buf_slice(record));
+    put_record(f->node.env.state, key_directory_name(parent, directory.name),
+               (struct slice){number, sizeof number});
+    buf_unref(record);
+}
+
+void apply_mode(struct fixture *f, struct mode mode, uint64_t version)
+{
+    put_directory(f, CLOSED_NSID, DIR_NSID, "a", mode, 0);
+    assert_int_equal(
+        modes_follow(f->node.modes, f->node.env.state, CLOSED_NSID, version),
+        0);
+}
+
+const struct mode filling = {MODE_STRONG, CLOSED_NSID, SINCE, SINCE};
+const struct mode fenced = {MODE_FENCED, CLOSED_NSID, SINCE, SINCE};
+
+void end_export(struct fixture *f, int status)
+{
+    struct txn_export *export = f->node.export;
+
+    assert_non_null(export);
+    export->mtimes = buf_copy("mtimes", 6);
+    f->node.export = NULL;
+    export->node = NULL;
+    export->done(export, status);
 }
 
 /* ---- settling ---- */

@@ -25,6 +25,7 @@ enum {
     OWN_NODE = 3,
     DIR_NSID = 5,
     CLOSED_NSID = 7,
+    SINCE = 9, /* when its mode began to change */
     TIMEOUT_MS = 1000,
     PARTS = 20 /* regions that have some of the namespace */
 };
@@ -35,6 +36,7 @@ struct router {
     struct router_call *call; /* NULL: none is under way */
     struct command command;   /* of the last one */
     uint64_t sequence;
+    unsigned calls; /* so far */
 };
 
 struct reader {
@@ -59,6 +61,8 @@ struct fixture {
     struct txns *txns;
     struct txn_op op;
     struct buf *left_out; /* goes with what is started; the test's to drop */
+    bool has_no_place;    /* likewise */
+    bool inherits;        /* likewise */
     struct settle settle;
     unsigned done;
     int status;
@@ -82,6 +86,19 @@ void lose(struct fixture *f, enum command_op op);
 void pass_part(struct fixture *f, enum command_op op, int i);
 /* It is over, with this status. */
 void assert_failed(const struct fixture *f, int status);
+
+/* ---- modes ---- */
+
+/* That of CLOSED_NSID, while it changes. */
+extern const struct mode filling;
+extern const struct mode fenced;
+
+void put_directory(struct fixture *f, uint64_t nsid, uint64_t parent,
+                   const char *name, struct mode mode, int64_t time_ns);
+/* CLOSED_NSID has it, as this node learns. */
+void apply_mode(struct fixture *f, struct mode mode, uint64_t version);
+/* What is in the directory was brought to all nodes, or was not. */
+void end_export(struct fixture *f, int status);
 
 /* ---- settling ---- */
 

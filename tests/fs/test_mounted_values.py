@@ -192,6 +192,7 @@ def test_own_and_foreign_xattrs(m):
             ("user.grove.versions", errno.ENODATA, errno.EPERM),
             ("user.grove.node", 0, errno.EPERM),
             ("user.grove.lag", 0, errno.EPERM),
+            ("user.grove.digest", 0, errno.EPERM),
             ("user.grove.region", errno.ENODATA, errno.EPERM),
             ("security.capability", errno.ENODATA, None),
             ("security.selinux", errno.EOPNOTSUPP, errno.EOPNOTSUPP),

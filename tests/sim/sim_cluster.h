@@ -76,6 +76,8 @@ struct sim_cluster {
     struct sim_point *point;   /* NULL: crashes come by chance */
     uint64_t wish_ns; /* when a control file was written to; 0: never */
     bool calm;
+    bool entry_spoilt; /* an eventual one: see sim_spoil.c */
+    bool index_spoilt; /* an item of that of eventual changes */
     struct sim_node nodes[SIM_NODES_MAX];
 };
 

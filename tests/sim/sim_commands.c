@@ -2,16 +2,28 @@
 
 #include "tests/sim/sim_commands.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 
 #include "engine/command.h"
+#include "engine/domain.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_zone.h"
+
+enum { LIST_MAX = 16 };
 
 struct seen_command {
     uint64_t key;
     bool used;
+};
+
+/* Of the last command about parts: those beside the first one. */
+struct seen_list {
+    enum command_op op;
+    struct txn_id txn;
+    uint64_t nsids[LIST_MAX];
+    size_t count;
 };
 
 struct sim_commands {
@@ -23,6 +35,7 @@ struct sim_commands {
     struct seen_command *seen; /* open addressing */
     size_t seen_size;
     size_t seen_count;
+    struct seen_list list;
 };
 
 struct sim_commands *sim_commands_new(struct sim_cluster *cluster,
@@ -120,6 +133,11 @@ static void note_repeat(struct sim_commands *commands, uint64_t region,
     commands->seen_count++;
 }
 
+static uint64_t nsid_of(const struct command *c)
+{
+    return c->txn.opens_nsid != 0 ? c->txn.opens_nsid : c->txn.closes_nsid;
+}
+
 static void note_resolved(struct sim_commands *commands,
                           const struct command *c)
 {
@@ -128,10 +146,32 @@ static void note_resolved(struct sim_commands *commands,
     if (c->node == txn->id.node)
         return;
     sim_seen(SEEN_TXN_SETTLED);
-    if (c->txn_step == TXN_STEP_PART && c->commit)
-        sim_zones_on_resolved(commands->cluster->zones, txn->opens_nsid != 0
-                                                            ? txn->opens_nsid
-                                                            : txn->closes_nsid);
+    if (c->txn_step != TXN_STEP_PART || !c->commit)
+        return;
+    sim_zones_on_resolved(commands->cluster->zones, nsid_of(c));
+    for (size_t i = 0; i < domain_count(c->further); i++)
+        sim_zones_on_resolved(commands->cluster->zones,
+                              domain_nsid_at(c->further, i));
+}
+
+/* One that begins in the middle of the last list goes on with that. */
+static void note_list(struct sim_commands *commands, const struct command *c)
+{
+    struct seen_list *list = &commands->list;
+    size_t count = domain_count(c->further);
+
+    if (c->txn_step != TXN_STEP_PART)
+        return;
+    if (count > 0)
+        sim_seen(SEEN_TREE_LISTED);
+    if (list->op == c->op && txn_id_equal(list->txn, c->txn.id))
+        for (size_t i = 0; i < list->count; i++)
+            if (list->nsids[i] == nsid_of(c))
+                sim_seen(SEEN_TREE_LIST_CUT);
+    assert(count <= LIST_MAX);
+    *list = (struct seen_list){.op = c->op, .txn = c->txn.id, .count = count};
+    for (size_t i = 0; i < count; i++)
+        list->nsids[i] = domain_nsid_at(c->further, i);
 }
 
 static void note_seen(struct sim_commands *commands, const struct command *c)
@@ -148,6 +188,8 @@ static void note_seen(struct sim_commands *commands, const struct command *c)
         sim_seen(SEEN_TXN_ABORTED);
     if (c->op == COMMAND_TXN_RESOLVE)
         note_resolved(commands, c);
+    if (c->op == COMMAND_TXN_RESOLVE || c->op == COMMAND_TXN_PREPARE)
+        note_list(commands, c);
 }
 
 uint32_t sim_commands_committed(struct sim_commands *commands, uint64_t region,

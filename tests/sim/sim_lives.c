@@ -253,7 +253,8 @@ static void check_kept(struct sim_lives *lives, const struct sim_node *node,
     if (seen->starts == node->starts)
         least = seen->version;
     if (!sim_lives_get(node, place->dir, place->name, &record) &&
-        !lives_is_forgotten(node, place, least))
+        !lives_is_forgotten(node, place, least) &&
+        !lives->cluster->entry_spoilt)
         sim_fail(lives->cluster->loop,
                  "node %zu has no %" PRIx64 "/%s any more", node->number + 1,
                  place->dir, place->name);
@@ -345,7 +346,7 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
     if (known->starts != node->starts) {
         known->starts = node->starts;
         known->start_ns = node->machine.loop->now_ns;
-        known->sequence = known->head = known->applied = 0;
+        known->sequence = known->head = known->applied = known->moment = 0;
         known->counts = (struct eventual_counts){0};
     }
     if (!lives->cluster->calm)
@@ -367,6 +368,7 @@ void sim_lives_step(struct sim_lives *lives, struct sim_node *node)
         look_at_lives(lives, node);
         lives_check_kept(lives, node);
     }
+    lives_check_moment(lives, node);
 }
 
 /* The journal's last change, if it has one. */

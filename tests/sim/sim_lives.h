@@ -40,6 +40,11 @@
  *      value. Nobody else ever gets the one that was given up, unless a crash
  *      has brought it back on the node itself.
  *
+ *  13. No two nodes that have all of each other's changes are found to differ
+ *      by their digests (digest.h), whenever they are compared; but for one
+ *      whose catalog was damaged. At the end all find that they have the same,
+ *      and each digest is that of the entries.
+ *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
  * versions that counted of one name and node only the greatest is kept. Those

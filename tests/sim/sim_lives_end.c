@@ -104,7 +104,8 @@ bool sim_lives_are_settled(struct sim_lives *lives)
 
         if (node->removed)
             continue;
-        if (!is_there(node) || has_fence(lives, node))
+        if (!is_there(node) || has_fence(lives, node) ||
+            !lives_is_converged(node))
             return false;
         other = digest(lives, node);
         if (any && other != sum)
@@ -183,6 +184,7 @@ static void check_node(struct sim_lives *lives, const struct sim_node *node)
     visit_all(&visit);
     for (size_t i = 0; i < lives->place_count; i++)
         check_place(lives, node, &lives->places[i]);
+    lives_check_sums(lives, node);
     lives_check_kept(lives, node);
 }
 
@@ -249,6 +251,7 @@ void sim_lives_print(struct sim_lives *lives)
         if (!is_there(visit.node))
             continue;
         print_head(lives, visit.node);
+        lives_print_moments(lives, visit.node);
         print_modes(lives, visit.node);
         visit_all(&visit);
     }

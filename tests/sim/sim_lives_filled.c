@@ -19,6 +19,8 @@ struct file {
     const struct life *life;
     const struct sim_node *teller; /* that knows the decision */
     const struct sim_node *from;   /* whose region it is */
+    struct txn_id closing;         /* with which this life has begun ... */
+    uint64_t version;              /* ... of a part that it has closed */
     struct slice name;
     uint64_t plain;
 };
@@ -88,6 +90,21 @@ static void check_file(struct file *file)
     entry_release(&entry);
 }
 
+/* Of those that were committed, and are not forgotten, the last one: each of
+ * them has closed what one behind the one before had opened. */
+static void look_for_closing(void *context, struct range range,
+                             const struct namespace_record *part)
+{
+    struct file *file = context;
+
+    (void)range;
+    if (part->version < file->version ||
+        !lives_was_committed(file->teller, part->closing.id))
+        return;
+    file->closing = part->closing.id;
+    file->version = part->version;
+}
+
 /* Of a replica that has closed its part for the transaction which was
  * committed: others know too much or too little. */
 static void check_part(void *context, struct range range,
@@ -98,7 +115,7 @@ static void check_part(void *context, struct range range,
     struct key upper;
     struct kv_iter *iter;
 
-    if (!lives_was_committed(file->teller, part->closing.id))
+    if (!txn_id_equal(part->closing.id, file->closing))
         return;
     lower.data[0] = 'd';
     if (!key_next_part(file->life->dir, range.end, &upper))
@@ -115,15 +132,23 @@ static void check_part(void *context, struct range range,
     kv_iter_free(iter);
 }
 
+static void visit_parts(struct file *file, lives_part *on_part)
+{
+    const struct sim_cluster *cluster = file->lives->cluster;
+
+    for (size_t i = 0; i < cluster->plan->nodes; i++) {
+        file->from = &cluster->nodes[i];
+        if (file->from->node != NULL)
+            lives_visit_parts(file->from, file->life->dir, on_part, file);
+    }
+}
+
 void lives_check_filled(struct sim_lives *lives, const struct sim_node *teller,
                         const struct life *life)
 {
-    const struct sim_cluster *cluster = lives->cluster;
     struct file file = {.lives = lives, .life = life, .teller = teller};
 
-    for (size_t i = 0; i < cluster->plan->nodes; i++) {
-        file.from = &cluster->nodes[i];
-        if (file.from->node != NULL)
-            lives_visit_parts(file.from, life->dir, check_part, &file);
-    }
+    visit_parts(&file, look_for_closing);
+    if (file.closing.node != 0)
+        visit_parts(&file, check_part);
 }

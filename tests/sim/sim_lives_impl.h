@@ -64,6 +64,7 @@ struct known_node {
     bool lost;                     /* its state/ was given up once */
     uint64_t kept_last;   /* struct quarantine_head, as of the last look ... */
     uint64_t kept_starts; /* ... and in which start that was */
+    uint64_t moment;      /* that was looked at last */
     uint64_t apart_ns[SIM_NODES_MAX]; /* since when it has no link; 0: it has */
 };
 
@@ -199,6 +200,14 @@ bool lives_is_left_out(const struct life *life, struct sim_version version);
 void lives_check_kept(struct sim_lives *lives, const struct sim_node *node);
 /* sim_lives_tree.c: rule 9, and what has become of trees. */
 void lives_look_at_tree(struct sim_lives *lives, const struct sim_node *node);
+/* sim_lives_digest.c: rule 13, in a step; whether the node finds all others to
+ * have the same; and what it counts. */
+void lives_check_moment(struct sim_lives *lives, const struct sim_node *node);
+bool lives_is_converged(const struct sim_node *node);
+void lives_check_sums(const struct sim_lives *lives,
+                      const struct sim_node *node);
+void lives_print_moments(const struct sim_lives *lives,
+                         const struct sim_node *node);
 /* Of all that is the same on all nodes. */
 uint64_t lives_hash(const struct eventual_record *record);
 

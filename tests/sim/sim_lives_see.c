@@ -192,10 +192,14 @@ void lives_see(struct sim_lives *lives, const struct sim_node *node)
 
     kv_iter_seek(iter, key_slice(&begin));
     for (; kv_iter_valid(iter); kv_iter_next(iter)) {
-        if (!key_parse_sequence(kv_iter_key(iter), 'i', &known->sequence) ||
-            kv_iter_value(iter).size <= KEY_NSID_SIZE)
+        bool is_change =
+            key_parse_sequence(kv_iter_key(iter), 'i', &known->sequence) &&
+            kv_iter_value(iter).size > KEY_NSID_SIZE;
+
+        if (is_change)
+            see_change(lives, node, kv_iter_value(iter));
+        else if (!lives->cluster->index_spoilt)
             sim_fail(lives->cluster->loop, "a change cannot be decoded");
-        see_change(lives, node, kv_iter_value(iter));
     }
     kv_iter_free(iter);
 }

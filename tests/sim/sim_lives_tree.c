@@ -100,12 +100,12 @@ static bool is_sound(const struct lives_directory *directory,
     struct mode mode = directory->mode;
 
     if (is_plain(mode))
-        return mode.domain == 0 && is_plain(parent);
+        return is_top(directory) || (mode.domain == 0 && is_plain(parent));
     if (mode.since == 0)
         return false;
     if (!is_top(directory))
         return fits_parent(mode, parent);
-    return !mode_is_filling(mode) || is_plain(parent);
+    return !mode_is_filling(mode) || !mode_is_filling(parent);
 }
 
 static void check_directory(const struct sim_lives *lives,
@@ -247,6 +247,53 @@ void sim_lives_on_resolved(struct sim_lives *lives, uint64_t nsid)
         }
 }
 
+/* Strong, in one that is not; it may be being filled. */
+static bool is_strong_below(const struct lives_tree *tree,
+                            const struct lives_directory *directory)
+{
+    const struct lives_directory *parent = find(tree, directory->parent);
+
+    return directory->mode.state == MODE_STRONG && parent != NULL &&
+           parent->mode.state != MODE_STRONG;
+}
+
+/* What has become of one that was; `now` NULL: it is gone. */
+static void note_strong_below(const struct lives_tree *tree,
+                              const struct lives_directory *before,
+                              const struct lives_directory *now)
+{
+    if (now == NULL)
+        sim_seen(SEEN_BELOW_REMOVED);
+    else if (now->mode.state == MODE_EVENTUAL)
+        sim_seen(is_top(now) ? SEEN_BELOW_EVENTUAL : SEEN_BELOW_INHERITS);
+    else if (now->parent != before->parent)
+        sim_seen(SEEN_BELOW_MOVED);
+    else if (now->mode.state == MODE_STRONG && !is_strong_below(tree, now))
+        sim_seen(SEEN_BELOW_NAMED);
+}
+
+/* Of strong directories below eventual ones, from the catalog `old` to `tree`.
+ */
+static void note_below(const struct lives_tree *old,
+                       const struct lives_tree *tree)
+{
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct lives_directory *now = &tree->items[i];
+        const struct lives_directory *before = find(old, now->nsid);
+
+        if (before == NULL || !is_strong_below(tree, now))
+            continue;
+        if (before->mode.state != MODE_STRONG)
+            sim_seen(SEEN_BELOW_STRONG);
+        else if (!is_strong_below(old, before))
+            sim_seen(SEEN_BELOW_AROUND);
+    }
+    for (size_t i = 0; i < old->count; i++)
+        if (is_strong_below(old, &old->items[i]))
+            note_strong_below(tree, &old->items[i],
+                              find(tree, old->items[i].nsid));
+}
+
 /* Lives begin when they are named, whether there are files in them or not. */
 static void note_newest(struct sim_lives *lives, struct lives_tree *tree,
                         uint64_t version)
@@ -266,6 +313,7 @@ static void note_newest(struct sim_lives *lives, struct lives_tree *tree,
         if (life->known == UINT64_MAX)
             life->known = version;
     }
+    note_below(&old, tree);
     lives->newest = *tree;
     lives->newest_version = version;
     *tree = old;

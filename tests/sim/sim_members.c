@@ -100,28 +100,6 @@ static void propose(struct sim_node *node, struct peer *peer,
     sim_env_leave(node->env);
 }
 
-/* A power cut may take the state that a split gave a replica, and a snapshot of
- * the region that was split the entry that would give it again. Then it has it
- * from its leader; alone among such there would be none. */
-static bool voters_have_state(struct sim_cluster *cluster,
-                              const struct peer *leader)
-{
-    const struct region *region = peer_region(leader);
-
-    for (size_t i = 0; i < region->voter_count; i++) {
-        uint64_t id = peer_node_of(leader, region->voters[i]);
-        const struct sim_node *node = &cluster->nodes[id - 1];
-        const struct peer *peer;
-
-        if (!sim_node_serves(node))
-            continue;
-        peer = node_any_peer(node->node, region->id);
-        if (peer != NULL && !peer_is_initialised(peer))
-            return false;
-    }
-    return true;
-}
-
 static void change_region(struct sim_node *node, struct peer *peer)
 {
     struct sim_cluster *cluster = node->cluster;
@@ -135,8 +113,6 @@ static void change_region(struct sim_node *node, struct peer *peer)
             plan_step(cluster, region, &change);
         if (change.count == 0)
             return;
-    } else if (!voters_have_state(cluster, peer)) {
-        return;
     }
     propose(node, peer, &change);
 }

@@ -138,23 +138,30 @@ static void draw_sleep(struct sim_plan *plan, struct sim_loop *loop)
     plan->lull_every_ns = plan->lull_ns + CHOOSE(loop, 200, 1000) * sim_ms;
 }
 
-/* A change of a mode goes from part to part of many namespaces, and has 4 s.
- * Some never make it. */
-static bool is_slow(const struct sim_plan *plan)
+/* A change of a mode goes from part to part of many namespaces, and has 4 s. */
+static uint64_t change_of_mode_ns(const struct sim_plan *plan)
 {
     uint64_t step_ns = 4 * plan->delay_ns + 2 * plan->sync_ns;
     uint64_t parts = plan->region_size == SMALL_REGION    ? 20
                      : plan->region_size == MEDIUM_REGION ? 8
                                                           : 5;
 
-    return parts * step_ns > 500 * sim_ms;
+    return parts * step_ns;
 }
 
-/* Nor where what is lost on a long way is missed for longer than that. */
+/* Some never make it. */
+static bool is_slow(const struct sim_plan *plan)
+{
+    return change_of_mode_ns(plan) > 500 * sim_ms;
+}
+
+/* Nor do those of one namespace, where packets are lost on a long way and that
+ * is missed for longer, or there are very many of them. */
 static bool is_hopeless(const struct sim_plan *plan)
 {
     return plan->delay_ns >= 20 * sim_ms && plan->loss_per_million > 0 &&
-           plan->notice_ns >= 5000 * sim_ms;
+           (plan->notice_ns >= 5000 * sim_ms ||
+            change_of_mode_ns(plan) > 2000 * sim_ms);
 }
 
 /* A time far ahead, once accepted, has to be waited for. */
@@ -197,6 +204,18 @@ static void draw_easy(struct sim_plan *plan, struct sim_loop *loop)
     plan->zone_subs = (size_t)CHOOSE(loop, 0, 2, 4);
     if (plan->nodes >= 4 && sim_pick(loop, 6) == 0)
         plan->every_ns[SIM_DRAIN] = draw_interval(loop);
+}
+
+/* Strong directories in eventual ones: several changes of modes in a row. */
+static void draw_below(struct sim_plan *plan, struct sim_loop *loop)
+{
+    if (plan->zones == 0 || sim_pick(loop, 3) != 0)
+        return;
+    plan->zones_below = true;
+    if (sim_pick(loop, 2) == 0)
+        draw_easy(plan, loop);
+    if (plan->zone_subs == 0)
+        plan->zone_subs = 2;
 }
 
 /* Nodes that are away for longer than others count them as there. */
@@ -242,6 +261,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_loop *loop)
     plan->merge_after_ms = CHOOSE(loop, 100, 1000, 5000);
     draw_zones(plan, loop);
     draw_leaving(plan, loop);
+    draw_below(plan, loop);
     draw_force(plan, loop);
 }
 
@@ -277,10 +297,10 @@ void sim_plan_note(const struct sim_plan *plan, struct sim_loop *loop)
              plan->sleep_after_ms, plan->alarm_ms, plan->lull_ns / sim_ms,
              plan->lull_every_ns / sim_ms);
     sim_note(loop,
-             "plan: zones=%zu names=%zu subs=%zu force=%d end=%d "
+             "plan: zones=%zu names=%zu subs=%zu below=%d force=%d end=%d "
              "step_ms=%" PRIu64,
-             plan->zones, plan->zone_names, plan->zone_subs, plan->zones_force,
-             plan->zones_end, plan->step_ns / sim_ms);
+             plan->zones, plan->zone_names, plan->zone_subs, plan->zones_below,
+             plan->zones_force, plan->zones_end, plan->step_ns / sim_ms);
     for (size_t i = 0; i < SIM_FAULTS; i++)
         if (plan->every_ns[i] != 0)
             sim_note(loop, "plan: %s every %" PRIu64 " ms", fault_names[i],

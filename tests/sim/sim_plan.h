@@ -104,6 +104,7 @@ struct sim_plan {
     size_t zones; /* 0: none */
     size_t zone_names;
     size_t zone_subs; /* directories in each one, up to ZONE_DIRS - 1 */
+    bool zones_below; /* directories in them become strong, more than they */
     bool zones_force; /* made strong without nodes that are away, too */
     bool zones_end;   /* in the end they are emptied and made strong */
 };

@@ -24,7 +24,8 @@
 #include "tests/sim/sim_zone_audit.h"
 
 enum {
-    SERVE_SECONDS = 20, /* for a write after the calm has begun */
+    SERVE_SECONDS = 40, /* for a write after the calm has begun: a snapshot that
+                         * was lost on its way is given up after 15 */
     ZONE_SECONDS = 500, /* ... in an eventual directory, by each node: that one
                          * becomes eventual may take many attempts */
     PULL_SECONDS = 150, /* until all nodes have the same in these */
@@ -35,7 +36,7 @@ enum {
     MEND_SECONDS = 120, /* for damage to be found and mended */
     SLEEP_SECONDS = 60, /* for all regions to fall asleep */
     SILENT_SECONDS = 5, /* without a Raft message */
-    CALM_SECONDS = 60,  /* until there are some of these */
+    CALM_SECONDS = 180, /* until there are some of these */
     LEAD_SECONDS = 30,  /* for a leader's node that is gone to be noticed */
     STOP_SECONDS = 20
 };
@@ -414,6 +415,7 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
     calm(&run);
     become_quiet(&run);
     damage(&run);
+    run_spoil_entry(&run);
     if (given == NULL)
         run_strand_node(&run);
     run_spoil_clock(&run);
@@ -434,6 +436,7 @@ struct sim_result sim_run(struct sim_loop *loop, struct sim_play *given,
     sim_zones_free(run.zones);
     sim_faults_free(run.faults);
     sim_damage_free(run.damage);
+    free(run.spoil);
     sim_operator_free(run.operator);
     sim_cluster_free(run.cluster);
     return result;

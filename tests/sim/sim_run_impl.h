@@ -11,6 +11,7 @@
 struct sim_damage;
 struct sim_faults;
 struct sim_operator;
+struct sim_spoil;
 struct sim_zone_audit;
 
 enum {
@@ -27,6 +28,7 @@ struct run {
     struct sim_clients *clients;
     struct sim_faults *faults;
     struct sim_damage *damage;
+    struct sim_spoil *spoil;
     struct sim_operator *operator;
     struct sim_zones *zones;
     struct sim_zone_audit *zone_audit;
@@ -46,6 +48,12 @@ uint64_t run_first_region(const struct run *run);
 bool run_is_up(struct run *run);
 bool run_is_idle(struct run *run); /* all clients are */
 bool run_is_quiet(struct run *run);
+
+/* ---- sim_spoil.c ---- */
+
+/* An eventual entry that others have is damaged on one node, and comes again.
+ * In some runs. */
+void run_spoil_entry(struct run *run);
 
 /* ---- sim_wrong_clock.c ---- */
 

@@ -8,6 +8,7 @@
 #include "engine/placement.h"
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
+#include "tests/sim/sim_scenes_below.h"
 #include "tests/sim/sim_scenes_zone.h"
 #include "tests/sim/sim_stage.h"
 
@@ -486,6 +487,13 @@ const struct sim_scene sim_scenes[] = {
      scene_begin_used, scene_ask_removal, scene_is_removed},
     {"eventual again", ZONE(3), SEEN_ZONE_OUTLIVED, NULL,
      scene_begin_again, scene_ask_again, scene_is_again},
+    {"strong below", ZONE(3), SEEN_BELOW_STRONG, NULL,
+     scene_begin_below, scene_ask_below_strong, scene_is_below_strong},
+    {"eventual below", ZONE(3), SEEN_BELOW_INHERITS, NULL,
+     scene_begin_strong_below, scene_ask_below_inherits,
+     scene_is_below_eventual},
+    {"remove strong below", ZONE(3), SEEN_BELOW_REMOVED, NULL,
+     scene_begin_empty_below, scene_ask_below_removal, scene_is_below_removed},
     {"leave", ZONE(4), SEEN_REMOVE_KEPT, NULL,
      scene_begin_leaving, scene_ask_leaving, scene_has_left},
     {"strong by force", ZONE(4), SEEN_FORCE_KEPT, NULL,

@@ -23,8 +23,7 @@ static const struct sim_zone *zone_of(const struct sim_stage *stage)
     return sim_zones_find(stage->cluster->zones, 0);
 }
 
-/* By any node's client, if all have ended what they did. */
-static bool begin_op(struct sim_stage *stage, const struct sim_zone_op *op)
+bool scene_begin_op(struct sim_stage *stage, const struct sim_zone_op *op)
 {
     struct sim_cluster *cluster = stage->cluster;
     size_t nodes = cluster->plan->nodes;
@@ -38,7 +37,7 @@ static bool begin_op(struct sim_stage *stage, const struct sim_zone_op *op)
     return false;
 }
 
-static bool is_settled(struct sim_stage *stage)
+bool scene_is_settled(struct sim_stage *stage)
 {
     return sim_zones_are_idle(stage->cluster->zones) &&
            sim_stage_is_settled(stage) && sim_end_is_quiet(stage->cluster) &&
@@ -55,7 +54,7 @@ static void ask_of_zone(struct sim_stage *stage, enum request_kind kind,
 
     if (kind == REQUEST_SETXATTR)
         op.ino = ino_of_nsid(zone_of(stage)->nsid);
-    (void)begin_op(stage, &op);
+    (void)scene_begin_op(stage, &op);
 }
 
 /* Who was not told what has become of it looks. */
@@ -68,7 +67,7 @@ static void ask_made(struct sim_stage *stage)
 
 static bool is_made(struct sim_stage *stage)
 {
-    return zone_of(stage)->nsid != 0 && is_settled(stage);
+    return zone_of(stage)->nsid != 0 && scene_is_settled(stage);
 }
 
 void scene_ask_eventual(struct sim_stage *stage)
@@ -78,7 +77,7 @@ void scene_ask_eventual(struct sim_stage *stage)
 
 bool scene_is_eventual(struct sim_stage *stage)
 {
-    return zone_of(stage)->eventual && is_settled(stage);
+    return zone_of(stage)->eventual && scene_is_settled(stage);
 }
 
 void scene_ask_strong(struct sim_stage *stage)
@@ -88,7 +87,7 @@ void scene_ask_strong(struct sim_stage *stage)
 
 bool scene_is_strong(struct sim_stage *stage)
 {
-    return !zone_of(stage)->eventual && is_settled(stage);
+    return !zone_of(stage)->eventual && scene_is_settled(stage);
 }
 
 void scene_ask_removal(struct sim_stage *stage)
@@ -98,7 +97,7 @@ void scene_ask_removal(struct sim_stage *stage)
 
 bool scene_is_removed(struct sim_stage *stage)
 {
-    return zone_of(stage)->nsid == 0 && is_settled(stage);
+    return zone_of(stage)->nsid == 0 && scene_is_settled(stage);
 }
 
 void scene_begin_strong(struct sim_stage *stage)
@@ -136,25 +135,26 @@ static const struct sim_zone_op removals[] = {
 
 void scene_ask_files(struct sim_stage *stage)
 {
-    if (stage->act < ARRAY_SIZE(files) && begin_op(stage, &files[stage->act]))
+    if (stage->act < ARRAY_SIZE(files) &&
+        scene_begin_op(stage, &files[stage->act]))
         stage->act++;
 }
 
 bool scene_files_are_done(struct sim_stage *stage)
 {
-    return stage->act == ARRAY_SIZE(files) && is_settled(stage);
+    return stage->act == ARRAY_SIZE(files) && scene_is_settled(stage);
 }
 
 static void ask_removals(struct sim_stage *stage)
 {
     if (stage->act < ARRAY_SIZE(removals) &&
-        begin_op(stage, &removals[stage->act]))
+        scene_begin_op(stage, &removals[stage->act]))
         stage->act++;
 }
 
 static bool removals_are_done(struct sim_stage *stage)
 {
-    return stage->act == ARRAY_SIZE(removals) && is_settled(stage);
+    return stage->act == ARRAY_SIZE(removals) && scene_is_settled(stage);
 }
 
 void scene_begin_used(struct sim_stage *stage)
@@ -202,7 +202,7 @@ static bool late_is_done(struct sim_stage *stage)
 
 static void ask_file(struct sim_stage *stage)
 {
-    (void)begin_op(stage, &files[0]);
+    (void)scene_begin_op(stage, &files[0]);
 }
 
 static bool file_is_there(struct sim_stage *stage)
@@ -213,7 +213,7 @@ static bool file_is_there(struct sim_stage *stage)
                       sim_zone_file_name(0), &record);
 
     eventual_release(&record);
-    return is_there && is_settled(stage);
+    return is_there && scene_is_settled(stage);
 }
 
 static void ask_mode_there(struct sim_stage *stage, bool to_eventual)
@@ -226,7 +226,7 @@ static void ask_mode_there(struct sim_stage *stage, bool to_eventual)
     if (!sim_zones_are_idle(stage->cluster->zones) ||
         sim_zones_do(stage->cluster->zones, asker(stage), &op))
         return;
-    (void)begin_op(stage, &op);
+    (void)scene_begin_op(stage, &op);
 }
 
 static void ask_strong_there(struct sim_stage *stage)
@@ -333,7 +333,7 @@ void scene_ask_leaving(struct sim_stage *stage)
 
 bool scene_has_left(struct sim_stage *stage)
 {
-    return leaving_node(stage)->removed && is_settled(stage);
+    return leaving_node(stage)->removed && scene_is_settled(stage);
 }
 
 /* ---- a node that is left out ---- */
@@ -350,12 +350,12 @@ static void ask_below(struct sim_stage *stage)
 {
     const struct sim_zone_op op = {.kind = REQUEST_MKDIR, .name = ZONE_SUB};
 
-    (void)begin_op(stage, &op);
+    (void)scene_begin_op(stage, &op);
 }
 
 static bool is_below_made(struct sim_stage *stage)
 {
-    return zone_of(stage)->subs[BELOW] != 0 && is_settled(stage);
+    return zone_of(stage)->subs[BELOW] != 0 && scene_is_settled(stage);
 }
 
 static void ask_away(struct sim_stage *stage)

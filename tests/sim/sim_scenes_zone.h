@@ -7,6 +7,14 @@
 
 #include "tests/sim/sim_stage.h"
 
+struct sim_zone_op;
+
+/* By any node's client, if all have ended what they did. False: they have not,
+ * or none can. */
+bool scene_begin_op(struct sim_stage *stage, const struct sim_zone_op *op);
+/* Nothing is under way, and all nodes have everything. */
+bool scene_is_settled(struct sim_stage *stage);
+
 void scene_begin_strong(struct sim_stage *stage);
 void scene_ask_eventual(struct sim_stage *stage);
 bool scene_is_eventual(struct sim_stage *stage);

@@ -80,7 +80,7 @@
     X(REMOVED, 1, "nodes removed")                                             \
     X(REMOVE_REFUSED, 1, "removals refused")                                   \
     X(REMOVE_KEPT, 1, "... for what only that node had in eventual ones")      \
-    X(REMOVE_FORCED, 1, "... and given up, as the removal was forced")         \
+    X(REMOVE_FORCED, 0, "... and given up, as the removal was forced")         \
     X(REMOVED_BACK, 1, "removed nodes that came back and were refused")        \
     X(CRASH, 1, "crashes")                                                     \
     X(CRASH_ALL, 1, "crashes of all nodes at once")                            \
@@ -98,6 +98,10 @@
     X(DAMAGE_CRASH, 1, "... whose node crashed")                               \
     X(DAMAGE_LEAVING, 1, "... on the way out of their region")                 \
     X(REBUILT, 1, "damaged replicas rebuilt")                                  \
+    X(ENTRY_SPOILT, 1, "eventual entries damaged")                             \
+    X(CONTENT_SPOILT, 1, "... of which only the content was")                  \
+    X(INDEX_SPOILT, 1, "... and an item of another node's index")              \
+    X(SPOILT_CRASH, 1, "... whose node crashed, or another one")               \
     X(STATE_GIVEN_UP, 1, "nodes that gave up their whole state/")              \
     X(INO_LEASED, 1, "blocks of inode numbers leased")                         \
     X(SPLIT, 1, "regions split")                                               \
@@ -129,6 +133,15 @@
     X(TREE_NOT_STRONG, 1, "... or not, when parts below were open already")    \
     X(TREE_OWN, 1, "... with one in them that has a mode of its own")          \
     X(TREE_SETTLED, 1, "... parts below that somebody else resolved")          \
+    X(TREE_LISTED, 1, "... parts of several ones in one command")              \
+    X(TREE_LIST_CUT, 1, "... of which a region did not do all")                \
+    X(BELOW_STRONG, 1, "directories made strong in an eventual one")           \
+    X(BELOW_EVENTUAL, 1, "... made eventual again")                            \
+    X(BELOW_INHERITS, 1, "... by the mode of the one that they are in")        \
+    X(BELOW_REMOVED, 1, "... removed while they were strong")                  \
+    X(BELOW_MOVED, 1, "... moved while they were strong")                      \
+    X(BELOW_NAMED, 1, "... still strong when the one above became so")         \
+    X(BELOW_AROUND, 1, "... still strong when it became eventual again")       \
     X(ZONE_NOT_EMPTY, 1, "... refused as there was something in them")         \
     X(ZONE_GIVEN_UP, 1, "... given up as a node was away")                     \
     X(FORCE_STRONG, 1, "directories made strong without some nodes")           \
@@ -140,6 +153,7 @@
     X(ZONE_CHANGED, 1, "eventual changes")                                     \
     X(ZONE_ALONE, 1, "... accepted where no majority could be reached")        \
     X(ZONE_RELAYED, 1, "... that came by way of a third node")                 \
+    X(ZONE_CONVERGED, 1, "times that two nodes were found to have the same")   \
     X(ZONE_REPLAYED, 1, "... replayed from the journal after a crash")         \
     X(ZONE_HELD, 1, "... held since they were ahead of the clock")             \
     X(ZONE_OUTLIVED, 1, "... that came when there was a greater version")      \

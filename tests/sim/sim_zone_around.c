@@ -7,6 +7,7 @@
 #include "engine/eventual_impl.h"
 #include "engine/keys.h"
 #include "engine/members.h"
+#include "engine/modes.h"
 
 static bool reaches(const struct sim_node *node, const struct sim_node *other)
 {
@@ -85,6 +86,17 @@ bool sim_zone_is_directory(const struct sim_node *node, uint64_t dir,
 
     return dir != 0 && catalog_find(node->env->env.state, NULL, dir,
                                     slice_of(name), &nsid) == 0;
+}
+
+bool sim_zone_is_strong(const struct sim_node *node, uint64_t dir,
+                        const char *name)
+{
+    uint64_t nsid;
+
+    return dir != 0 &&
+           catalog_find(node->env->env.state, NULL, dir, slice_of(name),
+                        &nsid) == 0 &&
+           modes_find(node_modes(node->node), nsid).state == MODE_STRONG;
 }
 
 struct sim_version sim_zone_version_at(const struct sim_node *node,

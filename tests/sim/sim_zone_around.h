@@ -23,6 +23,9 @@ struct node_record sim_zone_record_of(const struct sim_node *node);
 /* Whether it knows a directory of that name. */
 bool sim_zone_is_directory(const struct sim_node *node, uint64_t dir,
                            const char *name);
+/* Whether that is strong. */
+bool sim_zone_is_strong(const struct sim_node *node, uint64_t dir,
+                        const char *name);
 /* What it has of a name; zeroes: nothing. */
 struct sim_version sim_zone_version_at(const struct sim_node *node,
                                        uint64_t dir, const char *name);

@@ -57,7 +57,8 @@ uint64_t sim_zone_nsid(const struct sim_zone *zone, uint8_t dir)
 bool sim_zone_is_of_mode(const struct sim_zone_op *op)
 {
     return (op->of_zone || op->of_own) &&
-           (op->kind == REQUEST_SETXATTR || op->kind == REQUEST_GETXATTR);
+           (op->kind == REQUEST_SETXATTR || op->kind == REQUEST_GETXATTR ||
+            op->kind == REQUEST_REMOVEXATTR);
 }
 
 uint8_t sim_zone_sub(uint8_t parent, uint8_t name)
@@ -217,15 +218,18 @@ static void choose_move(struct sim_loop *loop, const struct sim_plan *plan,
     op->to_name = subs[to].name;
 }
 
-/* Below an eventual one it has the mode of that. */
-static void choose_own(const struct sim_zone *zone, uint8_t sub,
-                       struct sim_zone_op *op)
+/* Without one it has the mode of the one above. */
+static void choose_own(struct sim_loop *loop, const struct sim_zone *zone,
+                       uint8_t sub, struct sim_zone_op *op)
 {
     bool has_own = zone->owns[sub] == zone->subs[sub];
 
+    uint64_t roll = sim_pick(loop, 4);
+
     op->of_own = true;
-    op->kind = REQUEST_SETXATTR;
-    op->to_eventual = !has_own && !zone->ending;
+    op->kind =
+        roll == 0 && !zone->ending ? REQUEST_REMOVEXATTR : REQUEST_SETXATTR;
+    op->to_eventual = roll > (has_own ? 2 : 1) && !zone->ending;
     op->ino = ino_of_nsid(zone->subs[sub]);
 }
 
@@ -255,7 +259,54 @@ static void choose_sub(struct sim_loop *loop, const struct sim_plan *plan,
     else if (roll < 80)
         choose_move(loop, plan, zones, op);
     else
-        choose_own(zone, sub, op);
+        choose_own(loop, zone, sub, op);
+}
+
+/* One that is there is to be strong. */
+static void choose_to_strong(struct sim_loop *loop, const struct sim_plan *plan,
+                             const struct sim_zone *zone,
+                             struct sim_zone_op *op)
+{
+    uint8_t sub = pick_sub(loop, plan, zone);
+
+    choose_place(op, sub);
+    if (zone->subs[sub] == 0) {
+        op->kind = sim_pick(loop, 4) == 0 ? REQUEST_LOOKUP : REQUEST_MKDIR;
+        return;
+    }
+    op->of_own = true;
+    op->kind = REQUEST_SETXATTR;
+    op->ino = ino_of_nsid(zone->subs[sub]);
+}
+
+/* One that was made strong, if there is any; 0: none. */
+static uint8_t pick_strong(struct sim_loop *loop, const struct sim_zone *zone)
+{
+    uint8_t sub = (uint8_t)sim_between(loop, 1, ZONE_DIRS - 1);
+
+    return zone->subs[sub] != 0 && zone->strongs[sub] == zone->subs[sub] ? sub
+                                                                         : 0;
+}
+
+static void choose_strong_below(struct sim_loop *loop,
+                                const struct sim_plan *plan,
+                                const struct sim_zone *zones, uint8_t sub,
+                                struct sim_zone_op *op)
+{
+    uint64_t roll = sim_pick(loop, 100);
+
+    choose_place(op, sub);
+    if (roll < 40) {
+        op->kind = REQUEST_UNLINK;
+        op->dir = sub;
+        op->name = pick_name(loop, plan);
+    } else if (roll < 65) {
+        op->kind = REQUEST_RMDIR;
+    } else if (roll < 75) {
+        choose_move(loop, plan, zones, op);
+    } else {
+        choose_own(loop, &zones[op->zone], sub, op);
+    }
 }
 
 static void choose_removal(struct sim_zone_op *op, const struct sim_zone *zone,
@@ -308,9 +359,14 @@ static void choose_eventual(struct sim_loop *loop, const struct sim_plan *plan,
 {
     struct sim_zone *zone = &zones[op->zone];
     uint64_t roll = sim_pick(loop, 100);
+    uint8_t strong = pick_strong(loop, zone);
 
     turn(loop, zone);
-    if (zone->emptying)
+    if (strong != 0 && roll >= (plan->zones_below ? 50 : 80))
+        choose_strong_below(loop, plan, zones, strong, op);
+    else if (plan->zones_below && !zone->ending && roll >= 40)
+        choose_to_strong(loop, plan, zone, op);
+    else if (zone->emptying)
         choose_emptying(loop, plan, zone, op);
     else if (roll < 10 && plan->zone_subs > 0)
         choose_sub(loop, plan, zones, op);

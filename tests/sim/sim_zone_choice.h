@@ -22,12 +22,13 @@ enum {
 
 struct sim_zone {
     const char *name;
-    uint64_t nsid;            /* 0: it is not known that there is one */
-    uint64_t subs[ZONE_DIRS]; /* likewise; the first one is not used */
-    uint64_t owns[ZONE_DIRS]; /* which of them has a mode of its own */
-    bool eventual;            /* as the last answer has it */
-    bool emptying;            /* until all is away, or `turn_ns` */
-    bool ending;              /* it is to become strong, and to stay so */
+    uint64_t nsid;               /* 0: it is not known that there is one */
+    uint64_t subs[ZONE_DIRS];    /* likewise; the first one is not used */
+    uint64_t owns[ZONE_DIRS];    /* which of them has a mode of its own */
+    uint64_t strongs[ZONE_DIRS]; /* which of them was made strong */
+    bool eventual;               /* as the last answer has it */
+    bool emptying;               /* until all is away, or `turn_ns` */
+    bool ending;                 /* it is to become strong, and to stay so */
     uint64_t turn_ns;
     uint64_t switch_ns; /* somebody is changing its mode until then */
 };

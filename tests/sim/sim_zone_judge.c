@@ -22,6 +22,8 @@ const char *sim_zone_kind_text(const struct sim_zone_op *op)
         [REQUEST_SETXATTR] = "setxattr", [REQUEST_REMOVEXATTR] = "removexattr",
     };
 
+    if (sim_zone_is_of_mode(op) && op->kind == REQUEST_REMOVEXATTR)
+        return "to inherit";
     if (sim_zone_is_of_mode(op) && op->kind == REQUEST_SETXATTR)
         return op->to_eventual ? "to eventual"
                : op->by_force  ? "to strong by force"
@@ -62,6 +64,8 @@ void sim_zone_open_case(struct sim_zone_case *zone_case,
                                                sim_zone_file_name(op->name));
     zone_case->is_directory = sim_zone_is_directory(
         node, zone_case->dirs[0], sim_zone_file_name(op->name));
+    zone_case->is_strong = sim_zone_is_strong(node, zone_case->dirs[0],
+                                              sim_zone_file_name(op->name));
     if (two)
         zone_case->before[1] = sim_zone_version_at(
             node, zone_case->dirs[1], sim_zone_file_name(op->to_name));
@@ -173,11 +177,16 @@ static void check_goes_on(const struct sim_zone_case *zone_case,
                           const struct sim_node *node,
                           const struct sim_zone_op *op, int status)
 {
-    /* A directory takes a majority. */
+    const char *name = sim_zone_file_name(op->name);
+
+    /* A directory takes a majority; to look for one does so if it is strong. */
     if (op->kind == REQUEST_RENAME &&
         (zone_case->is_directory ||
-         sim_zone_is_directory(node, zone_case->dirs[0],
-                               sim_zone_file_name(op->name))))
+         sim_zone_is_directory(node, zone_case->dirs[0], name)))
+        return;
+    if (op->kind == REQUEST_LOOKUP &&
+        (zone_case->is_strong ||
+         sim_zone_is_strong(node, zone_case->dirs[0], name)))
         return;
     if (!zone_case->has_accepted || zone_case->is_short ||
         !was_free(zone_case, node) || may_fail_so(zone_case, node, status))

@@ -22,6 +22,7 @@ struct sim_zone_case {
     bool clock_wrong;       /* or not believed */
     bool is_restamping;     /* it gives changes other versions */
     bool is_directory;      /* a directory has the name there */
+    bool is_strong;         /* ... that is strong */
     uint64_t restamped;     /* how many it has given */
     struct node_record own; /* the node's, in its catalog */
     uint64_t call_ns;

@@ -75,10 +75,16 @@ static void learn_own(struct sim_zone *zone, const struct sim_zone_op *op,
 {
     uint8_t sub = sim_zone_sub(op->dir, op->name);
 
-    if (request->status == 0)
+    if (request->status == 0) {
         zone->owns[sub] = op->to_eventual ? nsid_of_ino(op->ino) : 0;
-    else if (request->status == ERR_NOT_PERMITTED)
+        zone->strongs[sub] =
+            op->kind == REQUEST_SETXATTR && !op->to_eventual && zone->eventual
+                ? nsid_of_ino(op->ino)
+                : 0;
+    } else if (request->status == ERR_NO_DATA) {
         zone->owns[sub] = 0;
+        zone->strongs[sub] = 0;
+    }
 }
 
 static void learn_move(struct sim_zone *zones, const struct sim_zone_op *op,
@@ -93,6 +99,7 @@ static void learn_move(struct sim_zone *zones, const struct sim_zone_op *op,
     if (request->status != 0)
         return;
     to_zone->owns[to] = zone->owns[from];
+    to_zone->strongs[to] = zone->strongs[from];
     set_sub(zone, from, 0);
     set_sub(to_zone, to, nsid);
 }
