@@ -9,6 +9,7 @@
 #include "engine/keys.h"
 #include "engine/placement.h"
 #include "engine/settings.h"
+#include "engine/status.h"
 
 /* ---- goals ---- */
 
@@ -46,7 +47,6 @@ int control_parse_move(struct node *node, uint64_t region, struct slice text,
 {
     struct goal *goal = &order->command.goal;
 
-    (void)node;
     *ret_why = "it takes `FROM TO`, `+TO` or `-FROM`, which are ids of nodes";
     goal->region = region;
     if (parse_nodes(text, &goal->from, &goal->to) != 0 ||
@@ -55,6 +55,9 @@ int control_parse_move(struct node *node, uint64_t region, struct slice text,
     *ret_why = "the placement group changes its members by itself";
     if (region == REGION_PLACEMENT)
         return ERR_NOT_PERMITTED;
+    *ret_why = "there is no such region";
+    if (status_region_leader(node, region, NULL) != 0)
+        return ERR_NOT_FOUND;
     order_from_placement(order, COMMAND_CHECK_GOAL);
     return 0;
 }

@@ -255,12 +255,8 @@ int placement_check_goal(struct placement *placement, const struct goal *goal,
     if (!placement_leads(placement) || !look_around(placement))
         return ERR_NOT_LEADER;
     entry = region_table_find(placement->table, goal->region);
-    if (entry == NULL && !placement->ready)
+    if (entry == NULL)
         return ERR_NOT_LEADER;
-    if (entry == NULL) {
-        (void)snprintf(why, GOAL_WHY_SIZE, "there is no such region");
-        return ERR_NOT_FOUND;
-    }
     if (placement_read_goal(node_env(placement->node)->state, goal->region,
                             &last) == 0 &&
         goal_is_running(&last)) {

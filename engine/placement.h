@@ -48,8 +48,9 @@ void placement_on_reported(struct placement *placement, uint64_t from,
 void placement_on_operators(struct placement *placement, struct slice bytes);
 
 /* Whether a goal may begin, on region 0's leader: what plan_check() says;
- * ERR_BUSY: the region has one; ERR_NOT_FOUND: no such region; ERR_NOT_LEADER:
- * not the leader, or not enough is known yet. */
+ * ERR_BUSY: the region has one; ERR_NOT_LEADER: not the leader, or the region's
+ * leader has not reported it. Who asks knows the region: one that was split off
+ * is known where its replicas are before it is here. */
 int placement_check_goal(struct placement *placement, const struct goal *goal,
                          char why[GOAL_WHY_SIZE]);
 

@@ -209,6 +209,25 @@ static void test_who_does_not_lead_does_and_answers_nothing(void **state)
                      PLACEMENT_UNKNOWN);
 }
 
+/* A region that was split off may be known elsewhere before its leader reports
+ * it, while the last report of the other part still covers both. */
+static void test_a_goal_waits_for_the_report_of_its_region(void **state)
+{
+    struct node *node = *state;
+    struct goal goal = {.region = 3, .to = THIRD};
+    char why[GOAL_WHY_SIZE];
+
+    put_setting(node, SETTING_OPERATORS, 0);
+    pass(node, 1);
+    tell_all(node);
+    pass(node, 1);
+    assert_int_equal(placement_check_goal(node->placement, &goal, why),
+                     ERR_NOT_LEADER);
+    tell_report(node, report_of(1, "", "c", 2));
+    tell_report(node, report_of(3, "c", "m", 2));
+    assert_int_equal(placement_check_goal(node->placement, &goal, why), 0);
+}
+
 static void test_who_has_replicas_is_known_when_all_regions_are(void **state)
 {
     struct node *node = *state;
@@ -434,6 +453,7 @@ int main(void)
         TEST(test_who_was_not_understood_is_asked_again),
         TEST(test_a_new_leadership_begins_from_nothing),
         TEST(test_who_does_not_lead_does_and_answers_nothing),
+        TEST(test_a_goal_waits_for_the_report_of_its_region),
         TEST(test_who_has_replicas_is_known_when_all_regions_are),
         TEST(test_a_region_that_nobody_leads_may_be_anywhere),
         TEST(test_region_0_is_not_counted),
