@@ -117,9 +117,9 @@ enum command_op {
     /* Never sent: an eventual file, as data, of the life `offset` of `dir` that
      * is about to begin. See txn_export.h. */
     COMMAND_BRING = 56,
-    COMMAND_DIR_OWN = 57, /* `ino`, which is eventual below an eventual one,
-                           * gets a mode of its own; `size` 0: has that of the
-                           * directory it is in again. `offset`: as for
+    COMMAND_DIR_OWN = 57, /* `ino`, which is as the one it is in, eventual or
+                           * strong, gets a mode of its own; `size` 0: has that
+                           * of the directory it is in again. `offset`: as for
                            * DIR_MODE → first_id: the new epoch */
     /* Asked of a region's leader, which sees to it: see control.h. */
     COMMAND_START_CHECK = 64,

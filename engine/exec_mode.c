@@ -183,9 +183,8 @@ static int change_domain(struct exec *x, struct directory *directory)
     return put_mode(x, directory, mode);
 }
 
-/* A strong one below a strong one has its mode from above again; what is below
- * it does not show from where it has that. */
-static int inherit_strong(struct exec *x, struct directory *directory)
+/* What is below a strong one does not show from where it has its mode. */
+static int own_strong(struct exec *x, struct directory *directory)
 {
     struct directory parent = {0};
     int rc = exec_get_directory(x, directory->parent, &parent);
@@ -197,7 +196,10 @@ static int inherit_strong(struct exec *x, struct directory *directory)
     directory_release(&parent);
     if (rc != 0)
         return rc;
-    directory->mode = (struct mode){.state = MODE_STRONG, .epoch = x->version};
+    directory->mode =
+        (struct mode){.state = MODE_STRONG,
+                      .domain = x->command->size != 0 ? directory->nsid : 0,
+                      .epoch = x->version};
     directory->attr.ctime_ns = exec_now(x, directory->attr.ctime_ns);
     directory->attr.version = x->version;
     exec_put_directory(x, directory);
@@ -205,17 +207,14 @@ static int inherit_strong(struct exec *x, struct directory *directory)
     return 0;
 }
 
-/* Of a strong one the mode becomes its own by a transaction. */
 static bool may_own(const struct exec *x, const struct directory *directory)
 {
-    bool is_strong = directory->mode.state == MODE_STRONG;
     bool takes = x->command->size != 0;
 
-    if (directory->mode.epoch != x->command->offset ||
-        has_own_mode(directory) == takes)
-        return false;
-    return is_strong ? !takes && !mode_is_filling(directory->mode)
-                     : directory->mode.state == MODE_EVENTUAL;
+    return directory->mode.epoch == x->command->offset &&
+           has_own_mode(directory) != takes &&
+           directory->mode.state != MODE_FENCED &&
+           !mode_is_filling(directory->mode);
 }
 
 int exec_dir_own(struct exec *x)
@@ -228,7 +227,7 @@ int exec_dir_own(struct exec *x)
     if (!may_own(x, &directory))
         rc = ERR_ABORTED;
     else if (directory.mode.state == MODE_STRONG)
-        rc = inherit_strong(x, &directory);
+        rc = own_strong(x, &directory);
     else
         rc = change_domain(x, &directory);
     directory_release(&directory);

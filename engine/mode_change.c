@@ -399,7 +399,7 @@ static void own(struct mode_change *change, uint64_t epoch)
     struct command command = {
         .op = COMMAND_DIR_OWN,
         .ino = ino_of_nsid(change->nsid),
-        .size = change->goal == MODE_TO_EVENTUAL ? 1 : 0,
+        .size = change->goal == MODE_INHERIT ? 0 : 1,
         .offset = epoch,
     };
 

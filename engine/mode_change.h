@@ -20,9 +20,9 @@
  *                 Who is there is found out before the fence, as changes wait
  *                 behind that: who falls silent later is waited for
  *   remove        likewise, if it is empty, with COMMAND_DIR_REMOVE
- *   a mode of     COMMAND_DIR_OWN, for one below an eventual one, and for one
- *     its own     that inherits again: no node has to tell anything, as it
- *                 stays as eventual as it is
+ *   a mode of     COMMAND_DIR_OWN, for one that is as the one it is in, and is
+ *     its own     to stay so or to inherit again: no node has to tell anything,
+ *                 as it stays as eventual, or strong, as it is
  *
  * A fence, or filling, that leads to nothing is taken away again, by region 0's
  * leader (mode_changes_each_second()) when this node is gone. What is decided

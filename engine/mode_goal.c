@@ -4,16 +4,16 @@
 
 #include "engine/keys.h"
 
-/* Below an eventual one it has a mode of its own. */
-static int from_strong(enum mode_goal goal, uint64_t nsid, struct mode parent,
-                       enum mode_step *ret)
+/* The root is strong anyway; below an eventual one it has a mode of its own. */
+static int from_strong(enum mode_goal goal, uint64_t nsid, bool is_own,
+                       struct mode parent, enum mode_step *ret)
 {
     if (goal == MODE_REMOVE)
         return ERR_BUSY;
     if (goal == MODE_TO_EVENTUAL && nsid == NSID_ROOT)
         return ERR_NOT_PERMITTED;
     if (goal == MODE_TO_STRONG)
-        *ret = MODE_STEP_NONE;
+        *ret = is_own || nsid == NSID_ROOT ? MODE_STEP_NONE : MODE_STEP_OWN;
     else if (parent.state == MODE_FENCED)
         return ERR_BUSY;
     else if (goal == MODE_INHERIT && parent.state == MODE_STRONG)
@@ -57,7 +57,7 @@ int mode_goal_step(enum mode_goal goal, uint64_t nsid, struct mode mode,
     if (mode.state == MODE_FENCED || mode_is_filling(mode))
         return ERR_BUSY;
     if (mode.state == MODE_STRONG)
-        return from_strong(goal, nsid, parent, ret);
+        return from_strong(goal, nsid, is_own, parent, ret);
     if (parent.state == MODE_STRONG)
         return below_strong(goal, ret);
     return below_eventual(goal, is_own, parent, ret);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What somebody wants of a directory's mode, and what that takes where it is
- * now: mode_change.h does it. A directory below an eventual one may have a mode
- * of its own, with which it stays as it is when the one above changes:
- * eventual, or strong, which it is there in no other way. Any thread. */
+ * now: mode_change.h does it. A directory may have a mode of its own, with
+ * which it stays as it is when the one above changes. Strong below an eventual
+ * one, or eventual below a strong one, it is in no other way. Any thread. */
 
 #ifndef GROVEFS_ENGINE_MODE_GOAL_H
 #define GROVEFS_ENGINE_MODE_GOAL_H
@@ -12,7 +12,7 @@
 
 enum mode_goal {
     MODE_TO_EVENTUAL, /* by a mode of its own */
-    MODE_TO_STRONG,
+    MODE_TO_STRONG,   /* likewise */
     MODE_INHERIT, /* no mode of its own, so that of the directory it is in */
     MODE_REMOVE   /* it is in an eventual one */
 };

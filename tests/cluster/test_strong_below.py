@@ -141,6 +141,28 @@ def it_stays_strong_when_what_it_is_in_changes(t):
 
 
 @test
+def what_is_set_strong_in_a_strong_one_stays_so(t):
+    c = t.cluster()
+    os.makedirs(c.path(1, 'd/locks/in'))
+    os.mkdir(c.path(2, 'd/other'))
+    for number in range(FILES):
+        put(c.path(2, f'd/locks/{number}'), b'%d' % number)
+    put(c.path(2, 'd/locks/in/f'), b'in')
+    assert errno_of(inherit, c, 'd/locks') == errno.ENODATA
+    switch(c, 'd/locks', b'strong', node=3)
+    switch(c, 'd/locks', b'strong', node=2)
+    for mode in (b'eventual', b'strong'):
+        switch(c, 'd', mode)
+        check_whole(c, 'd/locks')
+        check_strong(c, 'd/locks')
+        for node in c.nodes:
+            assert mode_of(c, 'd', node) == mode_of(c, 'd/other', node) == mode
+    inherit(c, 'd/locks', node=2)
+    switch(c, 'd', b'eventual', node=3)
+    check_whole(c, 'd/locks', b'eventual')
+
+
+@test
 def a_mode_of_its_own_outlives_a_change_that_leads_to_nothing(t):
     c = t.cluster()
     make_tree(c, 'd')

@@ -50,7 +50,7 @@ static void test_each_goal_from_each_mode(void **state)
         const struct mode *parent;
         int steps[MODE_REMOVE + 1]; /* to eventual, strong, inherit, remove */
     } rows[] = {
-        {&strong,           &strong,    {CLOSE, NONE,  NO_DATA, BUSY}},
+        {&strong,           &strong,    {CLOSE, OWN,   NO_DATA, BUSY}},
         {&filling,          &strong,    {BUSY,  BUSY,  BUSY,    BUSY}},
         {&own,              &strong,    {NONE,  FENCE, FENCE,   BUSY}},
         {&own_fenced,       &strong,    {BUSY,  BUSY,  BUSY,    BUSY}},

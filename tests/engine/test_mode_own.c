@@ -160,6 +160,14 @@ static void test_below_a_strong_one_one_entry_has_it_inherit(void **state)
     own_by_one_entry(f, MODE_INHERIT, 0);
 }
 
+static void test_below_a_strong_one_one_entry_keeps_it_strong(void **state)
+{
+    struct fixture *f = *state;
+
+    apply(f, MODE_STRONG, 0, EPOCH);
+    own_by_one_entry(f, MODE_TO_STRONG, 1);
+}
+
 static void test_below_a_strong_one_the_name_is_held(void **state)
 {
     struct fixture *f = *state;
@@ -224,6 +232,7 @@ int main(void)
         TEST(test_while_the_one_above_is_fenced_its_mode_stays),
         TEST(test_below_an_eventual_one_a_strong_one_is_closed),
         TEST(test_below_a_strong_one_one_entry_has_it_inherit),
+        TEST(test_below_a_strong_one_one_entry_keeps_it_strong),
         TEST(test_below_a_strong_one_the_name_is_held),
         TEST(test_to_inherit_below_a_strong_one_is_to_become_strong),
         TEST(test_what_inherits_has_nothing_to_be_taken_back),
