@@ -272,8 +272,16 @@ static void note_strong_below(const struct lives_tree *tree,
         sim_seen(SEEN_BELOW_NAMED);
 }
 
-/* Of strong directories below eventual ones, from the catalog `old` to `tree`.
- */
+/* One that is as the one it is in gets a mode of its own. */
+static bool is_kept_strong(const struct lives_directory *before,
+                           const struct lives_directory *now)
+{
+    return is_plain(before->mode) && !is_top(before) && is_plain(now->mode) &&
+           is_top(now);
+}
+
+/* Of strong directories with a mode of their own, mostly below eventual ones,
+ * from the catalog `old` to `tree`. */
 static void note_below(const struct lives_tree *old,
                        const struct lives_tree *tree)
 {
@@ -281,6 +289,8 @@ static void note_below(const struct lives_tree *old,
         const struct lives_directory *now = &tree->items[i];
         const struct lives_directory *before = find(old, now->nsid);
 
+        if (before != NULL && is_kept_strong(before, now))
+            sim_seen(SEEN_BELOW_KEPT);
         if (before == NULL || !is_strong_below(tree, now))
             continue;
         if (before->mode.state != MODE_STRONG)

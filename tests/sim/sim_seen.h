@@ -142,6 +142,7 @@
     X(BELOW_MOVED, 1, "... moved while they were strong")                      \
     X(BELOW_NAMED, 1, "... still strong when the one above became so")         \
     X(BELOW_AROUND, 1, "... still strong when it became eventual again")       \
+    X(BELOW_KEPT, 1, "directories in strong ones made strong by themselves")   \
     X(ZONE_NOT_EMPTY, 1, "... refused as there was something in them")         \
     X(ZONE_GIVEN_UP, 1, "... given up as a node was away")                     \
     X(FORCE_STRONG, 1, "directories made strong without some nodes")           \

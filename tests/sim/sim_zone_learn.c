@@ -77,10 +77,9 @@ static void learn_own(struct sim_zone *zone, const struct sim_zone_op *op,
 
     if (request->status == 0) {
         zone->owns[sub] = op->to_eventual ? nsid_of_ino(op->ino) : 0;
-        zone->strongs[sub] =
-            op->kind == REQUEST_SETXATTR && !op->to_eventual && zone->eventual
-                ? nsid_of_ino(op->ino)
-                : 0;
+        zone->strongs[sub] = op->kind == REQUEST_SETXATTR && !op->to_eventual
+                                 ? nsid_of_ino(op->ino)
+                                 : 0;
     } else if (request->status == ERR_NO_DATA) {
         zone->owns[sub] = 0;
         zone->strongs[sub] = 0;
