@@ -411,8 +411,6 @@ void node_on_leader_change(struct node *node, struct peer *peer)
         node_log_event(node, LOG_INFO,
                        "region %" PRIu64 ": node %" PRIu64 " leads", region,
                        leader);
-    else
-        node_log_event(node, LOG_WARN, "region %" PRIu64 ": no leader", region);
     if (region == REGION_PLACEMENT)
         follow_later(node, FOLLOW_MS);
     router_on_leader_change(node->router, region, leader);

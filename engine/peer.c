@@ -341,6 +341,7 @@ void peer_tick(struct peer *peer)
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     peer_sleep_tick(peer);
     peer_check_raft(peer, raft_tick(peer->raft));
+    peer_miss_leader(peer);
     peer_compact(peer);
     peer_damage_tick(peer);
     check_tick(peer->check);

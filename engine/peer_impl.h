@@ -87,6 +87,7 @@ struct peer {
     uint64_t replay_end; /* committed at the start, and to be applied */
     uint64_t leaderless_since_ns; /* 0: a leader is known */
     uint64_t leader_noted;        /* the node last said to lead; 0: none */
+    bool leader_missed;           /* there was one, which was not said yet */
     int64_t applied_wall_ns;
     enum raft_role role;
     uint64_t snapshots_sent;
@@ -104,6 +105,9 @@ void peer_save_commit_of(struct peer *peer, uint64_t index);
 /* (Re)reads the descriptor from state/. ERR_FOREIGN: this node is not in it,
  * or not as this peer. */
 int peer_load_region(struct peer *peer);
+
+/* Each tick: says it when no leader has been known for long. */
+void peer_miss_leader(struct peer *peer);
 
 /* Something came in: wakes the peer if it sleeps, and runs peer_process() soon.
  * Call after each input to Raft. */

@@ -14,6 +14,8 @@
 #include "engine/peer_change.h"
 #include "engine/peer_impl.h"
 
+enum { LEADERLESS_MS = 1000 };
+
 /* ---- storage as Raft reads it ---- */
 
 static int storage_initial_state(void *storage,
@@ -294,7 +296,20 @@ static void note_leader(struct peer *peer)
     if (leader == peer->leader_noted)
         return;
     peer->leader_noted = leader;
+    peer->leader_missed = leader == 0;
     node_on_leader_change(peer->node, peer);
+}
+
+/* While it passes from one to another there is none, which is no news. */
+void peer_miss_leader(struct peer *peer)
+{
+    if (!peer->leader_missed ||
+        peer_leaderless_ns(peer) < LEADERLESS_MS * UINT64_C(1000000))
+        return;
+    peer->leader_missed = false;
+    node_log_event(peer->node, LOG_WARN,
+                   "region %" PRIu64 ": no leader for a second",
+                   peer->region_id);
 }
 
 static void note_role(struct peer *peer, const struct raft_ready *ready)

@@ -115,6 +115,41 @@ static void test_a_leader_hands_over_to_a_right_clock_only(void **state)
     assert_false(peer_transfer_to_right_clock(leader));
 }
 
+static bool no_packets(struct two_nodes *all, struct packet *packet)
+{
+    (void)all;
+    (void)packet;
+    return false;
+}
+
+static bool nobody_is_followed(struct two_nodes *all)
+{
+    return peer_leader_node(all->node[FOLLOWER].peer) == 0;
+}
+
+/* Not in passing, and only once. */
+static void test_a_leader_is_missed_after_a_second(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+    unsigned warnings;
+
+    assert_true(tick_until(all, follower_is_restored, 100));
+    tick(all);
+    warnings = node->warning_count;
+    assert_true(peer_transfer_to_right_clock(all->node[LEADER].peer));
+    assert_true(tick_until(all, follower_leads, 20));
+    all->filter = no_packets;
+    assert_true(tick_until(all, nobody_is_followed, 100));
+    for (unsigned i = 0; i < 8; i++)
+        tick(all);
+    assert_int_equal(node->warning_count, warnings);
+    for (unsigned i = 0; i < 50; i++)
+        tick(all);
+    assert_int_equal(node->warning_count, warnings + 1);
+    assert_string_equal(node->event, "region 1: no leader for a second");
+}
+
 /* Heartbeats do come. */
 static bool no_entries(struct two_nodes *all, struct packet *packet)
 {
@@ -165,6 +200,7 @@ int main(void)
         T(test_a_leader_tells_who_was_removed),
         T(test_a_started_peer_hears_no_candidate_for_a_timeout),
         T(test_a_leader_hands_over_to_a_right_clock_only),
+        T(test_a_leader_is_missed_after_a_second),
         T(test_a_leader_keeps_what_nobody_could_take_at_once),
         T(test_who_stops_hands_over_even_to_a_wrong_clock),
     };
