@@ -211,7 +211,8 @@ static bool may_own(const struct exec *x, const struct directory *directory)
 {
     bool takes = x->command->size != 0;
 
-    return directory->mode.epoch == x->command->offset &&
+    return directory->nsid != NSID_ROOT &&
+           directory->mode.epoch == x->command->offset &&
            has_own_mode(directory) != takes &&
            directory->mode.state != MODE_FENCED &&
            !mode_is_filling(directory->mode);

@@ -124,13 +124,16 @@ static void test_it_changes_only_from_what_is_known(void **state)
     expect_domain(f, t.a, t.a);
 }
 
-static void test_nothing_that_is_fenced_or_strong_gets_one(void **state)
+static void test_nothing_that_is_fenced_or_filled_gets_one(void **state)
 {
     struct exec_fixture *f = *state;
     struct tree t = make_tree(f);
     uint64_t s = make_dir(f, ROOT, "s");
+    uint64_t in = make_dir(f, s, "in");
 
-    assert_int_equal(own(f, s), ERR_ABORTED);
+    (void)begin_filling(f, s);
+    assert_int_equal(own(f, in), ERR_ABORTED);
+    assert_int_equal(inherit(f, s), ERR_ABORTED);
     assert_int_equal(own(f, t.d), 0);
     (void)put_fence(f, t.e);
     assert_int_equal(own(f, t.a), ERR_ABORTED);
@@ -289,7 +292,7 @@ int main(void)
         WITH_ROOT(test_one_gets_a_mode_of_its_own),
         WITH_ROOT(test_one_inherits_again),
         WITH_ROOT(test_it_changes_only_from_what_is_known),
-        WITH_ROOT(test_nothing_that_is_fenced_or_strong_gets_one),
+        WITH_ROOT(test_nothing_that_is_fenced_or_filled_gets_one),
         WITH_ROOT(test_nothing_inherits_from_a_strong_one),
         WITH_ROOT(test_a_fence_above_leaves_it_eventual),
         WITH_ROOT(test_it_stays_when_the_one_above_becomes_strong),

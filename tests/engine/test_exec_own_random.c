@@ -36,6 +36,7 @@ static struct {
     unsigned eventual;
     unsigned strong;
     unsigned removed;
+    unsigned strong_below; /* an eventual one */
 } seen;
 
 static struct known *pick_dir(struct play *play)
@@ -175,20 +176,24 @@ static void expect_same(struct mode a, struct mode b)
     assert_int_equal(a.epoch, b.epoch);
 }
 
-/* Only one with a mode of its own differs from the directory that it is in. A
- * fence with which one is to be removed comes to those below it, too, and goes
- * with it. */
+/* Only one with a mode of its own differs from the directory that it is in, and
+ * that this is strong by itself does not show. A fence with which one is to be
+ * removed comes to those below it, too, and goes with it. */
 static void check_dir(struct play *play, const struct known *dir)
 {
     struct mode mode = mode_of(play->f, dir->nsid);
     struct mode parent = mode_of(play->f, dir->parent);
 
     expect_same(modes_find(play->modes, dir->nsid), mode);
-    if (mode.state == MODE_STRONG)
-        assert_int_equal(parent.state, MODE_STRONG);
-    if (mode.domain == dir->nsid)
+    if (mode.domain == dir->nsid) {
+        seen.strong_below +=
+            mode.state == MODE_STRONG && parent.state != MODE_STRONG;
         return;
-    assert_int_equal(mode.domain, parent.domain);
+    }
+    if (mode.state == MODE_STRONG && !mode_is_filling(mode))
+        assert_int_equal(mode.domain, 0);
+    else
+        assert_int_equal(mode.domain, parent.domain);
     assert_int_equal(mode_is_filling(mode), mode_is_filling(parent));
     assert_int_equal(mode.state == MODE_STRONG, parent.state == MODE_STRONG);
     if (mode_is_filling(mode) || parent.state == MODE_FENCED) {
@@ -238,6 +243,7 @@ static void test_modes_agree_with_where_directories_are(void **state)
     assert_true(seen.eventual > 0);
     assert_true(seen.strong > 0);
     assert_true(seen.removed > 0);
+    assert_true(seen.strong_below > 0);
 }
 
 int main(void)

@@ -117,13 +117,21 @@ static void test_a_node_that_was_away_itself_looks_anew(void **state)
     assert_true(f->node.since_ns < env_mono_ns(&f->node.fake.env));
 }
 
-static void test_by_force_a_strong_one_stays_as_it_is(void **state)
+static void test_a_strong_one_takes_no_force(void **state)
 {
+    static const uint64_t domains[] = {0, DIR};
     struct fixture *f = *state;
 
-    apply(f, MODE_STRONG, 0, EPOCH);
-    start(f, MODE_TO_STRONG);
-    expect_end(f, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(domains); i++) {
+        apply(f, MODE_STRONG, domains[i], EPOCH);
+        start(f, MODE_TO_STRONG);
+        if (domains[i] == 0) {
+            assert_int_equal(f->node.asked.op, COMMAND_DIR_OWN);
+            answer(f, 0);
+        }
+        expect_end(f, 0);
+        f->over = false;
+    }
 }
 
 static void
@@ -179,7 +187,7 @@ int main(void)
         FORCE_TEST(test_who_is_there_is_not_looked_for_for_ever),
         FORCE_TEST(test_the_others_have_to_tell),
         FORCE_TEST(test_a_node_that_was_away_itself_looks_anew),
-        FORCE_TEST(test_by_force_a_strong_one_stays_as_it_is),
+        FORCE_TEST(test_a_strong_one_takes_no_force),
         FORCE_TEST(test_below_an_eventual_one_others_are_left_out_likewise),
         FORCE_TEST(test_nothing_is_forced_without_a_majority),
         FORCE_TEST(test_each_attempt_looks_for_itself),
