@@ -5,12 +5,9 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/event_log.h"
-#include "engine/eventual_read.h"
 #include "engine/flow_impl.h"
-#include "engine/keys.h"
 #include "engine/modes.h"
 #include "engine/status.h"
 
@@ -35,109 +32,6 @@ void flows_free(struct flows *flows)
 {
     assert(flows == NULL || flows->running == NULL);
     free(flows);
-}
-
-/* ---- from request to command ---- */
-
-/* clang-format off */
-static const enum command_op ops_on_files[REQUEST_KINDS] = {
-    [REQUEST_LOOKUP]      = COMMAND_LOOKUP,
-    [REQUEST_GETATTR]     = COMMAND_GETATTR,
-    [REQUEST_READ]        = COMMAND_READ,
-    [REQUEST_READDIR]     = COMMAND_READDIR,
-    [REQUEST_GETXATTR]    = COMMAND_GETXATTR,
-    [REQUEST_LISTXATTR]   = COMMAND_LISTXATTR,
-    [REQUEST_CREATE]      = COMMAND_CREATE,
-    [REQUEST_WRITE]       = COMMAND_WRITE,
-    [REQUEST_SETATTR]     = COMMAND_SETATTR,
-    [REQUEST_UNLINK]      = COMMAND_UNLINK,
-    [REQUEST_RENAME]      = COMMAND_RENAME,
-    [REQUEST_SETXATTR]    = COMMAND_SETXATTR,
-    [REQUEST_REMOVEXATTR] = COMMAND_REMOVEXATTR,
-};
-
-static const enum command_op ops_on_directories[REQUEST_KINDS] = {
-    [REQUEST_SETATTR]     = COMMAND_DIR_SETATTR,
-    [REQUEST_SETXATTR]    = COMMAND_DIR_SETXATTR,
-    [REQUEST_REMOVEXATTR] = COMMAND_DIR_REMOVEXATTR,
-};
-/* clang-format on */
-
-static bool is_on_directory(const struct request *request)
-{
-    return (request->ino & INO_DIR_BIT) != 0 &&
-           ops_on_directories[request->kind] != COMMAND_NOOP;
-}
-
-static struct command command_of(const struct node *node,
-                                 const struct request *request)
-{
-    struct command command = {
-        .op = is_on_directory(request) ? ops_on_directories[request->kind]
-                                       : ops_on_files[request->kind],
-        .flags = request->flags,
-        .set_mask = request->set_mask,
-        .dir = request->dir,
-        .to_dir = request->to_dir,
-        .ino = request->ino,
-        .name = slice_of(request->name),
-        .to_name = slice_of(request->to_name),
-        .xattr = slice_of(request->xattr),
-        .offset = request->offset,
-        .size = request->size,
-        .set = request->set,
-        .value_size_max = node_config(node)->value_size_max,
-    };
-
-    if (request->data != NULL)
-        command.data = (struct slice){request->data->data, request->data->size};
-    return command;
-}
-
-/* The limits that a user can exceed. */
-static int check_limits(const struct request *request)
-{
-    if (slice_of(request->name).size > NAME_SIZE_MAX ||
-        slice_of(request->to_name).size > NAME_SIZE_MAX)
-        return ERR_NAME_TOO_LONG;
-    if (slice_of(request->xattr).size > XATTR_NAME_SIZE_MAX)
-        return ERR_RANGE;
-    if (request->kind == REQUEST_SETXATTR && request->data != NULL &&
-        request->data->size > XATTRS_SIZE_MAX)
-        return ERR_NO_SPACE;
-    if (request->data != NULL && request->data->size > WRITE_SIZE_MAX)
-        return ERR_TOO_LARGE;
-    if (request->kind == REQUEST_CREATE && request->data != NULL &&
-        request->data->size > SYMLINK_SIZE_MAX &&
-        (request->set.mode & 0170000) == 0120000)
-        return ERR_NAME_TOO_LONG;
-    return 0;
-}
-
-/* Of an eventual directory a strong one has only what the catalog says. */
-static void look_into_directory(struct node *node, struct request *request)
-{
-    uint64_t nsid = nsid_of_ino(request->attr.ino);
-    struct attr attr;
-
-    if ((request->attr.ino & INO_DIR_BIT) != 0 &&
-        modes_find(node_modes(node), nsid).state != MODE_STRONG &&
-        eventual_directory_attr(node_env(node)->state, NULL, nsid, &attr) == 0)
-        request->attr = attr;
-}
-
-static void take_result(struct request *request, int status,
-                        const struct result *result)
-{
-    request->status = status;
-    if (status != 0 || result == NULL)
-        return;
-    request->attr = result->attr;
-    request->ret_offset = result->offset;
-    request->created = result->created;
-    request->at_end = result->at_end;
-    memcpy(request->ret_next, result->next, sizeof request->ret_next);
-    request->ret_data = buf_ref(result->data_buf);
 }
 
 /* ---- the end ---- */
@@ -173,9 +67,9 @@ void flow_end(struct flow *flow, int status, const struct result *result)
 
     assert(status != ERR_LOCKED);
     node_note_outcome(flow->flows->node, request, status);
-    take_result(request, status, result);
+    flow_take_result(request, status, result);
     if (status == 0 && result != NULL)
-        look_into_directory(flow->flows->node, request);
+        flow_look_into_directory(flow->flows->node, request);
     forget_flow(flow);
     request->done(request);
 }
@@ -259,17 +153,18 @@ bool flows_try(struct node *node, struct request *request)
 
     if (request->kind > REQUEST_LISTXATTR)
         return false;
-    request->status = check_limits(request);
+    request->status = flow_check_limits(request);
     if (request->status != 0)
         return true;
-    command = command_of(node, request);
+    command = flow_command_of(node, request);
     is_eventual = flow_is_eventual(node, &command);
     if (is_eventual ? !flow_try_eventual(node, &command, &result)
                     : !reader_try(node, &command, &result))
         return false;
-    take_result(request, flow_status_of_read(request, result.status), &result);
+    flow_take_result(request, flow_status_of_read(request, result.status),
+                     &result);
     if (!is_eventual && result.status == 0)
-        look_into_directory(node, request);
+        flow_look_into_directory(node, request);
     result_release(&result);
     return true;
 }
@@ -315,7 +210,7 @@ static void written(struct router_call *call, int status,
 void flow_write(struct flow *flow)
 {
     flow->call.kind = CALL_PROPOSE;
-    if (is_on_directory(flow->request))
+    if (flow_is_on_directory(flow->request))
         router_to_region(&flow->call, REGION_PLACEMENT);
     else
         router_to_place(&flow->call, flow->command.dir, flow->command.name);
@@ -536,7 +431,7 @@ static struct flow *flow_new(struct flows *flows, struct request *request)
     flow->id = (uint64_t)(uintptr_t)request->private;
     flow->deadline_ns =
         env_mono_ns(node_env(flows->node)) + timeout_ms * 1000000;
-    flow->command = command_of(flows->node, request);
+    flow->command = flow_command_of(flows->node, request);
     HASH_ADD(by_id, flows->running, id, sizeof flow->id, flow);
     return flow;
 }
@@ -545,7 +440,8 @@ void flows_submit(struct flows *flows, struct request *request)
 {
     struct flow *flow;
 
-    request->status = flows->stopped ? ERR_CANCELED : check_limits(request);
+    request->status =
+        flows->stopped ? ERR_CANCELED : flow_check_limits(request);
     if (request->status != 0) {
         request->done(request);
         return;

@@ -62,6 +62,20 @@ void flow_read(struct flow *flow);
 void flow_write(struct flow *flow);
 void flow_txn(struct flow *flow, enum txn_kind kind);
 
+/* flow_request.c: a request as a command, and a result as its answer. */
+
+/* Whether its command is one on a directory, in region 0. */
+bool flow_is_on_directory(const struct request *request);
+/* The command that it begins with; borrows from the request. */
+struct command flow_command_of(const struct node *node,
+                               const struct request *request);
+/* The limits that a user can exceed. */
+int flow_check_limits(const struct request *request);
+/* Of an eventual directory a strong one has only what the catalog says. */
+void flow_look_into_directory(struct node *node, struct request *request);
+void flow_take_result(struct request *request, int status,
+                      const struct result *result);
+
 /* flow_alone.c: reads that this node answers by itself when it is alone. */
 
 /* Whether such a read may do without a majority, as far as is known here. */
