@@ -9,7 +9,7 @@
  *   RMDIR                     mode_change.h; of one in a strong directory: made
  *                             strong, then removed as such; of a strong one in
  *                             it: flow_strong.c, which has LOOKUP of that, too
- *   user.grove.consistency    likewise; .lag and .digest are read like it
+ *   user.grove.consistency    likewise: flow_mode.c; .lag and .digest, too
  *
  * Of a fenced namespace it may be that a majority knows it as a strong one
  * already: its reads wait until this node has caught up, its changes until the
@@ -24,7 +24,6 @@
 #include "engine/keys.h"
 #include "engine/modes.h"
 #include "engine/read.h"
-#include "engine/status.h"
 
 enum {
     PAUSE_MS = 20,
@@ -41,8 +40,7 @@ static struct kv *state_of(const struct flow *flow)
     return node_env(flow->flows->node)->state;
 }
 
-/* The namespace that it is about. */
-static uint64_t nsid_of(const struct command *command)
+uint64_t flow_nsid_of(const struct command *command)
 {
     return command_is_read(command->op) && (command->ino & INO_DIR_BIT) != 0 &&
                    command->op != COMMAND_LOOKUP &&
@@ -80,7 +78,7 @@ static void try_later(struct flow *flow, uint64_t until_ns, int status)
     env_timer_start(env, &flow->pause, (uint64_t)PAUSE_MS * 1000000);
 }
 
-static void wait_for_fence(struct flow *flow)
+void flow_wait_for_fence(struct flow *flow)
 {
     uint64_t now_ns = env_mono_ns(node_env(flow->flows->node));
 
@@ -97,7 +95,7 @@ void flow_catch_up(struct flow *flow,
     catch_up_start(&flow->catch_up, flow->flows->node);
 }
 
-static void caught_up(struct catch_up *catch_up, int status)
+void flow_caught_up(struct catch_up *catch_up, int status)
 {
     struct flow *flow = container_of(catch_up, struct flow, catch_up);
 
@@ -133,42 +131,21 @@ static void read_here(struct node *node, const struct command *command,
         (void)eventual_read(state, &own, ret);
 }
 
-static bool has_name(const struct command *command, const char *xattr)
-{
-    return slice_equal(command->xattr, slice_of(xattr));
-}
-
-static bool is_about_mode(const struct command *command)
-{
-    switch (command->op) {
-    case COMMAND_GETXATTR:
-        return has_name(command, XATTR_CONSISTENCY) ||
-               has_name(command, XATTR_LAG) || has_name(command, XATTR_DIGEST);
-    case COMMAND_SETXATTR:
-    case COMMAND_REMOVEXATTR:
-    case COMMAND_DIR_SETXATTR:
-    case COMMAND_DIR_REMOVEXATTR:
-        return has_name(command, XATTR_CONSISTENCY);
-    default:
-        return false;
-    }
-}
-
 static enum mode_state mode_of(struct node *node, const struct command *command)
 {
-    return modes_find(node_modes(node), nsid_of(command)).state;
+    return modes_find(node_modes(node), flow_nsid_of(command)).state;
 }
 
 bool flow_is_eventual(struct node *node, const struct command *command)
 {
-    return is_about_mode(command) || mode_of(node, command) != MODE_STRONG;
+    return flow_is_about_mode(command) || mode_of(node, command) != MODE_STRONG;
 }
 
 bool flow_try_eventual(struct node *node, const struct command *command,
                        struct result *ret)
 {
-    if (mode_of(node, command) != MODE_EVENTUAL || is_about_mode(command) ||
-        !eventual_is_whole(node_eventual(node)))
+    if (mode_of(node, command) != MODE_EVENTUAL ||
+        flow_is_about_mode(command) || !eventual_is_whole(node_eventual(node)))
         return false;
     read_here(node, command, ret);
     if (ret->status != ERR_CORRUPT)
@@ -184,8 +161,8 @@ static void find_damage(struct flow *flow)
 {
     const struct command *c = &flow->command;
 
-    eventual_find_damage(node_eventual(flow->flows->node), nsid_of(c),
-                         c->op == COMMAND_READDIR || nsid_of(c) != c->dir
+    eventual_find_damage(node_eventual(flow->flows->node), flow_nsid_of(c),
+                         c->op == COMMAND_READDIR || flow_nsid_of(c) != c->dir
                              ? slice_of("")
                              : c->name);
 }
@@ -230,9 +207,9 @@ static void decided(struct router_call *call, int status,
 
     (void)index;
     if (status == ERR_BUSY) {
-        wait_for_fence(flow);
+        flow_wait_for_fence(flow);
     } else if (status == ERR_ABORTED && !flow->has_caught_up) {
-        flow_catch_up(flow, caught_up);
+        flow_catch_up(flow, flow_caught_up);
     } else if (status != 0) {
         flow_end(flow, status == ERR_ABORTED ? ERR_BUSY : status, NULL);
     } else {
@@ -291,97 +268,6 @@ static void move_directory(struct flow *flow)
         ask_region_0(flow, COMMAND_DIR_MOVE);
 }
 
-/* ---- modes ---- */
-
-static void mode_changed(struct mode_change *change, int status)
-{
-    struct flow *flow = container_of(change, struct flow, mode_change);
-    bool goes_on =
-        flow->request->kind == REQUEST_RMDIR && change->goal == MODE_TO_STRONG;
-    const struct result nothing = {0};
-
-    if (status == 0 && goes_on)
-        flow_start(flow);
-    else if (status == ERR_BUSY && flow->request->kind == REQUEST_RMDIR)
-        wait_for_fence(flow); /* Of another change, of one above it, too. */
-    else
-        flow_end(flow, status, &nothing);
-}
-
-static void change_mode(struct flow *flow, uint64_t nsid, enum mode_goal goal,
-                        bool force)
-{
-    flow->mode_change.force = force;
-    flow->mode_change.nsid = nsid;
-    flow->mode_change.goal = goal;
-    flow->mode_change.only_empty = flow->request->kind == REQUEST_RMDIR;
-    flow->mode_change.deadline_ns = flow->deadline_ns;
-    flow->mode_change.done = mode_changed;
-    mode_change_start(&flow->mode_change, flow->flows->node);
-}
-
-static void set_mode(struct flow *flow)
-{
-    uint64_t nsid = nsid_of_ino(flow->command.ino);
-    struct slice text = flow->command.data;
-
-    if (slice_equal(text, slice_of(XATTR_EVENTUAL)))
-        change_mode(flow, nsid, MODE_TO_EVENTUAL, false);
-    else if (slice_equal(text, slice_of(XATTR_STRONG)))
-        change_mode(flow, nsid, MODE_TO_STRONG, false);
-    else if (slice_equal(text, slice_of(XATTR_STRONG_FORCE)))
-        change_mode(flow, nsid, MODE_TO_STRONG, true);
-    else
-        flow_end(flow, ERR_INVALID, NULL);
-}
-
-static void show_mode(struct flow *flow, enum mode_state state)
-{
-    struct slice mode =
-        slice_of(state == MODE_STRONG ? XATTR_STRONG : XATTR_EVENTUAL);
-    const struct command *command = &flow->command;
-    struct node *node = flow->flows->node;
-    struct result result = {.status = 0};
-
-    if (has_name(command, XATTR_LAG))
-        result.data_buf = status_lag(node, state);
-    else if (has_name(command, XATTR_DIGEST))
-        result.data_buf = status_digest(node, command, state);
-    else
-        result.data_buf = buf_copy(mode.data, mode.size);
-    flow_end(flow, 0, &result);
-    result_release(&result);
-}
-
-/* That it is strong a majority has to say. */
-static void get_mode(struct flow *flow)
-{
-    uint64_t nsid = nsid_of(&flow->command);
-    enum mode_state state = modes_find(modes_of(flow), nsid).state;
-
-    if (state == MODE_EVENTUAL || flow->has_caught_up)
-        show_mode(flow, state);
-    else
-        flow_catch_up(flow, caught_up);
-}
-
-static void start_mode(struct flow *flow)
-{
-    switch (flow->command.op) {
-    case COMMAND_GETXATTR:
-        get_mode(flow);
-        return;
-    case COMMAND_DIR_SETXATTR:
-        set_mode(flow);
-        return;
-    case COMMAND_DIR_REMOVEXATTR:
-        change_mode(flow, nsid_of_ino(flow->command.ino), MODE_INHERIT, false);
-        return;
-    default:
-        flow_end(flow, ERR_NOT_PERMITTED, NULL);
-    }
-}
-
 /* Also of a directory whose parent is strong. */
 static void remove_directory(struct flow *flow, enum mode_goal goal)
 {
@@ -392,7 +278,7 @@ static void remove_directory(struct flow *flow, enum mode_goal goal)
     if (rc == 0 && goal == MODE_REMOVE && flow_may_remove_strong(flow, nsid))
         flow_remove_strong(flow, nsid);
     else if (rc == 0)
-        change_mode(flow, nsid, goal, false);
+        flow_change_mode(flow, nsid, goal, false);
     else if (rc == ERR_NOT_FOUND && has_file(flow, c->dir, c->name))
         flow_end(flow, ERR_NOT_DIR, NULL);
     else
@@ -454,9 +340,9 @@ static void start_change(struct flow *flow)
 static void start_fenced(struct flow *flow)
 {
     if (!command_is_read(flow->command.op))
-        wait_for_fence(flow);
+        flow_wait_for_fence(flow);
     else if (!flow->has_caught_up)
-        flow_catch_up(flow, caught_up);
+        flow_catch_up(flow, flow_caught_up);
     else
         read_now(flow);
 }
@@ -465,7 +351,7 @@ static void start_fenced(struct flow *flow)
 static enum mode_state state_of_mode(struct flow *flow, bool *ret_crosses)
 {
     const struct command *c = &flow->command;
-    enum mode_state state = modes_find(modes_of(flow), nsid_of(c)).state;
+    enum mode_state state = modes_find(modes_of(flow), flow_nsid_of(c)).state;
     enum mode_state to = state;
 
     if (c->op == COMMAND_RENAME)
@@ -488,8 +374,8 @@ bool flow_start_eventual(struct flow *flow)
     bool crosses = false;
     enum mode_state state;
 
-    if (is_about_mode(&flow->command)) {
-        start_mode(flow);
+    if (flow_is_about_mode(&flow->command)) {
+        flow_start_mode(flow);
         return true;
     }
     if (!may_be_eventual(flow))

@@ -96,11 +96,26 @@ bool flow_is_eventual(struct node *node, const struct command *command);
 bool flow_try_eventual(struct node *node, const struct command *command,
                        struct result *ret);
 void flow_cancel_eventual(struct flow *flow);
+/* The namespace that it is about. */
+uint64_t flow_nsid_of(const struct command *command);
+/* Begins it anew a little later; ERR_BUSY when a fence stays for long. */
+void flow_wait_for_fence(struct flow *flow);
 /* Waits until this node has applied what region 0 has by now. */
 void flow_catch_up(struct flow *flow,
                    void (*done)(struct catch_up *catch_up, int status));
+/* To be its `done`: the flow is begun anew. */
+void flow_caught_up(struct catch_up *catch_up, int status);
 /* Ends it well, when this node shows what was done. */
 void flow_show(struct flow *flow, const struct attr *attr);
+
+/* flow_mode.c: the mode of a directory, and changes of it. */
+
+bool flow_is_about_mode(const struct command *command);
+/* Begins what is about one. */
+void flow_start_mode(struct flow *flow);
+/* Gives a directory another mode, or removes it: RMDIR is that, too. */
+void flow_change_mode(struct flow *flow, uint64_t nsid, enum mode_goal goal,
+                      bool force);
 
 /* flow_strong.c: strong directories whose names are in eventual ones, and those
  * that are strong no more. */
