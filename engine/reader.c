@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/read_memo.h"
+#include "engine/reader_impl.h"
 
 enum {
     ATTEMPTS_AT_ONCE = 8, /* then with a pause */
@@ -17,37 +18,6 @@ struct reader {
     struct node *node;
     TAILQ_HEAD(, read_op) ops;
     struct read_memo *memo; /* reader_try()'s */
-};
-
-/* One region that a read needs. */
-struct read_piece {
-    struct read_op *op;
-    struct read_part part;         /* its range is in `start` and `end` */
-    uint64_t version;              /* of a region that is here */
-    const struct barrier *barrier; /* that it has waited for; likewise */
-    struct buf *start;
-    struct buf *end;
-    struct barrier_wait wait;
-    struct command question; /* to the leader of one that is elsewhere */
-    char name[NAME_SIZE_MAX];
-    struct router_call call;
-    TAILQ_ENTRY(read_piece) link;
-};
-
-/* One execution, by one of those who apply. It outlives its op when that is
- * cancelled. */
-struct read_run {
-    struct env_task task;
-    struct env_task done_task;
-    struct read_op *op; /* NULL: cancelled */
-    struct env *env;
-    struct command command; /* borrows from `bytes` */
-    struct buf *bytes;
-    struct read_part *parts;
-    struct buf **bounds; /* two for each part */
-    struct read_view view;
-    struct read_unknown unknown;
-    struct result result;
 };
 
 struct reader *reader_new(struct node *node)
@@ -192,20 +162,11 @@ static bool pieces_count(const struct read_op *op)
     return true;
 }
 
-/* ---- executing ---- */
+/* ---- executed ---- */
 
 static void begin(struct read_op *op);
 static void wait_for_pieces(struct read_op *op);
 static void ask_leader(struct read_op *op);
-
-static void run_on_apply(struct env_task *task)
-{
-    struct read_run *run = container_of(task, struct read_run, task);
-
-    (void)read_execute(run->env->state, &run->view, &run->command,
-                       &run->unknown, &run->result);
-    env_post(run->env, ENV_WORKER, &run->done_task);
-}
 
 static void begin_later(struct read_op *op)
 {
@@ -254,7 +215,7 @@ static void add_needed(struct read_op *op, const struct key *key)
     }
 }
 
-static void finish_run(struct read_op *op, struct read_run *run)
+void reader_finish_run(struct read_op *op, struct read_run *run)
 {
     if (run->result.status == ERR_CORRUPT)
         report(op->node, &run->unknown);
@@ -272,88 +233,13 @@ static void finish_run(struct read_op *op, struct read_run *run)
         end_op(op, run->result.status, &run->result);
 }
 
-static void run_done(struct env_task *task)
-{
-    struct read_run *run = container_of(task, struct read_run, done_task);
-
-    if (run->op != NULL)
-        finish_run(run->op, run);
-    for (size_t i = 0; i < 2 * run->view.count; i++)
-        buf_unref(run->bounds[i]);
-    free(run->bounds);
-    free(run->parts);
-    result_release(&run->result);
-    command_release(&run->command);
-    buf_unref(run->bytes);
-    free(run);
-}
-
-static struct slice bytes_of(const struct buf *b)
-{
-    return (struct slice){b->data, b->size};
-}
-
-/* All pieces but region 0's. */
-static void fill_view(struct read_run *run, const struct read_op *op)
-{
-    const struct read_piece *piece;
-    size_t count = 0;
-
-    TAILQ_FOREACH (piece, &op->pieces, link)
-        count += piece->part.region != REGION_PLACEMENT;
-    run->parts = mem_zalloc((count + 1) * sizeof *run->parts);
-    run->bounds = mem_zalloc((2 * count + 1) * sizeof(struct buf *));
-    count = 0;
-    TAILQ_FOREACH (piece, &op->pieces, link) {
-        struct read_part *part = &run->parts[count];
-
-        if (piece->part.region == REGION_PLACEMENT)
-            continue;
-        run->bounds[2 * count] = buf_ref(piece->start);
-        run->bounds[2 * count + 1] = buf_ref(piece->end);
-        *part = piece->part;
-        part->range =
-            (struct range){bytes_of(piece->start), bytes_of(piece->end)};
-        count++;
-    }
-    run->view = (struct read_view){run->parts, count};
-}
-
-/* The run gets a command of its own, since the op's may go away. */
-static struct read_run *run_new(struct read_op *op)
-{
-    struct read_run *run = mem_zalloc(sizeof *run);
-    int rc;
-
-    run->op = op;
-    run->env = node_env(op->node);
-    run->task.run = run_on_apply;
-    run->done_task.run = run_done;
-    run->unknown = op->unknown;
-    run->bytes = command_encode(op->command);
-    assert(run->bytes != NULL);
-    rc = command_decode(&run->command, bytes_of(run->bytes));
-    assert(rc == 0);
-    fill_view(run, op);
-    return run;
-}
-
-/* Any of those who apply could do it: this spreads the work. */
-static enum env_owner reading_owner(const struct read_run *run)
-{
-    return env_apply_owner(run->env, run->view.count == 0
-                                         ? REGION_PLACEMENT
-                                         : run->view.parts[0].region);
-}
-
 /* ---- waiting ---- */
 
 static void piece_ready(struct read_op *op)
 {
     if (--op->pieces_left > 0)
         return;
-    op->run = run_new(op);
-    env_post(node_env(op->node), reading_owner(op->run), &op->run->task);
+    reader_run(op);
 }
 
 static void barrier_passed(struct barrier_wait *wait)
