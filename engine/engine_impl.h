@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What engine.c and engine_run.c share; for them only. */
+/* What the engine*.c files share; for them only. */
 
 #ifndef GROVEFS_ENGINE_ENGINE_IMPL_H
 #define GROVEFS_ENGINE_ENGINE_IMPL_H
@@ -70,13 +70,31 @@ struct engine {
     char why[ENGINE_TEXT_SIZE];
 };
 
-/* engine_run.c: everything on the worker. */
+/* engine_run.c: everything on the worker, with the two below. */
 void engine_on_started(struct env_uv *uv, void *context);
 void engine_on_stopping(struct env_uv *uv, void *context);
 void engine_run_submit(struct engine *engine, struct request *request);
 void engine_run_cancel(struct engine *engine, uint64_t id);
 void engine_run_retire(struct engine *engine);
 void engine_run_stop(struct engine *engine);
+/* This node was removed from the cluster: the program ends. */
+void engine_run_removed(void *context);
+
+/* engine_early.c: requests from before there is a node. */
+
+/* Answers it, or keeps it until there is a node, or until it is too late. */
+void engine_early_submit(struct engine *engine, struct request *request);
+/* False: it is not one of those. */
+bool engine_early_cancel(struct engine *engine, uint64_t id);
+/* The first of those that wait, for the node; NULL: there are no more. */
+struct request *engine_early_take(struct engine *engine);
+/* Ends all with ERR_CANCELED. */
+void engine_early_stop(struct engine *engine);
+
+/* engine_net.c: the transport. */
+void engine_net_start(struct engine *engine);
+
+/* engine.c */
 void engine_space_of(void *context, struct engine_space *ret);
 
 #endif

@@ -1,126 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The engine's part on the worker: founding or opening the node, the
- * transport, and requests that come before there is a node. */
+/* The engine's part on the worker: founding or opening the node, and what it
+ * needs of the engine. */
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "engine/engine_impl.h"
 #include "engine/flow.h"
 #include "engine/keys.h"
 #include "engine/kv_rocks.h"
-#include "engine/members.h"
 
 enum { ADDRESSES_MS = 1000, FIRST_READ_MS = 5000 };
 
-/* ---- requests that came too early ---- */
-
-struct early {
-    struct engine *engine;
-    struct request *request;
-    struct env_timer timer;
-    TAILQ_ENTRY(early) link;
-};
-
-static struct request *take_early(struct early *early)
-{
-    struct request *request = early->request;
-
-    env_timer_stop(early->engine->env, &early->timer);
-    TAILQ_REMOVE(&early->engine->early, early, link);
-    free(early);
-    return request;
-}
-
-static void end_early(struct early *early, int status)
-{
-    struct request *request = take_early(early);
-
-    request->status = status;
-    request->done(request);
-}
-
-static void early_late(struct env_timer *timer)
-{
-    end_early(container_of(timer, struct early, timer), ERR_NO_QUORUM);
-}
-
-static void add_early(struct engine *engine, struct request *request)
-{
-    struct early *early = mem_zalloc(sizeof *early);
-    uint64_t timeout_ms =
-        request->timeout_ms != 0 ? request->timeout_ms : engine->op_timeout_ms;
-
-    early->engine = engine;
-    early->request = request;
-    early->timer.fire = early_late;
-    TAILQ_INSERT_TAIL(&engine->early, early, link);
-    if (request->kind != REQUEST_EVENTS)
-        env_timer_start(engine->env, &early->timer, timeout_ms * 1000000);
-}
-
-/* Without a node there is only one thing to tell. */
-static void print_early(const struct engine *engine, enum engine_table table,
-                        FILE *out)
-{
-    if (table == TABLE_HEALTH && engine->failed != 0)
-        (void)fprintf(out, "%s\n", engine->why);
-    else if (table == TABLE_HEALTH && engine->bootstrap != NULL)
-        bootstrap_render(engine->bootstrap, out);
-    else if (table == TABLE_VERSION)
-        (void)fprintf(out, "version %s\n", GROVEFS_VERSION);
-    else if (table == TABLE_EVENTS)
-        (void)fputs(EVENT_COLUMNS, out);
-}
-
-static void render_early(const struct engine *engine, struct request *request)
-{
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-
-    request->status = ERR_NO_MEMORY;
-    if (out != NULL) {
-        print_early(engine, request->table, out);
-        if (fclose(out) == 0) {
-            request->ret_data = buf_copy(text, size);
-            request->status = 0;
-        }
-        free(text);
-    }
-    request->done(request);
-}
-
-static bool has_object(const struct request *request)
-{
-    return request->table > TABLE_QUARANTINE_IDS;
-}
-
-static void answer_early(struct engine *engine, struct request *request)
-{
-    if (request->kind == REQUEST_RENDER && has_object(request)) {
-        request->status = ERR_NOT_FOUND;
-        request->done(request);
-    } else if (request->kind == REQUEST_RENDER) {
-        render_early(engine, request);
-    } else if (request->kind == REQUEST_EVENTS &&
-               request->offset == EVENTS_FROM_NOW) {
-        request->ret_offset = 0; /* The node's first event. */
-        request->attr = (struct attr){.size = strlen(EVENT_COLUMNS)};
-        render_early(engine, request);
-    } else if ((request->flags & REQUEST_LOCAL_IF_ALONE) != 0) {
-        request->attr =
-            (struct attr){.ino = request->ino, .mode = S_IFDIR | 0755};
-        request->status = 0;
-        request->done(request);
-    } else {
-        add_early(engine, request);
-    }
-}
+/* ---- requests ---- */
 
 void engine_run_submit(struct engine *engine, struct request *request)
 {
@@ -132,21 +26,13 @@ void engine_run_submit(struct engine *engine, struct request *request)
     } else if (node != NULL) {
         flows_submit(node_flows(node), request);
     } else {
-        answer_early(engine, request);
+        engine_early_submit(engine, request);
     }
 }
 
 void engine_run_cancel(struct engine *engine, uint64_t id)
 {
-    struct early *early;
-
-    TAILQ_FOREACH (early, &engine->early, link) {
-        if ((uint64_t)(uintptr_t)early->request->private == id) {
-            end_early(early, ERR_INTERRUPTED);
-            return;
-        }
-    }
-    if (engine->node != NULL)
+    if (!engine_early_cancel(engine, id) && engine->node != NULL)
         flows_cancel(node_flows(engine->node), id);
 }
 
@@ -342,7 +228,7 @@ static void print_metrics(void *context, FILE *out)
                   net.packets_out, net.packets_in, net.dropped, net.malformed);
 }
 
-static void removed(void *context)
+void engine_run_removed(void *context)
 {
     struct engine *engine = context;
     char why[ENGINE_TEXT_SIZE];
@@ -368,14 +254,14 @@ static void open_node(struct engine *engine)
         .merge_after_ms = MERGE_AFTER_DEFAULT_MS,
         .results_held_max = RESULTS_HELD_DEFAULT,
         .ino_next = engine->store.ino_next,
-        .removed = removed,
+        .removed = engine_run_removed,
         .space = engine_space_of,
         .metrics = print_metrics,
         .context = engine,
     };
     struct err e = ERR_INIT;
     struct node *node;
-    struct early *early;
+    struct request *request;
 
     if (node_open(&node, engine->env, &config, &e) != 0) {
         env_fatal(engine->env, e.text);
@@ -388,8 +274,8 @@ static void open_node(struct engine *engine)
     engine->addresses.fire = on_addresses;
     on_addresses(&engine->addresses);
     read_root(engine);
-    while ((early = TAILQ_FIRST(&engine->early)) != NULL)
-        flows_submit(node_flows(node), take_early(early));
+    while ((request = engine_early_take(engine)) != NULL)
+        flows_submit(node_flows(node), request);
 }
 
 static void founded(void *context, int status, const struct identity *identity,
@@ -431,124 +317,6 @@ static void start_bootstrap(struct engine *engine)
     bootstrap_start(engine->bootstrap);
 }
 
-/* ---- the network ---- */
-
-static void on_packet(struct env_receiver *receiver, uint64_t from,
-                      enum env_channel channel, const struct env_packet *packet)
-{
-    struct engine *engine = container_of(receiver, struct engine, receiver);
-
-    (void)channel;
-    if (engine->stopping || (hello_is_guest(from) && packet->type != WIRE_JOIN))
-        return;
-    if (engine->node == NULL) {
-        if (engine->bootstrap != NULL)
-            bootstrap_on_packet(engine->bootstrap, packet);
-    } else if (packet->type == WIRE_BOOT) {
-        bootstrap_answer(engine->env, &engine->store.identity, from, packet);
-    } else {
-        node_on_packet(engine->node, from, packet);
-    }
-}
-
-static void note_early_link(struct engine *engine, uint64_t node_id, bool up)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < engine->link_count; i++)
-        if (engine->links[i] != node_id)
-            engine->links[kept++] = engine->links[i];
-    if (up && kept < NODES_MAX)
-        engine->links[kept++] = node_id;
-    engine->link_count = kept;
-}
-
-static void on_link(struct env_receiver *receiver, uint64_t node_id, bool up)
-{
-    struct engine *engine = container_of(receiver, struct engine, receiver);
-
-    if (engine->stopping)
-        return;
-    if (engine->node != NULL)
-        node_on_link(engine->node, node_id, up);
-    else
-        note_early_link(engine, node_id, up);
-}
-
-/* Whether another node, or a store that is to become one, may talk to this
- * one. */
-static int accept_node(void *context, const struct transport_hello *hello,
-                       struct err *e)
-{
-    struct engine *engine = context;
-    struct node_record record;
-
-    if (hello_is_guest(hello->node_id))
-        return engine->node != NULL
-                   ? 0
-                   : err_set(e, ERR_UNAVAILABLE,
-                             "node %" PRIu64 " is no part of a cluster itself",
-                             engine->store.identity.node_id);
-    if (engine->node == NULL ||
-        members_find(engine->node, hello->node_id, &record) != 0 ||
-        record.state != NODE_REMOVED)
-        return 0;
-    return err_set(e, ERR_NOT_PERMITTED,
-                   "node %" PRIu64 " was removed from the cluster",
-                   hello->node_id);
-}
-
-static void on_refused(void *context, uint64_t node_id, int code,
-                       const char *text)
-{
-    if (code == ERR_NOT_PERMITTED) { /* accept_node() there, and no other. */
-        removed(context);
-        return;
-    }
-    log_line(LOG_WARN, "transport", "node=%" PRIu64 " refused us: %s (%s)",
-             node_id, text, err_text(code));
-}
-
-static void send_packet(void *context, uint64_t node_id,
-                        enum env_channel channel,
-                        const struct env_packet *packet)
-{
-    struct engine *engine = context;
-
-    transport_send(engine->transport, node_id, channel, packet);
-}
-
-static size_t pending_bytes(void *context, uint64_t node_id,
-                            enum env_channel channel)
-{
-    struct engine *engine = context;
-
-    return transport_pending_bytes(engine->transport, node_id, channel);
-}
-
-static void start_transport(struct engine *engine)
-{
-    struct transport_config config = {
-        .node_id = engine->store.identity.node_id,
-        .cluster_id = engine->store.identity.cluster_id,
-        .advertise = engine->advertise,
-        .receiver = &engine->receiver,
-        .context = engine,
-        .accept = accept_node,
-        .on_refused = on_refused,
-    };
-    struct err e = ERR_INIT;
-
-    engine->receiver =
-        (struct env_receiver){.on_packet = on_packet, .on_link = on_link};
-    engine->transport = transport_new(&config);
-    env_uv_set_transport(engine->uv, send_packet, pending_bytes, engine);
-    if (transport_start(engine->transport, env_uv_loop(engine->uv),
-                        engine->listen_fd, &e) != 0)
-        env_fatal(engine->env, e.text);
-    engine->listen_fd = -1;
-}
-
 /* ---- start and stop ---- */
 
 void engine_on_started(struct env_uv *uv, void *context)
@@ -556,7 +324,7 @@ void engine_on_started(struct env_uv *uv, void *context)
     struct engine *engine = context;
 
     (void)uv;
-    start_transport(engine);
+    engine_net_start(engine);
     if (engine->store.identity.cluster_id != 0)
         open_node(engine);
     else
@@ -580,11 +348,8 @@ void engine_run_retire(struct engine *engine)
 
 void engine_run_stop(struct engine *engine)
 {
-    struct early *early;
-
     engine->stopping = true;
-    while ((early = TAILQ_FIRST(&engine->early)) != NULL)
-        end_early(early, ERR_CANCELED);
+    engine_early_stop(engine);
     env_timer_stop(engine->env, &engine->addresses);
     if (engine->node != NULL)
         node_stop(engine->node);
