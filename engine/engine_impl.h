@@ -94,6 +94,16 @@ void engine_early_stop(struct engine *engine);
 /* engine_net.c: the transport. */
 void engine_net_start(struct engine *engine);
 
+/* engine_options.c */
+
+/* All but the addresses. */
+int engine_set_options(struct engine *engine,
+                       const struct engine_config *config, struct err *e);
+/* Where the others find this node: what it was told, or where it listens. */
+int engine_set_addresses(struct engine *engine,
+                         const struct engine_config *config,
+                         struct address *ret_listen, struct err *e);
+
 /* engine.c */
 void engine_space_of(void *context, struct engine_space *ret);
 
