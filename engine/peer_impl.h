@@ -121,7 +121,6 @@ void peer_persisted(struct peer *peer, struct raft_messages *after_append,
                     const struct raft_append_token *token);
 /* ERR_CORRUPT of Raft: this replica cannot go on. */
 void peer_check_raft(struct peer *peer, int rc);
-void peer_publish_lease(struct peer *peer);
 typedef int peer_command_check(const struct region *region,
                                const struct command *command);
 /* Proposes a command, on the leader, unless `check` has something against it.
@@ -138,6 +137,9 @@ void peer_watch_applier(struct peer *peer);
 /* Hands over what is committed; a damaged peer gives nothing. Takes the entries
  * out of the ready, or copies them. */
 void peer_apply(struct peer *peer, struct raft_ready *ready);
+
+/* peer_leader.c: what the lease depends on may have changed. */
+void peer_publish_lease(struct peer *peer);
 
 /* peer_member.c: remembers who has sent a message. */
 void peer_note_sender(struct peer *peer, uint64_t from_node,
