@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "engine/keys.h"
-
-enum { ENTRY_HEADER_SIZE = 10 };
+#include "engine/region_log_impl.h"
 
 struct region_log {
     struct env *env;
@@ -115,41 +114,6 @@ static void cache_cut(struct region_log *log, uint64_t index)
 
 /* ---- reading ---- */
 
-static int decode_entry(struct slice bytes, uint64_t index,
-                        struct raft_entry *ret)
-{
-    const uint8_t *from = bytes.data;
-
-    if (bytes.size < ENTRY_HEADER_SIZE ||
-        from[1] > (uint8_t)RAFT_ENTRY_CONF_CHANGE_V2)
-        return ERR_CORRUPT;
-    if (from[0] != LOG_ENTRY_FORMAT)
-        return ERR_VERSION;
-    *ret = (struct raft_entry){
-        .index = index,
-        .type = (enum raft_entry_type)from[1],
-        .term = be64_get(from + 2),
-    };
-    if (bytes.size > ENTRY_HEADER_SIZE)
-        ret->data =
-            buf_copy(from + ENTRY_HEADER_SIZE, bytes.size - ENTRY_HEADER_SIZE);
-    return 0;
-}
-
-static int read_entry(struct region_log *log, uint64_t index,
-                      struct raft_entry *ret)
-{
-    struct key key = key_log_entry(log->region, index);
-    struct kv_value value = {0};
-    int rc = kv_get(log->env->log, NULL, key_slice(&key), &value);
-
-    if (rc != 0)
-        return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
-    rc = decode_entry((struct slice){value.data, value.size}, index, ret);
-    kv_value_release(&value);
-    return rc;
-}
-
 static int load_entry(struct region_log *log, const struct kv_iter *iter)
 {
     struct slice key = kv_iter_key(iter);
@@ -159,7 +123,7 @@ static int load_entry(struct region_log *log, const struct kv_iter *iter)
 
     if (index != log->last_index + 1)
         return ERR_CORRUPT;
-    rc = decode_entry(kv_iter_value(iter), index, &entry);
+    rc = region_log_decode_entry(kv_iter_value(iter), index, &entry);
     if (rc != 0)
         return rc;
     cache_append(log, &entry);
@@ -187,29 +151,6 @@ static int load_entries(struct region_log *log)
     return rc;
 }
 
-/* Reads one small record; absent leaves `ret` as it is. */
-static int load_state(struct region_log *log)
-{
-    struct key start_key = key_log_start(log->region);
-    struct key state_key = key_hard_state(log->region);
-    struct kv_value value = {0};
-    int rc;
-
-    rc = kv_get(log->env->log, NULL, key_slice(&start_key), &value);
-    if (rc == 0)
-        rc = log_start_decode(&log->start,
-                              (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    if (rc != 0 && rc != ERR_NOT_FOUND)
-        return rc;
-    rc = kv_get(log->env->log, NULL, key_slice(&state_key), &value);
-    if (rc == 0)
-        rc = hard_state_decode(&log->hard_state,
-                               (struct slice){value.data, value.size});
-    kv_value_release(&value);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
 int region_log_open(struct region_log **ret, struct env *env, uint64_t region)
 {
     struct region_log *log = mem_zalloc(sizeof *log);
@@ -217,7 +158,7 @@ int region_log_open(struct region_log **ret, struct env *env, uint64_t region)
 
     log->env = env;
     log->region = region;
-    rc = load_state(log);
+    rc = region_log_read_state(env, region, &log->start, &log->hard_state);
     if (rc == 0) {
         log->last_index = log->durable_index = log->start.index;
         log->cache_first = log->start.index + 1;
@@ -281,7 +222,7 @@ int region_log_term(struct region_log *log, uint64_t index, uint64_t *ret_term)
         *ret_term = log->tail.term;
         return 0;
     }
-    rc = read_entry(log, index, &entry);
+    rc = region_log_read_entry(log->env, log->region, index, &entry);
     if (rc == 0)
         *ret_term = entry.term;
     buf_unref(entry.data);
@@ -292,7 +233,7 @@ static int one_entry(struct region_log *log, uint64_t index,
                      struct raft_entry *ret)
 {
     if (index < log->cache_first)
-        return read_entry(log, index, ret);
+        return region_log_read_entry(log->env, log->region, index, ret);
     *ret = *cached(log, index);
     (void)buf_ref(ret->data);
     return 0;
@@ -425,75 +366,9 @@ void log_change_reset(struct log_change *change, uint64_t index, uint64_t term)
     cache_clear(log, index + 1);
 }
 
-static void put_entry(struct kv_batch *batch, uint64_t region,
-                      const struct raft_entry *entry)
-{
-    struct key key = key_log_entry(region, entry->index);
-    uint8_t header[ENTRY_HEADER_SIZE] = {LOG_ENTRY_FORMAT,
-                                         (uint8_t)entry->type};
-    struct slice parts[2] = {{header, sizeof header}, {NULL, 0}};
-
-    be64_put(header + 2, entry->term);
-    if (entry->data != NULL)
-        parts[1] = (struct slice){entry->data->data, entry->data->size};
-    kv_batch_put_parts(batch, key_slice(&key), parts,
-                       entry->data != NULL ? 2 : 1);
-}
-
-static void put_hard_state(struct kv_batch *batch, uint64_t region,
-                           const struct hard_state *state)
-{
-    struct key key = key_hard_state(region);
-    uint8_t bytes[MARKER_SIZE_MAX];
-    size_t size = hard_state_encode(state, bytes);
-
-    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
-}
-
-static void put_start(struct kv_batch *batch, uint64_t region,
-                      const struct log_start *start)
-{
-    struct key key = key_log_start(region);
-    uint8_t bytes[MARKER_SIZE_MAX];
-    size_t size = log_start_encode(start, bytes);
-
-    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, size});
-}
-
 void log_change_peer(struct log_change *change, uint64_t peer_id)
 {
     change->peer_id = peer_id;
-}
-
-int region_log_peer(struct env *env, uint64_t region, uint64_t *ret_peer_id)
-{
-    struct key key = key_log_peer(region);
-    struct kv_value value = {0};
-    int rc = kv_get(env->log, NULL, key_slice(&key), &value);
-
-    if (rc == 0 && value.size != sizeof *ret_peer_id)
-        rc = ERR_CORRUPT;
-    if (rc == 0)
-        *ret_peer_id = be64_get(value.data);
-    kv_value_release(&value);
-    return rc;
-}
-
-static void put_peer(struct kv_batch *batch, uint64_t region, uint64_t peer_id)
-{
-    struct key key = key_log_peer(region);
-    uint8_t bytes[8];
-
-    be64_put(bytes, peer_id);
-    kv_batch_put(batch, key_slice(&key), (struct slice){bytes, sizeof bytes});
-}
-
-void region_log_found(struct kv_batch *batch, uint64_t region,
-                      const struct log_start *start,
-                      const struct hard_state *state)
-{
-    put_start(batch, region, start);
-    put_hard_state(batch, region, state);
 }
 
 /* On the log writer's thread. */
@@ -509,13 +384,13 @@ static void change_fill(struct env_log_write *write, struct kv_batch *batch)
         kv_batch_delete_range(batch, key_slice(&begin), key_slice(&end));
     }
     if (change->peer_id != 0)
-        put_peer(batch, region, change->peer_id);
+        region_log_put_peer(batch, region, change->peer_id);
     if (change->has_start)
-        put_start(batch, region, &change->start);
+        region_log_put_start(batch, region, &change->start);
     for (size_t i = 0; i < change->entries.count; i++)
-        put_entry(batch, region, &change->entries.item[i]);
+        region_log_put_entry(batch, region, &change->entries.item[i]);
     if (change->has_hard_state)
-        put_hard_state(batch, region, &change->hard_state);
+        region_log_put_hard_state(batch, region, &change->hard_state);
 }
 
 static void change_done(struct env_log_write *write)
