@@ -15,8 +15,8 @@
  * long. Two nodes only know that their clocks differ, not whose is wrong.
  *
  * What follows from it: health says so, such a node hands its leaderships over
- * (node.c) and gets none (peer_leader.c, transfer.c, placement_choose.c), since
- * what a leader stamps everybody gets.
+ * (node_leaders.c) and gets none (peer_leader.c, transfer.c,
+ * placement_choose.c), since what a leader stamps everybody gets.
  *
  * Versions of eventual changes are mended by nobody else (restamp.h), so those
  * need more: this node's clock must be *believed* before one is given out. It

@@ -50,4 +50,10 @@ struct node {
     uint64_t retire_until_ns;
 };
 
+/* node_leaders.c: once a second; region 0's leadership goes to the root's
+ * leader. */
+void node_follow_root_leader(struct node *node);
+/* Each tick: hands over what is led here while this node's clock is wrong. */
+void node_stop_leading(struct node *node);
+
 #endif
