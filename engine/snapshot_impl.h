@@ -48,8 +48,10 @@ void sendings_on_link_down(struct snapshots *snapshots, uint64_t node_id);
 void sendings_on_damage(struct snapshots *snapshots, uint64_t region);
 void sendings_tick(struct snapshots *snapshots);
 void sendings_stop(struct snapshots *snapshots);
-size_t sendings_running(const struct snapshots *snapshots);
 void sendings_free(struct snapshots *snapshots);
+
+/* snapshot_turn.c: how many have begun. */
+size_t sendings_running(const struct snapshots *snapshots);
 
 /* snapshot_admit.c: whether a stream is for this node. 0; ERR_NOT_FOUND: there
  * is no replica here to take it; ERR_FOREIGN, ERR_PROTOCOL. */

@@ -18,43 +18,10 @@
 #include <stdlib.h>
 
 #include "engine/frame.h"
-#include "engine/snapshot_impl.h"
+#include "engine/snapshot_send_impl.h"
 
 static_assert((size_t)SNAPSHOT_PAYLOAD_BYTES_MAX <= FRAME_PAYLOAD_SIZE_MAX,
               "a chunk must fit into a frame");
-
-enum sending_job { SENDING_READ, SENDING_CLOSE };
-
-struct sending {
-    struct snapshots *snapshots;
-    TAILQ_ENTRY(sending) link;
-    uint64_t from_peer;
-    uint64_t region;
-    uint64_t to_node;
-    uint64_t to_peer;
-    uint64_t raft_term;
-    uint64_t stream;
-    uint64_t sent_count; /* chunks; also the next one's number */
-    uint64_t acked_count;
-    uint64_t sent_bytes;
-    uint64_t heard_ns; /* since when an ACK is waited for */
-    bool begun;        /* its turn has come */
-    bool accepted;
-    bool all_sent; /* and the reader closed, or about to be */
-    bool ended;
-    bool unreported; /* ended, and Raft does not know that it failed */
-    bool busy;
-
-    /* The job's while busy. */
-    enum sending_job job;
-    struct snapshot_reader *reader;
-    struct buf *payload;
-    uint64_t checksum;
-    bool last;
-    int status;
-    struct env_task task; /* to ENV_BULK */
-    struct env_task back;
-};
 
 /* ---- the job on ENV_BULK ---- */
 
@@ -174,33 +141,6 @@ static void fail(struct sending *s, const char *reason)
     end_failed(s);
 }
 
-/* ---- pace ---- */
-
-static const uint64_t second_ns = 1000000000;
-
-/* What was not used for a while is lost. */
-static void pay(struct snapshots *snapshots, size_t bytes)
-{
-    uint64_t now_ns = env_mono_ns(snapshots->env);
-
-    if (snapshots->paid_ns < now_ns)
-        snapshots->paid_ns = now_ns;
-    snapshots->paid_ns += bytes * second_ns / SNAPSHOT_BYTES_PER_S;
-}
-
-/* False: it is time again when `pace` fires. */
-static bool may_read(struct snapshots *snapshots)
-{
-    uint64_t burst_ns = SNAPSHOT_BURST_BYTES * second_ns / SNAPSHOT_BYTES_PER_S;
-    uint64_t now_ns = env_mono_ns(snapshots->env);
-
-    if (snapshots->paid_ns <= now_ns + burst_ns)
-        return true;
-    env_timer_start(snapshots->env, &snapshots->pace,
-                    snapshots->paid_ns - burst_ns - now_ns);
-    return false;
-}
-
 /* ---- sending ---- */
 
 static void send_chunk(struct sending *s)
@@ -215,7 +155,7 @@ static void send_chunk(struct sending *s)
         s->heard_ns = env_mono_ns(s->snapshots->env);
     s->sent_count++;
     s->sent_bytes += s->payload->size;
-    pay(s->snapshots, s->payload->size);
+    sendings_pay(s->snapshots, s->payload->size);
     s->all_sent = s->last;
     node_send(s->snapshots->node, s->to_node, ENV_CHANNEL_BULK,
               WIRE_SNAPSHOT_CHUNK, header, s->payload);
@@ -233,7 +173,7 @@ static void read_on(struct sending *s)
     if (s->all_sent && s->reader != NULL)
         start_job(s, SENDING_CLOSE);
     else if (!s->all_sent && s->sent_count - s->acked_count < SNAPSHOT_WINDOW &&
-             may_read(s->snapshots))
+             sendings_may_read(s->snapshots))
         start_job(s, SENDING_READ);
 }
 
@@ -292,35 +232,13 @@ static void begin(struct sending *s)
     send_begin(s);
 }
 
-/* What has been sent waits for the other node's disk only. */
-static bool takes_turn(const struct sending *s)
-{
-    return s->begun && !s->ended && !s->all_sent;
-}
-
-static bool has_turn(const struct sending *waiting)
-{
-    const struct sending *s;
-    size_t count = 0;
-    size_t to_one = 0;
-
-    TAILQ_FOREACH (s, &waiting->snapshots->sendings, link)
-        if (takes_turn(s)) {
-            count++;
-            to_one += s->to_node == waiting->to_node;
-        }
-    return waiting->region == REGION_PLACEMENT ||
-           (count < SNAPSHOT_SENDING_MAX &&
-            to_one < SNAPSHOT_SENDING_TO_ONE_MAX);
-}
-
 /* In the order in which Raft has asked for them. */
 static void begin_waiting(struct snapshots *snapshots)
 {
     struct sending *s;
 
     TAILQ_FOREACH (s, &snapshots->sendings, link)
-        if (!s->begun && !s->ended && leads(s) && has_turn(s))
+        if (!s->begun && !s->ended && leads(s) && sending_has_turn(s))
             begin(s); /* Stays in the list, even if that fails. */
 }
 
@@ -529,16 +447,6 @@ void sendings_stop(struct snapshots *snapshots)
         next = TAILQ_NEXT(s, link);
         drop(s);
     }
-}
-
-size_t sendings_running(const struct snapshots *snapshots)
-{
-    const struct sending *s;
-    size_t count = 0;
-
-    TAILQ_FOREACH (s, &snapshots->sendings, link)
-        count += s->begun && !s->ended;
-    return count;
 }
 
 void sendings_free(struct snapshots *snapshots)
