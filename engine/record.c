@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The records with names and attributes in them; record_region.c has those of
- * regions and of the node itself. */
+ * regions, record_node.c those of nodes. */
 
 #include "engine/record.h"
 
