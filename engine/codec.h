@@ -3,7 +3,7 @@
 /* What the encodings of records, commands and packets have in common.
  *
  * Generated protobuf types appear only in the files that include this one:
- * codec.c, record*.c, command.c and wire*.c. To encode, a message is built on
+ * codec.c, record*.c, command*.c and wire*.c. To encode, a message is built on
  * the stack, borrowing all bytes from our struct, and packed straight into its
  * buf. To decode, all memory of the unpacked message comes from one block,
  * `held`, which our struct keeps so that its slices may point into it. What
