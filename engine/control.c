@@ -8,18 +8,13 @@
 #include <string.h>
 
 #include "engine/control_impl.h"
-#include "engine/key_path.h"
 #include "engine/keys.h"
-#include "engine/members.h"
-#include "engine/placement.h"
+#include "engine/peer.h"
 #include "engine/router.h"
-#include "engine/routes.h"
-#include "engine/status.h"
 
 enum {
     SHOWN_MAX = 128, /* of a text that is refused */
-    SEEN_MS = 5,
-    SEEN_LOOKS_TO_ASK = 20 /* of which one asks others, too */
+    SEEN_MS = 5
 };
 
 /* One region's part. */
@@ -71,210 +66,14 @@ int control_parse_number(struct slice word, uint64_t *ret)
     return 0;
 }
 
-static void add_all_regions(struct node *node, struct order *order)
-{
-    size_t count;
-    uint64_t *regions = status_region_ids(node, &count);
-
-    for (size_t i = 0; i < count; i++)
-        control_add_region(order, regions[i]);
-    free(regions);
-}
-
-/* A region's id, or `all`. */
-static int parse_check(struct node *node, uint64_t object, struct slice text,
-                       struct order *order, const char **ret_why)
-{
-    uint64_t region;
-
-    (void)object;
-    order->command.op = COMMAND_START_CHECK;
-    if (slice_equal(text, slice_of("all"))) {
-        add_all_regions(node, order);
-        return 0;
-    }
-    *ret_why = "neither a region's id nor `all`";
-    if (control_parse_number(text, &region) != 0)
-        return ERR_INVALID;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, region, NULL) != 0)
-        return ERR_NOT_FOUND;
-    control_add_region(order, region);
-    return 0;
-}
-
-static bool is_node(struct node *node, uint64_t id)
-{
-    struct node_record record;
-
-    return members_find(node, id, &record) == 0;
-}
-
-/* A node's id. */
-static int parse_transfer(struct node *node, uint64_t object, struct slice text,
-                          struct order *order, const char **ret_why)
-{
-    order->command.op = COMMAND_TRANSFER;
-    *ret_why = "not a node's id";
-    if (control_parse_number(text, &order->command.target_node) != 0)
-        return ERR_INVALID;
-    *ret_why = "there is no such node";
-    if (!is_node(node, order->command.target_node))
-        return ERR_NOT_FOUND;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, object, NULL) != 0)
-        return ERR_NOT_FOUND;
-    control_add_region(order, object);
-    return 0;
-}
-
-static int parse_node_state(struct node *node, uint64_t object,
-                            enum node_state state, struct order *order,
-                            const char **ret_why)
-{
-    order->command.op = COMMAND_CHANGE_NODE;
-    order->command.target_node = object;
-    order->command.node_state = state;
-    *ret_why = "there is no such node";
-    if (!is_node(node, object))
-        return ERR_NOT_FOUND;
-    control_add_region(order, REGION_PLACEMENT);
-    return 0;
-}
-
-static int parse_drain(struct node *node, uint64_t object, struct slice text,
-                       struct order *order, const char **ret_why)
-{
-    bool on = slice_equal(text, slice_of("1"));
-
-    *ret_why = "neither 1 nor 0";
-    if (!on && !slice_equal(text, slice_of("0")))
-        return ERR_INVALID;
-    return parse_node_state(node, object, on ? NODE_DRAINING : NODE_UP, order,
-                            ret_why);
-}
-
-static int parse_remove(struct node *node, uint64_t object, struct slice text,
-                        struct order *order, const char **ret_why)
-{
-    bool force = slice_equal(text, slice_of("force"));
-
-    *ret_why = "neither 1 nor force";
-    if (!force && !slice_equal(text, slice_of("1")))
-        return ERR_INVALID;
-    order->command.size = force ? 1 : 0;
-    return parse_node_state(node, object, NODE_REMOVED, order, ret_why);
-}
-
-static bool node_state_is_seen(struct control_op *op)
-{
-    struct node_record record;
-
-    return members_find(op->node, op->object, &record) == 0 &&
-           record.state == op->node_state;
-}
-
-/* A path, or `auto`: in the middle. */
-static int parse_split(struct node *node, uint64_t object, struct slice text,
-                       struct order *order, const char **ret_why)
-{
-    struct key key = {.size = 0};
-    int rc;
-
-    order->command.op = COMMAND_START_SPLIT;
-    order->command.region_version = status_region_version(node, object);
-    *ret_why = "there is no such region";
-    if (object == REGION_PLACEMENT ||
-        status_region_leader(node, object, NULL) != 0)
-        return ERR_NOT_FOUND;
-    control_add_region(order, object);
-    if (slice_equal(text, slice_of("auto")))
-        return 0;
-    rc = key_path_parse(node_env(node)->state, text, &key);
-    *ret_why = rc == ERR_NOT_FOUND ? "there is no such directory"
-                                   : "neither a path nor `auto`";
-    if (rc != 0)
-        return rc;
-    order->place = key;
-    order->command.dir = be64_get(order->place.data);
-    order->command.name = (struct slice){order->place.data + KEY_NSID_SIZE,
-                                         order->place.size - KEY_NSID_SIZE};
-    return 0;
-}
-
-/* A neighbour's id. */
-static int parse_merge(struct node *node, uint64_t object, struct slice text,
-                       struct order *order, const char **ret_why)
-{
-    uint64_t *other = &order->command.merge.other;
-
-    order->command.op = COMMAND_START_MERGE;
-    *ret_why = "not a region's id";
-    if (control_parse_number(text, other) != 0)
-        return ERR_INVALID;
-    *ret_why = "they are no neighbours";
-    if (*other == object || *other == REGION_PLACEMENT ||
-        object == REGION_PLACEMENT)
-        return ERR_INVALID;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, object, NULL) != 0 ||
-        status_region_leader(node, *other, NULL) != 0)
-        return ERR_NOT_FOUND;
-    control_add_region(order, object);
-    return 0;
-}
-
-/* This node's own view may be a little behind the new leader's. */
-static bool transfer_is_seen(struct control_op *op)
-{
-    uint64_t leader_node = 0;
-
-    return status_region_leader(op->node, op->object, &leader_node) == 0 &&
-           leader_node == op->target_node;
-}
-
-static uint64_t version_here(const struct node *node, uint64_t region)
-{
-    const struct peer *peer = node_peer(node, region);
-
-    return peer == NULL ? 0 : peer_region(peer)->version;
-}
-
-/* Both parts of it, where this node has it. */
-static bool split_is_seen(struct control_op *op)
-{
-    const struct peer *peer = node_peer(op->node, op->object);
-    struct route route;
-
-    if (peer == NULL)
-        return true;
-    return peer_region(peer)->version > op->version &&
-           (peer_region(peer)->end.size == 0 ||
-            routes_find(router_routes(node_router(op->node)),
-                        peer_region(peer)->end, &route));
-}
-
-/* One that is no more is not shown any more. Where it is only known from
- * hearsay, the others are asked who has its keys. */
-static bool merge_is_seen(struct control_op *op)
-{
-    struct routes *routes = router_routes(node_router(op->node));
-    struct route route;
-
-    if (op->looks++ % SEEN_LOOKS_TO_ASK == 0 &&
-        routes_find_region(routes, op->other, &route))
-        routes_ask(routes, route.range.start);
-    return status_region_leader(op->node, op->other, NULL) != 0;
-}
-
 static const struct control controls[TABLES] = {
     /* clang-format off */
-    [TABLE_CHECK]           = {"check",    false, parse_check,    NULL, NULL},
-    [TABLE_REGION_TRANSFER] = {"transfer", true,  parse_transfer, transfer_is_seen, NULL},
-    [TABLE_NODE_DRAIN]      = {"drain",    false, parse_drain,    node_state_is_seen, NULL},
-    [TABLE_NODE_REMOVE]     = {"remove",   false, parse_remove,   node_state_is_seen, NULL},
-    [TABLE_REGION_SPLIT]    = {"split",    true,  parse_split,    split_is_seen, NULL},
-    [TABLE_REGION_MERGE]    = {"merge",    true,  parse_merge,    merge_is_seen, NULL},
+    [TABLE_CHECK]           = {"check",    false, control_parse_check,    NULL, NULL},
+    [TABLE_REGION_TRANSFER] = {"transfer", true,  control_parse_transfer, control_transfer_is_seen, NULL},
+    [TABLE_NODE_DRAIN]      = {"drain",    false, control_parse_drain,    control_node_state_is_seen, NULL},
+    [TABLE_NODE_REMOVE]     = {"remove",   false, control_parse_remove,   control_node_state_is_seen, NULL},
+    [TABLE_REGION_SPLIT]    = {"split",    true,  control_parse_split,    control_split_is_seen, NULL},
+    [TABLE_REGION_MERGE]    = {"merge",    true,  control_parse_merge,    control_merge_is_seen, NULL},
     [TABLE_REGION_MOVE]     = {"move",     true,  control_parse_move, control_move_is_seen, NULL},
     [TABLE_REGION_OPERATOR] = {"operator", true,  control_parse_operator, control_move_is_seen, NULL},
     [TABLE_QUARANTINE_DROP] = {"quarantine/drop", false, control_parse_drop, NULL, control_start_drop},
@@ -426,6 +225,13 @@ static void log_refusal(const struct control_op *op, struct slice text,
                    op->control->name, shown, why);
 }
 
+static uint64_t version_here(const struct node *node, uint64_t region)
+{
+    const struct peer *peer = node_peer(node, region);
+
+    return peer == NULL ? 0 : peer_region(peer)->version;
+}
+
 void control_start(struct control_op *op, struct node *node,
                    enum engine_table table, uint64_t object, struct slice text)
 {
@@ -469,129 +275,4 @@ void control_cancel(struct control_op *op)
         env_timer_stop(node_env(op->node), &op->timer);
     forget_parts(op);
     eventual_drop_cancel(&op->drop);
-}
-
-/* ---- at the leader ---- */
-
-static void checked(struct check_wait *check, int status)
-{
-    struct control_wait *wait = container_of(check, struct control_wait, check);
-
-    wait->done(wait, status, "");
-}
-
-static void transferred(struct transfer *transfer, int status, const char *why)
-{
-    struct control_wait *wait =
-        container_of(transfer, struct control_wait, transfer);
-
-    wait->done(wait, status, why);
-}
-
-static void check_goal(struct node *node, const struct goal *goal,
-                       struct control_wait *wait)
-{
-    char why[GOAL_WHY_SIZE] = "";
-    int rc = placement_check_goal(node_placement(node), goal, why);
-
-    wait->done(wait, rc, why);
-}
-
-static void changed(struct node_change *change, int status, const char *why)
-{
-    struct control_wait *wait =
-        container_of(change, struct control_wait, node_change);
-
-    wait->done(wait, status, why);
-}
-
-static void split_done(struct split_wait *split, int status, const char *why)
-{
-    struct control_wait *wait = container_of(split, struct control_wait, split);
-
-    wait->done(wait, status, why);
-}
-
-static void merge_done(struct merge_wait *merge, int status, const char *why)
-{
-    struct control_wait *wait = container_of(merge, struct control_wait, merge);
-
-    wait->done(wait, status, why);
-}
-
-static void carry_out_split(struct node *node, const struct peer *peer,
-                            const struct command *command,
-                            struct control_wait *wait)
-{
-    struct key at = {.size = 0};
-
-    if (command->dir != 0)
-        at = key_user('d', command->dir, command->name);
-    wait->split.done = split_done;
-    split_start(&wait->split, node, peer_region_id(peer),
-                command->region_version, &at);
-}
-
-static void carry_out(struct node *node, struct peer *peer,
-                      const struct command *command, struct control_wait *wait)
-{
-    switch (command->op) {
-    case COMMAND_START_CHECK:
-        wait->check.done = checked;
-        check_start(peer_check(peer), &wait->check);
-        return;
-    case COMMAND_TRANSFER:
-        wait->transfer.done = transferred;
-        transfer_start(&wait->transfer, node, peer_region_id(peer),
-                       command->target_node);
-        return;
-    case COMMAND_CHECK_GOAL:
-        check_goal(node, &command->goal, wait);
-        return;
-    case COMMAND_CHANGE_NODE:
-        wait->node_change.force = command->size != 0;
-        wait->node_change.done = changed;
-        node_change_start(&wait->node_change, node, command->target_node,
-                          command->node_state);
-        return;
-    case COMMAND_START_SPLIT:
-        carry_out_split(node, peer, command, wait);
-        return;
-    case COMMAND_START_MERGE:
-        wait->merge.done = merge_done;
-        merge_start(&wait->merge, node, peer_region_id(peer),
-                    command->merge.other);
-        return;
-    default:
-        wait->done(wait, ERR_INVALID, "");
-    }
-}
-
-void control_carry_out(struct node *node, struct peer *peer,
-                       const struct buf *bytes, struct control_wait *wait)
-{
-    struct command command = {0};
-    int rc = command_decode(&command, buf_slice(bytes));
-
-    if (rc == 0)
-        carry_out(node, peer, &command, wait);
-    else
-        wait->done(wait, rc, "");
-    command_release(&command);
-}
-
-bool control_is_waiting(const struct control_wait *wait)
-{
-    return wait->check.check != NULL || transfer_is_running(&wait->transfer) ||
-           node_change_is_running(&wait->node_change) ||
-           split_is_running(&wait->split) || merge_is_running(&wait->merge);
-}
-
-void control_cancel_wait(struct control_wait *wait)
-{
-    check_cancel(&wait->check);
-    transfer_cancel(&wait->transfer);
-    node_change_cancel(&wait->node_change);
-    split_cancel(&wait->split);
-    merge_cancel(&wait->merge);
 }

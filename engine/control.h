@@ -6,23 +6,18 @@
  *        |                            one for each region that it concerns
  *     calls     router.h              to the leaders, wherever they are
  *        |
- *     leader    control_carry_out()   sees to it; answers when it is done
+ *     leader    control_leader.h      sees to it; answers when it is done
  *
- * What is only on this node is done here, and no leader is called. The first
- * table in control.c has the files, the second the commands. A text that is
- * refused is explained in /.cluster/log, and nothing has happened.
+ * What is only on this node is done here, and no leader is called. The table
+ * in control.c has the files. A text that is refused is explained in
+ * /.cluster/log, and nothing has happened.
  *
  * Belongs to ENV_WORKER. */
 
 #ifndef GROVEFS_ENGINE_CONTROL_H
 #define GROVEFS_ENGINE_CONTROL_H
 
-#include "engine/check.h"
 #include "engine/eventual.h"
-#include "engine/merge.h"
-#include "engine/node_change.h"
-#include "engine/split.h"
-#include "engine/transfer.h"
 
 enum { CONTROL_SIZE_MAX = 4096 };
 
@@ -61,24 +56,5 @@ void control_start(struct control_op *op, struct node *node,
 /* Ends it without calling `done`; what it has begun goes on. An inactive one is
  * ignored. */
 void control_cancel(struct control_op *op);
-
-/* Who waits for a command that a leader sees to; embedded. */
-struct control_wait {
-    /* ERR_NOT_LEADER: try elsewhere. `why`, borrowed, has an error in words
-     * where there is more to say than the error does; else "". */
-    void (*done)(struct control_wait *wait, int status, const char *why);
-    struct check_wait check; /* private from here on */
-    struct transfer transfer;
-    struct node_change node_change;
-    struct split_wait split;
-    struct merge_wait merge;
-};
-
-/* `done` may be called before this returns. `bytes` is the command. */
-void control_carry_out(struct node *node, struct peer *peer,
-                       const struct buf *bytes, struct control_wait *wait);
-bool control_is_waiting(const struct control_wait *wait);
-/* Does not call `done`; one that does not wait is ignored. */
-void control_cancel_wait(struct control_wait *wait);
 
 #endif

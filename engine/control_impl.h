@@ -39,6 +39,28 @@ void control_add_region(struct order *order, uint64_t region);
 struct slice control_trim(struct slice text);
 int control_parse_number(struct slice word, uint64_t *ret);
 
+/* control_region.c: the object is a region; a check has none. */
+int control_parse_check(struct node *node, uint64_t object, struct slice text,
+                        struct order *order, const char **ret_why);
+int control_parse_transfer(struct node *node, uint64_t object,
+                           struct slice text, struct order *order,
+                           const char **ret_why);
+int control_parse_split(struct node *node, uint64_t object, struct slice text,
+                        struct order *order, const char **ret_why);
+int control_parse_merge(struct node *node, uint64_t object, struct slice text,
+                        struct order *order, const char **ret_why);
+bool control_transfer_is_seen(struct control_op *op);
+bool control_split_is_seen(struct control_op *op);
+bool control_merge_is_seen(struct control_op *op);
+
+/* control_node.c: the object is a node. */
+bool control_is_node(struct node *node, uint64_t id);
+int control_parse_drain(struct node *node, uint64_t object, struct slice text,
+                        struct order *order, const char **ret_why);
+int control_parse_remove(struct node *node, uint64_t object, struct slice text,
+                         struct order *order, const char **ret_why);
+bool control_node_state_is_seen(struct control_op *op);
+
 /* control_placement.c: what region 0 is asked for. The object of a setting is
  * an enum setting. */
 int control_parse_move(struct node *node, uint64_t region, struct slice text,

@@ -26,7 +26,7 @@
 #include <uthash.h>
 
 #include "engine/command.h"
-#include "engine/control.h"
+#include "engine/control_leader.h"
 #include "engine/keys.h"
 #include "engine/node.h"
 #include "engine/wire.h"

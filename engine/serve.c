@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "engine/command.h"
-#include "engine/control.h"
+#include "engine/control_leader.h"
 #include "engine/keys.h"
 #include "engine/reader.h"
 #include "engine/router.h"

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "engine/command.h"
-#include "engine/control.h"
+#include "engine/control_leader.h"
 #include "engine/reader.h"
 #include "engine/router.h"
 #include "engine/serve.h"
