@@ -10,51 +10,12 @@
 
 #include "engine/flow.h"
 #include "engine/keys.h"
-#include "tests/sim/sim_choice.h"
+#include "tests/sim/sim_client_impl.h"
 #include "tests/sim/sim_outcome.h"
 #include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_watch.h"
-#include "tests/sim/sim_zone_choice.h"
-
-enum { CLIENTS_MAX = SIM_NODES_MAX * 4, QUEUE_MAX = 256, SIM_FROM_SIZE = 16 };
 
 #define XATTR "user.tag"
-
-/* A file to be read, or a directory to be listed. */
-struct audit_item {
-    struct sim_known what;
-    uint8_t behind;
-    char from[SIM_FROM_SIZE]; /* "", or the name where a page begins */
-};
-
-struct client {
-    struct sim_event event; /* first member: thinks */
-    struct sim_clients *clients;
-    struct sim_node *node;
-    uint32_t number;
-    bool resting;
-    bool auditing;
-    bool active;
-    bool posted; /* the event */
-    uint64_t starts;
-    size_t op; /* place in the history */
-    struct request request;
-    struct env_task submit_task;
-    struct env_task cancel_task;
-    /* An audit's work that is left. */
-    struct audit_item queue[QUEUE_MAX];
-    size_t queue_count;
-    char from[SIM_FROM_SIZE]; /* of the audit's READDIR */
-};
-
-struct sim_clients {
-    struct sim_cluster *cluster;
-    struct sim_history history;
-    struct client *clients[CLIENTS_MAX];
-    size_t count;
-    struct sim_choice choice;
-    uint64_t written;
-};
 
 static struct sim_loop *loop_of(const struct client *client)
 {
@@ -67,138 +28,6 @@ static const struct sim_plan *plan_of(const struct client *client)
 }
 
 /* ---- the end of an operation ---- */
-
-static void add_to_audit(struct client *client, struct sim_known what,
-                         uint8_t behind)
-{
-    if (!client->auditing)
-        return;
-    assert(client->queue_count < QUEUE_MAX);
-    client->queue[client->queue_count++] =
-        (struct audit_item){.what = what, .behind = behind};
-}
-
-/* The greatest name before that one. */
-static uint8_t name_before(const char *name)
-{
-    uint8_t before = SIM_NAMES_MAX;
-
-    for (uint8_t i = 0; i < SIM_NAMES_MAX; i++)
-        if (strcmp(sim_name(i), name) < 0)
-            before = i;
-    return before;
-}
-
-/* An empty page that is not the last: the names before `next` are not there. */
-static void go_on_from(struct client *client, struct sim_op *op,
-                       const char *next)
-{
-    struct audit_item *item;
-
-    op->limit = (uint8_t)((name_before(next) + 1) % (SIM_NAMES_MAX + 1));
-    sim_seen(SEEN_DIR_REGION_END);
-    add_to_audit(client, (struct sim_known){op->dir, 0, ino_of_nsid(op->dir)},
-                 name_before(next));
-    if (!client->auditing)
-        return;
-    item = &client->queue[client->queue_count - 1];
-    if (strlen(next) >= sizeof item->from)
-        sim_fail(loop_of(client), "a region begins at '%s'", next);
-    memcpy(item->from, next, strlen(next) + 1);
-}
-
-static void take_listing(struct client *client, struct sim_op *op,
-                         const struct request *request)
-{
-    struct dirent_view entry;
-    size_t position = 0;
-
-    uint8_t last = op->behind;
-    bool behind_all = false; /* zones come last, and are not ours */
-
-    while (request->ret_data != NULL &&
-           dirent_next(request->ret_data, &position, &entry)) {
-        uint8_t name = sim_name_number(entry.name, strlen(entry.name));
-
-        if (sim_zone_is_name(entry.name)) {
-            behind_all = true;
-            continue;
-        }
-        if (name == SIM_NAMES_MAX)
-            sim_fail(loop_of(client), "readdir: unknown name '%s'", entry.name);
-        op->content += sim_fold_name(name, entry.ino);
-        op->entry_count++;
-        sim_choice_learn(&client->clients->choice, op->dir, name, entry.ino);
-        add_to_audit(client, (struct sim_known){op->dir, name, entry.ino},
-                     SIM_NAMES_MAX);
-        last = name;
-    }
-    op->at_end = request->at_end || behind_all;
-    op->limit = SIM_NAMES_MAX;
-    if (op->at_end)
-        return;
-    sim_seen(SEEN_DIR_PAGE);
-    if (op->entry_count == 0) {
-        if (request->ret_next[0] == '\0')
-            sim_fail(loop_of(client), "readdir: an empty page leads nowhere");
-        go_on_from(client, op, request->ret_next);
-        return;
-    }
-    add_to_audit(client, (struct sim_known){op->dir, 0, ino_of_nsid(op->dir)},
-                 last);
-}
-
-static void take_result(struct client *client, struct sim_op *op,
-                        const struct request *request)
-{
-    op->ret_ino = request->attr.ino;
-    op->ret_size = request->attr.size;
-    op->ret_offset = request->ret_offset;
-    op->gid = request->attr.gid;
-    op->created = request->created;
-    switch (op->kind) {
-    case REQUEST_LOOKUP:
-    case REQUEST_CREATE:
-    case REQUEST_MKDIR:
-        sim_choice_learn(&client->clients->choice, op->dir, op->name,
-                         op->ret_ino);
-        break;
-    case REQUEST_READ:
-        op->malformed =
-            request->ret_data != NULL &&
-            !sim_fold_content(request->ret_data->data, request->ret_data->size,
-                              &op->content, &op->first_tag);
-        break;
-    case REQUEST_GETXATTR:
-        if (request->ret_data->size == sizeof op->xattr)
-            memcpy(&op->xattr, request->ret_data->data, sizeof op->xattr);
-        break;
-    case REQUEST_READDIR:
-        take_listing(client, op, request);
-        break;
-    case REQUEST_UNLINK:
-    case REQUEST_RMDIR:
-        sim_choice_learn(&client->clients->choice, op->dir, op->name, 0);
-        break;
-    case REQUEST_RENAME: {
-        uint64_t from =
-            sim_choice_known_ino(&client->clients->choice, op->dir, op->name);
-        uint64_t to = sim_choice_known_ino(&client->clients->choice, op->to_dir,
-                                           op->to_name);
-
-        sim_choice_learn(&client->clients->choice, op->dir, op->name,
-                         (op->flags & REQUEST_EXCHANGE) != 0 ? to : 0);
-        sim_choice_learn(&client->clients->choice, op->to_dir, op->to_name,
-                         from);
-        if ((from & INO_DIR_BIT) != 0)
-            sim_seen((op->flags & REQUEST_EXCHANGE) != 0 ? SEEN_DIR_EXCHANGED
-                                                         : SEEN_DIR_RENAMED);
-        break;
-    }
-    default:
-        break;
-    }
-}
 
 static void think(struct client *client);
 
@@ -222,7 +51,7 @@ static void op_done(struct client *client)
     if (op->outcome != SIM_OP_UNKNOWN)
         op->return_ns = loop_of(client)->now_ns;
     if (op->status == 0)
-        take_result(client, op, request);
+        sim_client_learn(client, op, request);
     if (op->status == 0 && !sim_is_read(op->kind)) {
         sim_watch_acknowledged(client->clients->cluster->watch, op->tag);
         client->clients->written++;
@@ -547,9 +376,9 @@ void sim_clients_audit(struct sim_clients *clients)
             continue;
         client->auditing = true;
         client->queue_count = 0;
-        add_to_audit(client,
-                     (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)},
-                     SIM_NAMES_MAX);
+        sim_client_add_to_audit(
+            client, (struct sim_known){NSID_ROOT, 0, ino_of_nsid(NSID_ROOT)},
+            SIM_NAMES_MAX);
         think(client);
     }
 }
