@@ -7,17 +7,8 @@
 #include <stdlib.h>
 
 #include "tests/sim/kv_mem.h"
+#include "tests/sim/sim_env_impl.h"
 #include "tests/sim/sim_seen.h"
-
-static struct sim_env *env_of(struct env *env)
-{
-    return container_of(env, struct sim_env, env);
-}
-
-static struct sim_loop *loop_of(const struct sim_env *e)
-{
-    return e->machine->loop;
-}
 
 void sim_env_enter(struct sim_env *e, unsigned poster)
 {
@@ -29,11 +20,6 @@ void sim_env_leave(struct sim_env *e)
 {
     e->poster = SIM_FROM_USER;
     e->machine->after_step(e->machine);
-}
-
-static bool is_paused(const struct sim_env *e)
-{
-    return e->machine->paused_until_ns > loop_of(e)->now_ns;
 }
 
 /* ---- clocks ---- */
@@ -49,15 +35,15 @@ static uint64_t local_span(const struct sim_machine *machine, uint64_t span_ns)
 
 static uint64_t mono_ns(struct env *env)
 {
-    struct sim_env *e = env_of(env);
+    struct sim_env *e = sim_env_of(env);
 
     return e->mono_base_ns +
-           local_span(e->machine, loop_of(e)->now_ns - e->start_ns);
+           local_span(e->machine, sim_env_loop(e)->now_ns - e->start_ns);
 }
 
 static uint64_t wall_ns(struct env *env)
 {
-    struct sim_machine *machine = env_of(env)->machine;
+    struct sim_machine *machine = sim_env_of(env)->machine;
     const uint64_t epoch_ns = UINT64_C(1700000000) * 1000000000;
 
     if (machine->wall_is_right)
@@ -68,7 +54,7 @@ static uint64_t wall_ns(struct env *env)
 
 static uint64_t random_bits(struct env *env)
 {
-    struct sim_env *e = env_of(env);
+    struct sim_env *e = sim_env_of(env);
 
     e->random_state = sim_mix(e->random_state, 1);
     return e->random_state;
@@ -92,8 +78,8 @@ static void task_run(struct sim_event *event)
         free(t);
         return;
     }
-    if (is_paused(e)) {
-        sim_post_at(loop_of(e), event, e->machine->paused_until_ns);
+    if (sim_env_is_paused(e)) {
+        sim_post_at(sim_env_loop(e), event, e->machine->paused_until_ns);
         return;
     }
     sim_env_enter(e, t->owner);
@@ -106,22 +92,22 @@ static void task_run(struct sim_event *event)
 static uint64_t task_delay(struct sim_env *e, enum env_owner owner)
 {
     const struct sim_plan *plan = e->machine->plan;
-    uint64_t delay_ns = sim_spread(loop_of(e), plan->task_ns);
+    uint64_t delay_ns = sim_spread(sim_env_loop(e), plan->task_ns);
 
     if (owner >= ENV_APPLY &&
-        e->machine->slow_apply_until_ns > loop_of(e)->now_ns)
-        delay_ns += sim_spread(loop_of(e), 50 * sim_ms);
+        e->machine->slow_apply_until_ns > sim_env_loop(e)->now_ns)
+        delay_ns += sim_spread(sim_env_loop(e), 50 * sim_ms);
     if (owner == ENV_BULK)
-        delay_ns += sim_spread(loop_of(e), plan->sync_ns);
+        delay_ns += sim_spread(sim_env_loop(e), plan->sync_ns);
     return delay_ns;
 }
 
 static void post(struct env *env, enum env_owner owner, struct env_task *task)
 {
-    struct sim_env *e = env_of(env);
+    struct sim_env *e = sim_env_of(env);
     struct task_event *t = mem_zalloc(sizeof *t);
     uint64_t *last_ns = &e->last_ns[e->poster][owner];
-    uint64_t at_ns = loop_of(e)->now_ns + task_delay(e, owner);
+    uint64_t at_ns = sim_env_loop(e)->now_ns + task_delay(e, owner);
 
     if (at_ns < *last_ns)
         at_ns = *last_ns;
@@ -131,7 +117,7 @@ static void post(struct env *env, enum env_owner owner, struct env_task *task)
     t->task = task;
     t->owner = owner;
     e->tasks_pending++;
-    sim_post_at(loop_of(e), &t->event, at_ns);
+    sim_post_at(sim_env_loop(e), &t->event, at_ns);
 }
 
 /* ---- timers ---- */
@@ -152,9 +138,9 @@ static void wake_run(struct sim_event *event)
         free(w);
         return;
     }
-    if (is_paused(e)) {
+    if (sim_env_is_paused(e)) {
         e->wake_ns = e->machine->paused_until_ns;
-        sim_post_at(loop_of(e), event, e->wake_ns);
+        sim_post_at(sim_env_loop(e), event, e->wake_ns);
         return;
     }
     free(w);
@@ -175,21 +161,21 @@ static void arm_wake(struct sim_env *e)
 
     if (!timers_next_due(&e->timers, &due_ns))
         return;
-    at_ns = loop_of(e)->now_ns + (due_ns > now_ns ? due_ns - now_ns : 0) +
-            sim_pick(loop_of(e), sim_ms);
+    at_ns = sim_env_loop(e)->now_ns + (due_ns > now_ns ? due_ns - now_ns : 0) +
+            sim_pick(sim_env_loop(e), sim_ms);
     if (e->wake_ns != 0 && e->wake_ns <= at_ns)
         return;
     w = mem_zalloc(sizeof *w);
     w->event.run = wake_run;
     w->e = e;
     e->wake_ns = at_ns;
-    sim_post_at(loop_of(e), &w->event, at_ns);
+    sim_post_at(sim_env_loop(e), &w->event, at_ns);
 }
 
 static void timer_start(struct env *env, struct env_timer *timer,
                         uint64_t delay_ns)
 {
-    struct sim_env *e = env_of(env);
+    struct sim_env *e = sim_env_of(env);
 
     assert(e->poster == ENV_WORKER);
     timers_start(&e->timers, timer, mono_ns(env) + delay_ns);
@@ -198,110 +184,7 @@ static void timer_start(struct env *env, struct env_timer *timer,
 
 static void timer_stop(struct env *env, struct env_timer *timer)
 {
-    timers_stop(&env_of(env)->timers, timer);
-}
-
-/* ---- the log writer ---- */
-
-struct log_event {
-    struct sim_event event;
-    struct sim_env *e;
-};
-
-static void log_begin(struct sim_event *event);
-
-static void wake_log(struct sim_env *e, uint64_t delay_ns,
-                     void (*run)(struct sim_event *event))
-{
-    struct log_event *l = mem_zalloc(sizeof *l);
-
-    l->event.run = run;
-    l->e = e;
-    sim_post_in(loop_of(e), &l->event, delay_ns);
-}
-
-static void write_done(struct env_task *task)
-{
-    struct env_log_write *write =
-        container_of(task, struct env_log_write, task);
-
-    write->done(write);
-}
-
-static void log_synced(struct sim_event *event)
-{
-    struct log_event *l = container_of(event, struct log_event, event);
-    struct sim_env *e = l->e;
-    struct env_log_write *write;
-    struct kv_batch *batch;
-
-    if (e->dead) {
-        free(l);
-        return;
-    }
-    if (is_paused(e)) {
-        sim_post_at(loop_of(e), event, e->machine->paused_until_ns);
-        return;
-    }
-    free(l);
-    e->poster = SIM_FROM_LOG;
-    batch = e->log_batch;
-    e->log_batch = NULL; /* A crash from now on is one of the store. */
-    (void)kv_write(e->env.log, batch, KV_SYNCED, NULL);
-    kv_batch_free(batch);
-    while ((write = STAILQ_FIRST(&e->log_group)) != NULL) {
-        STAILQ_REMOVE_HEAD(&e->log_group, link);
-        write->task.run = write_done;
-        post(&e->env, ENV_WORKER, &write->task);
-    }
-    e->poster = SIM_FROM_USER;
-    if (!STAILQ_EMPTY(&e->log_queue)) {
-        e->log_waking = true;
-        wake_log(e, 0, log_begin);
-    }
-}
-
-static uint64_t sync_delay(struct sim_env *e)
-{
-    uint64_t mean_ns = e->machine->plan->sync_ns;
-
-    if (e->machine->slow_disk_until_ns > loop_of(e)->now_ns)
-        mean_ns = mean_ns * 20 + 50 * sim_ms;
-    return sim_spread(loop_of(e), mean_ns) + 1;
-}
-
-static void log_begin(struct sim_event *event)
-{
-    struct log_event *l = container_of(event, struct log_event, event);
-    struct sim_env *e = l->e;
-    struct env_log_write *write;
-
-    if (e->dead) {
-        free(l);
-        return;
-    }
-    if (is_paused(e)) {
-        sim_post_at(loop_of(e), event, e->machine->paused_until_ns);
-        return;
-    }
-    free(l);
-    e->log_waking = false;
-    e->log_batch = kv_batch_new(e->env.log);
-    STAILQ_CONCAT(&e->log_group, &e->log_queue);
-    STAILQ_FOREACH (write, &e->log_group, link)
-        write->fill(write, e->log_batch);
-    wake_log(e, sync_delay(e), log_synced);
-}
-
-static void log_write(struct env *env, struct env_log_write *write)
-{
-    struct sim_env *e = env_of(env);
-
-    STAILQ_INSERT_TAIL(&e->log_queue, write, link);
-    if (e->log_batch != NULL || e->log_waking)
-        return;
-    e->log_waking = true;
-    wake_log(e, sim_spread(loop_of(e), e->machine->plan->task_ns), log_begin);
+    timers_stop(&sim_env_of(env)->timers, timer);
 }
 
 /* ---- the network, and the end ---- */
@@ -310,7 +193,7 @@ static void send_packet(struct env *env, uint64_t node_id,
                         enum env_channel channel,
                         const struct env_packet *packet)
 {
-    struct sim_machine *machine = env_of(env)->machine;
+    struct sim_machine *machine = sim_env_of(env)->machine;
 
     machine->send(machine, node_id, channel, packet);
 }
@@ -318,15 +201,15 @@ static void send_packet(struct env *env, uint64_t node_id,
 static size_t pending_bytes(struct env *env, uint64_t node_id,
                             enum env_channel channel)
 {
-    struct sim_machine *machine = env_of(env)->machine;
+    struct sim_machine *machine = sim_env_of(env)->machine;
 
     return machine->pending(machine, node_id, channel);
 }
 
 static void fatal(struct env *env, const char *reason)
 {
-    struct sim_env *e = env_of(env);
-    struct sim_loop *loop = loop_of(e);
+    struct sim_env *e = sim_env_of(env);
+    struct sim_loop *loop = sim_env_loop(e);
 
     if (!e->disk_failed)
         sim_fail(loop, "node %" PRIu64 ": fatal: %s", e->machine->node_id,
@@ -363,7 +246,7 @@ void sim_env_fail_next(struct sim_env *e, enum sim_disk_error error)
     const struct kv_mem_failure none = {.call = KV_MEM_NONE};
     const struct kv_mem_failure failure = {
         .call = calls[error],
-        .late = sim_pick(loop_of(e), 2) == 0,
+        .late = sim_pick(sim_env_loop(e), 2) == 0,
         .on_fatal = on_disk_error,
         .context = e,
     };
@@ -381,7 +264,7 @@ static const struct env_ops ops = {
     .post = post,
     .timer_start = timer_start,
     .timer_stop = timer_stop,
-    .log_write = log_write,
+    .log_write = sim_env_log_write,
     .send = send_packet,
     .send_pending_bytes = pending_bytes,
     .fatal = fatal,
@@ -443,7 +326,7 @@ void sim_env_flush_some(struct sim_env *e)
 {
     size_t unsynced = kv_mem_unsynced_count(e->env.state);
 
-    kv_mem_sync(e->env.state, (size_t)sim_pick(loop_of(e), unsynced + 1));
+    kv_mem_sync(e->env.state, (size_t)sim_pick(sim_env_loop(e), unsynced + 1));
 }
 
 /* The dead incarnation may have snapshots and iterators open in the old
@@ -474,7 +357,7 @@ static size_t kept_count(struct sim_env *e, enum sim_tail tail, size_t unsynced)
     case SIM_TAIL_ANY:
         break;
     }
-    return (size_t)sim_pick(loop_of(e), unsynced + 1);
+    return (size_t)sim_pick(sim_env_loop(e), unsynced + 1);
 }
 
 void sim_env_crash(struct sim_env *e, enum sim_tail tail, struct kv **ret_log,
@@ -488,7 +371,7 @@ void sim_env_crash(struct sim_env *e, enum sim_tail tail, struct kv **ret_log,
     if (kept < unsynced)
         sim_seen(SEEN_STATE_LOST);
     if (e->log_batch != NULL) {
-        bool there = tail == SIM_TAIL_ANY && sim_pick(loop_of(e), 2) == 0;
+        bool there = tail == SIM_TAIL_ANY && sim_pick(sim_env_loop(e), 2) == 0;
 
         sim_seen(there ? SEEN_LOG_KEPT : SEEN_LOG_LOST);
         if (there)
