@@ -8,30 +8,16 @@
 #include "engine/placement.h"
 #include "tests/sim/sim_drain.h"
 #include "tests/sim/sim_end.h"
+#include "tests/sim/sim_scenes_acts.h"
 #include "tests/sim/sim_scenes_below.h"
 #include "tests/sim/sim_scenes_zone.h"
 #include "tests/sim/sim_stage.h"
 
-enum { A, B, C, D, E, F }; /* names */
-
 enum {
     TEXT_SIZE = 32,
-    SMALL = 30,     /* bytes of a value */
-    LARGE = 140000, /* in three chunks */
     WORK_MS = 500,
     CUT_MS = 5000 /* longer than a merge waits */
 };
-
-/* clang-format off */
-#define CREATE(dir, name, size) {REQUEST_CREATE, dir, name, 0, 0, 0, size, false}
-#define UNLINK(dir, name) {REQUEST_UNLINK, dir, name, 0, 0, 0, 0, false}
-#define MKDIR(dir, name) {REQUEST_MKDIR, dir, name, 0, 0, 0, 0, false}
-#define RMDIR(dir, name) {REQUEST_RMDIR, dir, name, 0, 0, 0, 0, false}
-#define RENAME(dir, name, to_dir, to_name, flags) \
-    {REQUEST_RENAME, dir, name, to_dir, to_name, flags, 0, false}
-#define BESIDE_CREATE(dir, name) {REQUEST_CREATE, dir, name, 0, 0, 0, SMALL, true}
-#define END {REQUEST_KINDS, 0, 0, 0, 0, 0, 0, false}
-/* clang-format on */
 
 /* ---- regions ---- */
 
@@ -384,58 +370,6 @@ static void begin_acts_in_parts(struct sim_stage *stage)
     sim_stage_get_done(stage, ask_second_split, is_split_twice);
 }
 
-/* clang-format off */
-static const struct sim_act rename_acts[] = {
-    CREATE(SIM_IN_ROOT, A, SMALL),
-    END,
-    RENAME(SIM_IN_ROOT, A, SIM_IN_ROOT, D, 0),
-    CREATE(SIM_IN_ROOT, A, SMALL),
-    RENAME(SIM_IN_ROOT, D, SIM_IN_ROOT, A, 0),
-    END,
-};
-
-static const struct sim_act exchange_acts[] = {
-    CREATE(SIM_IN_ROOT, A, SMALL),
-    CREATE(SIM_IN_ROOT, D, LARGE),
-    END,
-    RENAME(SIM_IN_ROOT, A, SIM_IN_ROOT, D, REQUEST_EXCHANGE),
-    END,
-};
-
-static const struct sim_act chunk_acts[] = {
-    CREATE(SIM_IN_ROOT, A, LARGE),
-    CREATE(SIM_IN_ROOT, D, LARGE),
-    END,
-    RENAME(SIM_IN_ROOT, A, SIM_IN_ROOT, D, 0),
-    END,
-};
-
-static const struct sim_act directory_acts[] = {
-    MKDIR(SIM_IN_ROOT, D),
-    END,
-    MKDIR(SIM_IN_ROOT, A),
-    CREATE(D, E, SMALL),
-    UNLINK(D, E),
-    RENAME(SIM_IN_ROOT, A, D, B, 0),
-    RMDIR(D, B),
-    END,
-};
-
-/* Only one can succeed: the directory's removal, or a file in it. */
-static const struct sim_act rmdir_acts[] = {
-    MKDIR(SIM_IN_ROOT, D),
-    END,
-    RMDIR(SIM_IN_ROOT, D),
-    BESIDE_CREATE(D, A),
-    BESIDE_CREATE(D, E),
-    UNLINK(D, A),
-    UNLINK(D, E),
-    MKDIR(SIM_IN_ROOT, D),
-    RMDIR(SIM_IN_ROOT, D),
-    END,
-};
-/* clang-format on */
-
 /* ---- all ---- */
 
 #define BUSY(nodes, keep, down_after)                                          \
@@ -467,15 +401,15 @@ const struct sim_scene sim_scenes[] = {
      begin_behind, ask_return, sim_stage_is_settled},
     {"split by snapshot", BUSY(3, 20, 0), SEEN_SPLIT_BY_SNAPSHOT, NULL,
      begin_behind_split, ask_return, sim_stage_is_settled},
-    {"rename", STILL(3, 3), SEEN_TXN_DECIDED, rename_acts,
+    {"rename", STILL(3, 3), SEEN_TXN_DECIDED, scene_rename_acts,
      begin_acts, sim_stage_act, acts_are_settled},
-    {"rename with chunks", STILL(3, 3), SEEN_TXN_COPIED, chunk_acts,
+    {"rename with chunks", STILL(3, 3), SEEN_TXN_COPIED, scene_chunk_acts,
      begin_acts, sim_stage_act, acts_are_settled},
-    {"exchange", STILL(3, 3), SEEN_TXN_DECIDED, exchange_acts,
+    {"exchange", STILL(3, 3), SEEN_TXN_DECIDED, scene_exchange_acts,
      begin_acts, sim_stage_act, acts_are_settled},
-    {"directories", STILL(3, 3), SEEN_DIR_RENAMED, directory_acts,
+    {"directories", STILL(3, 3), SEEN_DIR_RENAMED, scene_directory_acts,
      begin_acts_in_parts, sim_stage_act, acts_are_settled},
-    {"rmdir", STILL(3, 3), SEEN_TXN_DECIDED, rmdir_acts,
+    {"rmdir", STILL(3, 3), SEEN_TXN_DECIDED, scene_rmdir_acts,
      begin_acts_in_parts, sim_stage_act, acts_are_settled},
     {"to eventual", ZONE(3), SEEN_ZONE_MADE, NULL,
      scene_begin_strong, scene_ask_eventual, scene_is_eventual},
