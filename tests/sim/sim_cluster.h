@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* The nodes of one run: real ones (engine/node.h) on machines of sim_env.h,
- * connected by sim_net.h. Starting (sim_start.c), stopping, crashing. */
+ * connected by sim_net.h. Starting (sim_start.c), stopping, crashing
+ * (sim_stop.c). */
 
 #ifndef GROVEFS_TESTS_SIM_SIM_CLUSTER_H
 #define GROVEFS_TESTS_SIM_SIM_CLUSTER_H
