@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Short histories, told one operation after the other, for test_check.c. */
+/* Short histories, told one operation after the other, for stories.c. */
 
 #ifndef GROVEFS_TESTS_SIM_STORY_H
 #define GROVEFS_TESTS_SIM_STORY_H
