@@ -1,150 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Routes as a node learns them; its own replica is one descriptor, the network
- * is a list of what was sent. */
+/* Routes as a node learns them. */
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
 
-#include <cmocka.h>
+#include "routes_fixture.h"
 
-#include "engine/routes.h"
-#include "engine/wire.h"
-
-enum { OWN_NODE = 3, DOWN_NODE = 4, NODE_COUNT = 5, REGIONS_MAX = 16 * 1024 };
-
-struct peer {
-    struct region region;
-    uint64_t leader_node;
-};
-
-struct node {
-    struct routes *routes;
-    struct peer own;
-    struct peer *peer; /* NULL: none */
-    unsigned sent_to[NODE_COUNT + 1];
-    unsigned sent_count;
-    uint16_t sent_type;
-    struct buf *sent; /* the last one */
-};
-
-/* ---- node.h, peer.h ---- */
-
-uint64_t node_id(const struct node *node)
-{
-    (void)node;
-    return OWN_NODE;
-}
-
-struct peer *node_peer_at(const struct node *node, struct slice user_key)
-{
-    const struct region *own = &node->own.region;
-
-    return range_has((struct range){own->start, own->end}, user_key)
-               ? node->peer
-               : NULL;
-}
-
-struct peer *node_peer(const struct node *node, uint64_t region)
-{
-    return node->own.region.id == region ? node->peer : NULL;
-}
-
-const struct region *peer_region(const struct peer *peer)
-{
-    return &peer->region;
-}
-
-uint64_t peer_leader_node(const struct peer *peer)
-{
-    return peer->leader_node;
-}
-
-size_t node_all_nodes(const struct node *node, uint64_t nodes[NODES_MAX])
-{
-    (void)node;
-    for (size_t i = 0; i < NODE_COUNT; i++)
-        nodes[i] = i + 1;
-    return NODE_COUNT;
-}
-
-bool node_link_up(const struct node *node, uint64_t node_id)
-{
-    (void)node;
-    return node_id != DOWN_NODE;
-}
-
-void node_send(struct node *node, uint64_t to, enum env_channel channel,
-               uint16_t type, struct buf *header, struct buf *payload)
-{
-    assert_int_equal(channel, ENV_CHANNEL_RAFT);
-    assert_null(payload);
-    node->sent_to[to]++;
-    node->sent_count++;
-    node->sent_type = type;
-    buf_unref(node->sent);
-    node->sent = buf_ref(header);
-}
-
-/* ---- the fixture ---- */
-
-static int setup(void **state)
-{
-    struct node *node = mem_zalloc(sizeof *node);
-
-    node->routes = routes_new(node);
-    *state = node;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct node *node = *state;
-
-    routes_free(node->routes);
-    buf_unref(node->sent);
-    free(node);
-    return 0;
-}
-
-static struct region region(uint64_t id, uint64_t version, const char *start,
-                            const char *end)
-{
-    return (struct region){.id = id,
-                           .conf_ver = 1,
-                           .version = version,
-                           .start = slice_of(start),
-                           .end = slice_of(end),
-                           .peers = {{1, 1, PEER_VOTER}, {2, 2, PEER_VOTER}},
-                           .peer_count = 2};
-}
-
-static bool learn(struct node *node, uint64_t id, uint64_t version,
-                  const char *start, const char *end)
-{
-    struct region r = region(id, version, start, end);
-
-    return routes_learn(node->routes, &r, 1);
-}
-
-/* The region that has a key, as "id * 100 + version"; 0: not known. */
-static uint64_t at(struct node *node, const char *user_key)
-{
-    struct route route;
-
-    if (!routes_find(node->routes, slice_of(user_key), &route))
-        return 0;
-    assert_true(range_has(route.range, slice_of(user_key)));
-    return route.region * 100 + route.version;
-}
-
-static struct env_packet packet_of(uint16_t type, struct buf *header)
-{
-    return (struct env_packet){.type = type, .header = header};
-}
+enum { REGIONS_MAX = 16 * 1024 };
 
 /* ---- learning ---- */
 
@@ -316,14 +178,6 @@ static void test_when_too_much_is_known_it_begins_anew(void **state)
 
 /* ---- what is here ---- */
 
-static void host(struct node *node, uint64_t id, uint64_t version,
-                 const char *start, const char *end)
-{
-    node->own.region = region(id, version, start, end);
-    node->own.leader_node = OWN_NODE;
-    node->peer = &node->own;
-}
-
 static void test_a_replica_here_says_where_it_is(void **state)
 {
     struct node *node = *state;
@@ -411,133 +265,6 @@ static void test_newer_neighbours_do_not_touch_a_replica_here(void **state)
     assert_int_equal(at(node, "c"), 101);
 }
 
-/* ---- asking ---- */
-
-static void test_all_others_that_can_be_reached_are_asked(void **state)
-{
-    struct node *node = *state;
-    struct locate locate = {.held = NULL};
-
-    routes_ask(node->routes, slice_of("key"));
-    assert_int_equal(node->sent_type, WIRE_LOCATE);
-    for (unsigned i = 1; i <= NODE_COUNT; i++)
-        assert_int_equal(node->sent_to[i], i != OWN_NODE && i != DOWN_NODE);
-    assert_int_equal(locate_decode(&locate, buf_slice(node->sent)), 0);
-    assert_true(slice_equal(locate.user_key, slice_of("key")));
-    locate_release(&locate);
-}
-
-/* Whether it was asked where region 7 is, of which it was told. */
-static bool follows(struct node *node, uint64_t version, uint64_t conf_ver)
-{
-    struct locate locate = {.held = NULL};
-    unsigned before = node->sent_count;
-
-    routes_follow(node->routes, 3, 7, version, conf_ver);
-    if (node->sent_count == before)
-        return false;
-    assert_int_equal(node->sent_type, WIRE_LOCATE);
-    assert_int_equal(node->sent_to[3], node->sent_count);
-    assert_int_equal(locate_decode(&locate, (struct slice){node->sent->data,
-                                                           node->sent->size}),
-                     0);
-    assert_int_equal(locate.region, 7);
-    locate_release(&locate);
-    return true;
-}
-
-static void test_who_told_of_a_newer_region_is_asked_where_it_is(void **state)
-{
-    struct node *node = *state;
-
-    assert_true(follows(node, 3, 1));
-    assert_true(learn(node, 7, 3, "b", "d"));
-    assert_false(follows(node, 3, 1));
-    assert_false(follows(node, 2, 9));
-    assert_true(follows(node, 3, 2));
-    assert_true(follows(node, 4, 1));
-    host(node, 7, 3, "b", "d");
-    assert_false(follows(node, 4, 1)); /* It is here. */
-}
-
-static void on_locate(struct node *node, const struct locate *locate)
-{
-    struct buf *header = locate_encode(locate);
-    struct env_packet packet = packet_of(WIRE_LOCATE, header);
-
-    routes_on_locate(node->routes, 2, &packet);
-    buf_unref(header);
-}
-
-static void ask(struct node *node, const char *user_key)
-{
-    on_locate(node, &(struct locate){.user_key = slice_of(user_key)});
-}
-
-static void test_who_has_it_answers(void **state)
-{
-    struct node *node = *state;
-    struct located located = {.leader_node = 0};
-
-    host(node, 7, 2, "b", "d");
-    ask(node, "c");
-    assert_int_equal(node->sent_count, 1);
-    assert_int_equal(node->sent_to[2], 1);
-    assert_int_equal(node->sent_type, WIRE_LOCATED);
-    assert_int_equal(located_decode(&located, buf_slice(node->sent)), 0);
-    assert_int_equal(located.region.id, 7);
-    assert_int_equal(located.leader_node, OWN_NODE);
-    located_release(&located);
-    on_locate(node, &(struct locate){.region = 7});
-    assert_int_equal(node->sent_count, 2);
-    on_locate(node, &(struct locate){.region = 8});
-    assert_int_equal(node->sent_count, 2);
-}
-
-/* Also when it knows who has: it tells nothing from hearsay. */
-static void test_who_does_not_have_it_is_silent(void **state)
-{
-    struct node *node = *state;
-
-    assert_true(learn(node, 7, 3, "b", "d"));
-    ask(node, "c");
-    assert_int_equal(node->sent_count, 0);
-}
-
-static bool on_located(struct node *node, struct buf *header)
-{
-    struct env_packet packet = packet_of(WIRE_LOCATED, header);
-    bool news = routes_on_located(node->routes, &packet);
-
-    buf_unref(header);
-    return news;
-}
-
-static void test_an_answer_teaches(void **state)
-{
-    struct node *node = *state;
-    struct located located = {.region = region(7, 3, "b", "d"),
-                              .leader_node = 2};
-
-    assert_true(on_located(node, located_encode(&located)));
-    assert_int_equal(at(node, "c"), 703);
-    assert_false(on_located(node, located_encode(&located)));
-}
-
-static void test_rubbish_teaches_nothing(void **state)
-{
-    struct node *node = *state;
-    struct buf *header = buf_copy("\xff\xff", 2);
-    struct env_packet packet = packet_of(WIRE_LOCATE, header);
-
-    host(node, 7, 2, "", "");
-    routes_on_locate(node->routes, 2, &packet);
-    assert_int_equal(node->sent_count, 0);
-    assert_false(on_located(node, header));
-}
-
-#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -558,12 +285,6 @@ int main(void)
         TEST(test_what_was_heard_of_a_replica_here_is_over),
         TEST(test_a_region_that_one_here_has_taken_over_is_not_known),
         TEST(test_newer_neighbours_do_not_touch_a_replica_here),
-        TEST(test_all_others_that_can_be_reached_are_asked),
-        TEST(test_who_told_of_a_newer_region_is_asked_where_it_is),
-        TEST(test_who_has_it_answers),
-        TEST(test_who_does_not_have_it_is_silent),
-        TEST(test_an_answer_teaches),
-        TEST(test_rubbish_teaches_nothing),
     };
 
     return cmocka_run_group_tests_name("routes", tests, NULL, NULL);
