@@ -54,18 +54,32 @@ static void add_part(struct namespace_record *left,
     }
 }
 
-/* What both are together, into `left`. False: nothing, since what has deleted
- * the left one was to delete the right one, too. */
-static bool unite(struct namespace_record *left, bool has_left,
-                  const struct namespace_record *right)
+/* The left one is opened for a directory that becomes strong again, and the
+ * right one is still held by an earlier transaction: that is through with the
+ * left one, or it could not be opened anew. */
+static bool is_overtaken(const struct namespace_record *left,
+                         const struct namespace_record *right)
 {
+    return left->reopened && is_held(right) &&
+           !txn_id_equal(left->opening.id, right->opening.id);
+}
+
+enum united { UNITED_BOTH, UNITED_LEFT, UNITED_NONE };
+
+/* What both are together, into `left`. What has deleted the left one was to
+ * delete the right one, too. */
+static enum united unite(struct namespace_record *left, bool has_left,
+                         const struct namespace_record *right)
+{
+    if (has_left && is_overtaken(left, right))
+        return UNITED_LEFT;
     if (has_left)
         add_part(left, right);
     else if (!is_held(right))
         *left = *right;
     else
-        return false;
-    return true;
+        return UNITED_NONE;
+    return UNITED_BOTH;
 }
 
 /* What nobody holds has no mark. */
@@ -120,14 +134,16 @@ static int unite_parts(struct applier *applier, struct key left_key,
         return rc;
     rc = get_part(applier, left_key, &left);
     if (rc == 0 || rc == ERR_NOT_FOUND) {
-        bool stays;
+        enum united what;
 
         united = left;
-        stays = unite(&united, rc == 0, &right);
-        rc = stays && is_held(&united) ? 0 : unmark(applier, right.nsid, whole);
-        if (rc == 0 && stays)
+        what = unite(&united, rc == 0, &right);
+        rc = what != UNITED_NONE && is_held(&united)
+                 ? 0
+                 : unmark(applier, right.nsid, whole);
+        if (rc == 0 && what != UNITED_NONE)
             *ret = namespace_encode(&united);
-        if (rc == 0 && !stays)
+        if (rc == 0 && what != UNITED_BOTH)
             delete_content(applier, right.nsid, right_key, whole);
     }
     namespace_release(&left);

@@ -119,10 +119,13 @@ static void test_what_opens_both_parts_opens_the_whole(void **state)
     struct namespace_record right = part_at(f, f->dir, "d");
 
     left.opening = right.opening = holder();
+    left.reopened = right.reopened = true;
     put_part(f, "", &left);
     put_right(f, &right);
     take(f, RIGHT);
     assert_int_equal(part_at(f, f->dir, "").opening.id.sequence, 3);
+    assert_true(
+        has_record(f->exec->state, key_user('d', f->dir, slice_of("e"))));
     assert_int_equal(count_class(f->exec->state, "x"), 1);
 }
 
@@ -179,6 +182,70 @@ static void test_what_was_brought_into_it_goes_too(void **state)
     assert_false(has_record(f->exec->state, file));
     assert_false(
         has_record(f->exec->state, key_user('n', f->dir, slice_of("d"))));
+}
+
+/* The directory becomes strong again, and what is on the right is left of the
+ * time before: of what has made it eventual, or of another attempt. */
+static void expect_overtaken(struct applier_fixture *f,
+                             const struct namespace_record *right)
+{
+    struct namespace_record left = part_at(f, f->dir, "");
+    struct key file = key_user('d', f->dir, slice_of("e"));
+
+    left.opening = (struct txn_ref){.id = {1, 2, 4}};
+    left.reopened = true;
+    left.entry_count = 1;
+    put_part(f, "", &left);
+    put_right(f, right);
+    take(f, RIGHT);
+    assert_false(has_record(f->exec->state, file));
+    assert_true(
+        has_record(f->exec->state, key_user('d', f->dir, slice_of("a"))));
+    assert_int_equal(part_at(f, f->dir, "").opening.id.sequence, 4);
+    assert_true(part_at(f, f->dir, "").reopened);
+    assert_int_equal(part_at(f, f->dir, "").closing.id.node, 0);
+    assert_int_equal(part_at(f, f->dir, "").entry_count, 1);
+    assert_false(
+        has_record(f->exec->state, key_user('n', f->dir, slice_of("d"))));
+    assert_int_equal(count_class(f->exec->state, "x"), 1);
+}
+
+static void
+test_what_is_still_closed_goes_when_the_left_is_reopened(void **state)
+{
+    struct applier_fixture *f = *state;
+    struct namespace_record right = part_at(f, f->dir, "d");
+
+    right.closing = holder();
+    expect_overtaken(f, &right);
+}
+
+static void
+test_what_was_opened_in_vain_goes_when_the_left_is_reopened(void **state)
+{
+    struct applier_fixture *f = *state;
+    struct namespace_record right = part_at(f, f->dir, "d");
+
+    right.opening = holder();
+    right.reopened = true;
+    expect_overtaken(f, &right);
+}
+
+/* Nothing was there before it. */
+static void test_what_makes_a_directory_overtakes_nothing(void **state)
+{
+    struct applier_fixture *f = *state;
+    struct namespace_record left = part_at(f, f->dir, "");
+    struct namespace_record right = part_at(f, f->dir, "d");
+
+    left.opening = (struct txn_ref){.id = {1, 2, 2}};
+    put_part(f, "", &left);
+    right.closing = holder();
+    put_right(f, &right);
+    take(f, RIGHT);
+    assert_int_equal(part_at(f, f->dir, "").entry_count, 4);
+    assert_true(
+        has_record(f->exec->state, key_user('d', f->dir, slice_of("e"))));
 }
 
 static void test_a_left_part_may_be_missing(void **state)
@@ -274,6 +341,9 @@ int main(void)
         TEST(test_an_open_part_opens_the_left_one),
         TEST(test_a_held_part_goes_the_way_of_the_left_one),
         TEST(test_what_was_brought_into_it_goes_too),
+        TEST(test_what_is_still_closed_goes_when_the_left_is_reopened),
+        TEST(test_what_was_opened_in_vain_goes_when_the_left_is_reopened),
+        TEST(test_what_makes_a_directory_overtakes_nothing),
         TEST(test_a_left_part_may_be_missing),
         TEST_WHOLE(test_no_part_may_be_there),
         TEST_WHOLE(test_a_boundary_between_namespaces_cuts_none),
