@@ -71,6 +71,15 @@ static bool may_drop(const struct eventual *eventual)
     return eventual->head.whole && !eventual->head.damaged;
 }
 
+/* Of a directory that is eventual no more: what a crash has kept from being
+ * deleted (eventual_sweep()). It goes with the next floor, and asks for none:
+ * who has nothing else of that age would wait for it in vain. */
+static bool is_left_over(const struct eventual *eventual, uint64_t dir)
+{
+    return modes_version(eventual->config.modes) != 0 &&
+           modes_find(eventual->config.modes, dir).since == 0;
+}
+
 /* Below a floor that region 0 has told of here, not one that an answer has:
  * what was removed in a life that has ended without this node is to be kept
  * (see quarantine.h), which region 0 tells before. The next look goes on from
@@ -84,13 +93,19 @@ static int drop_some(struct eventual *eventual, struct kv_iter *iter,
         uint64_t hlc;
         uint64_t dir;
         struct slice name;
+        bool stays;
 
         if (!key_parse_removed(kv_iter_key(iter), &hlc, &dir, &name))
             return ERR_CORRUPT;
-        run->oldest = hlc;
-        if (!may_drop(eventual) || hlc > floor || run->dropped == DROPPED_MAX)
+        stays =
+            !may_drop(eventual) || hlc > floor || run->dropped == DROPPED_MAX;
+        if (stays && is_left_over(eventual, dir) &&
+            ++run->left_over <= DROPPED_MAX)
+            continue;
+        if (stays) {
+            run->oldest = hlc;
             return 0;
-        run->oldest = 0;
+        }
         rc = drop_one(eventual, kv_iter_key(iter), hlc, dir, name);
         run->dropped++;
     }

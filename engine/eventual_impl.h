@@ -75,8 +75,10 @@ struct eventual_floor_run {
     struct env_task task;
     struct eventual *eventual;
     int status;
-    uint64_t oldest; /* the time of the first tombstone that stays; 0: none */
-    uint64_t hlc;    /* as far as the clock had come then */
+    uint64_t oldest; /* the time of the first tombstone that stays, and is of a
+                      * life that goes on; 0: none */
+    uint64_t left_over; /* others that were met */
+    uint64_t hlc;       /* as far as the clock had come then */
     uint64_t floor;
     uint64_t dropped;
 };

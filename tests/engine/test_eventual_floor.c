@@ -93,6 +93,25 @@ static void test_what_is_removed_is_forgotten_below_the_floor(void **state)
     assert_int_equal(entry_count(f), 1);
 }
 
+/* A crash may leave some, and nobody else has them. */
+static void test_what_is_left_of_an_ended_life_asks_for_no_floor(void **state)
+{
+    struct eventual_fixture *f = *state;
+
+    put_relaxed(f->state, key_eventual_removed(1, DIR + 1, slice_of("x")),
+                slice_of(""));
+    look(f);
+    assert_int_equal(view_of(f).oldest, 0);
+    assert_int_equal(create(f, "a"), 0);
+    assert_int_equal(unlink_name(f, "a"), 0);
+    look(f);
+    assert_int_equal(view_of(f).oldest, hlc_of(f, "a"));
+    assert_int_equal(eventual_removed_count(f->state, 9), 2);
+    put_floor(f, hlc_of(f, "a"));
+    look(f);
+    assert_int_equal(eventual_removed_count(f->state, 9), 0);
+}
+
 static void test_a_name_that_is_back_stays(void **state)
 {
     struct eventual_fixture *f = *state;
@@ -438,6 +457,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_what_is_removed_is_forgotten_below_the_floor),
+        TEST(test_what_is_left_of_an_ended_life_asks_for_no_floor),
         TEST(test_a_name_that_is_back_stays),
         TEST(test_the_end_of_a_life_takes_its_tombstones_along),
         TEST(test_what_is_forgotten_does_not_come_back),

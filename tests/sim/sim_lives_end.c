@@ -116,10 +116,13 @@ bool sim_lives_are_settled(struct sim_lives *lives)
     return true;
 }
 
+/* What a crash has left of an earlier life goes with some later floor. */
 static void add_removed(struct visit *visit,
                         const struct eventual_record *record)
 {
-    visit->sum += record->removed;
+    visit->sum +=
+        record->removed &&
+        sim_lives_mode(visit->node, record->dir).since == record->since;
 }
 
 bool sim_lives_are_forgotten(struct sim_lives *lives)
