@@ -66,7 +66,8 @@
  * get it; but the floor is above it only behind the end of that life.
  *
  * It takes about this long: two questions, and a flush of state/ on each node.
- * All of that happens only while there are tombstones. */
+ * All of that happens only while there are tombstones of directories that are
+ * eventual; what a crash has left of others goes along. */
 
 #ifndef GROVEFS_ENGINE_FLOOR_H
 #define GROVEFS_ENGINE_FLOOR_H
