@@ -40,6 +40,10 @@ struct slice control_trim(struct slice text);
 int control_parse_number(struct slice word, uint64_t *ret);
 
 /* control_region.c: the object is a region; a check has none. */
+
+/* ERR_NOT_FOUND, with the reason: none is known here. */
+int control_find_region(struct node *node, uint64_t region,
+                        const char **ret_why);
 int control_parse_check(struct node *node, uint64_t object, struct slice text,
                         struct order *order, const char **ret_why);
 int control_parse_transfer(struct node *node, uint64_t object,

@@ -9,7 +9,6 @@
 #include "engine/keys.h"
 #include "engine/placement.h"
 #include "engine/settings.h"
-#include "engine/status.h"
 
 /* ---- goals ---- */
 
@@ -55,8 +54,7 @@ int control_parse_move(struct node *node, uint64_t region, struct slice text,
     *ret_why = "the placement group changes its members by itself";
     if (region == REGION_PLACEMENT)
         return ERR_NOT_PERMITTED;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, region, NULL) != 0)
+    if (control_find_region(node, region, ret_why) != 0)
         return ERR_NOT_FOUND;
     order_from_placement(order, COMMAND_CHECK_GOAL);
     return 0;

@@ -24,6 +24,13 @@ static void add_all_regions(struct node *node, struct order *order)
     free(regions);
 }
 
+int control_find_region(struct node *node, uint64_t region,
+                        const char **ret_why)
+{
+    *ret_why = "there is no such region";
+    return status_region_leader(node, region, NULL);
+}
+
 /* A region's id, or `all`. */
 int control_parse_check(struct node *node, uint64_t object, struct slice text,
                         struct order *order, const char **ret_why)
@@ -39,8 +46,7 @@ int control_parse_check(struct node *node, uint64_t object, struct slice text,
     *ret_why = "neither a region's id nor `all`";
     if (control_parse_number(text, &region) != 0)
         return ERR_INVALID;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, region, NULL) != 0)
+    if (control_find_region(node, region, ret_why) != 0)
         return ERR_NOT_FOUND;
     control_add_region(order, region);
     return 0;
@@ -58,8 +64,7 @@ int control_parse_transfer(struct node *node, uint64_t object,
     *ret_why = "there is no such node";
     if (!control_is_node(node, order->command.target_node))
         return ERR_NOT_FOUND;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, object, NULL) != 0)
+    if (control_find_region(node, object, ret_why) != 0)
         return ERR_NOT_FOUND;
     control_add_region(order, object);
     return 0;
@@ -74,9 +79,8 @@ int control_parse_split(struct node *node, uint64_t object, struct slice text,
 
     order->command.op = COMMAND_START_SPLIT;
     order->command.region_version = status_region_version(node, object);
-    *ret_why = "there is no such region";
-    if (object == REGION_PLACEMENT ||
-        status_region_leader(node, object, NULL) != 0)
+    if (control_find_region(node, object, ret_why) != 0 ||
+        object == REGION_PLACEMENT)
         return ERR_NOT_FOUND;
     control_add_region(order, object);
     if (slice_equal(text, slice_of("auto")))
@@ -107,9 +111,8 @@ int control_parse_merge(struct node *node, uint64_t object, struct slice text,
     if (*other == object || *other == REGION_PLACEMENT ||
         object == REGION_PLACEMENT)
         return ERR_INVALID;
-    *ret_why = "there is no such region";
-    if (status_region_leader(node, object, NULL) != 0 ||
-        status_region_leader(node, *other, NULL) != 0)
+    if (control_find_region(node, object, ret_why) != 0 ||
+        control_find_region(node, *other, ret_why) != 0)
         return ERR_NOT_FOUND;
     control_add_region(order, object);
     return 0;
