@@ -31,22 +31,29 @@ static void write_done(struct env_task *task)
     write->done(write);
 }
 
-static void log_synced(struct sim_event *event)
+/* The env whose turn it is, and the event is gone; NULL: it is dead, or the
+ * event comes again when the machine goes on. */
+static struct sim_env *log_turn(struct sim_event *event)
 {
     struct log_event *l = container_of(event, struct log_event, event);
     struct sim_env *e = l->e;
+
+    if (!e->dead && sim_env_is_paused(e)) {
+        sim_post_at(sim_env_loop(e), event, e->machine->paused_until_ns);
+        return NULL;
+    }
+    free(l);
+    return e->dead ? NULL : e;
+}
+
+static void log_synced(struct sim_event *event)
+{
+    struct sim_env *e = log_turn(event);
     struct env_log_write *write;
     struct kv_batch *batch;
 
-    if (e->dead) {
-        free(l);
+    if (e == NULL)
         return;
-    }
-    if (sim_env_is_paused(e)) {
-        sim_post_at(sim_env_loop(e), event, e->machine->paused_until_ns);
-        return;
-    }
-    free(l);
     e->poster = SIM_FROM_LOG;
     batch = e->log_batch;
     e->log_batch = NULL; /* A crash from now on is one of the store. */
@@ -75,19 +82,11 @@ static uint64_t sync_delay(struct sim_env *e)
 
 static void log_begin(struct sim_event *event)
 {
-    struct log_event *l = container_of(event, struct log_event, event);
-    struct sim_env *e = l->e;
+    struct sim_env *e = log_turn(event);
     struct env_log_write *write;
 
-    if (e->dead) {
-        free(l);
+    if (e == NULL)
         return;
-    }
-    if (sim_env_is_paused(e)) {
-        sim_post_at(sim_env_loop(e), event, e->machine->paused_until_ns);
-        return;
-    }
-    free(l);
     e->log_waking = false;
     e->log_batch = kv_batch_new(e->env.log);
     STAILQ_CONCAT(&e->log_group, &e->log_queue);
