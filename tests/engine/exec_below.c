@@ -64,6 +64,25 @@ struct test_txn without_place(struct test_txn txn,
     return txn;
 }
 
+int try_own(struct exec_fixture *f, uint64_t nsid, uint64_t size,
+            uint64_t epoch)
+{
+    return run(f, &(struct command){.op = COMMAND_DIR_OWN,
+                                    .ino = ino_of_nsid(nsid),
+                                    .size = size,
+                                    .offset = epoch});
+}
+
+int own(struct exec_fixture *f, uint64_t nsid)
+{
+    return try_own(f, nsid, 1, mode_of(f, nsid).epoch);
+}
+
+int inherit(struct exec_fixture *f, uint64_t nsid)
+{
+    return try_own(f, nsid, 0, mode_of(f, nsid).epoch);
+}
+
 uint64_t put_fence(struct exec_fixture *f, uint64_t nsid)
 {
     return set_mode(f, nsid, MODE_FENCED, mode_of(f, nsid).epoch);

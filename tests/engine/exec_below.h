@@ -21,6 +21,13 @@ uint64_t add_below(struct exec_fixture *f, uint64_t dir, const char *name);
 struct test_txn without_place(struct test_txn txn,
                               enum catalog_change_kind kind, uint64_t nsid);
 
+/* A mode of its own, `size` 1, or none. */
+int try_own(struct exec_fixture *f, uint64_t nsid, uint64_t size,
+            uint64_t epoch);
+/* It gets one, or has it no more. */
+int own(struct exec_fixture *f, uint64_t nsid);
+int inherit(struct exec_fixture *f, uint64_t nsid);
+
 /* Whatever its mode was. Returns the epoch. */
 uint64_t put_fence(struct exec_fixture *f, uint64_t nsid);
 

@@ -26,26 +26,6 @@ static struct tree make_tree(struct exec_fixture *f)
     return t;
 }
 
-static int try_own(struct exec_fixture *f, uint64_t nsid, uint64_t size,
-                   uint64_t epoch)
-{
-    return run(f, &(struct command){.op = COMMAND_DIR_OWN,
-                                    .ino = ino_of_nsid(nsid),
-                                    .size = size,
-                                    .offset = epoch});
-}
-
-/* It gets one, or has it no more. */
-static int own(struct exec_fixture *f, uint64_t nsid)
-{
-    return try_own(f, nsid, 1, mode_of(f, nsid).epoch);
-}
-
-static int inherit(struct exec_fixture *f, uint64_t nsid)
-{
-    return try_own(f, nsid, 0, mode_of(f, nsid).epoch);
-}
-
 static int move(struct exec_fixture *f, uint64_t dir, const char *name,
                 uint64_t to_dir, const char *to_name)
 {

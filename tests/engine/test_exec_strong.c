@@ -243,19 +243,6 @@ static void test_it_stays_strong_when_the_one_above_changes(void **state)
     }
 }
 
-static int own(struct exec_fixture *f, uint64_t nsid, bool takes)
-{
-    return run(f, &(struct command){.op = COMMAND_DIR_OWN,
-                                    .ino = ino_of_nsid(nsid),
-                                    .size = takes ? 1 : 0,
-                                    .offset = mode_of(f, nsid).epoch});
-}
-
-static int inherit(struct exec_fixture *f, uint64_t nsid)
-{
-    return own(f, nsid, false);
-}
-
 static void test_below_a_strong_one_it_inherits_by_one_entry(void **state)
 {
     struct exec_fixture *f = *state;
@@ -279,17 +266,17 @@ static void test_below_a_strong_one_it_gets_a_mode_by_one_entry(void **state)
     struct exec_fixture *f = *state;
     struct tree t = make_strong(f);
 
-    assert_int_equal(own(f, t.s, true), ERR_ABORTED);
+    assert_int_equal(own(f, t.s), ERR_ABORTED);
     change_above(f, &t, false);
     assert_int_equal(inherit(f, t.s), 0);
     (void)begin_filling(f, t.e);
-    assert_int_equal(own(f, t.s, true), ERR_ABORTED);
+    assert_int_equal(own(f, t.s), ERR_ABORTED);
     assert_int_equal(try_mode(f, t.e, MODE_STRONG, mode_of(f, t.e).epoch), 0);
-    assert_int_equal(own(f, t.s, true), 0);
+    assert_int_equal(own(f, t.s), 0);
     assert_int_equal(mode_of(f, t.s).state, MODE_STRONG);
     assert_int_equal(mode_of(f, t.s).domain, t.s);
     assert_int_equal(mode_of(f, t.s).epoch, f->version);
-    assert_int_equal(own(f, t.s, true), ERR_ABORTED);
+    assert_int_equal(own(f, t.s), ERR_ABORTED);
     change_above(f, &t, true);
     assert_int_equal(mode_of(f, t.s).state, MODE_STRONG);
     assert_int_equal(mode_of(f, t.t).state, MODE_STRONG);
