@@ -27,6 +27,7 @@ struct barrier {
     struct barrier_waits asked;   /* of the round under way */
     struct barrier_waits known;   /* have their index */
     uint64_t round;               /* counts; answers of old ones are ignored */
+    uint64_t asked_ns;            /* when the last one was sent */
     struct router_call call;
     struct env_timer timer;
     size_t own_questions;
@@ -80,7 +81,16 @@ static void applied(struct applied_waiter *waiter)
         container_of(waiter, struct barrier_wait, applied);
 
     wait->stage = IDLE;
+    if (wait->asked_ns != 0)
+        peer_note_current(wait->barrier->peer, wait->asked_ns);
     wait->done(wait);
+}
+
+static void wait_applied(struct barrier_wait *wait, uint64_t index)
+{
+    wait->stage = APPLYING;
+    wait->applied = (struct applied_waiter){.done = applied};
+    peer_wait_applied(wait->barrier->peer, &wait->applied, index);
 }
 
 /* Callbacks may wait again, and so begin the next round in here. */
@@ -92,14 +102,13 @@ static void round_done(struct barrier *barrier, uint64_t index)
     env_timer_stop(node_env(barrier->node), &barrier->timer);
     TAILQ_FOREACH (wait, &barrier->asked, link) {
         wait->stage = KNOWN;
-        wait->applied =
-            (struct applied_waiter){.done = applied, .index = index};
+        wait->asked_ns = barrier->asked_ns;
+        wait->applied.index = index;
     }
     TAILQ_CONCAT(&barrier->known, &barrier->asked, link);
     while ((wait = TAILQ_FIRST(&barrier->known)) != NULL) {
         TAILQ_REMOVE(&barrier->known, wait, link);
-        wait->stage = APPLYING;
-        peer_wait_applied(barrier->peer, &wait->applied, wait->applied.index);
+        wait_applied(wait, wait->applied.index);
     }
     if (TAILQ_EMPTY(&barrier->asked) && !TAILQ_EMPTY(&barrier->joining))
         ask(barrier);
@@ -175,6 +184,7 @@ static void ask(struct barrier *barrier)
         wait->stage = ASKED;
     TAILQ_CONCAT(&barrier->asked, &barrier->joining, link);
     barrier->round++;
+    barrier->asked_ns = env_mono_ns(node_env(barrier->node));
     router_cancel(node_router(barrier->node), &barrier->call);
     if (TAILQ_EMPTY(&barrier->asked))
         env_timer_stop(node_env(barrier->node), &barrier->timer);
@@ -186,23 +196,30 @@ static void ask(struct barrier *barrier)
         ask_later(barrier, ASK_AGAIN_MS);
 }
 
-void barrier_wait(struct barrier *barrier, struct barrier_wait *wait)
+static void join(struct barrier_wait *wait)
 {
-    struct env *env = node_env(barrier->node);
+    struct barrier *barrier = wait->barrier;
 
-    wait->barrier = barrier;
-    if (peer_leads(barrier->peer, env_mono_ns(env))) {
-        peer_note_use(barrier->peer);
-        wait->stage = APPLYING;
-        wait->applied = (struct applied_waiter){.done = applied};
-        peer_wait_applied(barrier->peer, &wait->applied,
-                          peer_commit(barrier->peer));
-        return;
-    }
     wait->stage = JOINING;
     TAILQ_INSERT_TAIL(&barrier->joining, wait, link);
     if (TAILQ_EMPTY(&barrier->asked))
         ask(barrier);
+}
+
+void barrier_wait(struct barrier *barrier, struct barrier_wait *wait)
+{
+    struct peer *peer = barrier->peer;
+
+    wait->barrier = barrier;
+    wait->asked_ns = 0;
+    if (peer_leads(peer, env_mono_ns(node_env(barrier->node)))) {
+        peer_note_use(peer);
+        wait_applied(wait, peer_commit(peer));
+    } else if (peer_is_current(peer, wait->since_ns)) {
+        wait_applied(wait, 0);
+    } else {
+        join(wait);
+    }
 }
 
 void barrier_cancel(struct barrier_wait *wait)

@@ -7,7 +7,9 @@
  * is asked for, from this node's own peer or from the leader's node, and then
  * it has to be applied here. Waiters share rounds: one that comes while a
  * round is under way joins the next, never one that was sent before it came
- * (that index may be too old for it). A lost round is simply asked again.
+ * (that index may be too old for it). Who may see the region as it was at an
+ * earlier moment has nothing to wait for when a round that was sent since has
+ * ended. A lost round is simply asked again.
  *
  * Belongs to ENV_WORKER. */
 
@@ -18,8 +20,11 @@
 
 struct barrier_wait {
     void (*done)(struct barrier_wait *wait); /* public: in */
-    struct applied_waiter applied;           /* private from here on */
+    uint64_t since_ns; /* public: in, monotonic: from when on everything that
+                        * was acknowledged before is to be seen; 0: now */
+    struct applied_waiter applied; /* private from here on */
     struct barrier *barrier;
+    uint64_t asked_ns; /* when its round was sent; 0: there was none */
     int stage;
     TAILQ_ENTRY(barrier_wait) link;
 };

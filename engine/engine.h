@@ -258,6 +258,10 @@ struct request {
     struct attr set; /* SETATTR; CREATE and MKDIR: mode, uid, gid */
     struct buf *data;
     uint64_t timeout_ms; /* 0: the engine's op_timeout */
+    /* Reads: the answer may be as of any moment from this one on (nanoseconds
+     * of CLOCK_MONOTONIC), which may save asking another node: for what belongs
+     * to something that began then. 0: from the submission on. */
+    uint64_t since_ns;
     void (*done)(struct request *request);
 
     /* Out. */

@@ -141,6 +141,7 @@ void flow_read(struct flow *flow)
     }
     flow->read.command = &flow->command;
     flow->read.deadline_ns = flow->deadline_ns;
+    flow->read.since_ns = flow->request->since_ns;
     flow->read.done = read_done;
     reader_start(node_reader(node), &flow->read);
 }
@@ -159,7 +160,7 @@ bool flows_try(struct node *node, struct request *request)
     command = flow_command_of(node, request);
     is_eventual = flow_is_eventual(node, &command);
     if (is_eventual ? !flow_try_eventual(node, &command, &result)
-                    : !reader_try(node, &command, &result))
+                    : !reader_try(node, &command, request->since_ns, &result))
         return false;
     flow_take_result(request, flow_status_of_read(request, result.status),
                      &result);

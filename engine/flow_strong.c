@@ -42,7 +42,7 @@ bool flow_try_strong(struct node *node, struct result *ret)
 
     result_release(ret);
     *ret = (struct result){.status = 0};
-    return reader_try(node, &command, ret);
+    return reader_try(node, &command, 0, ret);
 }
 
 void flow_read_strong(struct flow *flow, const struct result *found)

@@ -5,7 +5,9 @@
  *
  * Ranges change only between hosted_enter() and hosted_leave() of others, and
  * what is taken out is seen by nobody afterwards. A range shrinks here before
- * the entry that splits it is applied, and a new one comes after it. */
+ * the entry that splits it is applied, and a new one comes after it. What a
+ * snapshot has restored is put again before anybody learns that it may be
+ * read. */
 
 #ifndef GROVEFS_ENGINE_HOSTED_H
 #define GROVEFS_ENGINE_HOSTED_H

@@ -191,6 +191,7 @@ static struct peer *peer_new(struct node *node, uint64_t region)
     STAILQ_INIT(&peer->apply_held);
     atomic_init(&peer->lease_until_ns, 0);
     atomic_init(&peer->read_until_ns, 0);
+    atomic_init(&peer->current_ns, 0);
     atomic_init(&peer->moment, 0);
     peer->check = check_new(node, peer, region);
     return peer;
@@ -262,6 +263,7 @@ void peer_stop(struct peer *peer)
     env_timer_stop(peer->env, &peer->alarm);
     atomic_store(&peer->lease_until_ns, 0);
     atomic_store(&peer->read_until_ns, 0);
+    atomic_store(&peer->current_ns, 0);
     peer_fail_proposals(peer, ERR_NOT_LEADER);
     peer_fail_index_requests(peer);
     check_on_deposed(peer->check);

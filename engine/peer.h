@@ -204,6 +204,14 @@ uint64_t peer_node_of(const struct peer *peer, uint64_t peer_id); /* 0: none */
  * No while more is committed than applied here: see peer_leads(). */
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns);
 
+/* Everything that was acknowledged before `ns` (monotonic) is applied here, as
+ * a read index that was asked for then has shown. */
+void peer_note_current(struct peer *peer, uint64_t ns);
+/* Whether that is known of `since_ns` (0: of no moment), and state/ may be
+ * read: damage, a snapshot and a merge that begins end it. Any thread: enter
+ * `hosted`, ask, read, ask again; only if both say yes the read counts. */
+bool peer_is_current(const struct peer *peer, uint64_t since_ns);
+
 /* How far state/ is applied, never ahead of it; while the lease holds it names
  * one moment of state/. Any thread. */
 uint64_t peer_moment(const struct peer *peer);

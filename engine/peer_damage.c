@@ -206,7 +206,7 @@ bool peer_found_damage(struct peer *peer, const char *what)
     if (!peer_has_other_voter(peer))
         return false;
     mark_damaged(peer, what);
-    peer_publish_lease(peer);
+    peer_publish_reads(peer);
     peer_fail_proposals(peer, ERR_NOT_LEADER);
     peer_fail_index_requests(peer);
     check_on_deposed(peer->check);

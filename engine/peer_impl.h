@@ -82,6 +82,7 @@ struct peer {
 
     atomic_uint_fast64_t lease_until_ns;
     atomic_uint_fast64_t read_until_ns; /* 0 while commit > applied */
+    atomic_uint_fast64_t current_ns;    /* see peer_is_current(); 0: not */
     atomic_uint_fast64_t moment;        /* applied_index, for all threads */
     uint64_t applied_index;
     uint64_t replay_end; /* committed at the start, and to be applied */
@@ -138,8 +139,8 @@ void peer_watch_applier(struct peer *peer);
  * out of the ready, or copies them. */
 void peer_apply(struct peer *peer, struct raft_ready *ready);
 
-/* peer_leader.c: what the lease depends on may have changed. */
-void peer_publish_lease(struct peer *peer);
+/* peer_leader.c: what reads at once depend on may have changed. */
+void peer_publish_reads(struct peer *peer);
 
 /* peer_member.c: remembers who has sent a message. */
 void peer_note_sender(struct peer *peer, uint64_t from_node,

@@ -19,7 +19,7 @@ static bool transfer_to(struct peer *peer, uint64_t peer_id)
     raft_set_clock(peer->raft, env_mono_ns(peer->env));
     rc = raft_transfer_leader(peer->raft, peer_id);
     /* Before MsgTimeoutNow can leave. */
-    peer_publish_lease(peer);
+    peer_publish_reads(peer);
     peer_wake(peer);
     return rc == 0;
 }
@@ -95,16 +95,23 @@ bool peer_transfer_to_right_clock(struct peer *peer)
     return successor != 0 && transfer_to(peer, successor);
 }
 
-/* ---- the lease ---- */
+/* ---- what may be read here ---- */
 
-void peer_publish_lease(struct peer *peer)
+static bool may_be_read(const struct peer *peer)
+{
+    return peer->install == NULL && !peer->damaged &&
+           !region_is_frozen(&peer->region);
+}
+
+void peer_publish_reads(struct peer *peer)
 {
     struct raft *raft = peer->raft;
     uint64_t clock = raft_quorum_clock(raft);
     uint64_t until_ns = 0;
 
-    if (raft_role(raft) == RAFT_LEADER && clock != 0 && peer->install == NULL &&
-        !peer->damaged && !region_is_frozen(&peer->region) &&
+    if (!may_be_read(peer))
+        atomic_store(&peer->current_ns, 0);
+    if (raft_role(raft) == RAFT_LEADER && clock != 0 && may_be_read(peer) &&
         !raft_lease_blocked(raft) &&
         raft_term_at(raft, peer->applied_index) == raft_term(raft))
         until_ns = clock + lease_ns;
@@ -117,6 +124,18 @@ void peer_publish_lease(struct peer *peer)
 bool peer_lease_holds(const struct peer *peer, uint64_t now_ns)
 {
     return atomic_load(&peer->read_until_ns) > now_ns;
+}
+
+void peer_note_current(struct peer *peer, uint64_t ns)
+{
+    if (may_be_read(peer) && !peer->closed &&
+        ns > atomic_load(&peer->current_ns))
+        atomic_store(&peer->current_ns, ns);
+}
+
+bool peer_is_current(const struct peer *peer, uint64_t since_ns)
+{
+    return since_ns != 0 && atomic_load(&peer->current_ns) >= since_ns;
 }
 
 uint64_t peer_moment(const struct peer *peer)

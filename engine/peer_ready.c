@@ -327,7 +327,7 @@ static void note_role(struct peer *peer, const struct raft_ready *ready)
 
 static void do_ready(struct peer *peer, struct raft_ready *ready)
 {
-    peer_publish_lease(peer);
+    peer_publish_reads(peer);
     send_messages(peer, &ready->messages);
     if (ready->snapshot != NULL)
         peer_start_install(peer, ready);
@@ -352,7 +352,7 @@ void peer_process(struct peer *peer)
         do_ready(peer, &ready);
         raft_ready_release(&ready);
     }
-    peer_publish_lease(peer);
+    peer_publish_reads(peer);
     peer_note_commit(peer);
     peer_note_sleep(peer);
 }

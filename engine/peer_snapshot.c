@@ -208,7 +208,7 @@ void peer_start_install(struct peer *peer, struct raft_ready *ready)
         (struct hard_state){.term = ready->hard_state.term,
                             .vote = ready->hard_state.vote,
                             .commit = ready->hard_state.commit};
-    peer_publish_lease(peer);
+    peer_publish_reads(peer);
     peer_continue_install(peer);
 }
 

@@ -15,7 +15,7 @@
  * No read of the right part can be stale meanwhile. A new region is led only
  * after a majority knows that the split is committed, thus after its leader
  * has known that: from then on until the split is applied there, that leader
- * holds no lease for reads at once (peer_publish_lease()), and one that waits
+ * holds no lease for reads at once (peer_publish_reads()), and one that waits
  * for what is committed comes behind the split.
  *
  * After a crash the split may be applied again, while the new region's log is

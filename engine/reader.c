@@ -248,7 +248,8 @@ static void barrier_passed(struct barrier_wait *wait)
 }
 
 /* Also of those that were waited for before: what is needed was learnt only
- * after that. */
+ * after that. Only the first look of a read may be as old as the read says:
+ * the others have to come behind barriers (read.h). */
 static void wait_for_pieces(struct read_op *op)
 {
     struct read_piece *piece;
@@ -265,8 +266,10 @@ static void wait_for_pieces(struct read_op *op)
         op->pieces_left++;
         piece->barrier = barrier;
         piece->wait.done = barrier_passed;
+        piece->wait.since_ns = op->since_ns;
         barrier_wait(barrier, &piece->wait);
     }
+    op->since_ns = 0;
     piece_ready(op);
 }
 

@@ -28,6 +28,7 @@ struct read_run;
 struct read_op {
     const struct command *command; /* public: in; kept until done */
     uint64_t deadline_ns;          /* monotonic */
+    uint64_t since_ns;             /* see struct request; 0: now */
     bool only_here; /* another node has asked: it is not passed on */
     /* `result` is the callback's to read, not to keep; what it wants to keep
      * of result->data_buf it takes a reference of. Errors: the command's own,
@@ -74,9 +75,11 @@ void reader_on_freeze(struct reader *reader);
 /* What reader_try() remembers. */
 struct read_memo *reader_memo(struct reader *reader);
 
-/* Reads right now if this node holds the leases that allow it. True: `*ret` is
- * the result, with its status, to be released by the caller. Any thread. */
+/* Reads right now if this node holds the leases that allow it, or if it is
+ * known to have everything that was acknowledged before `since_ns` (see struct
+ * request). True: `*ret` is the result, with its status, to be released by the
+ * caller. Any thread. */
 bool reader_try(struct node *node, const struct command *command,
-                struct result *ret);
+                uint64_t since_ns, struct result *ret);
 
 #endif

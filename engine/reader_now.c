@@ -14,6 +14,7 @@ struct here {
     struct read_part parts[PARTS_MAX];
     size_t count;
     uint64_t now_ns;
+    uint64_t since_ns; /* it is to be current so far; 0: by the leases */
 };
 
 static bool leases_hold(const struct here *here)
@@ -22,6 +23,19 @@ static bool leases_hold(const struct here *here)
         if (!peer_lease_holds(here->data[i], here->now_ns))
             return false;
     return peer_lease_holds(here->placement, here->now_ns);
+}
+
+static bool is_current(const struct here *here)
+{
+    for (size_t i = 0; i < here->count; i++)
+        if (!peer_is_current(here->data[i], here->since_ns))
+            return false;
+    return peer_is_current(here->placement, here->since_ns);
+}
+
+static bool may_read(const struct here *here)
+{
+    return here->since_ns == 0 ? leases_hold(here) : is_current(here);
 }
 
 /* False: it is not here, or there are too many. */
@@ -51,7 +65,8 @@ static struct read_moment moment_of(const struct here *here)
     return moment;
 }
 
-/* Reads, or remembers. The leases are checked before this and after it. */
+/* Reads, or remembers: under leases a moment of theirs names one state. That
+ * it may be read is checked before this and after it. */
 static int read_now(struct node *node, const struct here *here,
                     const struct command *command, struct read_unknown *unknown,
                     struct result *ret)
@@ -61,7 +76,7 @@ static int read_now(struct node *node, const struct here *here,
     struct read_view view = {here->parts, here->count};
     int status;
 
-    if (read_memo_find(memo, command, moment, ret))
+    if (here->since_ns == 0 && read_memo_find(memo, command, moment, ret))
         return ret->status;
     status = read_execute(node_env(node)->state, &view, command, unknown, ret);
     if ((status == 0 || status == ERR_NOT_FOUND) && here->count <= 1 &&
@@ -78,6 +93,13 @@ static void note_reads(const struct here *here)
     peer_note_use(here->placement);
 }
 
+/* A read that has met an intent is repeated behind barriers (read.h), as which
+ * each look at the leases serves. */
+static bool may_repeat(const struct here *here, int status)
+{
+    return status != ERR_LOCKED || here->since_ns == 0;
+}
+
 static bool try_here(struct node *node, struct here *here,
                      const struct command *command, struct result *ret)
 {
@@ -88,17 +110,17 @@ static bool try_here(struct node *node, struct here *here,
         int status;
 
         here->now_ns = env_mono_ns(node_env(node));
-        if (!leases_hold(here))
+        if (!may_read(here))
             return false;
         status = read_now(node, here, command, &unknown, &result);
         if (status != ERR_LOCKED && status != ERR_CORRUPT &&
-            status != ERR_UNAVAILABLE && leases_hold(here)) {
+            status != ERR_UNAVAILABLE && may_read(here)) {
             note_reads(here);
             *ret = result;
             return true;
         }
         result_release(&result);
-        if (status == ERR_CORRUPT)
+        if (status == ERR_CORRUPT || !may_repeat(here, status))
             return false; /* The worker deals with it. */
         if (status == ERR_UNAVAILABLE && !add_here(here, &unknown.needed))
             return false;
@@ -108,9 +130,9 @@ static bool try_here(struct node *node, struct here *here,
 
 /* While `hosted` is entered. */
 static bool find_and_try(struct node *node, const struct command *command,
-                         struct result *ret)
+                         uint64_t since_ns, struct result *ret)
 {
-    struct here here = {.hosted = node_hosted(node)};
+    struct here here = {.hosted = node_hosted(node), .since_ns = since_ns};
     struct key key = read_first_key(command);
 
     here.placement = hosted_placement(here.hosted);
@@ -121,12 +143,13 @@ static bool find_and_try(struct node *node, const struct command *command,
 }
 
 bool reader_try(struct node *node, const struct command *command,
-                struct result *ret)
+                uint64_t since_ns, struct result *ret)
 {
     bool done;
 
     hosted_enter(node_hosted(node));
-    done = find_and_try(node, command, ret);
+    done = find_and_try(node, command, 0, ret) ||
+           (since_ns != 0 && find_and_try(node, command, since_ns, ret));
     hosted_leave(node_hosted(node));
     return done;
 }

@@ -29,6 +29,7 @@
  *   inode.c      inode numbers of the kernel <-> names in the engine
  *   handle.c    open files: staged truncations, kept contents
  *   dirpos.c    which name was at which offset of a directory listing
+ *   walk.c      which requests belong to one system call
  *   ops_name.c  LOOKUP, CREATE, MKDIR, SYMLINK and what else adds names
  *   ops_move.c  UNLINK, RMDIR, RENAME: what takes names away
  *   ops_attr.c  GETATTR, SETATTR, STATFS
@@ -54,6 +55,7 @@
 
 #include "engine/engine.h"
 #include "fs/inode.h"
+#include "fs/walk.h"
 
 struct fuse_session;
 
@@ -61,6 +63,7 @@ struct fs {
     struct engine *engine;
     struct fuse_session *session; /* constant from session_open() on */
     struct inode_table inodes;
+    struct walks walks; /* the reader thread's */
     /* Open files of /.cluster, which have no inode; guarded by inodes.lock.
      * Those that are open when the mount ends get no RELEASE any more. */
     TAILQ_HEAD(, handle) special;

@@ -74,6 +74,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *file)
     op = op_new_on(req, id);
     if (op == NULL)
         return;
+    if (inode_nsid(id) == NSID_ROOT)
+        walk_begin(&op->fs->walks, fuse_req_ctx(req)->pid, clock_now_ns());
     if (handle != NULL) {
         op->handle = handle_ref(op->fs, handle);
         op_truncate_first(op, false, getattr_submit);

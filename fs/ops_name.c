@@ -65,6 +65,9 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
     }
     op = op_new(req);
     set_name(op, dir, name);
+    if (op->request.dir == NSID_ROOT)
+        op->request.since_ns =
+            walk_go_on(&op->fs->walks, fuse_req_ctx(req)->pid);
     op_submit(op, REQUEST_LOOKUP, entry_done);
 }
 

@@ -65,6 +65,31 @@ def check_attributes(here, there, i):
 
 
 @test
+def what_a_system_call_finds_is_not_as_of_an_earlier_one(t):
+    """A node answers what one system call asks as of its beginning (fs/walk.h), so it
+    has to be right about what belongs to one."""
+    c = t.cluster()
+    roots = {node: os.open(c.mount(node), os.O_RDONLY | os.O_DIRECTORY) for node in c.nodes}
+    looks = (lambda node: os.fstat(roots[node]),
+             lambda node: os.stat(c.mount(node)),
+             lambda node: os.access(c.mount(node), os.X_OK),
+             lambda node: errno_of(os.stat, c.path(node, 'never')),
+             lambda node: os.chdir(c.mount(node)))
+    for i in range(ROUNDS // 5):
+        here, there = i % 3 + 1, (i + 1 + i // 3 % 2) % 3 + 1
+        name = f'made{i}'
+        looks[i % len(looks)](there)
+        put(c.path(here, name), b'x')
+        assert os.stat(name, dir_fd=roots[there]).st_size == 1
+        looks[i % len(looks)](there)
+        os.unlink(c.path(here, name))
+        assert errno_of(os.open, name, os.O_RDONLY, dir_fd=roots[there]) == errno.ENOENT
+    os.chdir('/')
+    for root in roots.values():
+        os.close(root)
+
+
+@test
 def a_reader_sees_the_old_or_the_new_value_never_an_empty_or_a_mixed_one(t):
     c = t.cluster()
     sizes = {letter: 1 + i * i * 300 for i, letter in enumerate(string.ascii_letters)}

@@ -132,10 +132,11 @@ void flow_txn(struct flow *flow, enum txn_kind kind)
 /* ---- reader.h ---- */
 
 bool reader_try(struct node *node, const struct command *command,
-                struct result *ret)
+                uint64_t since_ns, struct result *ret)
 {
     struct fixture *f = container_of(node, struct fixture, node);
 
+    (void)since_ns;
     f->tried = *command;
     if (f->may_try)
         ret->attr.ino = command->ino;

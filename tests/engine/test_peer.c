@@ -127,6 +127,19 @@ static bool nobody_is_followed(struct two_nodes *all)
     return peer_leader_node(all->node[FOLLOWER].peer) == 0;
 }
 
+static void test_a_replica_is_current_up_to_a_moment(void **state)
+{
+    struct two_nodes *all = *state;
+    struct peer *peer = all->node[FOLLOWER].peer;
+
+    assert_false(peer_is_current(peer, 1));
+    peer_note_current(peer, 500);
+    peer_note_current(peer, 400); /* An older round's. */
+    assert_true(peer_is_current(peer, 500));
+    assert_false(peer_is_current(peer, 501));
+    assert_false(peer_is_current(peer, 0)); /* That is no moment. */
+}
+
 /* Not in passing, and only once. */
 static void test_a_leader_is_missed_after_a_second(void **state)
 {
@@ -200,6 +213,7 @@ int main(void)
         T(test_a_leader_tells_who_was_removed),
         T(test_a_started_peer_hears_no_candidate_for_a_timeout),
         T(test_a_leader_hands_over_to_a_right_clock_only),
+        T(test_a_replica_is_current_up_to_a_moment),
         T(test_a_leader_is_missed_after_a_second),
         T(test_a_leader_keeps_what_nobody_could_take_at_once),
         T(test_who_stops_hands_over_even_to_a_wrong_clock),

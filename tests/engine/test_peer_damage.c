@@ -168,6 +168,21 @@ static void on_index(struct index_request *request, int status, uint64_t index)
     container_of(request, struct asked_index, request)->status = status;
 }
 
+static void test_a_damaged_follower_is_not_current(void **state)
+{
+    struct two_nodes *all = *state;
+    struct node *node = &all->node[FOLLOWER];
+
+    peer_note_current(node->peer, all->now_ns);
+    assert_true(peer_is_current(node->peer, all->now_ns));
+    damage(node);
+    assert_false(peer_is_current(node->peer, 1));
+    peer_note_current(node->peer, all->now_ns);
+    assert_false(peer_is_current(node->peer, 1));
+    assert_mended(all, node);
+    assert_false(peer_is_current(node->peer, 1));
+}
+
 static void test_a_damaged_leader_serves_nothing(void **state)
 {
     struct two_nodes *all = *state;
@@ -433,6 +448,7 @@ int main(void)
         TEST(test_a_restart_knows_that_the_state_is_damaged),
         TEST(test_a_restart_needs_nothing_of_the_damaged_state),
         TEST(test_a_damaged_leader_hands_over),
+        TEST(test_a_damaged_follower_is_not_current),
         TEST(test_a_damaged_leader_serves_nothing),
         TEST(test_who_waits_for_a_damaged_replica_waits_for_the_next_state),
         TEST(test_two_damaged_replicas_do_not_restore_each_other),

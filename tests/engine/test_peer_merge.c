@@ -355,6 +355,24 @@ static void test_a_frozen_region_has_no_lease(void **state)
     assert_true(peer_lease_holds(leader->peer, all->now_ns));
 }
 
+/* The same of a follower that has just asked. */
+static void test_a_frozen_replica_is_not_current(void **state)
+{
+    struct two_nodes *all = *state;
+    struct peer *peer = all->node[FOLLOWER].peer;
+
+    peer_note_current(peer, all->now_ns);
+    assert_true(peer_is_current(peer, all->now_ns));
+    assert_int_equal(ask_both(all, in_source(COMMAND_FREEZE)), 0);
+    assert_false(peer_is_current(peer, 1));
+    peer_note_current(peer, all->now_ns);
+    assert_false(peer_is_current(peer, 1));
+    assert_int_equal(ask_both(all, in_source(COMMAND_UNFREEZE)), 0);
+    assert_false(peer_is_current(peer, 1));
+    peer_note_current(peer, all->now_ns);
+    assert_true(peer_is_current(peer, all->now_ns));
+}
+
 static void test_a_frozen_region_is_frozen_after_a_restart(void **state)
 {
     struct two_nodes *all = *state;
@@ -384,6 +402,7 @@ int main(void)
         T(test_the_target_waits_for_what_the_source_has_to_apply),
         T(test_a_frozen_region_takes_no_commands),
         T(test_a_frozen_region_has_no_lease),
+        T(test_a_frozen_replica_is_not_current),
         T(test_a_frozen_region_is_frozen_after_a_restart),
     };
 

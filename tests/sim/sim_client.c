@@ -157,6 +157,7 @@ static void fill_request(struct client *client, const struct sim_op *op)
                 .gid = op->kind == REQUEST_SETATTR ? op->tag : 0,
                 .mode = op->kind == REQUEST_MKDIR ? S_IFDIR | 0755
                                                   : S_IFREG | 0644},
+        .since_ns = client->since_ns,
         .done = request_done,
     };
     if (op->kind == REQUEST_SETXATTR)
@@ -165,6 +166,13 @@ static void fill_request(struct client *client, const struct sim_op *op)
         request->data = sim_piece(op->tag, op->piece_size);
     if (sim_chance(loop_of(client), plan_of(client)->short_per_million))
         request->timeout_ms = sim_between(loop_of(client), 1, 300);
+}
+
+static bool leads_placement(const struct sim_node *node)
+{
+    const struct peer *peer = node_peer(node->node, REGION_PLACEMENT);
+
+    return peer != NULL && peer_is_leader(peer);
 }
 
 static void submit(struct client *client)
@@ -177,7 +185,7 @@ static void submit(struct client *client)
     client->active = true;
     client->starts = node->starts;
     if (try_first && flows_try(node->node, &client->request)) {
-        sim_seen(SEEN_READ_AT_ONCE);
+        sim_seen(leads_placement(node) ? SEEN_READ_AT_ONCE : SEEN_READ_CURRENT);
         op_done(client);
         return;
     }
@@ -192,6 +200,27 @@ static void submit(struct client *client)
 }
 
 /* ---- what they do ---- */
+
+static void note_beginning(struct client *client)
+{
+    client->began_before = client->began;
+    client->began = (struct client_moment){
+        .loop_ns = loop_of(client)->now_ns,
+        .mono_ns = env_mono_ns(&client->node->env->env),
+    };
+    client->since_ns = 0;
+}
+
+/* Some names are looked up as what a larger operation goes on with, which began
+ * with the one before. */
+static void maybe_go_on(struct client *client, struct sim_op *op)
+{
+    if (op->kind != REQUEST_LOOKUP || client->began_before.loop_ns == 0 ||
+        sim_pick(loop_of(client), 2) == 0)
+        return;
+    op->call_ns = client->began_before.loop_ns;
+    client->since_ns = client->began_before.mono_ns;
+}
 
 /* The next thing that an audit looks at. False: it is through. */
 static bool audit_op(struct client *client, struct sim_op *op)
@@ -233,8 +262,10 @@ static void next_op(struct sim_event *event)
     op->client = client->number;
     op->call_ns = loop_of(client)->now_ns;
     client->op = history->count - 1;
+    note_beginning(client);
     if (!client->auditing) {
         sim_choice_plan(&client->clients->choice, op);
+        maybe_go_on(client, op);
     } else if (!audit_op(client, op)) {
         history->count--;
         client->auditing = false;
@@ -261,6 +292,7 @@ bool sim_clients_do(struct sim_clients *clients, size_t number,
     op->return_ns = added.return_ns;
     op->outcome = added.outcome;
     client->op = clients->history.count - 1;
+    note_beginning(client);
     submit(client);
     return true;
 }

@@ -29,6 +29,13 @@ struct client {
     bool posted; /* the event */
     uint64_t starts;
     size_t op; /* place in the history */
+    /* When its operation began, and the one before it: on the loop's clock and
+     * on its node's. */
+    struct client_moment {
+        uint64_t loop_ns;
+        uint64_t mono_ns;
+    } began, began_before;
+    uint64_t since_ns; /* of the request */
     struct request request;
     struct env_task submit_task;
     struct env_task cancel_task;

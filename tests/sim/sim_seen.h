@@ -22,6 +22,7 @@
     X(OP_INTERRUPTED, 1, "operations that were cancelled")                     \
     X(OP_CRASHED, 1, "operations whose node crashed under them")               \
     X(READ_AT_ONCE, 1, "reads answered by a lease without waiting")            \
+    X(READ_CURRENT, 1, "reads answered by what another had waited for")        \
     X(READ_WAITED, 1, "reads that waited")                                     \
     X(DIR_RENAMED, 1, "directories renamed")                                   \
     X(DIR_EXCHANGED, 1, "exchanges with a directory")                          \
