@@ -4,8 +4,8 @@ whether that depends on other nodes.
 
 A strong and an eventual directory lie in one cluster of three nodes; the null
 filesystem is measured in a directory just as deep, because each component of a
-path is a request. The first of them is a name in a strong directory, which the
-leader is asked for; clients that work inside do not ask. All rows with nodes
+path is a request. The first of them is a name in a strong directory, for which
+the leader is asked; clients that work inside do not ask. All rows with nodes
 down are of one mount, so that they differ in nothing but that.
 """
 
