@@ -63,7 +63,7 @@ struct fs {
     struct engine *engine;
     struct fuse_session *session; /* constant from session_open() on */
     struct inode_table inodes;
-    struct walks walks; /* the reader thread's */
+    struct walks walks;
     /* Open files of /.cluster, which have no inode; guarded by inodes.lock.
      * Those that are open when the mount ends get no RELEASE any more. */
     TAILQ_HEAD(, handle) special;

@@ -164,6 +164,7 @@ struct op *op_new(fuse_req_t req)
     op->req = req;
     op->fs = op_fs(req);
     op->fs->op_count++;
+    op->walk = walk_take(&op->fs->walks, op_pid(op));
     (void)pthread_mutex_init(&op->lock, NULL); /* Cannot fail on Linux. */
     fuse_req_interrupt_func(req, on_interrupt, op);
     return op;
@@ -189,6 +190,16 @@ struct op *op_new_unless(fuse_req_t req, uint64_t id, int error)
         return op_new_on(req, id);
     (void)fuse_reply_err(req, error);
     return NULL;
+}
+
+pid_t op_pid(const struct op *op)
+{
+    return fuse_req_ctx(op->req)->pid;
+}
+
+void op_walk_on(struct op *op, uint64_t id)
+{
+    op->request.since_ns = walk_since(op->walk, id, clock_now_ns());
 }
 
 void op_submit(struct op *op, enum request_kind kind, op_done *done)
@@ -345,7 +356,7 @@ void op_entry(struct op *op, struct fuse_entry_param *ret_entry)
 
 void op_told(struct op *op, uint64_t id, const struct attr *attr)
 {
-    inode_told(&op->fs->inodes, id, attr, fuse_req_ctx(op->req)->pid,
+    inode_told(&op->fs->inodes, id, attr, op_pid(op),
                clock_now_ns() + FS_ATTR_FRESH_NS);
 }
 
@@ -364,6 +375,9 @@ void op_reply_entry(struct op *op)
 
     op_no_more_interrupts(op);
     op_entry(op, &entry);
+    if (op->began_ns != 0)
+        walk_note(&op->fs->walks, op_pid(op),
+                  (struct walk){entry.ino, op->began_ns});
     if (fuse_reply_entry(op->req, &entry) != 0)
         inode_forget(&op->fs->inodes, entry.ino, 1);
     op_end(op);

@@ -62,6 +62,8 @@ struct op {
     struct buf *content;   /* public: of a WRITE or SETXATTR, until it is in
                             * the request */
     unsigned flags;        /* public: of the request, during a preparing step */
+    struct walk walk;      /* public: that its thread was on before it */
+    uint64_t began_ns;     /* public: of a LOOKUP: when its call did; or 0 */
     struct handle *staged; /* public: a reference; its truncation is running */
     op_step *next;         /* public: what follows a preparing step */
     op_done *done;         /* private from here on */
@@ -89,6 +91,13 @@ struct op *op_new_on(fuse_req_t req, uint64_t id);
 /* The same, unless `error` is not 0: that has been replied then, and NULL is
  * returned. */
 struct op *op_new_unless(fuse_req_t req, uint64_t id, int error);
+
+/* The thread that asks, or 0. */
+pid_t op_pid(const struct op *op);
+
+/* If op goes on with a walk that has come to `id`, its request may be answered
+ * as of the walk's beginning. */
+void op_walk_on(struct op *op, uint64_t id);
 
 /* Submits op->request as it is. */
 void op_submit(struct op *op, enum request_kind kind, op_done *done);

@@ -36,7 +36,7 @@ static bool reply_gone(struct op *op)
 /* Tells the caller, who may have staged a truncation. */
 static void reply_seen(struct op *op, struct attr *attr)
 {
-    if (handle_stage_shows(op->fs, op->inode, fuse_req_ctx(op->req)->pid))
+    if (handle_stage_shows(op->fs, op->inode, op_pid(op)))
         attr->size = 0;
     op_reply_attr(op, attr, 1);
 }
@@ -74,15 +74,16 @@ void op_getattr(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *file)
     op = op_new_on(req, id);
     if (op == NULL)
         return;
-    if (inode_nsid(id) == NSID_ROOT)
-        walk_begin(&op->fs->walks, fuse_req_ctx(req)->pid, clock_now_ns());
     if (handle != NULL) {
         op->handle = handle_ref(op->fs, handle);
         op_truncate_first(op, false, getattr_submit);
-    } else if (inode_is_fresh(&op->fs->inodes, op->inode,
-                              fuse_req_ctx(req)->pid, clock_now_ns(), &attr)) {
+    } else if (inode_is_fresh(&op->fs->inodes, op->inode, op_pid(op),
+                              clock_now_ns(), &attr)) {
+        walk_note(&op->fs->walks, op_pid(op), op->walk);
         reply_seen(op, &attr);
     } else {
+        walk_note(&op->fs->walks, op_pid(op),
+                  (struct walk){id, clock_now_ns()});
         getattr_submit(op);
     }
 }

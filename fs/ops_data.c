@@ -2,10 +2,11 @@
 
 /* OPEN, READ, RELEASE.
  *
- * OPEN asks the engine once: for a reader it fetches the value (which is
- * served if the file is removed before the first READ), for a writer it proves
- * that the file is there and that a majority is. A file that is gone gives
- * ESTALE, and the kernel walks the path again, so that `echo > f` creates it.
+ * OPEN asks the engine once, as of the LOOKUP in front of it (walk.h): for a
+ * reader it fetches the value (which is served if the file is removed before
+ * the first READ), for a writer it proves that the file is there and that a
+ * majority is. A file that is gone gives ESTALE, and the kernel walks the path
+ * again, so that `echo > f` creates it.
  *
  * The READ at offset 0 fetches the value anew and keeps it with the handle;
  * READs that go on from there, or back, see that same value until its end was
@@ -73,6 +74,7 @@ void op_open(fuse_req_t req, fuse_ino_t id, struct fuse_file_info *file)
     if (op == NULL)
         return;
     op->file = *file;
+    op_walk_on(op, id);
     /* Half the time, so that `: > f` has some left to fail visibly. */
     if ((file->flags & O_ACCMODE) != O_RDONLY)
         op->request.timeout_ms = engine_op_timeout_ms(op->fs->engine) / 2;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 
+#include "fs/clock.h"
 #include "fs/special.h"
 
 enum { MODE_BITS = 07777 }; /* of a mode, without its type */
@@ -65,9 +66,10 @@ void op_lookup(fuse_req_t req, fuse_ino_t dir, const char *name)
     }
     op = op_new(req);
     set_name(op, dir, name);
-    if (op->request.dir == NSID_ROOT)
-        op->request.since_ns =
-            walk_go_on(&op->fs->walks, fuse_req_ctx(req)->pid);
+    if (dir == INODE_ID_ROOT)
+        op_walk_on(op, dir);
+    op->began_ns =
+        op->request.since_ns != 0 ? op->request.since_ns : clock_now_ns();
     op_submit(op, REQUEST_LOOKUP, entry_done);
 }
 

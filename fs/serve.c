@@ -201,6 +201,7 @@ int serve(struct options *options)
 
     start_begin(options->foreground);
     inode_table_init(&daemon.fs.inodes);
+    walk_init(&daemon.fs.walks);
     TAILQ_INIT(&daemon.fs.special);
     signal_fd = open_signals(options->foreground);
     if (bring_up(&daemon, options, &e) == 0) {

@@ -2,18 +2,41 @@
 
 #include "fs/walk.h"
 
-void walk_begin(struct walks *walks, pid_t pid, uint64_t now_ns)
+#define WALK_NS (WALK_MS * UINT64_C(1000000))
+
+void walk_init(struct walks *walks)
+{
+    (void)pthread_mutex_init(&walks->lock, NULL); /* Cannot fail on Linux. */
+}
+
+void walk_note(struct walks *walks, pid_t pid, struct walk walk)
 {
     if (pid <= 0)
         return;
+    pthread_mutex_lock(&walks->lock);
     walks->of[pid % WALKS].pid = pid;
-    walks->of[pid % WALKS].began_ns = now_ns;
+    walks->of[pid % WALKS].walk = walk;
+    pthread_mutex_unlock(&walks->lock);
 }
 
-uint64_t walk_go_on(struct walks *walks, pid_t pid)
+struct walk walk_take(struct walks *walks, pid_t pid)
 {
-    if (pid <= 0 || walks->of[pid % WALKS].pid != pid)
+    struct walk walk = {0, 0};
+
+    if (pid <= 0)
+        return walk;
+    pthread_mutex_lock(&walks->lock);
+    if (walks->of[pid % WALKS].pid == pid) {
+        walk = walks->of[pid % WALKS].walk;
+        walks->of[pid % WALKS].pid = 0;
+    }
+    pthread_mutex_unlock(&walks->lock);
+    return walk;
+}
+
+uint64_t walk_since(struct walk walk, uint64_t id, uint64_t now_ns)
+{
+    if (walk.id != id || now_ns - walk.began_ns > WALK_NS)
         return 0;
-    walks->of[pid % WALKS].pid = 0; /* Once for each GETATTR. */
-    return walks->of[pid % WALKS].began_ns;
+    return walk.began_ns;
 }

@@ -7,7 +7,8 @@ on."""
 import os
 import time
 
-from harness import errno_name, errno_of, main, mounted, process_state, put, test, wait_until
+from harness import (errno_name, errno_of, main, mounted, process_state, put, table, test,
+                     wait_until)
 from history import Trial
 
 MIB = 1 << 20
@@ -27,6 +28,12 @@ def free(disk):
     os.unlink(f'{disk}/filling')
 
 
+def has_room(c, node, seen_from):
+    """As far as the other one has heard: nodes tell it once a second."""
+    return any(int(row['disk_free']) >= RESERVE_MIB * MIB
+               for row in table(c.info(seen_from, 'nodes')) if row['id'] == str(node))
+
+
 @test
 def a_follower_without_room_changes_nothing_for_the_others(t):
     trial = Trial(t, DISK_MIB)
@@ -36,6 +43,9 @@ def a_follower_without_room_changes_nothing_for_the_others(t):
         trial.history.endure(f'a follower, node {node}, without room',
                              lambda: fill(trial.disks[node], RESERVE_MIB // 2),
                              lambda: free(trial.disks[node]), c.nodes, WRITES)
+        # Two of three without room are another matter.
+        wait_until(f'it is known that node {node} has room', 10,
+                   lambda: all(has_room(c, node, other) for other in c.nodes))
     trial.history.judge()
 
 

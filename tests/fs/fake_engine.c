@@ -77,6 +77,8 @@ static void trace(struct engine *engine, const struct request *request)
                 (request->flags & REQUEST_TRUNCATE) != 0 ? " truncate" : "",
                 (request->flags & REQUEST_APPEND) != 0 ? " append" : "",
                 (request->flags & REQUEST_KILL_PRIV) != 0 ? " kill" : "");
+    if (request->since_ns != 0)
+        fprintf(engine->trace_out, " walk");
     if (request->kind == REQUEST_EVENTS)
         fprintf(engine->trace_out, " %s",
                 request->offset == EVENTS_FROM_NOW ? "begin" : "more");

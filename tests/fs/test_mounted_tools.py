@@ -70,6 +70,29 @@ def test_stat_beside_writers_never_shows_empty(m):
     assert sizes <= {4, 8}, sizes
 
 
+def asked_by_open(m, path):
+    m.order("trace")
+    os.close(os.open(path, os.O_RDONLY))
+    return m.trace("LOOKUP", "READ")
+
+
+def test_an_open_is_one_walk(m):
+    """What goes on with one is marked; a busy machine may take too long for it."""
+    m.ok("echo v > f; mkdir d; echo v > d/f")
+    assert any(asked_by_open(m, m.path("f")) == ["LOOKUP f walk", "READ f walk"]
+               for _ in range(100))
+    assert any(asked_by_open(m, m.path("d/f")) ==
+               ["LOOKUP d walk", "LOOKUP f", "READ f walk"] for _ in range(100))
+
+
+def test_what_is_opened_after_something_else_is_no_walk(m):
+    m.ok("echo v > f; echo v > g")
+    fd = os.open(m.path("f"), os.O_PATH)
+    os.stat(m.path("g"))
+    assert asked_by_open(m, f"/proc/self/fd/{fd}") == ["READ f"]
+    os.close(fd)
+
+
 def test_stat_asks_once(m):
     """Attributes are good for 4 ms, which a busy machine may take for one."""
     def asked():

@@ -211,11 +211,11 @@ static void note_beginning(struct client *client)
     client->since_ns = 0;
 }
 
-/* Some names are looked up as what a larger operation goes on with, which began
- * with the one before. */
+/* Some reads are what a larger operation goes on with, which began with the one
+ * before. */
 static void maybe_go_on(struct client *client, struct sim_op *op)
 {
-    if (op->kind != REQUEST_LOOKUP || client->began_before.loop_ns == 0 ||
+    if (!sim_is_read(op->kind) || client->began_before.loop_ns == 0 ||
         sim_pick(loop_of(client), 2) == 0)
         return;
     op->call_ns = client->began_before.loop_ns;
