@@ -64,12 +64,15 @@ static void forget_flow(struct flow *flow)
 void flow_end(struct flow *flow, int status, const struct result *result)
 {
     struct request *request = flow->request;
+    struct node *node = flow->flows->node;
 
     assert(status != ERR_LOCKED);
-    node_note_outcome(flow->flows->node, request, status);
+    node_note_outcome(node, request, status);
+    if (request->kind >= REQUEST_CREATE)
+        reader_note_answer(node_reader(node));
     flow_take_result(request, status, result);
     if (status == 0 && result != NULL)
-        flow_look_into_directory(flow->flows->node, request);
+        flow_look_into_directory(node, request);
     forget_flow(flow);
     request->done(request);
 }

@@ -3,6 +3,7 @@
 #include "engine/reader.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +18,8 @@ enum {
 struct reader {
     struct node *node;
     TAILQ_HEAD(, read_op) ops;
-    struct read_memo *memo; /* reader_try()'s */
+    struct read_memo *memo;           /* reader_try()'s */
+    atomic_uint_fast64_t answered_ns; /* see reader_note_answer() */
 };
 
 struct reader *reader_new(struct node *node)
@@ -26,6 +28,7 @@ struct reader *reader_new(struct node *node)
 
     reader->node = node;
     reader->memo = read_memo_new();
+    atomic_init(&reader->answered_ns, 0);
     TAILQ_INIT(&reader->ops);
     return reader;
 }
@@ -42,6 +45,16 @@ void reader_free(struct reader *reader)
 struct read_memo *reader_memo(struct reader *reader)
 {
     return reader->memo;
+}
+
+void reader_note_answer(struct reader *reader)
+{
+    atomic_store(&reader->answered_ns, env_mono_ns(node_env(reader->node)));
+}
+
+uint64_t reader_since(const struct reader *reader, uint64_t since_ns)
+{
+    return since_ns > atomic_load(&reader->answered_ns) ? since_ns : 0;
 }
 
 /* ---- the end ---- */
@@ -329,6 +342,7 @@ static void answered(struct router_call *call, int status,
     }
     if (result != NULL)
         copy = *result;
+    reader_note_answer(node_reader(op->node));
     copy.held = NULL; /* The router's. */
     copy.data_buf = NULL;
     if (copy.data.size > 0)
@@ -434,6 +448,7 @@ static void arm_deadline(struct read_op *op)
 void reader_start(struct reader *reader, struct read_op *op)
 {
     op->node = reader->node;
+    op->since_ns = reader_since(reader, op->since_ns);
     op->active = true;
     op->attempts = 0;
     op->run = NULL;

@@ -10,7 +10,7 @@
  * read counts only if the regions still have the same versions when it comes
  * back: by then this node would know of whatever it has applied before.
  *
- * Belongs to ENV_WORKER, except for reader_try(). */
+ * Belongs to ENV_WORKER, except for reader_try() and what that uses. */
 
 #ifndef GROVEFS_ENGINE_READER_H
 #define GROVEFS_ENGINE_READER_H
@@ -71,6 +71,14 @@ void reader_on_replica_gone(struct reader *reader);
 /* A replica on this node was frozen for a merge, or is so no more: other
  * replicas than before say what may be read. */
 void reader_on_freeze(struct reader *reader);
+
+/* A request ends with an answer from elsewhere, of which the replicas here may
+ * know nothing yet. Who asks on this node after that sees it, too: reads are as
+ * of no moment before it any more. */
+void reader_note_answer(struct reader *reader);
+/* The moment as of which a read may be that wants `since_ns`; 0: now. Any
+ * thread. */
+uint64_t reader_since(const struct reader *reader, uint64_t since_ns);
 
 /* What reader_try() remembers. */
 struct read_memo *reader_memo(struct reader *reader);

@@ -147,6 +147,7 @@ bool reader_try(struct node *node, const struct command *command,
 {
     bool done;
 
+    since_ns = reader_since(node_reader(node), since_ns);
     hosted_enter(node_hosted(node));
     done = find_and_try(node, command, 0, ret) ||
            (since_ns != 0 && find_and_try(node, command, since_ns, ret));

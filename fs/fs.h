@@ -71,12 +71,11 @@ struct fs {
     atomic_uint op_count; /* requests of the kernel that are under way */
 };
 
-/* Attribute timeout in LOOKUP replies: one jiffy. The GETATTR that follows a
- * LOOKUP within one path walk is saved, and no later stat(2) is answered by
- * it, because every path walk begins with a LOOKUP. None near a truncation
- * (op_stage()). */
+/* Attribute timeout in LOOKUP replies: one jiffy, less the age of an answer as
+ * of an earlier moment (walk.h). The GETATTR that follows a LOOKUP within one
+ * path walk is saved, and no later stat(2) is answered by it, because every
+ * path walk begins with a LOOKUP. None near a truncation (op_stage()). */
 enum { FS_ATTR_FRESH_NS = 4 * 1000 * 1000 };
-#define FS_ATTR_TIMEOUT_S (FS_ATTR_FRESH_NS * 1e-9)
 
 enum { FS_BLOCK_SIZE = WRITE_SIZE_MAX }; /* st_blksize: cp writes that much */
 

@@ -202,6 +202,13 @@ void op_walk_on(struct op *op, uint64_t id)
     op->request.since_ns = walk_since(op->walk, id, clock_now_ns());
 }
 
+uint64_t op_age_ns(const struct op *op)
+{
+    const uint64_t since_ns = op->request.since_ns;
+
+    return since_ns == 0 ? 0 : clock_now_ns() - since_ns;
+}
+
 void op_submit(struct op *op, enum request_kind kind, op_done *done)
 {
     op->request.kind = kind;
@@ -342,16 +349,18 @@ void op_stat(const struct attr *attr, unsigned links, struct stat *ret_stat)
 void op_entry(struct op *op, struct fuse_entry_param *ret_entry)
 {
     const struct attr *attr = &op->request.attr;
+    const uint64_t age_ns = op_age_ns(op);
 
     *ret_entry = (struct fuse_entry_param){
         .ino = inode_remember(&op->fs->inodes, op->request.dir,
                               op->request.name, attr),
     };
     op_stat(attr, 1, &ret_entry->attr);
-    if (handle_stage_recent(op->fs, ret_entry->ino))
+    if (age_ns >= FS_ATTR_FRESH_NS ||
+        handle_stage_recent(op->fs, ret_entry->ino))
         op_told(op, ret_entry->ino, attr);
     else
-        ret_entry->attr_timeout = FS_ATTR_TIMEOUT_S;
+        ret_entry->attr_timeout = (double)(FS_ATTR_FRESH_NS - age_ns) * 1e-9;
 }
 
 void op_told(struct op *op, uint64_t id, const struct attr *attr)

@@ -98,6 +98,8 @@ pid_t op_pid(const struct op *op);
 /* If op goes on with a walk that has come to `id`, its request may be answered
  * as of the walk's beginning. */
 void op_walk_on(struct op *op, uint64_t id);
+/* How old the answer may be for that, in nanoseconds. */
+uint64_t op_age_ns(const struct op *op);
 
 /* Submits op->request as it is. */
 void op_submit(struct op *op, enum request_kind kind, op_done *done);

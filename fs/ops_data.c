@@ -58,7 +58,8 @@ static void open_done(struct op *op, int status)
     }
     if ((op->file.flags & O_TRUNC) != 0)
         op_stage(op, op->handle, STAGE_DUE);
-    op_told(op, op->inode->id, attr);
+    if (op_age_ns(op) < FS_ATTR_FRESH_NS)
+        op_told(op, op->inode->id, attr);
     reply_open(op);
 }
 

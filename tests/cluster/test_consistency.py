@@ -7,6 +7,7 @@ import os
 import re
 import string
 import subprocess
+import sys
 import threading
 import time
 
@@ -87,6 +88,39 @@ def what_a_system_call_finds_is_not_as_of_an_earlier_one(t):
     os.chdir('/')
     for root in roots.values():
         os.close(root)
+
+
+LOOKER = """
+import os, sys
+while True:
+    for name in sys.argv[1:]:
+        try:
+            os.stat(name)
+        except FileNotFoundError:
+            pass
+"""
+
+
+@test
+def who_looks_a_name_up_does_not_take_it_from_others(t):
+    """The kernel drops a name, also a working directory's, when anybody's LOOKUP does
+    not find it: no answer may be older than what the mount has shown."""
+    c = t.cluster()
+    node = c.followers()[0]
+    names = [c.path(node, name) for name in ('made', 'file')]
+    lookers = [t.popen(sys.executable, '-c', LOOKER, *names) for _ in range(3)]
+    for i in range(ROUNDS // 20):
+        os.mkdir(names[0])
+        os.chdir(names[0])
+        assert os.getcwd() == names[0], f'round {i}'
+        os.chdir('/')
+        os.rmdir(names[0])
+        fd = os.open(names[1], os.O_CREAT | os.O_WRONLY | os.O_TRUNC)
+        os.write(fd, b'.' * (i % 50 + 1))
+        size = os.fstat(fd).st_size
+        os.close(fd)
+        assert size == i % 50 + 1, f'round {i}: {size}'
+    assert [looker.poll() for looker in lookers] == [None] * 3
 
 
 @test

@@ -257,12 +257,30 @@ static void test_only_the_first_look_may_be_of_an_earlier_moment(void **state)
     assert_int_equal(answered, 0);
 }
 
+/* By the leader, that a change was made: it may not be applied here. */
+static void test_nobody_sees_less_than_was_answered_here(void **state)
+{
+    struct node *node = *state;
+    struct read_op op;
+
+    fake_env_pass(&node->fake, 1);
+    reader_note_answer(node->reader);
+    look_up(node, &op, env_mono_ns(&node->fake.env));
+    assert_int_equal(node->since_ns, 0);
+    find(node, 0);
+    fake_env_pass(&node->fake, 1);
+    look_up(node, &op, env_mono_ns(&node->fake.env));
+    assert_int_equal(node->since_ns, env_mono_ns(&node->fake.env));
+    find(node, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         /* clang-format off */
         cmocka_unit_test_setup_teardown(test_a_read_waits_for_the_catalog_and_for_its_region, setup, teardown),
         cmocka_unit_test_setup_teardown(test_only_the_first_look_may_be_of_an_earlier_moment, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_nobody_sees_less_than_was_answered_here, setup, teardown),
         /* clang-format on */
     };
 

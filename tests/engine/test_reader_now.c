@@ -37,6 +37,7 @@ struct node {
     struct peer data;
     int status; /* of a look */
     unsigned looks;
+    uint64_t answered_ns; /* see reader_note_answer() */
 };
 
 static struct node the_node;
@@ -110,6 +111,12 @@ bool peer_is_current(const struct peer *peer, uint64_t since_ns)
 void peer_note_use(struct peer *peer)
 {
     (void)peer;
+}
+
+uint64_t reader_since(const struct reader *reader, uint64_t since_ns)
+{
+    (void)reader;
+    return since_ns > the_node.answered_ns ? since_ns : 0;
 }
 
 struct read_memo *reader_memo(struct reader *reader)
@@ -201,6 +208,16 @@ static void test_without_leases_both_regions_have_to_be_current(void **state)
     assert_int_equal(the_node.looks, 1);
 }
 
+static void test_what_was_answered_from_elsewhere_is_seen(void **state)
+{
+    (void)state;
+    the_node.placement.current_ns = the_node.data.current_ns = SINCE_NS;
+    the_node.answered_ns = SINCE_NS;
+    assert_false(look_up(SINCE_NS));
+    the_node.answered_ns = SINCE_NS - 1;
+    assert_true(look_up(SINCE_NS));
+}
+
 static void test_a_lock_is_looked_at_again_under_leases_only(void **state)
 {
     (void)state;
@@ -219,6 +236,7 @@ int main(void)
         /* clang-format off */
         cmocka_unit_test_setup(test_a_read_needs_the_leases_of_both_regions, setup),
         cmocka_unit_test_setup(test_without_leases_both_regions_have_to_be_current, setup),
+        cmocka_unit_test_setup(test_what_was_answered_from_elsewhere_is_seen, setup),
         cmocka_unit_test_setup(test_a_lock_is_looked_at_again_under_leases_only, setup),
         /* clang-format on */
     };
