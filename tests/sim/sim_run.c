@@ -367,6 +367,8 @@ static void end_zones(struct run *run)
     run_wait(run, zones_ended, ZONE_SECONDS, "a zone does not become strong");
     sim_zones_rest(run->zones);
     run_wait(run, run_is_idle, REST_SECONDS, "requests do not end");
+    /* What was not confirmed may still be on its way. */
+    run_go_on(run, SHOWN_MS * sim_ms);
     run_wait(run, run_is_quiet, QUIET_SECONDS, "not quiet after that");
     run_audit(run);
 }
