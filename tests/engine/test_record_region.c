@@ -264,6 +264,22 @@ static void test_a_node_over_a_limit_is_refused(void **state)
                       with_number(node_encode(&in), 3, NODE_REMOVED + 1));
 }
 
+/* Nor is one brought back by it. */
+static void test_a_changed_state_does_not_remove_a_node(void **state)
+{
+    struct node_record in = {7, NODE_UP, 0, "address", 0, 0};
+
+    (void)state;
+    assert_decodes_to(0, try_node,
+                      with_number(node_encode(&in), 3, NODE_DRAINING));
+    assert_decodes_to(ERR_CORRUPT, try_node,
+                      with_number(node_encode(&in), 3, NODE_REMOVED));
+    in.state = NODE_REMOVED;
+    assert_decodes_to(0, try_node, node_encode(&in));
+    assert_decodes_to(ERR_CORRUPT, try_node,
+                      with_number(node_encode(&in), 3, NODE_UP));
+}
+
 static void test_a_marker_comes_back(void **state)
 {
     struct marker in = {UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 2};
@@ -447,6 +463,7 @@ int main(void)
         cmocka_unit_test(test_a_peer_has_a_known_role),
         cmocka_unit_test(test_a_node_comes_back),
         cmocka_unit_test(test_a_node_over_a_limit_is_refused),
+        cmocka_unit_test(test_a_changed_state_does_not_remove_a_node),
         cmocka_unit_test(test_a_marker_comes_back),
         cmocka_unit_test(test_a_hard_state_comes_back),
         cmocka_unit_test(test_a_log_start_comes_back),
