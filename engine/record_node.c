@@ -11,11 +11,6 @@
 
 /* ---- Nodes ------------------------------------------------------------ */
 
-static uint64_t removed_id(uint32_t state, uint64_t id)
-{
-    return state == NODE_REMOVED ? id : 0;
-}
-
 struct buf *node_encode(const struct node_record *node)
 {
     Grove__Node message;
@@ -30,14 +25,15 @@ struct buf *node_encode(const struct node_record *node)
     message.since_ns = node->since_ns;
     message.token = node->token;
     message.epoch = node->epoch;
-    message.removed_id = removed_id(node->state, node->id);
+    message.state_again = node->state;
     return codec_pack_record(&message.base);
 }
 
 static bool node_from_pb(struct node_record *to, const Grove__Node *from)
 {
-    if (from->state < NODE_UP || from->state > NODE_REMOVED ||
-        from->removed_id != removed_id(from->state, from->id))
+    if (from->state < NODE_UP || from->state > NODE_REMOVED)
+        return false;
+    if (from->state_again != 0 && from->state_again != from->state)
         return false;
     if (strlen(from->address) > CODEC_ADDRESS_SIZE_MAX)
         return false;
