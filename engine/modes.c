@@ -2,35 +2,18 @@
 
 #include "engine/modes.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "engine/domain.h"
 #include "engine/keys.h"
+#include "engine/mode_table.h"
 #include "engine/node.h"
 #include "engine/region_state.h"
 
-/* uthash's default function has unmarked fall-throughs. */
-#define HASH_FUNCTION HASH_FNV
-#include <uthash.h>
-
-/* A namespace that is not strong, or is being filled. */
-struct known {
-    uint64_t nsid;
-    struct mode mode;
-    bool seen; /* by the modes_load() that runs */
-    UT_hash_handle hh;
-};
-
 struct modes {
     pthread_rwlock_t lock; /* of what follows up to the node */
-    struct known *known;
-    uint64_t *order; /* all of their nsids, ascending */
-    size_t order_count;
-    size_t order_max;
-    size_t filling_count;
+    struct mode_table table;
     uint64_t version;
     bool is_damaged; /* not all of the catalog could be read */
     uint64_t fence;
@@ -50,65 +33,11 @@ struct modes *modes_new(uint64_t node)
     return modes;
 }
 
-/* Where in the order the first one of at least this nsid is. */
-static size_t place_of(const struct modes *modes, uint64_t nsid)
-{
-    size_t low = 0;
-    size_t high = modes->order_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (modes->order[middle] < nsid)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void put_in_order(struct modes *modes, uint64_t nsid)
-{
-    size_t at = place_of(modes, nsid);
-    size_t behind = modes->order_count - at;
-
-    modes->order = mem_grow(modes->order, sizeof *modes->order,
-                            &modes->order_max, modes->order_count + 1);
-    memmove(modes->order + at + 1, modes->order + at,
-            behind * sizeof *modes->order);
-    modes->order[at] = nsid;
-    modes->order_count++;
-}
-
-static void take_out_of_order(struct modes *modes, uint64_t nsid)
-{
-    size_t at = place_of(modes, nsid);
-
-    assert(at < modes->order_count);
-    assert(modes->order[at] == nsid);
-
-    modes->order_count--;
-    memmove(modes->order + at, modes->order + at + 1,
-            (modes->order_count - at) * sizeof *modes->order);
-}
-
-static void forget(struct modes *modes, struct known *known)
-{
-    take_out_of_order(modes, known->nsid);
-    HASH_DEL(modes->known, known);
-    free(known);
-}
-
 void modes_free(struct modes *modes)
 {
-    struct known *known;
-    struct known *next;
-
     if (modes == NULL)
         return;
-    HASH_ITER (hh, modes->known, known, next)
-        forget(modes, known);
-    free(modes->order);
+    mode_table_release(&modes->table);
     (void)pthread_rwlock_destroy(&modes->lock);
     free(modes);
 }
@@ -130,59 +59,31 @@ static bool is_same(struct mode a, struct mode b)
            a.epoch == b.epoch;
 }
 
-static struct known *find(const struct modes *modes, uint64_t nsid)
+/* All that are plainly strong look the same. */
+static struct mode shown(struct mode mode)
 {
-    struct known *known;
-
-    HASH_FIND(hh, modes->known, &nsid, sizeof nsid, known);
-    return known;
-}
-
-static bool is_plain(struct mode mode)
-{
-    return mode.state == MODE_STRONG && !mode_is_filling(mode);
+    return mode_is_settled_strong(mode) ? (struct mode){0} : mode;
 }
 
 static void keep(struct modes *modes, uint64_t nsid, struct mode mode)
 {
-    struct known *known = find(modes, nsid);
-
-    if (known != NULL && mode_is_filling(known->mode))
-        modes->filling_count--;
-    if (mode_is_filling(mode))
-        modes->filling_count++;
-    if (is_plain(mode)) {
-        if (known != NULL)
-            forget(modes, known);
-        return;
-    }
-    if (known == NULL) {
-        known = mem_zalloc(sizeof *known);
-        known->nsid = nsid;
-        HASH_ADD(hh, modes->known, nsid, sizeof known->nsid, known);
-        put_in_order(modes, nsid);
-    }
-    known->mode = mode;
+    (void)pthread_rwlock_wrlock(&modes->lock);
+    mode_table_set(&modes->table, nsid, mode);
     if (mode.state == MODE_FENCED && mode.epoch > modes->fence)
         modes->fence = mode.epoch;
+    (void)pthread_rwlock_unlock(&modes->lock);
 }
 
 /* What was known stays readable until then. The watcher may ask for modes, so
- * no lock is held around it. False: it is the same as before. */
+ * no lock is held around it. False: it looks the same as before. */
 static bool change(struct modes *modes, uint64_t nsid, struct mode mode)
 {
-    struct known *known = find(modes, nsid);
-    struct mode before = {0};
+    struct mode before = shown(mode_table_find(&modes->table, nsid));
 
-    if (known != NULL)
-        before = known->mode;
-    if (is_plain(mode))
-        mode = (struct mode){0};
+    keep(modes, nsid, mode);
+    mode = shown(mode);
     if (is_same(before, mode))
         return false;
-    (void)pthread_rwlock_wrlock(&modes->lock);
-    keep(modes, nsid, mode);
-    (void)pthread_rwlock_unlock(&modes->lock);
     if (modes->on_change != NULL)
         modes->on_change(modes->context, nsid, before, mode);
     return true;
@@ -316,8 +217,9 @@ int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
 
 /* ---- all of them ---- */
 
-/* Of a damaged catalog what can be read counts. */
-static int load_directories(struct modes *modes, struct kv *state)
+/* Of a damaged catalog what can be read counts. In ascending order. */
+static int load_directories(struct modes *modes, struct kv *state,
+                            struct domain *seen)
 {
     struct key lower = key_directory(0);
     struct key upper = key_directory(UINT64_MAX);
@@ -332,39 +234,27 @@ static int load_directories(struct modes *modes, struct kv *state)
         uint64_t nsid = 0;
 
         rc = decode(kv_iter_value(iter), &nsid, &mode);
-        if (rc != 0)
+        if (rc == 0) {
+            (void)change(modes, nsid, mode);
+            domain_add(seen, nsid);
+        } else {
             status = rc;
-        if (is_plain(mode))
-            continue;
-        (void)change(modes, nsid, mode);
-        find(modes, nsid)->seen = true;
+        }
     }
     rc = kv_iter_status(iter, NULL);
     kv_iter_free(iter);
     return rc != 0 ? rc : status;
 }
 
-/* Those that were not seen are strong now, or gone. */
-static void drop_others(struct modes *modes)
+/* Those that were not seen are gone. */
+static void drop_others(struct modes *modes, const struct domain *seen)
 {
-    struct known *known;
-    struct known *next;
+    uint64_t nsid = 0;
+    struct mode mode;
 
-    HASH_ITER (hh, modes->known, known, next) {
-        if (known->seen)
-            known->seen = false;
-        else
-            (void)change(modes, known->nsid, (struct mode){0});
-    }
-}
-
-static void clear_seen(struct modes *modes)
-{
-    struct known *known;
-    struct known *next;
-
-    HASH_ITER (hh, modes->known, known, next)
-        known->seen = false;
+    for (; mode_table_next(&modes->table, nsid, &nsid, &mode); nsid++)
+        if (domain_find(seen, nsid) == SIZE_MAX)
+            (void)change(modes, nsid, (struct mode){0});
 }
 
 static void set_damaged(struct modes *modes, bool is_damaged)
@@ -382,21 +272,21 @@ void modes_distrust(struct modes *modes)
 int modes_load(struct modes *modes, struct kv *state)
 {
     struct marker marker = {0};
+    struct domain seen = {.count = 0};
     int rc = region_state_marker(state, NULL, REGION_PLACEMENT, &marker);
     int node_rc;
 
     set_damaged(modes, true);
     if (rc != 0 && rc != ERR_NOT_FOUND)
         return rc == ERR_VERSION ? ERR_CORRUPT : rc;
-    rc = load_directories(modes, state);
+    rc = load_directories(modes, state, &seen);
     node_rc = follow_node(modes, state);
     if (rc == 0)
         rc = node_rc;
     set_damaged(modes, rc != 0);
     if (rc == 0)
-        drop_others(modes);
-    else
-        clear_seen(modes);
+        drop_others(modes, &seen);
+    domain_release(&seen);
     set_version(modes, marker.version);
     return rc;
 }
@@ -405,15 +295,12 @@ int modes_load(struct modes *modes, struct kv *state)
 
 struct mode modes_find(struct modes *modes, uint64_t nsid)
 {
-    struct mode mode = {0};
-    const struct known *known;
+    struct mode mode;
 
     (void)pthread_rwlock_rdlock(&modes->lock);
-    known = find(modes, nsid);
-    if (known != NULL)
-        mode = known->mode;
+    mode = mode_table_find(&modes->table, nsid);
     (void)pthread_rwlock_unlock(&modes->lock);
-    return mode;
+    return shown(mode);
 }
 
 uint64_t modes_version(struct modes *modes)
@@ -446,26 +333,12 @@ bool modes_is_leaving(struct modes *modes)
     return is_leaving;
 }
 
-bool modes_any_before(struct modes *modes, uint64_t epoch)
-{
-    struct known *known;
-    struct known *next;
-    bool any;
-
-    (void)pthread_rwlock_rdlock(&modes->lock);
-    any = modes->is_damaged || modes->version < epoch;
-    HASH_ITER (hh, modes->known, known, next)
-        any = any || known->mode.since < epoch;
-    (void)pthread_rwlock_unlock(&modes->lock);
-    return any;
-}
-
 bool modes_any(struct modes *modes)
 {
     bool any;
 
     (void)pthread_rwlock_rdlock(&modes->lock);
-    any = modes->known != NULL;
+    any = mode_table_any(&modes->table);
     (void)pthread_rwlock_unlock(&modes->lock);
     return any;
 }
@@ -475,24 +348,62 @@ bool modes_any_filling(struct modes *modes)
     bool any;
 
     (void)pthread_rwlock_rdlock(&modes->lock);
-    any = modes->filling_count > 0;
+    any = modes->table.filling_count > 0;
     (void)pthread_rwlock_unlock(&modes->lock);
     return any;
+}
+
+/* ---- one after the other ---- */
+
+static bool find_next(struct modes *modes, uint64_t nsid_min,
+                      bool (*is_wanted)(uint64_t nsid, struct mode mode),
+                      uint64_t *ret_nsid, struct mode *ret)
+{
+    uint64_t at = nsid_min;
+    bool found = false;
+
+    (void)pthread_rwlock_rdlock(&modes->lock);
+    for (; !found && mode_table_next(&modes->table, at, &at, ret); at++) {
+        found = is_wanted(at, *ret);
+        *ret_nsid = at;
+    }
+    (void)pthread_rwlock_unlock(&modes->lock);
+    return found;
+}
+
+static bool is_not_strong(uint64_t nsid, struct mode mode)
+{
+    (void)nsid;
+    return !mode_is_settled_strong(mode);
 }
 
 bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
                 struct mode *ret)
 {
-    size_t place;
-    bool found;
+    return find_next(modes, nsid_min, is_not_strong, ret_nsid, ret);
+}
+
+static bool is_own(uint64_t nsid, struct mode mode)
+{
+    return mode.domain == nsid;
+}
+
+bool modes_next_own(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
+                    struct mode *ret)
+{
+    return find_next(modes, nsid_min, is_own, ret_nsid, ret);
+}
+
+bool modes_any_before(struct modes *modes, uint64_t epoch)
+{
+    uint64_t nsid = 0;
+    struct mode mode;
+    bool any;
 
     (void)pthread_rwlock_rdlock(&modes->lock);
-    place = place_of(modes, nsid_min);
-    found = place < modes->order_count;
-    if (found) {
-        *ret_nsid = modes->order[place];
-        *ret = find(modes, *ret_nsid)->mode;
-    }
+    any = modes->is_damaged || modes->version < epoch;
     (void)pthread_rwlock_unlock(&modes->lock);
-    return found;
+    for (; !any && modes_next(modes, nsid, &nsid, &mode); nsid++)
+        any = mode.since < epoch;
+    return any;
 }

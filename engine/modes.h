@@ -89,4 +89,9 @@ bool modes_any_filling(struct modes *modes);
 bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
                 struct mode *ret);
 
+/* The first one of at least this nsid that has a mode of its own, be it strong.
+ * False: none. */
+bool modes_next_own(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
+                    struct mode *ret);
+
 #endif

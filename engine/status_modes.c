@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* /.cluster/modes: which directories are eventual, and which nodes know that,
- * as far as this one was told. */
+/* /.cluster/modes: which directories have a mode of their own, and which nodes
+ * know that, as far as this one was told. */
 
 #include <inttypes.h>
 
@@ -116,17 +116,6 @@ static enum mismatch mismatch_of(struct node *node, const struct view *view,
 
 /* ---- the table ---- */
 
-/* Goes on to the next directory that was set by hand. */
-static bool next_domain(struct node *node, uint64_t *nsid, struct mode *ret)
-{
-    uint64_t from = *nsid + 1;
-
-    for (; modes_next(node_modes(node), from, nsid, ret); from = *nsid + 1)
-        if (ret->domain == *nsid)
-            return true;
-    return false;
-}
-
 /* A node that knows of this epoch may know of any later entry of region 0. */
 static uint64_t acknowledged(const struct view *view, const struct mode *mode)
 {
@@ -165,14 +154,19 @@ static void print_mismatches(struct node *node, const struct views *views,
         (void)fputc('-', out);
 }
 
+static const char *state_of(const struct mode *mode)
+{
+    if (mode_is_filling(*mode))
+        return "filling";
+    return mode->state == MODE_FENCED ? "fenced" : "ok";
+}
+
 /* One that is being filled is still strong. */
 static void print_state(const struct mode *mode, FILE *out)
 {
-    if (mode_is_filling(*mode))
-        (void)fprintf(out, " strong %" PRIu64 " filling ", mode->epoch);
-    else
-        (void)fprintf(out, " eventual %" PRIu64 " %s ", mode->epoch,
-                      mode->state == MODE_FENCED ? "fenced" : "ok");
+    (void)fprintf(out, " %s %" PRIu64 " %s ",
+                  mode->state == MODE_STRONG ? "strong" : "eventual",
+                  mode->epoch, state_of(mode));
 }
 
 void status_render_modes(struct node *node, FILE *out)
@@ -183,7 +177,7 @@ void status_render_modes(struct node *node, FILE *out)
 
     look_at_all(node, &views);
     (void)fputs("# namespace mode epoch state nodes mismatch\n", out);
-    while (next_domain(node, &nsid, &mode)) {
+    for (; modes_next_own(node_modes(node), nsid, &nsid, &mode); nsid++) {
         key_path_print_directory(out, node_env(node)->state, nsid);
         print_state(&mode, out);
         print_nodes(&views, &mode, out);
@@ -208,7 +202,7 @@ static void find_differences(struct node *node, const struct view *view,
     struct mode mode;
     uint64_t nsid = 0;
 
-    while (next_domain(node, &nsid, &mode)) {
+    for (; modes_next_own(node_modes(node), nsid, &nsid, &mode); nsid++) {
         struct difference *kind = &ret[mismatch_of(node, view, &mode)];
 
         if (kind->count++ > 0)

@@ -81,7 +81,7 @@ def it_is_strong_and_what_it_is_in_stays_eventual(t):
         assert mode_of(c, 'd', node) == mode_of(c, 'd/other', node) == b'eventual'
         wait_until('all is there', AGREE_S, lambda n=node: holds(c.path(n, 'd/f'), b'f'))
         assert sorted(os.listdir(c.path(node, 'd'))) == ['f', 'locks', 'other']
-        assert listed(c, node) == {'/d': 'eventual'}, listed(c, node)
+        assert listed(c, node) == {'/d': 'eventual', '/d/locks': 'strong'}, listed(c, node)
     c.kill(*c.nodes)
     together(*(lambda n=n: c.start(n) for n in c.nodes))
     check_whole(c, 'd/locks')
@@ -172,7 +172,8 @@ def a_mode_of_its_own_outlives_a_change_that_leads_to_nothing(t):
     assert number in (errno.EBUSY, errno.EHOSTUNREACH), errno_name(number)
     c.resume(3)
     c.wait_healthy(3)
-    wait_until('it is over', SETTLED_S, lambda: listed(c) == {})
+    wait_until('it is over', SETTLED_S, lambda: [row['state'] for row in table(c.info(1, 'modes'))] == ['ok'])
+    assert listed(c) == {'/d/locks': 'strong'}, listed(c)
     switch(c, 'd', b'eventual')
     check_whole(c, 'd/locks')
 
@@ -242,7 +243,7 @@ def an_eventual_one_in_it_is_as_anywhere(t):
     switch(c, 'd/locks', b'strong')
     switch(c, 'd/locks/in', b'strong')
     assert get(c.path(3, 'd/locks/in/g')) == b'g'
-    assert listed(c) == {'/d': 'eventual'}, listed(c)
+    assert listed(c) == {'/d': 'eventual', '/d/locks': 'strong'}, listed(c)
     os.unlink(c.path(1, 'd/locks/in/g'))
     check_whole(c, 'd/locks')
 
@@ -352,6 +353,7 @@ def by_force_it_becomes_strong_without_a_node(t):
                lambda: errno_of(switch, c, 'd/locks', b'strong force', 2) == 0)
     assert mode_of(c, 'd/locks') == mode_of(c, 'd/locks/in') == b'strong'
     assert mode_of(c, 'd') == b'eventual'
+    assert listed(c, 2) == {'/d': 'eventual', '/d/locks': 'strong'}, listed(c, 2)
     c.start(3)
     c.wait_healthy(3)
     assert get(c.path(3, 'd/locks/f')) == b'f'

@@ -57,18 +57,34 @@ uint64_t modes_version(struct modes *modes)
     return node->status[node->id].catalog;
 }
 
+static bool find_mode(struct modes *modes, uint64_t nsid_min, bool own_only,
+                      uint64_t *ret_nsid, struct mode *ret)
+{
+    const struct node *node = (const struct node *)(const void *)modes;
+
+    for (uint64_t nsid = nsid_min; nsid < DIRS_MAX; nsid++) {
+        const struct mode *mode = &node->modes[nsid];
+
+        if (mode->domain == 0 ||
+            (own_only ? mode->domain != nsid : mode->state == MODE_STRONG))
+            continue;
+        *ret_nsid = nsid;
+        *ret = *mode;
+        return true;
+    }
+    return false;
+}
+
 bool modes_next(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
                 struct mode *ret)
 {
-    struct node *node = (struct node *)(void *)modes;
+    return find_mode(modes, nsid_min, false, ret_nsid, ret);
+}
 
-    while (nsid_min < DIRS_MAX && node->modes[nsid_min].state == MODE_STRONG)
-        nsid_min++;
-    if (nsid_min >= DIRS_MAX)
-        return false;
-    *ret_nsid = nsid_min;
-    *ret = node->modes[nsid_min];
-    return true;
+bool modes_next_own(struct modes *modes, uint64_t nsid_min, uint64_t *ret_nsid,
+                    struct mode *ret)
+{
+    return find_mode(modes, nsid_min, true, ret_nsid, ret);
 }
 
 void status_print_time(FILE *out, int64_t wall_ns)

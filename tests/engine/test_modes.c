@@ -253,6 +253,97 @@ static void test_those_that_are_being_filled_are_counted(void **state)
     assert_false(modes_any(f->modes));
 }
 
+/* ---- directories that are strong by themselves ---- */
+
+static void put_strong(struct fixture *f, uint64_t nsid, uint64_t epoch)
+{
+    put_mode(f, nsid, (struct mode){MODE_STRONG, nsid, 0, epoch});
+}
+
+static void assert_next_own(struct fixture *f, uint64_t nsid_min, uint64_t nsid,
+                            uint64_t epoch)
+{
+    struct mode mode;
+    uint64_t found;
+
+    assert_true(modes_next_own(f->modes, nsid_min, &found, &mode));
+    assert_int_equal(found, nsid);
+    assert_int_equal(mode.epoch, epoch);
+}
+
+static void test_one_that_is_strong_by_itself_is_only_listed(void **state)
+{
+    struct fixture *f = *state;
+    struct mode mode;
+    uint64_t nsid;
+
+    put_strong(f, 3, 8);
+    put_directory(f, 4, MODE_STRONG, 8);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_int_equal(f->change_count, 0);
+    assert_false(modes_any(f->modes));
+    assert_false(modes_next(f->modes, 0, &nsid, &mode));
+    assert_int_equal(modes_find(f->modes, 3).domain, 0);
+    assert_int_equal(modes_find(f->modes, 3).epoch, 0);
+    assert_false(modes_any_before(f->modes, 0));
+    assert_next_own(f, 0, 3, 8);
+    assert_false(modes_next_own(f->modes, 4, &nsid, &mode));
+}
+
+static void test_own_modes_are_listed_of_whatever_kind(void **state)
+{
+    struct fixture *f = *state;
+    struct mode mode;
+    uint64_t nsid;
+
+    put_directory(f, 3, MODE_EVENTUAL, 5);
+    put_mode(f, 4, (struct mode){MODE_EVENTUAL, 3, 5, 5});
+    put_strong(f, 5, 8);
+    put_filling(f, 6, 9);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_next_own(f, 1, 3, 5);
+    assert_next_own(f, 4, 5, 8);
+    assert_next_own(f, 6, 6, 9);
+    assert_true(modes_next(f->modes, 5, &nsid, &mode));
+    assert_int_equal(nsid, 6);
+    delete_directory(f, 6);
+    delete_directory(f, 3);
+    delete_directory(f, 4);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_any(f->modes));
+    assert_next_own(f, 0, 5, 8);
+    delete_directory(f, 5);
+    assert_int_equal(modes_load(f->modes, f->kv), 0);
+    assert_false(modes_next_own(f->modes, 0, &nsid, &mode));
+}
+
+static void test_that_it_is_so_by_itself_is_not_told(void **state)
+{
+    struct fixture *f = *state;
+    struct mode mode;
+    uint64_t nsid;
+
+    put_directory(f, 3, MODE_FENCED, 5);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 5), 0);
+    put_strong(f, 3, 8);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 8), 0);
+    assert_int_equal(f->change_count, 2);
+    assert_int_equal(f->mode.domain, 0);
+    assert_int_equal(f->mode.epoch, 0);
+    put_directory(f, 3, MODE_STRONG, 9);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 9), 0);
+    assert_false(modes_next_own(f->modes, 0, &nsid, &mode));
+    put_strong(f, 3, 10);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 10), 0);
+    assert_next_own(f, 0, 3, 10);
+    assert_int_equal(f->change_count, 2);
+    put_directory(f, 3, MODE_EVENTUAL, 11);
+    assert_int_equal(modes_follow(f->modes, f->kv, 3, 11), 0);
+    assert_int_equal(f->change_count, 3);
+    assert_int_equal(f->before.domain, 0);
+    assert_true(modes_any(f->modes));
+}
+
 /* ---- this node ---- */
 
 static void put_node(struct fixture *f, uint64_t id, enum node_state state,
@@ -364,6 +455,9 @@ int main(void)
         WITH_STORE(test_one_that_is_filled_no_more_is_forgotten),
         WITH_STORE(test_its_life_goes_on_when_it_is_eventual),
         WITH_STORE(test_those_that_are_being_filled_are_counted),
+        WITH_STORE(test_one_that_is_strong_by_itself_is_only_listed),
+        WITH_STORE(test_own_modes_are_listed_of_whatever_kind),
+        WITH_STORE(test_that_it_is_so_by_itself_is_not_told),
         WITH_STORE(test_a_node_that_is_drained_is_a_fence),
         WITH_STORE(test_what_becomes_of_others_is_no_matter),
         WITH_STORE(test_a_fence_of_this_node_is_loaded),

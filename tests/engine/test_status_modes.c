@@ -100,6 +100,27 @@ static void test_directories_that_were_set_by_hand_are_listed(void **state)
                   "/app/the\\040carts eventual 70 ok 1:70:-,2:70:-,3:70:- -\n");
 }
 
+static void test_strong_ones_are_listed_where_that_is_their_own(void **state)
+{
+    struct node *node = *state;
+
+    set_mode(node, APP, MODE_EVENTUAL, 70);
+    node->modes[CARTS] = (struct mode){MODE_STRONG, CARTS, 0, 80};
+    assert_prints(node, status_render_modes,
+                  MODES
+                  "/app eventual 70 ok 1:70:-,2:70:-,3:70:- -\n"
+                  "/app/the\\040carts strong 80 ok 1:80:-,2:80:-,3:80:- -\n");
+    node->modes[CARTS].since = 80;
+    assert_prints(node, status_render_modes,
+                  MODES "/app eventual 70 ok 1:70:-,2:70:-,3:70:- -\n"
+                        "/app/the\\040carts strong 80 filling "
+                        "1:80:-,2:80:-,3:80:- -\n");
+    node->modes[CARTS].domain = APP;
+    node->status[3].catalog = version_of(1);
+    node->modes[APP] = (struct mode){MODE_STRONG, APP, 0, version_of(2)};
+    assert_prints(node, render_mismatch, "MISMATCH:3:behind\n");
+}
+
 static void test_what_nodes_know_and_have_told_is_shown(void **state)
 {
     struct node *node = *state;
@@ -251,6 +272,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown_status)
     const struct CMUnitTest tests[] = {
         TEST(test_directories_that_were_set_by_hand_are_listed),
+        TEST(test_strong_ones_are_listed_where_that_is_their_own),
         TEST(test_what_nodes_know_and_have_told_is_shown),
         TEST(test_a_lone_node_is_listed),
         TEST(test_a_node_is_behind_when_that_lasts),
