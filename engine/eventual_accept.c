@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What of eventual.h happens on region 0's owner to a change that is accepted
- * here, and what that has in common with those of other nodes. */
+ * here, and what that has in common with those that are taken. */
 
 #include <assert.h>
 
@@ -65,7 +65,8 @@ static void note_time(struct eventual_namespace *count, uint64_t hlc)
         count->version = hlc;
 }
 
-/* One that cannot be read may have had any digest. */
+/* One that cannot be read may have had any digest. Otherwise a failure leaves
+ * all as it is. */
 static int count_digest(struct eventual *eventual,
                         struct eventual_namespace *count, uint64_t digest,
                         const struct eventual_record *old)
@@ -75,10 +76,12 @@ static int count_digest(struct eventual *eventual,
 
     if (old != NULL)
         rc = digest_entry(eventual->config.env->state, old, &before);
+    if (rc != 0 && rc != ERR_CORRUPT)
+        return rc;
     if (rc == ERR_CORRUPT)
         count->has_digest = false;
     count->digest += digest - before;
-    return rc == ERR_CORRUPT ? 0 : rc;
+    return 0;
 }
 
 /* A record of its own for each namespace: eventual_sweep(). */
@@ -95,6 +98,8 @@ static int count_in(struct eventual *eventual, struct eventual_tally *tally,
 
     if (rc == ERR_CORRUPT && !is_counted)
         return 0; /* Its digest is not known anyway. */
+    if (rc == 0)
+        rc = count_digest(eventual, count, record->digest, old);
     if (rc != 0)
         return rc;
     count->entry_count += comes ? 1 : 0;
@@ -103,7 +108,7 @@ static int count_in(struct eventual *eventual, struct eventual_tally *tally,
         note_time(count, record->hlc);
         eventual_namespace_add_life(count, record->since);
     }
-    return count_digest(eventual, count, record->digest, old);
+    return 0;
 }
 
 int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
@@ -139,118 +144,6 @@ int eventual_write(struct eventual *eventual,
     kv_batch_clear(eventual->batch);
     if (rc != 0)
         env_fatal(env, "cannot write eventual changes into state/");
-    return rc;
-}
-
-/* ---- what was known already ---- */
-
-bool eventual_is_outlived(const struct eventual *eventual,
-                          const struct eventual_record *record)
-{
-    struct modes *modes = eventual->config.modes;
-    struct mode mode = modes_find(modes, record->dir);
-
-    return record->since <= modes_version(modes) && mode.since != record->since;
-}
-
-bool eventual_is_sound(const struct eventual_record *record)
-{
-    return record->dir != 0 && record->name.size > 0 &&
-           record->name.size <= NAME_SIZE_MAX && record->origin != 0 &&
-           record->since != 0;
-}
-
-static int get_known(const struct eventual *eventual,
-                     const struct eventual_record *record, bool content,
-                     struct eventual_record *ret)
-{
-    return eventual_get(eventual->config.env->state, NULL, record->dir,
-                        record->name, content, ret);
-}
-
-/* Rule 2 of eventual_damage.h. Of what cannot be read, and is noted, nothing is
- * known (dir 0); where that is the content alone, the same version may take
- * its place: `*ret_is_lost`. */
-static int look_at_damaged(struct eventual *eventual,
-                           const struct eventual_record *record, int rc,
-                           bool *ret_is_lost)
-{
-    struct key content = key_user('w', record->dir, record->name);
-    struct eventual_record whole = {0};
-
-    if (!eventual_is_noted(eventual, record->dir, record->name)) {
-        if (rc == 0)
-            return 0;
-        rc = eventual_note_damage(eventual, record->dir, record->name);
-        return rc == 0 ? ERR_UNAVAILABLE : rc;
-    }
-    if (rc == ERR_CORRUPT && !eventual_is_large(record))
-        kv_batch_delete(eventual->batch, key_slice(&content));
-    if (rc == 0)
-        rc = get_known(eventual, record, true, &whole);
-    eventual_release(&whole);
-    *ret_is_lost = rc == ERR_CORRUPT;
-    return rc == ERR_CORRUPT ? 0 : rc;
-}
-
-/* `*ret` with dir 0: there is nothing. */
-static int find_known(struct eventual *eventual,
-                      const struct eventual_record *record,
-                      struct eventual_record *ret, bool *ret_is_lost)
-{
-    int rc = get_known(eventual, record, false, ret);
-
-    *ret_is_lost = false;
-    if (rc == ERR_CORRUPT || (rc == 0 && eventual->head.damaged))
-        return look_at_damaged(eventual, record, rc, ret_is_lost);
-    return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
-/* What cannot be read, and is replaced, may have had any digest. */
-static int store_taken(struct eventual *eventual, struct eventual_tally *tally,
-                       const struct eventual_record *record,
-                       const struct eventual_record *old, bool is_lost)
-{
-    struct eventual_namespace *count;
-    int rc = eventual_store(eventual, tally, record, old);
-
-    if (rc != 0 || old != NULL || !is_lost)
-        return rc;
-    rc = eventual_tally_find(eventual, tally, record->dir, &count);
-    if (rc == 0)
-        count->has_digest = false;
-    return rc;
-}
-
-int eventual_take(struct eventual *eventual,
-                  const struct eventual_record *record,
-                  struct eventual_taken *ret)
-{
-    struct eventual_head head = eventual->head;
-    struct eventual_tally tally = {.count = 0};
-    struct eventual_record old = {0};
-    bool is_lost;
-    int rc = find_known(eventual, record, &old, &is_lost);
-    bool is_new = old.dir == 0;
-
-    if (rc != 0) {
-        eventual_release(&old);
-        return rc;
-    }
-    ret->is_newer =
-        is_new || eventual_compare(record, &old) >= (is_lost ? 0 : 1);
-    ret->is_conflict = !is_new && eventual_is_conflict(record, &old);
-    if (ret->is_newer) {
-        rc = store_taken(eventual, &tally, record, is_new ? NULL : &old,
-                         is_lost);
-        if (head.sequence < record->local)
-            head.sequence = record->local;
-        if (head.hlc < record->hlc)
-            head.hlc = record->hlc;
-        if (rc == 0)
-            rc = eventual_write(eventual, &tally, &head);
-    }
-    eventual_release(&old);
     return rc;
 }
 

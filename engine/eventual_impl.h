@@ -54,6 +54,24 @@ struct eventual_work {
     TAILQ_ENTRY(eventual_work) link;      /* while it has an op */
 };
 
+/* So many namespaces at most change with one batch. */
+struct eventual_tally {
+    struct {
+        uint64_t nsid;
+        struct eventual_namespace record;
+        uint64_t digest_before; /* as it is in state/ */
+    } of[2];
+    size_t count;
+};
+
+/* Records that go into state/ together: in the batch, and counted in the head,
+ * but not written yet. Zeroed: none. */
+struct eventual_intake {
+    struct eventual_tally tally;
+    uint64_t hashes[64]; /* of their names */
+    size_t count;
+};
+
 /* Changes of another node under way, likewise. */
 struct eventual_merge_run {
     struct env_task task;
@@ -65,7 +83,8 @@ struct eventual_merge_run {
     uint64_t last;
     uint64_t seen;
     bool whole;
-    uint64_t damages;                     /* rule 6 of eventual_damage.h */
+    uint64_t damages; /* rule 6 of eventual_damage.h */
+    struct eventual_intake intake;
     struct eventual_counts counts;        /* what it adds to them */
     TAILQ_ENTRY(eventual_merge_run) link; /* while it has a merge */
 };
@@ -199,16 +218,6 @@ struct eventual_drop_run {
     TAILQ_ENTRY(eventual_drop_run) link; /* while it has a drop */
 };
 
-/* Two namespaces at most change with one batch. */
-struct eventual_tally {
-    struct {
-        uint64_t nsid;
-        struct eventual_namespace record;
-        uint64_t digest_before; /* as it is in state/ */
-    } of[2];
-    size_t count;
-};
-
 void eventual_notice(struct eventual *eventual);
 
 static inline void eventual_post_owner(struct eventual *eventual,
@@ -236,7 +245,7 @@ void eventual_accept(struct eventual_work *work);
 int eventual_tally_find(struct eventual *eventual, struct eventual_tally *tally,
                         uint64_t nsid, struct eventual_namespace **ret);
 /* Puts a record in the place of `old` (or NULL), and counts it. ERR_CORRUPT,
- * ERR_IO: of the count. */
+ * ERR_IO: of the count; batch and tally are as before. */
 int eventual_store(struct eventual *eventual, struct eventual_tally *tally,
                    const struct eventual_record *record,
                    const struct eventual_record *old);
@@ -246,18 +255,28 @@ int eventual_write(struct eventual *eventual,
                    const struct eventual_tally *tally,
                    const struct eventual_head *head);
 
+/* ---- eventual_take.c, on region 0's owner ---- */
+
 /* What a record is to that which was known of its name. */
 struct eventual_taken {
     bool is_newer;
     bool is_conflict; /* eventual_is_conflict() */
 };
 
-/* Stores a record on its own, under record->local, if it is newer.
- * ERR_UNAVAILABLE: what was known cannot be read, which is noted now
- * (eventual_damage.h); ERR_CORRUPT, ERR_IO. */
-int eventual_take(struct eventual *eventual,
+/* Before any look at what is known of a record's name: writes those before it
+ * where it cannot go with them. A failure ends the node. */
+int eventual_make_room(struct eventual *eventual,
+                       struct eventual_intake *intake,
+                       const struct eventual_record *record);
+/* Adds a record, under record->local, if it is newer. ERR_UNAVAILABLE: what was
+ * known cannot be read, which is noted now (eventual_damage.h); ERR_CORRUPT,
+ * ERR_IO. Those before it stay in any case. */
+int eventual_take(struct eventual *eventual, struct eventual_intake *intake,
                   const struct eventual_record *record,
                   struct eventual_taken *ret);
+/* Writes all of them; there are none then. A failure ends the node. */
+int eventual_write_taken(struct eventual *eventual,
+                         struct eventual_intake *intake);
 
 /* The namespace's life as an eventual one that the record is of has ended. */
 bool eventual_is_outlived(const struct eventual *eventual,

@@ -214,6 +214,7 @@ static int replay_outlived(struct eventual *eventual,
 static int replay_record(struct eventual *eventual,
                          struct eventual_record *record, uint64_t sequence)
 {
+    struct eventual_intake intake = {.count = 0};
     struct eventual_taken taken;
     bool is_kept = false;
     int rc;
@@ -225,7 +226,8 @@ static int replay_record(struct eventual *eventual,
     rc = replay_outlived(eventual, record, &is_kept);
     if (rc != 0 || is_kept)
         return rc;
-    return eventual_take(eventual, record, &taken);
+    rc = eventual_take(eventual, &intake, record, &taken);
+    return rc == 0 ? eventual_write_taken(eventual, &intake) : rc;
 }
 
 /* `applied`: what state/ has, or has deleted since. */

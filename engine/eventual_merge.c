@@ -40,12 +40,26 @@ static int check_floor(const struct eventual *eventual,
     return rc == ERR_NOT_FOUND || rc == ERR_CORRUPT ? 0 : rc;
 }
 
+static int take(struct eventual_merge_run *run,
+                const struct eventual_record *record,
+                struct eventual_taken *ret)
+{
+    struct eventual *eventual = run->eventual;
+    bool is_forgotten;
+    int rc = eventual_make_room(eventual, &run->intake, record);
+
+    if (rc == 0)
+        rc = check_floor(eventual, record, &is_forgotten);
+    if (rc == 0 && !is_forgotten)
+        rc = eventual_take(eventual, &run->intake, record, ret);
+    return rc;
+}
+
 static int merge_record(struct eventual_merge_run *run,
                         struct eventual_record *record)
 {
     struct eventual *eventual = run->eventual;
     struct eventual_taken taken = {0};
-    bool is_forgotten;
     int rc;
 
     if (record->since > modes_version(eventual->config.modes)) {
@@ -63,9 +77,7 @@ static int merge_record(struct eventual_merge_run *run,
     if (eventual->head.seen < record->hlc)
         eventual->head.seen = record->hlc;
     record->local = eventual->head.sequence + 1;
-    rc = check_floor(eventual, record, &is_forgotten);
-    if (rc == 0 && !is_forgotten)
-        rc = eventual_take(eventual, record, &taken);
+    rc = take(run, record, &taken);
     if (rc != 0)
         return rc;
     if (taken.is_newer)
@@ -117,6 +129,15 @@ static int merge_items(struct eventual_merge_run *run)
     if (run->copy.taken_last < run->copy.last)
         run->copy.taken_last = run->copy.last;
     return 0;
+}
+
+/* Also what comes before something that cannot be taken. */
+static int merge_and_write(struct eventual_merge_run *run)
+{
+    int status = merge_items(run);
+    int rc = eventual_write_taken(run->eventual, &run->intake);
+
+    return rc != 0 ? rc : status;
 }
 
 static int put_received(struct eventual *eventual, uint64_t node,
@@ -200,7 +221,7 @@ static int merge_all(struct eventual_merge_run *run)
     if (rc != 0 || is_of_before(run))
         return rc == 0 ? ERR_CANCELED : rc;
     run->copy.taken_last = peer.cursor;
-    status = merge_items(run);
+    status = merge_and_write(run);
     if (is_of_before(run))
         return ERR_CANCELED;
     all = status == 0 && run->copy.complete;

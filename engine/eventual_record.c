@@ -98,24 +98,32 @@ static int get_entry(struct kv *state, const struct kv_snapshot *snapshot,
     return 0;
 }
 
+int eventual_add_content(struct kv *state, const struct kv_snapshot *snapshot,
+                         struct eventual_record *record)
+{
+    int rc;
+
+    if (!eventual_is_large(record))
+        return 0;
+    rc = eventual_get_content(state, snapshot, record, 0, record->attr.size,
+                              &record->held_other);
+    if (rc == 0)
+        record->content = buf_slice(record->held_other);
+    return rc;
+}
+
 static int get_whole(struct kv *state, const struct kv_snapshot *snapshot,
                      uint64_t dir, struct slice name,
                      struct eventual_record *ret)
 {
-    struct eventual_record record = {0};
-    int rc = get_entry(state, snapshot, dir, name, &record);
+    int rc = get_entry(state, snapshot, dir, name, ret);
 
-    if (rc == 0 && eventual_is_large(&record))
-        rc = eventual_get_content(state, snapshot, &record, 0, record.attr.size,
-                                  &record.held_other);
-    if (rc != 0) {
-        eventual_release(&record);
+    if (rc != 0)
         return rc;
-    }
-    if (record.held_other != NULL)
-        record.content = buf_slice(record.held_other);
-    *ret = record;
-    return 0;
+    rc = eventual_add_content(state, snapshot, ret);
+    if (rc != 0)
+        eventual_release(ret);
+    return rc;
 }
 
 int eventual_get(struct kv *state, const struct kv_snapshot *snapshot,
@@ -125,12 +133,14 @@ int eventual_get(struct kv *state, const struct kv_snapshot *snapshot,
     struct kv_snapshot *moment;
     int rc;
 
-    if (!content)
-        return get_entry(state, snapshot, dir, name, ret);
-    if (snapshot != NULL)
+    if (content && snapshot != NULL)
         return get_whole(state, snapshot, dir, name, ret);
+    rc = get_entry(state, snapshot, dir, name, ret);
+    if (rc != 0 || !content || !eventual_is_large(ret))
+        return rc;
 
     /* Entry and content are of one moment. */
+    eventual_release(ret);
     moment = kv_snapshot_new(state);
     rc = get_whole(state, moment, dir, name, ret);
     kv_snapshot_free(moment);

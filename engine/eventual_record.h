@@ -73,6 +73,12 @@ int eventual_get(struct kv *state, const struct kv_snapshot *snapshot,
                  uint64_t dir, struct slice name, bool content,
                  struct eventual_record *ret);
 
+/* To a record that was read without content, which is left out only where it
+ * lies at 'w'. Nothing may have changed since. Errors as of
+ * eventual_get_content(). */
+int eventual_add_content(struct kv *state, const struct kv_snapshot *snapshot,
+                         struct eventual_record *record);
+
 /* Content of a record that was read without it: what there is of it in
  * [offset, offset + size), as a new buf. Errors as above, but ERR_CORRUPT where
  * it is missing. */

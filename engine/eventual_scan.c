@@ -56,15 +56,11 @@ static int add_item(struct run *run, const struct eventual_record *record)
     return 0;
 }
 
-static int add_with_content(struct run *run, uint64_t dir, struct slice name)
+static int add_with_content(struct run *run, struct eventual_record *record)
 {
-    struct eventual_record record = {0};
-    int rc = eventual_get(run->state, NULL, dir, name, true, &record);
+    int rc = eventual_add_content(run->state, NULL, record);
 
-    if (rc == 0)
-        rc = add_item(run, &record);
-    eventual_release(&record);
-    return rc;
+    return rc == 0 ? add_item(run, record) : rc;
 }
 
 /* The name has changed once more since, or its namespace is no more. */
@@ -97,7 +93,7 @@ static int look_at(struct run *run, struct slice key, uint64_t sequence,
         kv_batch_delete(run->stale, key);
         rc = 0;
     } else if (rc == 0 && !is_received(run->scan, &record)) {
-        rc = add_with_content(run, dir, name);
+        rc = add_with_content(run, &record);
     }
     eventual_release(&record);
     if (rc == ERR_CORRUPT)
