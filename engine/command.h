@@ -107,7 +107,8 @@ enum command_op {
                               * the one that it is in */
     COMMAND_DIR_ADD = 51,    /* dir, name, set → attr */
     COMMAND_DIR_REMOVE = 52, /* dir, name, ino; `offset`: as for DIR_MODE */
-    COMMAND_DIR_MOVE = 53,   /* dir, name, to_dir, to_name, flags NOREPLACE */
+    COMMAND_DIR_MOVE = 53,   /* dir, name, to_dir, to_name, flags NOREPLACE,
+                              * EXCHANGE */
     COMMAND_FLOOR = 54,      /* the floor of tombstones rises to `size`, for the
                               * roll `offset`; size 0: consents to it count no
                               * more. ERR_ABORTED. See floor.h */

@@ -349,6 +349,7 @@ struct move {
     struct directory from;
     struct directory to; /* not read when it is the same */
     struct directory directory;
+    struct directory other; /* only in an exchange */
 };
 
 static void move_release(struct move *move)
@@ -356,6 +357,12 @@ static void move_release(struct move *move)
     directory_release(&move->from);
     directory_release(&move->to);
     directory_release(&move->directory);
+    directory_release(&move->other);
+}
+
+static bool exchanges(const struct exec *x)
+{
+    return (x->command->flags & REQUEST_EXCHANGE) != 0;
 }
 
 static bool is_same_parent(const struct exec *x)
@@ -379,47 +386,73 @@ static int get_parents(struct exec *x, struct move *move)
 }
 
 /* What has no mode of its own has that of where it is. */
-static bool may_leave(const struct exec *x, const struct move *move)
+static bool may_leave(const struct exec *x, const struct move *move,
+                      const struct directory *directory)
 {
-    return is_same_parent(x) || has_own_mode(&move->directory) ||
+    return is_same_parent(x) || has_own_mode(directory) ||
            move->from.mode.domain == move->to.mode.domain;
+}
+
+static int get_end(struct exec *x, const struct move *move, uint64_t parent,
+                   struct slice name, struct directory *ret)
+{
+    uint64_t nsid;
+    int rc = catalog_find(x->state, NULL, parent, name, &nsid);
+
+    if (rc == 0)
+        rc = exec_get_directory(x, nsid, ret);
+    return rc == 0 && !may_leave(x, move, ret) ? ERR_CROSS_DEVICE : rc;
 }
 
 static int get_moved(struct exec *x, struct move *move)
 {
     const struct command *c = x->command;
-    uint64_t nsid;
-    int rc = catalog_find(x->state, NULL, c->dir, c->name, &nsid);
+    int rc = get_end(x, move, c->dir, c->name, &move->directory);
 
-    if (rc == 0)
-        rc = exec_get_directory(x, nsid, &move->directory);
-    return rc == 0 && !may_leave(x, move) ? ERR_CROSS_DEVICE : rc;
+    if (rc == 0 && exchanges(x))
+        rc = get_end(x, move, c->to_dir, c->to_name, &move->other);
+    return rc;
+}
+
+static int check_loop(struct exec *x, uint64_t parent, uint64_t nsid)
+{
+    bool below = false;
+    int rc = catalog_is_below(x->state, parent, nsid, &below);
+
+    return rc == 0 && below ? ERR_INVALID : rc;
 }
 
 static int check_target(struct exec *x, const struct move *move)
 {
     const struct command *c = x->command;
-    bool below = false;
-    int rc =
-        catalog_is_below(x->state, c->to_dir, move->directory.nsid, &below);
+    int rc = check_loop(x, c->to_dir, move->directory.nsid);
 
-    if (rc == 0 && below)
-        rc = ERR_INVALID;
-    return rc == 0 ? check_free(x, c->to_dir, c->to_name) : rc;
+    if (rc != 0)
+        return rc;
+    return exchanges(x) ? check_loop(x, c->dir, move->other.nsid)
+                        : check_free(x, c->to_dir, c->to_name);
+}
+
+static void put_at(struct exec *x, struct directory *directory, uint64_t parent,
+                   struct slice name)
+{
+    directory->parent = parent;
+    directory->name = name;
+    directory->attr.ctime_ns = exec_now(x, directory->attr.ctime_ns);
+    directory->attr.version = x->version;
+    exec_put_directory(x, directory);
+    exec_put_child(x, directory);
 }
 
 static void make_move(struct exec *x, struct move *move)
 {
     const struct command *c = x->command;
-    struct directory *directory = &move->directory;
 
-    exec_delete_child(x, c->dir, c->name);
-    directory->parent = c->to_dir;
-    directory->name = c->to_name;
-    directory->attr.ctime_ns = exec_now(x, directory->attr.ctime_ns);
-    directory->attr.version = x->version;
-    exec_put_directory(x, directory);
-    exec_put_child(x, directory);
+    if (exchanges(x))
+        put_at(x, &move->other, c->dir, c->name);
+    else
+        exec_delete_child(x, c->dir, c->name);
+    put_at(x, &move->directory, c->to_dir, c->to_name);
     exec_touch_directory(x, &move->from);
     if (!is_same_parent(x))
         exec_touch_directory(x, &move->to);
@@ -429,11 +462,8 @@ int exec_dir_move(struct exec *x)
 {
     const struct command *c = x->command;
     struct move move = {0};
-    int rc;
+    int rc = get_parents(x, &move);
 
-    if ((c->flags & REQUEST_EXCHANGE) != 0)
-        return ERR_INVALID;
-    rc = get_parents(x, &move);
     if (rc == 0)
         rc = get_moved(x, &move);
     if (rc == 0 && is_same_parent(x) && slice_equal(c->name, c->to_name)) {

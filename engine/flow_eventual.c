@@ -251,15 +251,34 @@ static void make_directory(struct flow *flow)
         ask_region_0(flow, COMMAND_DIR_ADD);
 }
 
+static bool is_directory(const struct flow *flow, uint64_t dir,
+                         struct slice name)
+{
+    uint64_t nsid;
+
+    return catalog_find(state_of(flow), NULL, dir, name, &nsid) == 0;
+}
+
+/* A file is exchanged with a file only: its name is not in the catalog. */
+static void exchange_directories(struct flow *flow)
+{
+    const struct command *c = &flow->command;
+
+    if (is_directory(flow, c->dir, c->name) &&
+        is_directory(flow, c->to_dir, c->to_name))
+        ask_region_0(flow, COMMAND_DIR_MOVE);
+    else
+        flow_end(flow, ERR_INVALID, NULL);
+}
+
 static void move_directory(struct flow *flow)
 {
     const struct command *c = &flow->command;
-    uint64_t nsid;
 
-    if (catalog_find(state_of(flow), NULL, c->dir, c->name, &nsid) != 0)
+    if ((c->flags & REQUEST_EXCHANGE) != 0)
+        exchange_directories(flow);
+    else if (!is_directory(flow, c->dir, c->name))
         flow_end(flow, ERR_IS_DIR, NULL); /* The other end is one. */
-    else if ((c->flags & REQUEST_EXCHANGE) != 0)
-        flow_end(flow, ERR_INVALID, NULL);
     else if (has_file(flow, c->to_dir, c->to_name))
         flow_end(flow,
                  (c->flags & REQUEST_NOREPLACE) != 0 ? ERR_EXISTS : ERR_NOT_DIR,

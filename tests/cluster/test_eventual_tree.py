@@ -12,7 +12,7 @@ from eventual_folders import (AGREE_S, Folder, all_below, check_unchanged, cut_c
                               folders, holds, is_all, is_complete, make_eventual, mode_of, switch,
                               switch_all)
 from harness import errno_name, errno_of, get, main, put, table, test, wait_until
-from trees import odd_files, same
+from trees import exchange, odd_files, same
 
 ODD = 'a\udcff\n*'  # A name of bytes that are no UTF-8.
 
@@ -159,6 +159,37 @@ def directories_made_moved_and_removed_while_it_is_eventual_are_so_when_it_is_st
         assert errno_of(os.mkdir, c.path(node, 'd/gone')) == errno.EEXIST
     os.rename(c.path(1, 'd/renamed'), c.path(1, 'out'))
     assert get(c.path(2, f'out/x/{ODD}/f')) == b'2'
+
+
+@test
+def directories_are_exchanged_with_what_is_in_them(t):
+    c = t.cluster()
+    for top in ('e', 's'):
+        os.makedirs(c.path(1, f'{top}/a/in'))
+        os.makedirs(c.path(1, f'{top}/b/c'))
+        for name in ('f', 'a/in/f', 'b/f', 'b/c/f'):
+            put(c.path(1, f'{top}/{name}'), name.encode())
+    switch(c, 'e', b'eventual')
+    for top in ('e', 's'):
+        for a, b, expected in (('a', 'b', 0), ('b/in', 'a/c', 0), ('f', 'a/f', 0),
+                               ('a', 'gone', errno.ENOENT), ('gone', 'a', errno.ENOENT),
+                               ('a', 'a/c', errno.EINVAL), ('b/in', 'b', errno.EINVAL)):
+            number = errno_of(exchange, c.path(2, f'{top}/{a}'), c.path(2, f'{top}/{b}'))
+            assert number == expected, f'{top}: {a} and {b}: {errno_name(number)}'
+        for node in c.nodes:
+            for name, content in (('f', b'b/f'), ('a/f', b'f'), ('a/c/f', b'a/in/f'),
+                                  ('b/in/f', b'b/c/f')):
+                wait_until(f'{top}/{name} is there', AGREE_S,
+                           lambda n=node, p=f'{top}/{name}', b=content: holds(c.path(n, p), b))
+            assert sorted(os.listdir(c.path(node, top))) == ['a', 'b', 'f']
+    for a, b in (('f', 'a'), ('a', 'f')):
+        assert errno_of(exchange, c.path(3, f's/{a}'), c.path(3, f's/{b}')) == 0
+        number = errno_of(exchange, c.path(3, f'e/{a}'), c.path(3, f'e/{b}'))
+        assert number == errno.EINVAL, errno_name(number)
+    assert errno_of(exchange, c.path(3, 'e/a'), c.path(3, 's/b')) == errno.EXDEV
+    switch(c, 'e', b'strong', 3)
+    for node in c.nodes:
+        assert sorted(all_below(c.path(node, 'e'))) == sorted(all_below(c.path(node, 's')))
 
 
 @test

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trees of files to be copied into mounts, and whether a copy is the same."""
 
+import ctypes
 import itertools
 import os
 import shutil
@@ -8,6 +9,17 @@ import stat
 import subprocess
 
 FILE_BYTES_MAX = 256 << 10
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+def exchange(a, b):
+    """renameat2(2), for which Python has no name."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.renameat2(AT_FDCWD, os.fsencode(a), AT_FDCWD, os.fsencode(b), RENAME_EXCHANGE) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), a, None, b)
 
 
 def _small_files(tops):

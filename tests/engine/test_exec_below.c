@@ -121,10 +121,64 @@ static void test_a_move_replaces_nothing_and_makes_no_loop(void **state)
 
     (void)add_below(f, e, "c");
     assert_int_equal(move_below(f, e, "a", e, "c", 0), ERR_EXISTS);
-    assert_int_equal(move_below(f, e, "a", e, "c", REQUEST_EXCHANGE),
-                     ERR_INVALID);
     assert_int_equal(move_below(f, e, "a", a, "x", 0), ERR_INVALID);
     assert_int_equal(move_below(f, e, "a", b, "x", 0), ERR_INVALID);
+    check_settled(f);
+}
+
+static void expect_at(struct exec_fixture *f, uint64_t nsid, uint64_t parent,
+                      const char *name)
+{
+    uint64_t found = 0;
+
+    assert_int_equal(
+        catalog_find(f->state, NULL, parent, slice_of(name), &found), 0);
+    assert_int_equal(found, nsid);
+    assert_int_equal(catalog_of(f, nsid).parent, parent);
+    assert_int_equal(catalog_of(f, nsid).attr.version, f->version);
+    assert_int_equal(catalog_of(f, parent).mtime_version, f->version);
+}
+
+static void test_two_exchange_their_places(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t a = add_below(f, e, "a");
+    uint64_t b = add_below(f, e, "b");
+    uint64_t c = add_below(f, b, "c");
+    size_t names = count_class(f->state, "cp");
+
+    assert_int_equal(move_below(f, e, "a", e, "b", REQUEST_EXCHANGE), 0);
+    expect_at(f, a, e, "b");
+    expect_at(f, b, e, "a");
+    assert_int_equal(move_below(f, e, "b", b, "c", REQUEST_EXCHANGE), 0);
+    expect_at(f, a, b, "c");
+    expect_at(f, c, e, "b");
+    assert_int_equal(move_below(f, e, "b", e, "b", REQUEST_EXCHANGE), 0);
+    assert_int_equal(count_class(f->state, "cp"), names);
+    check_settled(f);
+}
+
+static void test_an_exchange_needs_both_and_makes_no_loop(void **state)
+{
+    struct exec_fixture *f = *state;
+    uint64_t e = make_eventual(f, ROOT, "e");
+    uint64_t g = make_eventual(f, ROOT, "g");
+    uint64_t a = add_below(f, e, "a");
+    uint64_t b = add_below(f, a, "b");
+
+    (void)add_below(f, b, "c");
+    (void)add_below(f, g, "d");
+    assert_int_equal(move_below(f, e, "a", e, "x", REQUEST_EXCHANGE),
+                     ERR_NOT_FOUND);
+    assert_int_equal(move_below(f, e, "x", e, "a", REQUEST_EXCHANGE),
+                     ERR_NOT_FOUND);
+    assert_int_equal(move_below(f, e, "a", a, "b", REQUEST_EXCHANGE),
+                     ERR_INVALID);
+    assert_int_equal(move_below(f, b, "c", e, "a", REQUEST_EXCHANGE),
+                     ERR_INVALID);
+    assert_int_equal(move_below(f, e, "a", g, "d", REQUEST_EXCHANGE),
+                     ERR_CROSS_DEVICE);
     check_settled(f);
 }
 
@@ -158,6 +212,8 @@ int main(void)
         WITH_ROOT(test_one_with_directories_below_is_not_removed),
         WITH_ROOT(test_one_moves_within_its_domain),
         WITH_ROOT(test_a_move_replaces_nothing_and_makes_no_loop),
+        WITH_ROOT(test_two_exchange_their_places),
+        WITH_ROOT(test_an_exchange_needs_both_and_makes_no_loop),
         WITH_ROOT(test_nothing_moves_to_another_domain),
     };
 

@@ -33,6 +33,7 @@ static struct {
     unsigned own;
     unsigned inherited;
     unsigned changed_trees; /* moved there */
+    unsigned exchanged;
     unsigned eventual;
     unsigned strong;
     unsigned removed;
@@ -109,6 +110,29 @@ static uint64_t move(struct play *play)
         seen.changed_trees++;
     dir->parent = to->nsid;
     dir->name = name;
+    return 0;
+}
+
+static uint64_t exchange(struct play *play)
+{
+    struct known *dir = pick_dir(play);
+    struct known *other = pick_dir(play);
+    struct command c = on_dir(play, COMMAND_DIR_MOVE, dir);
+    struct known before = *dir;
+    bool is_alike = mode_of(play->f, dir->parent).domain ==
+                    mode_of(play->f, other->parent).domain;
+
+    c.to_dir = other->parent;
+    c.to_name = slice_of(other->name);
+    c.flags = REQUEST_EXCHANGE;
+    if (run(play->f, &c) != 0 || dir == other)
+        return 0;
+    seen.exchanged++;
+    seen.changed_trees += is_alike ? 0 : 1;
+    dir->parent = other->parent;
+    dir->name = other->name;
+    other->parent = before.parent;
+    other->name = before.name;
     return 0;
 }
 
@@ -207,7 +231,8 @@ static void check_dir(struct play *play, const struct known *dir)
 static void play_one(struct play *play)
 {
     static uint64_t (*const entries[])(struct play * play) = {
-        add, own, own, move, move, remove_dir, set_state, fill, decide_mode};
+        add,      own,        own,       move, move,
+        exchange, remove_dir, set_state, fill, decide_mode};
     uint64_t nsid = entries[pick(play->f, ARRAY_SIZE(entries))](play);
 
     assert_int_equal(
@@ -240,6 +265,7 @@ static void test_modes_agree_with_where_directories_are(void **state)
     assert_true(seen.own > 0);
     assert_true(seen.inherited > 0);
     assert_true(seen.changed_trees > 0);
+    assert_true(seen.exchanged > 0);
     assert_true(seen.eventual > 0);
     assert_true(seen.strong > 0);
     assert_true(seen.removed > 0);

@@ -196,23 +196,27 @@ static bool has_place(const struct sim_zone *zone, uint8_t sub)
     return subs[sub].parent == 0 || zone->subs[subs[sub].parent] != 0;
 }
 
-/* Its place may be taken, or lie below itself, or where the mode is another
- * one. */
+/* Its place may be taken or, to exchange with it, free; or lie below itself, or
+ * where the mode is another one. */
 static void choose_move(struct sim_loop *loop, const struct sim_plan *plan,
                         const struct sim_zone *zones, struct sim_zone_op *op)
 {
     uint8_t to = (uint8_t)sim_between(loop, 1, plan->zone_subs);
     size_t zone = (size_t)sim_pick(loop, plan->zones);
+    uint64_t roll = sim_pick(loop, 4);
 
     if (zones[zone].nsid == 0)
         zone = op->zone;
-    if (zones[zone].subs[to] != 0) /* Another one may be free. */
+    op->flags = roll == 0   ? REQUEST_NOREPLACE
+                : roll == 1 ? REQUEST_EXCHANGE
+                            : 0;
+    /* Another one may fit. */
+    if ((zones[zone].subs[to] != 0) != (op->flags == REQUEST_EXCHANGE))
         to = (uint8_t)sim_between(loop, 1, plan->zone_subs);
     if (!has_place(&zones[zone], to))
         to = subs[to].parent;
     op->kind = REQUEST_RENAME;
     op->of_dir = true;
-    op->flags = sim_pick(loop, 4) == 0 ? REQUEST_NOREPLACE : 0;
     op->to_zone = zone;
     op->to_dir = subs[to].parent;
     op->to_name = subs[to].name;

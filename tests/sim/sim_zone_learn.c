@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "tests/sim/sim_seen.h"
 #include "tests/sim/sim_zone_choice.h"
 
 static const uint64_t second_ns = 1000000000;
@@ -86,6 +87,25 @@ static void learn_own(struct sim_zone *zone, const struct sim_zone_op *op,
     }
 }
 
+/* What is known of the directory at a place. */
+struct sub {
+    uint64_t nsid;
+    uint64_t own;
+    uint64_t strong;
+};
+
+static struct sub sub_at(const struct sim_zone *zone, uint8_t sub)
+{
+    return (struct sub){zone->subs[sub], zone->owns[sub], zone->strongs[sub]};
+}
+
+static void put_sub(struct sim_zone *zone, uint8_t at, struct sub sub)
+{
+    zone->owns[at] = sub.own;
+    zone->strongs[at] = sub.strong;
+    set_sub(zone, at, sub.nsid);
+}
+
 static void learn_move(struct sim_zone *zones, const struct sim_zone_op *op,
                        const struct request *request)
 {
@@ -93,14 +113,16 @@ static void learn_move(struct sim_zone *zones, const struct sim_zone_op *op,
     struct sim_zone *to_zone = &zones[op->to_zone];
     uint8_t from = sim_zone_sub(op->dir, op->name);
     uint8_t to = sim_zone_sub(op->to_dir, op->to_name);
-    uint64_t nsid = zone->subs[from];
+    bool exchanged = (op->flags & REQUEST_EXCHANGE) != 0;
+    struct sub moved = sub_at(zone, from);
+    struct sub other = sub_at(to_zone, to);
 
     if (request->status != 0)
         return;
-    to_zone->owns[to] = zone->owns[from];
-    to_zone->strongs[to] = zone->strongs[from];
-    set_sub(zone, from, 0);
-    set_sub(to_zone, to, nsid);
+    put_sub(zone, from, exchanged ? other : (struct sub){0});
+    put_sub(to_zone, to, moved);
+    if (exchanged && moved.nsid != other.nsid)
+        sim_seen(SEEN_ZONE_EXCHANGED);
 }
 
 static void learn_sub(struct sim_zone *zone, const struct sim_zone_op *op,
@@ -110,7 +132,8 @@ static void learn_sub(struct sim_zone *zone, const struct sim_zone_op *op,
 
     if (sub == 0)
         return;
-    if ((op->kind == REQUEST_RMDIR || op->of_dir) &&
+    if ((op->kind == REQUEST_RMDIR ||
+         (op->of_dir && (op->flags & REQUEST_EXCHANGE) == 0)) &&
         request->status == ERR_NOT_FOUND)
         set_sub(zone, sub, 0);
     else if (op->kind == REQUEST_RMDIR && request->status == 0)
