@@ -151,6 +151,33 @@ static void check_copy(const struct sim_lives *lives,
                  node->number + 1, directory->nsid);
 }
 
+/* Those that are shown are all that have a mode of their own, and no other. */
+static void check_own(const struct sim_lives *lives,
+                      const struct sim_node *node,
+                      const struct lives_tree *tree)
+{
+    struct modes *modes = node_modes(node->node);
+    uint64_t nsid = 0;
+    size_t count = 0;
+    struct mode mode;
+
+    for (; modes_next_own(modes, nsid, &nsid, &mode); nsid++) {
+        const struct lives_directory *directory = find(tree, nsid);
+
+        if (directory == NULL || !is_top(directory) ||
+            directory->mode.epoch != mode.epoch)
+            sim_fail(lives->cluster->loop,
+                     "node %zu shows a mode of %" PRIx64 " that it has not",
+                     node->number + 1, nsid);
+        count++;
+    }
+    for (size_t i = 0; i < tree->count; i++)
+        count -= is_top(&tree->items[i]) ? 1 : 0;
+    if (count != 0)
+        sim_fail(lives->cluster->loop, "node %zu does not show all modes",
+                 node->number + 1);
+}
+
 /* ---- what has changed ---- */
 
 static size_t count_below(const struct lives_tree *tree, uint64_t top)
@@ -341,6 +368,8 @@ void lives_look_at_tree(struct sim_lives *lives, const struct sim_node *node)
         if (is_followed)
             check_copy(lives, node, &tree->items[i]);
     }
+    if (is_followed)
+        check_own(lives, node, tree);
     if (version > lives->newest_version)
         note_newest(lives, tree, version);
 }
