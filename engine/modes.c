@@ -217,7 +217,7 @@ int modes_follow(struct modes *modes, struct kv *state, uint64_t nsid,
 
 /* ---- all of them ---- */
 
-/* Of a damaged catalog what can be read counts. In ascending order. */
+/* Of a damaged catalog what can be read counts. */
 static int load_directories(struct modes *modes, struct kv *state,
                             struct domain *seen)
 {
@@ -247,11 +247,12 @@ static int load_directories(struct modes *modes, struct kv *state,
 }
 
 /* Those that were not seen are gone. */
-static void drop_others(struct modes *modes, const struct domain *seen)
+static void drop_others(struct modes *modes, struct domain *seen)
 {
     uint64_t nsid = 0;
     struct mode mode;
 
+    domain_sort(seen); /* A damaged record may not be where it says. */
     for (; mode_table_next(&modes->table, nsid, &nsid, &mode); nsid++)
         if (domain_find(seen, nsid) == SIZE_MAX)
             (void)change(modes, nsid, (struct mode){0});
