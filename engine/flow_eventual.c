@@ -200,6 +200,29 @@ void flow_show(struct flow *flow, const struct attr *attr)
     flow_catch_up(flow, show);
 }
 
+static bool may_replace(const struct flow *flow)
+{
+    const struct command *c = &flow->command;
+
+    return c->op == COMMAND_RENAME && (c->flags & REQUEST_NOREPLACE) == 0;
+}
+
+/* First the empty directory at the new name goes, as with RMDIR, and then all
+ * begins anew: for a moment nothing has the name. */
+static void replace_directory(struct flow *flow)
+{
+    const struct command *c = &flow->command;
+    uint64_t nsid = 0;
+    int rc = catalog_find(state_of(flow), NULL, c->to_dir, c->to_name, &nsid);
+
+    if (rc == 0 && modes_find(modes_of(flow), nsid).state != MODE_STRONG)
+        flow_change_mode(flow, nsid, MODE_REMOVE, false);
+    else if (rc == ERR_NOT_FOUND && !flow->has_caught_up)
+        flow_catch_up(flow, flow_caught_up);
+    else
+        flow_end(flow, rc == 0 || rc == ERR_NOT_FOUND ? ERR_EXISTS : rc, NULL);
+}
+
 static void decided(struct router_call *call, int status,
                     const struct result *result, uint64_t index)
 {
@@ -210,6 +233,8 @@ static void decided(struct router_call *call, int status,
         flow_wait_for_fence(flow);
     } else if (status == ERR_ABORTED && !flow->has_caught_up) {
         flow_catch_up(flow, flow_caught_up);
+    } else if (status == ERR_EXISTS && may_replace(flow)) {
+        replace_directory(flow);
     } else if (status != 0) {
         flow_end(flow, status == ERR_ABORTED ? ERR_BUSY : status, NULL);
     } else {

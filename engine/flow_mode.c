@@ -29,16 +29,24 @@ bool flow_is_about_mode(const struct command *command)
     }
 }
 
+/* RENAME where the new name is that of an empty directory. */
+static bool removes(const struct flow *flow)
+{
+    return flow->request->kind == REQUEST_RMDIR ||
+           flow->request->kind == REQUEST_RENAME;
+}
+
 static void mode_changed(struct mode_change *change, int status)
 {
     struct flow *flow = container_of(change, struct flow, mode_change);
-    bool goes_on =
-        flow->request->kind == REQUEST_RMDIR && change->goal == MODE_TO_STRONG;
+    bool goes_on = flow->request->kind == REQUEST_RENAME ||
+                   (flow->request->kind == REQUEST_RMDIR &&
+                    change->goal == MODE_TO_STRONG);
     const struct result nothing = {0};
 
     if (status == 0 && goes_on)
         flow_start(flow);
-    else if (status == ERR_BUSY && flow->request->kind == REQUEST_RMDIR)
+    else if (status == ERR_BUSY && removes(flow))
         /* Of another change, of one above it, too. */
         flow_wait_for_fence(flow);
     else
@@ -51,7 +59,7 @@ void flow_change_mode(struct flow *flow, uint64_t nsid, enum mode_goal goal,
     flow->mode_change.force = force;
     flow->mode_change.nsid = nsid;
     flow->mode_change.goal = goal;
-    flow->mode_change.only_empty = flow->request->kind == REQUEST_RMDIR;
+    flow->mode_change.only_empty = removes(flow);
     flow->mode_change.deadline_ns = flow->deadline_ns;
     flow->mode_change.done = mode_changed;
     mode_change_start(&flow->mode_change, flow->flows->node);

@@ -193,6 +193,31 @@ def directories_are_exchanged_with_what_is_in_them(t):
 
 
 @test
+def a_directory_takes_the_place_of_an_empty_one(t):
+    c = t.cluster()
+    make_eventual(c, 'd')
+    for name in ('a', 'b', 'full', 'full/in', 'strong'):
+        os.mkdir(c.path(1, f'd/{name}'))
+    put(c.path(1, 'd/a/f'), b'a')
+    put(c.path(2, 'd/file'), b'file')
+    switch(c, 'd/strong', b'strong')
+    for a, b, expected in (('a', 'full', errno.ENOTEMPTY), ('a', 'strong', errno.EEXIST),
+                           ('a', 'file', errno.ENOTDIR), ('file', 'b', errno.EISDIR),
+                           ('full', 'full/in', errno.EINVAL), ('a', 'b', 0),
+                           ('full/in', 'b', errno.ENOTEMPTY)):
+        number = errno_of(os.rename, c.path(3, f'd/{a}'), c.path(3, f'd/{b}'))
+        assert number == expected, f'{a} to {b}: {errno_name(number)}'
+    for node in c.nodes:
+        wait_until('it is there', AGREE_S, lambda n=node: holds(c.path(n, 'd/b/f'), b'a'))
+        assert sorted(os.listdir(c.path(node, 'd'))) == ['b', 'file', 'full', 'strong']
+    c.kill(2)
+    os.mkdir(c.path(1, 'd/c'))
+    number = errno_of(os.rename, c.path(1, 'd/full'), c.path(1, 'd/c'))
+    assert number in (errno.EBUSY, errno.EHOSTUNREACH), errno_name(number)
+    assert sorted(os.listdir(c.path(1, 'd'))) == ['b', 'c', 'file', 'full', 'strong']
+
+
+@test
 def a_file_beside_a_directory_of_its_name_keeps_the_name_that_it_was_shown_as(t):
     c = cut_cluster(t)
     make_eventual(c, 'e')

@@ -275,6 +275,111 @@ static void test_a_removal_waits_for_another_change_to_end(void **state)
     expect_end(f, ERR_BUSY);
 }
 
+static void region_0_says(struct fixture *f, int status)
+{
+    const struct result result = {.status = status};
+    struct router_call *call = f->node.call;
+
+    assert_non_null(call);
+    assert_int_equal(f->node.asked.op, COMMAND_DIR_MOVE);
+    f->node.call = NULL;
+    call->done(call, status, &result, 0);
+}
+
+/* Of directory "a" to the name "b". */
+static void begin_move(struct fixture *f, unsigned flags)
+{
+    const struct command command = {.op = COMMAND_RENAME,
+                                    .dir = DIR,
+                                    .name = slice_of("a"),
+                                    .to_dir = DIR,
+                                    .to_name = slice_of("b"),
+                                    .flags = flags};
+
+    put_directory(f, "a", MODE_EVENTUAL);
+    begin(f, REQUEST_RENAME, &command);
+    accept_op(f, ERR_IS_DIR);
+}
+
+static void test_an_empty_directory_goes_for_another_one(void **state)
+{
+    struct fixture *f = *state;
+    struct mode_change *change = &f->flow.mode_change;
+
+    put_directory(f, "b", MODE_EVENTUAL);
+    begin_move(f, 0);
+    region_0_says(f, ERR_EXISTS);
+    assert_int_equal(change->goal, MODE_REMOVE);
+    assert_true(change->only_empty);
+    change->done(change, ERR_BUSY);
+    pass(f, 1000);
+    accept_op(f, ERR_IS_DIR);
+    region_0_says(f, ERR_EXISTS);
+    change->done(change, 0);
+    accept_op(f, ERR_IS_DIR);
+    region_0_says(f, 0);
+    has_caught_up(f, 0);
+    expect_end(f, 0);
+}
+
+static void test_one_that_is_not_empty_does_not_go_for_another(void **state)
+{
+    struct fixture *f = *state;
+    struct mode_change *change = &f->flow.mode_change;
+
+    put_directory(f, "b", MODE_EVENTUAL);
+    begin_move(f, 0);
+    region_0_says(f, ERR_EXISTS);
+    change->done(change, ERR_NOT_EMPTY);
+    expect_end(f, ERR_NOT_EMPTY);
+}
+
+static void test_none_goes_for_one_that_is_not_to_replace_it(void **state)
+{
+    struct fixture *f = *state;
+
+    put_directory(f, "b", MODE_EVENTUAL);
+    begin_move(f, REQUEST_NOREPLACE);
+    region_0_says(f, ERR_EXISTS);
+    expect_end(f, ERR_EXISTS);
+}
+
+static void test_a_strong_one_goes_for_none(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_move(f, 0);
+    put_directory(f, "b", MODE_STRONG);
+    region_0_says(f, ERR_EXISTS);
+    expect_end(f, ERR_EXISTS);
+}
+
+static void test_a_name_that_is_taken_may_not_be_known_here_yet(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_move(f, 0);
+    region_0_says(f, ERR_EXISTS);
+    has_caught_up(f, 0);
+    accept_op(f, ERR_IS_DIR);
+    region_0_says(f, ERR_EXISTS);
+    expect_end(f, ERR_EXISTS);
+}
+
+static void test_only_directories_are_exchanged_with_directories(void **state)
+{
+    struct fixture *f = *state;
+
+    begin_move(f, REQUEST_EXCHANGE);
+    assert_null(f->node.call);
+    expect_end(f, ERR_INVALID);
+    put_directory(f, "b", MODE_EVENTUAL);
+    begin_move(f, REQUEST_EXCHANGE);
+    region_0_says(f, 0);
+    has_caught_up(f, 0);
+    expect_end(f, 0);
+}
+
 /* Regions know nothing of an eventual namespace. */
 static void test_what_is_not_found_may_have_become_eventual(void **state)
 {
@@ -312,6 +417,12 @@ int main(void)
         FLOW_TEST(test_whoever_makes_a_directory_sees_it),
         FLOW_TEST(test_a_file_keeps_its_name_from_a_directory),
         FLOW_TEST(test_a_removal_waits_for_another_change_to_end),
+        FLOW_TEST(test_an_empty_directory_goes_for_another_one),
+        FLOW_TEST(test_one_that_is_not_empty_does_not_go_for_another),
+        FLOW_TEST(test_none_goes_for_one_that_is_not_to_replace_it),
+        FLOW_TEST(test_a_strong_one_goes_for_none),
+        FLOW_TEST(test_a_name_that_is_taken_may_not_be_known_here_yet),
+        FLOW_TEST(test_only_directories_are_exchanged_with_directories),
         FLOW_TEST(test_what_is_not_found_may_have_become_eventual),
     };
 

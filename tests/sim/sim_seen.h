@@ -153,6 +153,7 @@
     X(FORCE_OTHERS, 0, "... accepted by another one that was left out")        \
     X(FORCE_FOUND, 0, "... that came there at a start")                        \
     X(ZONE_EXCHANGED, 1, "directories in eventual ones exchanged")             \
+    X(ZONE_REPLACED, 1, "... moved to the place of another one")               \
     X(ZONE_CHANGED, 1, "eventual changes")                                     \
     X(ZONE_ALONE, 1, "... accepted where no majority could be reached")        \
     X(ZONE_RELAYED, 1, "... that came by way of a third node")                 \

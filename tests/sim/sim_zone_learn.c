@@ -121,8 +121,8 @@ static void learn_move(struct sim_zone *zones, const struct sim_zone_op *op,
         return;
     put_sub(zone, from, exchanged ? other : (struct sub){0});
     put_sub(to_zone, to, moved);
-    if (exchanged && moved.nsid != other.nsid)
-        sim_seen(SEEN_ZONE_EXCHANGED);
+    if (other.nsid != 0 && moved.nsid != other.nsid)
+        sim_seen(exchanged ? SEEN_ZONE_EXCHANGED : SEEN_ZONE_REPLACED);
 }
 
 static void learn_sub(struct sim_zone *zone, const struct sim_zone_op *op,
