@@ -28,8 +28,10 @@
 #include "engine/env.h"
 #include "raft/base/err.h"
 
+/* Of the protocol, and of what an entry of a log does: replicas that did not
+ * agree on that would drift apart. */
 enum {
-    HELLO_VERSION = 1,
+    HELLO_VERSION = 2,
     HELLO_PREFIX_SIZE = 16,
     HELLO_BODY_SIZE_MAX = 1024,
     HELLO_SIZE_MAX = HELLO_PREFIX_SIZE + HELLO_BODY_SIZE_MAX + 8
