@@ -45,12 +45,13 @@ struct value {
     uint64_t name; /* of which name in which life */
     struct sim_version version;
     uint64_t hash;
-    uint64_t plain;             /* lives_plain() */
-    uint64_t first_ns;          /* when it was seen for the first time */
-    uint64_t starts;            /* of its origin then; 0: others have it, too */
-    struct sim_version instead; /* rule 12; hlc 0: it was not given up */
-    uint64_t given_up_starts;   /* of its origin then */
-    bool is_new_version;        /* the other one of these two */
+    uint64_t plain;    /* lives_plain() */
+    uint64_t first_ns; /* when it was seen for the first time */
+    uint64_t starts;   /* of its origin then; 0: others have it, too */
+    uint64_t had[SIM_NODES_MAX]; /* starts of each node when it had it last */
+    struct sim_version instead;  /* rule 12; hlc 0: it was not given up */
+    uint64_t given_up_starts;    /* of its origin then */
+    bool is_new_version;         /* the other one of these two */
 };
 
 struct known_node {
@@ -200,6 +201,8 @@ bool lives_is_left_out(const struct life *life, struct sim_version version);
 void lives_check_kept(struct sim_lives *lives, const struct sim_node *node);
 /* sim_lives_tree.c: rule 9, and what has become of trees. */
 void lives_look_at_tree(struct sim_lives *lives, const struct sim_node *node);
+/* Those that go on, as struct digest_moment has them. */
+uint64_t lives_going_on(const struct sim_lives *lives);
 /* sim_lives_digest.c: rule 13, in a step; whether the node finds all others to
  * have the same; and what it counts. */
 void lives_check_moment(struct sim_lives *lives, const struct sim_node *node);

@@ -58,9 +58,23 @@ static bool is_ahead(const struct step *step)
            now_ms(step) + 3 * MAX_DRIFT_MS;
 }
 
+/* What a node had before its present start may have gone with a power cut;
+ * what has not is seen again at the start. */
+static bool is_had(const struct step *step, const struct value *value)
+{
+    const struct sim_node *nodes = step->lives->cluster->nodes;
+
+    for (size_t i = 0; i < SIM_NODES_MAX; i++)
+        if (i != step->node->number && value->had[i] != 0 &&
+            value->had[i] == nodes[i].starts)
+            return true;
+    return false;
+}
+
 /* Or may have had what the node had of the name since then. */
 static bool is_known_to_others(const struct step *step)
 {
+    const struct sim_node *nodes = step->lives->cluster->nodes;
     const struct place *place = step->place;
     const size_t number = step->node->number;
     const struct value *from = lives_find_value(step->lives, place, step->from);
@@ -68,11 +82,12 @@ static bool is_known_to_others(const struct step *step)
         lives_find_value(step->lives, place, place->counts[number]);
 
     for (size_t i = 0; i < SIM_NODES_MAX; i++)
-        if (i != number && place->seen[i].version.origin == number + 1 &&
+        if (i != number && place->seen[i].starts == nodes[i].starts &&
+            place->seen[i].version.origin == number + 1 &&
             sim_version_compare(place->seen[i].version, step->to->version) > 0)
             return true;
-    return (from->key != 0 && from->starts == 0) ||
-           (counted->key != 0 && counted->starts == 0 &&
+    return is_had(step, from) ||
+           (is_had(step, counted) &&
             sim_version_compare(counted->version, step->to->version) > 0);
 }
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+#include "engine/digest.h"
 #include "engine/keys.h"
 #include "tests/sim/sim_lives_impl.h"
 #include "tests/sim/sim_seen.h"
@@ -176,6 +177,16 @@ static void check_own(const struct sim_lives *lives,
     if (count != 0)
         sim_fail(lives->cluster->loop, "node %zu does not show all modes",
                  node->number + 1);
+}
+
+uint64_t lives_going_on(const struct sim_lives *lives)
+{
+    uint64_t sum = 0;
+
+    for (size_t i = 0; i < lives->newest.count; i++)
+        sum += digest_life(lives->newest.items[i].nsid,
+                           lives->newest.items[i].mode.since);
+    return sum;
 }
 
 /* ---- what has changed ---- */

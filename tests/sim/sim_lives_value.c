@@ -157,6 +157,7 @@ struct value *lives_check_value(struct sim_lives *lives,
                                 .first_ns = lives->cluster->loop->now_ns,
                                 .starts = starts};
     }
+    value->had[node->number] = node->starts;
     if (starts == 0)
         value->starts = 0;
     /* What only its origin has had may be lost with a crash. */
