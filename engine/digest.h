@@ -35,6 +35,12 @@
  * is none that the other one still has, as floor.h says, nor is what was not
  * taken as it lay below the floor.
  *
+ * That leaves what a *third* node has dropped since its life had ended there:
+ * its vector speaks for changes that it does not send any more. Two nodes that
+ * do not know of that end yet may have got it so, and differ, until one of them
+ * has executed the entry of region 0 with which the life ended. What is shown
+ * of it then is an alarm that ends by itself.
+ *
  * Equal vectors would not do: a node may have more than its vector says, for
  * example of an answer of which it has a part, from a third node that died. Nor
  * have both to be of one version of the catalog: that grows with whatever

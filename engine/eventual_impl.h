@@ -268,9 +268,10 @@ struct eventual_taken {
 int eventual_make_room(struct eventual *eventual,
                        struct eventual_intake *intake,
                        const struct eventual_record *record);
-/* Adds a record, under record->local, if it is newer. ERR_UNAVAILABLE: what was
- * known cannot be read, which is noted now (eventual_damage.h); ERR_CORRUPT,
- * ERR_IO. Those before it stay in any case. */
+/* Adds a record, under record->local, if it is newer: to an intake in which
+ * room was made for it, or that is empty. ERR_UNAVAILABLE: what was known
+ * cannot be read, which is noted now (eventual_damage.h); ERR_CORRUPT, ERR_IO.
+ * Those before it stay in any case. */
 int eventual_take(struct eventual *eventual, struct eventual_intake *intake,
                   const struct eventual_record *record,
                   struct eventual_taken *ret);

@@ -4,6 +4,7 @@
  * before: by other nodes, and by this one where they come from the journal.
  * What comes together is written together. */
 
+#include <assert.h>
 #include <xxhash.h>
 
 #include "engine/eventual_damage.h"
@@ -150,6 +151,7 @@ static void count_taken(struct eventual *eventual,
 {
     struct eventual_head *head = &eventual->head;
 
+    assert(intake->count < ARRAY_SIZE(intake->hashes));
     intake->hashes[intake->count++] = hash_of(record);
     if (head->sequence < record->local)
         head->sequence = record->local;

@@ -403,8 +403,8 @@ bool modes_any_before(struct modes *modes, uint64_t epoch)
 
     (void)pthread_rwlock_rdlock(&modes->lock);
     any = modes->is_damaged || modes->version < epoch;
+    for (; !any && mode_table_next(&modes->table, nsid, &nsid, &mode); nsid++)
+        any = is_not_strong(nsid, mode) && mode.since < epoch;
     (void)pthread_rwlock_unlock(&modes->lock);
-    for (; !any && modes_next(modes, nsid, &nsid, &mode); nsid++)
-        any = mode.since < epoch;
     return any;
 }

@@ -91,8 +91,8 @@ void status_print_leader(struct node *node, uint64_t region, FILE *out);
 int status_render_region_file(struct node *node, enum engine_table table,
                               uint64_t object, FILE *out);
 
-/* status_modes.c: the directories whose mode was set by hand, and which nodes
- * know that. */
+/* status_modes.c: the directories that have a mode of their own, and which
+ * nodes know that. */
 void status_render_modes(struct node *node, FILE *out);
 /* What it adds to status_eventual.c's, as below. */
 int status_report_modes(struct node *node, FILE *out);

@@ -154,7 +154,7 @@ static void print_mismatches(struct node *node, const struct views *views,
         (void)fputc('-', out);
 }
 
-static const char *state_of(const struct mode *mode)
+static const char *state_text(const struct mode *mode)
 {
     if (mode_is_filling(*mode))
         return "filling";
@@ -166,7 +166,7 @@ static void print_state(const struct mode *mode, FILE *out)
 {
     (void)fprintf(out, " %s %" PRIu64 " %s ",
                   mode->state == MODE_STRONG ? "strong" : "eventual",
-                  mode->epoch, state_of(mode));
+                  mode->epoch, state_text(mode));
 }
 
 void status_render_modes(struct node *node, FILE *out)

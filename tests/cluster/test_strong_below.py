@@ -172,7 +172,8 @@ def a_mode_of_its_own_outlives_a_change_that_leads_to_nothing(t):
     assert number in (errno.EBUSY, errno.EHOSTUNREACH), errno_name(number)
     c.resume(3)
     c.wait_healthy(3)
-    wait_until('it is over', SETTLED_S, lambda: [row['state'] for row in table(c.info(1, 'modes'))] == ['ok'])
+    wait_until('it is over', SETTLED_S,
+               lambda: [row['state'] for row in table(c.info(1, 'modes'))] == ['ok'])
     assert listed(c) == {'/d/locks': 'strong'}, listed(c)
     switch(c, 'd', b'eventual')
     check_whole(c, 'd/locks')

@@ -277,6 +277,7 @@ static void test_one_that_is_strong_by_itself_is_only_listed(void **state)
     struct mode mode;
     uint64_t nsid;
 
+    put_marker(f, 8);
     put_strong(f, 3, 8);
     put_directory(f, 4, MODE_STRONG, 8);
     assert_int_equal(modes_load(f->modes, f->kv), 0);
@@ -285,7 +286,7 @@ static void test_one_that_is_strong_by_itself_is_only_listed(void **state)
     assert_false(modes_next(f->modes, 0, &nsid, &mode));
     assert_int_equal(modes_find(f->modes, 3).domain, 0);
     assert_int_equal(modes_find(f->modes, 3).epoch, 0);
-    assert_false(modes_any_before(f->modes, 0));
+    assert_false(modes_any_before(f->modes, 8));
     assert_next_own(f, 0, 3, 8);
     assert_false(modes_next_own(f->modes, 4, &nsid, &mode));
 }

@@ -36,14 +36,15 @@
  *      there is left out.
  *  12. A node may give a change of its own a new version, a lesser one, when
  *      its clock was wrong: one that is hardly ahead of it, in place of one
- *      that was far ahead and that nobody else has ever had. It is the same
- *      value. Nobody else ever gets the one that was given up, unless a crash
- *      has brought it back on the node itself.
- *
+ *      that was far ahead and that nobody else has, or has ever had but for who
+ *      has lost it with its own power. It is the same value. Nobody else ever
+ *      gets the one that was given up, unless a crash has brought it back on
+ *      the node itself.
  *  13. No two nodes that have all of each other's changes are found to differ
  *      by their digests (digest.h), whenever they are compared; but for one
- *      whose catalog was damaged. At the end all find that they have the same,
- *      and each digest is that of the entries.
+ *      whose catalog was damaged, and for lives that are over on a third one.
+ *      At the end all find that they have the same, and each digest is that of
+ *      the entries.
  *
  * A version counts when it was acknowledged, or when another node than the one
  * that has accepted it has it, as only what is durable is shown to others. Of
