@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -224,7 +225,8 @@ static bool serve_one(struct session *session, struct fuse_buf *buffer)
     return true;
 }
 
-/* Serves until nothing has come for SPIN_NS. */
+/* Serves until nothing has come for SPIN_NS. A thread that this one has woken
+ * may have been put behind it on the same processor. */
 static void serve_burst(struct session *session, struct fuse_buf *buffer)
 {
     uint64_t last = clock_now_ns();
@@ -234,6 +236,8 @@ static void serve_burst(struct session *session, struct fuse_buf *buffer)
             last = clock_now_ns();
         else if (clock_now_ns() - last > SPIN_NS)
             return;
+        else
+            (void)sched_yield();
     }
 }
 

@@ -4,8 +4,10 @@
  *
  * One thread reads. After each request it looks for the next one for 20 us
  * without sleeping, which saves a wake-up when one process works through the
- * mount, and then sleeps in poll(2); idle costs nothing. Requests that wait
- * for a majority are answered by the engine's threads, so one reader is
+ * mount, and then sleeps in poll(2); idle costs nothing. Between two looks it
+ * lets others go first that wait for its processor: most often the engine's
+ * worker, to which it has just handed a request, is among them. Requests that
+ * wait for a majority are answered by the engine's threads, so one reader is
  * enough. */
 
 #ifndef GROVEFS_FS_SESSION_H
