@@ -29,6 +29,8 @@ static enum mode_state state_before(const struct mode_change *change)
 static void end(struct mode_change *change, int status)
 {
     change->active = false;
+    if (status != 0)
+        mode_change_say_failed(change, status);
     change->done(change, status);
 }
 
@@ -57,6 +59,8 @@ static void shown(struct catch_up *catch_up, int status)
     struct mode_change *change =
         container_of(catch_up, struct mode_change, catch_up);
 
+    if (status == 0)
+        mode_change_say_done(change);
     end(change, status == ERR_CANCELED ? status : 0);
 }
 
@@ -136,7 +140,8 @@ static void txn_decided(struct txn_op *txn, int status, const struct attr *attr)
     struct mode_change *change = container_of(txn, struct mode_change, txn);
 
     (void)attr;
-    if (change->goal != MODE_TO_EVENTUAL && status == ERR_NO_QUORUM)
+    change->has_said = txn->has_said;
+    if (change->has_fence && status == ERR_NO_QUORUM)
         mode_change_say_not_brought(change);
     if (change->has_fence && status == ERR_UNAVAILABLE)
         mode_change_say_not_ready(change);
@@ -188,6 +193,7 @@ static void decide(struct mode_change *change)
         change->goal == MODE_TO_EVENTUAL ? TXN_TO_EVENTUAL : TXN_TO_STRONG;
     change->txn.has_no_place = change->is_below;
     change->txn.inherits = change->inherits;
+    change->txn.has_said = false;
     change->txn.deadline_ns = decision_deadline(change);
     change->txn.done = txn_decided;
     if (change->left_out.count > 0)
@@ -478,6 +484,7 @@ void mode_change_start(struct mode_change *change, struct node *node)
     change->active = true;
     change->epoch = 0;
     change->has_fence = false;
+    change->has_said = false;
     change->inherits = false;
     change->left_out = (struct left_out){.count = 0};
     change->txn.left_out = NULL;

@@ -68,6 +68,7 @@ struct mode_change {
     bool active;
     bool is_below;  /* an eventual one: no region has its name */
     bool inherits;  /* to eventual: as the one that it is in */
+    bool has_said;  /* the log says why it failed */
     int status;     /* what it ends with, once the fence is away */
     uint64_t epoch; /* of its fence or filling, or of the mode before; 0: none
                      */

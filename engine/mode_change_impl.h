@@ -9,11 +9,17 @@
 
 /* ---- mode_change_say.c: what the log says ---- */
 
-void mode_change_say_not_ready(const struct mode_change *change);
-void mode_change_say_missing(const struct mode_change *change);
-void mode_change_say_not_brought(const struct mode_change *change);
+void mode_change_say_not_ready(struct mode_change *change);
+void mode_change_say_missing(struct mode_change *change);
+void mode_change_say_not_brought(struct mode_change *change);
 /* One entry changes all of them. */
-void mode_change_say_too_large(const struct mode_change *change);
+void mode_change_say_too_large(struct mode_change *change);
+/* What a change ends with that did not come about, if that was not said; but of
+ * one that is interrupted, or has nothing to do. Nothing of removals, here and
+ * below: these are no changes of modes to anybody. */
+void mode_change_say_failed(const struct mode_change *change, int status);
+/* What this node has applied. */
+void mode_change_say_done(const struct mode_change *change);
 /* One line for each node that it was made strong without. */
 void mode_change_say_left_out(const struct mode_change *change);
 

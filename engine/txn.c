@@ -319,6 +319,8 @@ static void exported(struct txn_export *export, int status)
 {
     struct txn *txn = container_of(export, struct txn, export);
 
+    if (txn->op != NULL)
+        txn->op->has_said = export->has_said;
     if (status == 0)
         decide(txn);
     else if (status == ERR_CANCELED)

@@ -58,6 +58,7 @@ struct txn_op {
     /* What region 0 is told with the decision to make a directory strong
      * (left_out.h); NULL: nothing. A reference is kept until it is over. */
     struct buf *left_out;
+    bool has_said; /* public: out, for a mode: the log says why it failed */
     /* `attr` of a new directory; NULL unless status is 0. */
     void (*done)(struct txn_op *op, int status, const struct attr *attr);
     struct txn *txn; /* private */

@@ -84,6 +84,15 @@ static bool is_late(const struct txn_export *export)
     return env_mono_ns(node_env(export->node)) >= export->deadline_ns;
 }
 
+static void say_missing(struct txn_export *export, uint64_t missing)
+{
+    node_log_event(export->node, LOG_WARN,
+                   "directory %s stays strong: node %" PRIu64
+                   " has not taken in time what is in it",
+                   show(export, export->nsid).text, missing);
+    export->has_said = true;
+}
+
 static void look(struct env_timer *timer)
 {
     struct txn_export *export = container_of(timer, struct txn_export, look);
@@ -93,10 +102,7 @@ static void look(struct env_timer *timer)
         pulls_all_keep(node_pulls(export->node), export->sequence, &missing)) {
         end(export, 0);
     } else if (is_late(export)) {
-        node_log_event(export->node, LOG_WARN,
-                       "directory %s stays strong: node %" PRIu64
-                       " has not taken in time what is in it",
-                       show(export, export->nsid).text, missing);
+        say_missing(export, missing);
         end(export, ERR_NO_QUORUM);
     } else {
         env_timer_start(node_env(export->node), timer,
@@ -234,6 +240,16 @@ static int take_begun(struct txn_export *export, const struct result *result)
     return 0;
 }
 
+static void say_too_large(struct txn_export *export)
+{
+    node_log_event(export->node, LOG_WARN,
+                   "directory %s stays strong: a file in directory %s is "
+                   "larger than 1 MiB",
+                   show(export, export->nsid).text,
+                   show(export, export->question.dir).text);
+    export->has_said = true;
+}
+
 static void page_read(struct read_op *read, int status, struct result *result)
 {
     struct txn_export *export = container_of(read, struct txn_export, read);
@@ -242,11 +258,7 @@ static void page_read(struct read_op *read, int status, struct result *result)
     if (status == 0)
         status = take_begun(export, result);
     if (status == ERR_TOO_LARGE)
-        node_log_event(export->node, LOG_WARN,
-                       "directory %s stays strong: a file in directory %s is "
-                       "larger than 1 MiB",
-                       show(export, export->nsid).text,
-                       show(export, export->question.dir).text);
+        say_too_large(export);
     if (status != 0) {
         end(export, status);
         return;
@@ -277,6 +289,7 @@ void txn_export_start(struct txn_export *export, struct node *node)
 {
     export->node = node;
     export->below_at = 0;
+    export->has_said = false;
     export->status = 0;
     export->sequence = 0;
     export->running = 0;

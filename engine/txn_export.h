@@ -48,6 +48,7 @@ struct txn_export {
      * ERR_NO_QUORUM: not in time; ERR_NO_SPACE, ERR_READ_ONLY, ERR_UNAVAILABLE:
      * eventual.h; ERR_CANCELED; ERR_CORRUPT, ERR_IO, ERR_NO_MEMORY. */
     void (*done)(struct txn_export *export, int status);
+    bool has_said;      /* public: out; the log says why it failed */
     struct buf *mtimes; /* public: out, if it is 0; of all namespaces, in the
                          * order of `below`, 8 bytes each, big endian. The
                          * caller's to drop */

@@ -115,6 +115,7 @@ def without_all_nodes_it_stays_strong_and_usable(t):
     c.resume(victim)
     c.wait_healthy(victim)
     switch(c, 'd', b'eventual', other)
+    assert 'info directory /d is eventual now' in c.info(other, 'log')
     assert get(c.path(victim, 'd/0')) == b'00'
 
 

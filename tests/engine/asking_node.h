@@ -53,7 +53,8 @@ struct node {
     uint64_t told_fence; /* by all other nodes */
     int read_status;     /* of region 0 */
     struct mode_changes *changes;
-    unsigned event_count; /* in the log */
+    unsigned event_count;      /* in the log */
+    char event[LOG_LINE_SIZE]; /* the last one */
     struct txn_op *txn;
     struct command transaction; /* with `txn` */
     struct left_out left_out;   /* likewise */

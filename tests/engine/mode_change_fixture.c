@@ -32,8 +32,12 @@ bool peer_is_leader(const struct peer *peer)
 void node_log_event(struct node *node, enum log_level level, const char *format,
                     ...)
 {
+    va_list args;
+
     (void)level;
-    (void)format;
+    va_start(args, format);
+    (void)vsnprintf(node->event, sizeof node->event, format, args);
+    va_end(args);
     node->event_count++;
 }
 
@@ -311,6 +315,15 @@ void end_txn(struct fixture *f, int status)
     assert_non_null(txn);
     f->node.txn = NULL;
     txn->done(txn, status, NULL);
+}
+
+void expect_said(struct fixture *f, const char *text)
+{
+    assert_true(f->over);
+    assert_int_equal(f->node.event_count, 1);
+    assert_string_equal(f->node.event, text);
+    f->node.event_count = 0;
+    f->over = false;
 }
 
 void expect_end(const struct fixture *f, int status)

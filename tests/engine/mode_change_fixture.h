@@ -57,6 +57,8 @@ void end_removal(struct fixture *f);
 /* How the transaction ends that was asked for. */
 void end_txn(struct fixture *f, int status);
 void expect_end(const struct fixture *f, int status);
+/* It is over, with this as the only line in the log, and the next may begin. */
+void expect_said(struct fixture *f, const char *text);
 
 #define TEST(test)                                                             \
     cmocka_unit_test_setup_teardown(test, setup_mode_change,                   \

@@ -259,6 +259,7 @@ static void test_a_file_below_it_may_be_too_large(void **state)
     assert_int_equal(f->node.warnings, 1);
     assert_non_null(strstr(f->node.warning, "directory #5 stays strong"));
     assert_non_null(strstr(f->node.warning, "directory #70 "));
+    assert_true(f->export.has_said);
 }
 
 /* ---- until all nodes have it ---- */
@@ -297,6 +298,7 @@ static void test_it_does_not_wait_for_ever(void **state)
     assert_int_equal(f->node.warnings, 1);
     assert_non_null(strstr(f->node.warning, "directory #5 "));
     assert_non_null(strstr(f->node.warning, "node 4 "));
+    assert_true(f->export.has_said);
 }
 
 /* The last page need not have any. */

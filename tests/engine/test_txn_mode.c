@@ -138,7 +138,9 @@ static void test_without_its_files_it_is_aborted(void **state)
         (void)setup_txn(&fresh);
         f = fresh;
         prepare_filling(f);
+        f->node.export->has_said = i > 0;
         end_export(f, statuses[i]);
+        assert_int_equal(f->op.has_said, i > 0);
         assert_int_equal(f->router.command.op, COMMAND_TXN_RESOLVE);
         assert_false(f->router.command.commit);
         answer(f, COMMAND_TXN_RESOLVE, 0,
