@@ -193,7 +193,6 @@ static void decide(struct mode_change *change)
         change->goal == MODE_TO_EVENTUAL ? TXN_TO_EVENTUAL : TXN_TO_STRONG;
     change->txn.has_no_place = change->is_below;
     change->txn.inherits = change->inherits;
-    change->txn.has_said = false;
     change->txn.deadline_ns = decision_deadline(change);
     change->txn.done = txn_decided;
     if (change->left_out.count > 0)

@@ -494,6 +494,7 @@ void txns_start(struct txns *txns, struct txn_op *op,
 {
     struct txn *txn = txn_new(txns, op, command);
 
+    op->has_said = false;
     TAILQ_INSERT_TAIL(&txns->running, txn, link);
     prepare(txn);
 }

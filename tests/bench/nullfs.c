@@ -10,7 +10,8 @@
  *     LOOKUP and CREATE; default_permissions; writes up to 1 MiB; no FLUSH of
  *     what was open for reading; no writeback cache, no splice, no READDIRPLUS,
  *     no locks; PARALLEL_DIROPS put into the INIT reply; one thread that reads
- *     without blocking, spins for 20 us, and then polls.
+ *     without blocking, spins for 20 us, yields between its looks, and then
+ *     polls.
  *
  * All data are in memory (tree.h) and every request is answered inline. It
  * stays in the foreground and unmounts on SIGTERM or SIGINT. */

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -90,6 +91,8 @@ void session_serve(struct fuse_session *session)
         } else if (rc == -EAGAIN) {
             if (clock_ns() - last_ns > SPIN_NS)
                 (void)poll(&ready, 1, POLL_MS); /* Timeout, EINTR: go on. */
+            else
+                (void)sched_yield();
         } else if (rc != -EINTR) {
             break; /* Unmounted. */
         }
